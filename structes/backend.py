@@ -1,0 +1,71 @@
+"""Where NumPy and CuPy differ, and nowhere else.
+
+The rest of structes is written against the array API standard: it asks an array for its
+namespace and calls what the standard names. The few operations that the standard lacks, or that
+every library spells in its own way, live here. This is the only file that names `scipy.linalg`
+or `cupyx`; both are imported where they are used, because `import structes` must stay light and
+because `import cupyx.scipy.linalg` fails on a machine without CUDA.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+BACKENDS = ("numpy", "cupy", "array_api_strict")
+
+
+def namespace(x):
+    """Array API namespace of the array `x` (NumPy itself, CuPy through array-api-compat, …)."""
+    if isinstance(x, np.ndarray):
+        return np
+    if hasattr(x, "__array_namespace__"):
+        return x.__array_namespace__()
+    import array_api_compat  # CuPy 14 has no __array_namespace__; comes with the gpu extras
+
+    return array_api_compat.array_namespace(x)
+
+
+def load_namespace(name: str):
+    """Array API namespace called `name`, one of `BACKENDS`.
+
+    Raises ValueError for an unknown name and ImportError, with the line that installs it, for a
+    library that is missing.
+    """
+    if name == "numpy":
+        return np
+    if name == "cupy":
+        try:
+            import array_api_compat.cupy as xp
+        except ImportError as error:
+            raise ImportError(
+                "backend 'cupy' needs CuPy: pip install 'structes[gpu-cuda12]' (or gpu-cuda13)"
+            ) from error
+        return xp
+    if name == "array_api_strict":
+        import array_api_strict
+
+        return array_api_strict
+    raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {name!r}")
+
+
+def to_numpy(x) -> np.ndarray:
+    """`x` as a NumPy array on the host; a NumPy array comes back as it is."""
+    if isinstance(x, np.ndarray):
+        return x
+    if hasattr(x, "get"):  # CuPy
+        return x.get()
+    return np.from_dlpack(x) if hasattr(x, "__dlpack__") else np.asarray(x)
+
+
+def solve_triangular(a, b, *, lower: bool, trans: bool = False):
+    """Solution of a x = b (or aᵀ x = b with `trans`) for triangular a (d, d), b (d, n)."""
+    if isinstance(a, np.ndarray):
+        from scipy.linalg import solve_triangular as solve
+
+        return solve(a, b, lower=lower, trans=int(trans), check_finite=False)
+    xp = namespace(a)
+    if xp.__name__.endswith("cupy"):
+        from cupyx.scipy.linalg import solve_triangular as solve
+
+        return solve(a, b, lower=lower, trans=int(trans), check_finite=False)
+    return xp.linalg.solve(xp.matrix_transpose(a) if trans else a, b)
