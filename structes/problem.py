@@ -130,7 +130,14 @@ def load_problem(spec, dim: int | None = None) -> Problem:
     ):
         function = target if vectorized else rowwise(target, name)
         return Problem(
-            function, dim, name, lower=lower, upper=upper, minimum=minimum, start=start, scale=scale
+            function,
+            dim,
+            name,
+            lower=lower,
+            upper=upper,
+            minimum=minimum,
+            start=start,
+            scale=scale,
         )
 
     return PROBLEMS.call(objective, name, given, **context)

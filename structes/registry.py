@@ -25,7 +25,7 @@ _PIECE = re.compile(r"([A-Za-z_]+?)(-?\d[\d.eE+-]*)$")
 
 
 def nearest(word: str, known) -> str:
-    """" (did you mean 'x'?)" for the nearest known word, or an empty string."""
+    """ " (did you mean 'x'?)" for the nearest known word, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -97,7 +97,9 @@ class Registry(Mapping):
                 f"got {spec!r}"
             )
         if not isinstance(spec.get("name"), str):
-            raise ValueError(f"{self.kind}: the mapping needs 'name', a string; got {dict(spec)!r}")
+            raise ValueError(
+                f"{self.kind}: the mapping needs 'name', a string; got {dict(spec)!r}"
+            )
         name, given = self._parse_words(spec["name"])
         given.update({key: value for key, value in spec.items() if key != "name"})
         return name, given

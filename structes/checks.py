@@ -1,0 +1,108 @@
+"""Checks of what a user hands in: an error names the argument, what was expected and what came."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def point(name: str, value, dim: int | None = None) -> np.ndarray:
+    """`value` as a new finite float vector (d,)."""
+    array = _numbers(name, value, "a 1-d sequence of finite numbers")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(
+            f"{name} must be 1-d with at least one number; got shape {array.shape}"
+            + (" (a number alone? write [x])" if array.ndim == 0 else "")
+        )
+    if dim is not None and array.size != dim:
+        raise ValueError(f"{name} must have {dim} numbers; got {array.size}")
+    if not np.isfinite(array).all():
+        bad = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite; {name}[{bad}] is {array[bad]}")
+    return array
+
+
+def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
+    """A positive number or `dim` of them, as (overall, (d,) per coordinate): their product."""
+    array = _numbers(name, value, f"a positive number or {dim} of them")
+    if array.ndim > 1 or (array.ndim == 1 and array.size != dim):
+        raise ValueError(
+            f"{name} must be a positive number or {dim} of them, one for each parameter; "
+            f"got shape {array.shape}"
+        )
+    if not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError(f"{name} must be positive and finite; got {value!r}")
+    if array.ndim == 0:
+        return float(array), np.ones(dim)
+    overall = float(np.exp(np.mean(np.log(array))))
+    return overall, array / overall
+
+
+def count(name: str, value, least: int) -> int:
+    """`value` as an integer ≥ least."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        if isinstance(value, float) and value.is_integer():  # 1e5 is a common way to write it
+            value = int(value)
+        else:
+            raise TypeError(f"{name} must be an integer ≥ {least}; got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be an integer ≥ {least}; got {value}")
+    return int(value)
+
+
+def number(name: str, value, *, positive: bool = False) -> float:
+    """`value` as a float (not NaN), positive if asked."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number; got {value!r}")
+    if value != value or (positive and value <= 0):
+        raise ValueError(f"{name} must be a {'positive ' * positive}number; got {value}")
+    return float(value)
+
+
+def objective_values(values, n: int) -> np.ndarray:
+    """`values` as a new (n,) float array: NaN = failed, +inf = worst; −inf is refused."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        _numbers("values", values, "one real number for each row of X (NaN where it failed)")
+    if array.shape != (n,):
+        hint = " (a column? use values[:, 0])" if array.shape == (n, 1) else ""
+        raise ValueError(
+            f"values must hold one number for each of the {n} rows of X: shape ({n},); "
+            f"got shape {array.shape}{hint}"
+        )
+    array = array.astype(float)  # a copy: the caller's stays as it is
+    if n and array.min() == -np.inf:
+        bad = int(array.argmin())
+        raise ValueError(f"values must not be -inf (values[{bad}] is): is it an overflow?")
+    return array
+
+
+def rows(name: str, value, dim: int, xp=np):
+    """`value` as an (n, dim) array of the backend, finite."""
+    if xp is np:
+        array = np.asarray(value)
+        if array.dtype != np.float64:
+            array = _numbers(name, value, f"rows of {dim} numbers")
+    else:
+        array = value if hasattr(value, "__array_namespace__") else xp.asarray(value)
+    if array.ndim != 2 or array.shape[1] != dim:
+        hint = f" (a single point? write {name}[None, :])" if array.shape == (dim,) else ""
+        raise ValueError(
+            f"{name} must have shape (n, {dim}), a row for each candidate; "
+            f"got shape {tuple(array.shape)}{hint}"
+        )
+    return array
+
+
+def _numbers(name, value, expected) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be {expected}; got rows of different lengths") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be {expected}; got {_brief(value)}")
+    return array.astype(float)
+
+
+def _brief(value) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -1,0 +1,211 @@
+"""ES: ask for candidates, tell their values, until it says stop.
+
+A thin stateful class on the pure functions of `strategy.py`. It keeps the state of the search, the
+candidates that are out, the best point seen, and the reasons to stop; it knows nothing of how
+values are computed.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from . import checks, noise
+from .backend import load_namespace, to_numpy
+from .pending import Pending
+from .stopping import Monitor, stopping_from
+from .strategy import Info, Strategy, default_popsize
+from .structures import build_structure
+
+
+class Best(NamedTuple):
+    """The best point told so far: x (d,) or None, fun (inf before the first), evaluations then."""
+
+    x: np.ndarray | None
+    fun: float
+    evaluations: int
+
+
+class ES:
+    """Evolution strategy with a structured covariance: minimises from values alone.
+
+    x0         (d,) start, finite
+    sigma0     initial standard deviation: a positive number, or one for each coordinate (d,)
+    structure  name of `structes.STRUCTURES`, mapping with its parameters, or a Structure
+    seed       integer in [0, 2⁶⁴); None takes one from the operating system (see `seed`)
+    popsize    candidates a generation, ≥ 2; None: 4 + ⌊3 ln d⌋
+    backend    array library of the state: "numpy"
+    stopping   any field of `structes.Stopping`, such as target=1e-8 or max_evaluations=10_000
+
+    Raises ValueError or TypeError, naming the argument, for anything that does not fit.
+
+    >>> es = ES([3.0, 3.0], 1.0, seed=1, target=1e-8)
+    >>> while not es.stop():
+    ...     X = es.ask()
+    ...     es.tell(X, [x @ x for x in X])
+    >>> es.best.fun <= 1e-8
+    True
+    """
+
+    def __init__(
+        self,
+        x0,
+        sigma0,
+        structure="dense",
+        seed=None,
+        popsize=None,
+        *,
+        backend="numpy",
+        **stopping,
+    ):
+        x0 = checks.point("x0", x0)
+        self.dim = x0.size
+        sigma, scale = checks.scale("sigma0", sigma0, self.dim)
+        self.popsize = (
+            default_popsize(self.dim) if popsize is None else checks.count("popsize", popsize, 2)
+        )
+        self.seed = noise.check_seed(seed)
+        self.structure = build_structure(structure, self.dim)
+        self.strategy = Strategy(self.structure)
+        self._xp = load_namespace(backend)
+        self.state = self.strategy.init(x0, sigma, scale, self._xp)
+        self.best = Best(None, np.inf, 0)
+        self.evaluations = 0
+        self.info = Info(0.0, False, False, 0.0)
+        self.monitor = Monitor(stopping_from(stopping), self.structure, self.popsize, sigma)
+        self._open = Pending()
+        self._closed = Pending()
+        self._start = time.monotonic()
+        self._warned = set()
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    def ask(self):
+        """(popsize, d) new candidates. Asking again before telling gives further ones."""
+        Z, Y, X = self.strategy.draw(self.state, self.seed, len(self._open), self.popsize)
+        self._open.add(Z, Y, X)
+        return self._xp.asarray(X, copy=True)
+
+    def tell(self, X, values) -> None:
+        """Values of candidates; when `popsize` asked ones are known the distribution moves.
+
+        X       (n, d) rows in any order: asked candidates, all of them or some, or points of your
+                own, which join the generation with their Mahalanobis length clipped
+        values  (n,) smaller is better; NaN = failed (ranks last), +inf = worst possible
+
+        Raises TypeError or ValueError, and changes nothing, when shapes or types do not fit.
+        """
+        X = checks.rows("X", X, self.dim, self._xp)
+        values = checks.objective_values(values, X.shape[0])
+        at = self._open.match(X)
+        if (at < 0).any():
+            X, values, at = self._meet(X, values, at)
+        fresh = at[at >= 0]
+        fresh = fresh[~self._open.told[fresh]]
+        self._open.values[at[at >= 0]] = values[at >= 0]
+        self._open.told[fresh] = True
+        self.evaluations += len(values)
+        self._remember(X, values)
+        self.monitor.tell(self.best.fun, self.evaluations)
+        told = int(self._open.told.sum())
+        if told >= self.popsize or (
+            not len(self._open) and len(self._open.injected) >= self.popsize
+        ):
+            self.advance()
+
+    def advance(self) -> None:
+        """Close the generation with the values told so far (`tell` does it when enough are in).
+
+        Raises ValueError when nothing was told in this generation.
+        """
+        if not self._open.told.any() and not self._open.injected:
+            raise ValueError("advance() needs at least one value; none was told since the last")
+        Z, Y, values = self._open.samples()
+        self.state, self.info = self.strategy.update(self.state, Z, Y, values)
+        self._closed, self._open = self._open, Pending()
+        self.monitor.generation(self.state, self.info, values, self.seconds)
+        if self.monitor.failures:
+            self._warn("all values of a generation were NaN: the search did not move")
+
+    def stop(self) -> dict:
+        """{criterion: value} of every stopping criterion that has fired; empty: go on."""
+        return dict(self.monitor.reasons)
+
+    # -- what it knows ------------------------------------------------------------------------------
+
+    @property
+    def generation(self) -> int:
+        """Number of generations closed."""
+        return self.state.generation
+
+    @property
+    def mean(self):
+        """(d,) mean of the search distribution: the best estimate under noise."""
+        return self._xp.asarray(self.state.mean, copy=True)
+
+    @property
+    def sigma(self) -> float:
+        """Overall standard deviation (step size), relative to the structure's factor."""
+        return self.state.sigma
+
+    @property
+    def deviations(self):
+        """(d,) standard deviation of each coordinate of the search distribution."""
+        spread = self.structure.deviations(self.state.factor)
+        return self.state.sigma * self.state.scale * spread
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since this object was made."""
+        return time.monotonic() - self._start
+
+    def __repr__(self):
+        return (
+            f"<ES {self.structure!r} generation {self.generation}, {self.evaluations} evaluations, "
+            f"best {self.best.fun:.6g}, sigma {self.sigma:.3g}>"
+        )
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _meet(self, X, values, at):
+        """Rows that were not asked in this generation: told before (ignored), or injected."""
+        again = self._closed.match(X)
+        again = (at < 0) & (again >= 0) & np.append(self._closed.told, False)[again]
+        if again.any():
+            self._warn(f"{int(again.sum())} candidates had been told before: ignored")
+            X, values, at = X[~again], values[~again], at[~again]
+        for i in np.flatnonzero(at < 0):
+            row = X[int(i), :][None, :]
+            if not bool(self._xp.all(self._xp.isfinite(row))):
+                raise ValueError(f"X must be finite; row {int(i)} is {row}")
+            Z = self.strategy.locate(self.state, row)
+            shrink = min(1.0, self._longest / max(float(Z[0, :] @ Z[0, :]) ** 0.5, 1e-300))
+            Z = Z * shrink
+            Y = self.structure.unwhiten(self.state.factor, Z)
+            self._open.injected.append((Z, Y, float(values[i])))
+        return X, values, at
+
+    @property
+    def _longest(self) -> float:
+        """Mahalanobis length to which injected points are clipped (Hansen 2011, INRIA RR-7748)."""
+        return self.dim**0.5 + 2 * self.dim / (self.dim + 2)
+
+    def _remember(self, X, values):
+        if not len(values):
+            return
+        i = int(values.argmin())  # NaN, where there is one
+        if values[i] != values[i]:
+            if np.isnan(values).all():
+                return
+            i = int(np.nanargmin(values))
+        if values[i] < self.best.fun:
+            x = np.array(to_numpy(X[i, :]), dtype=float)
+            self.best = Best(x, float(values[i]), self.evaluations)
+
+    def _warn(self, message):
+        if message.split(":")[0] not in self._warned:
+            self._warned.add(message.split(":")[0])
+            warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -1,0 +1,92 @@
+"""minimize: the whole loop in one call, with SciPy's result object."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .es import ES
+from .problem import rowwise
+from .progress import progress_of
+
+
+def minimize(
+    fun,
+    x0,
+    sigma0,
+    structure="dense",
+    seed=None,
+    max_evaluations=None,
+    target=None,
+    vectorized=False,
+    callback=None,
+    progress=False,
+    **options,
+):
+    """Minimise `fun` from its values alone.
+
+    fun              function of one point (d,) that returns a number; NaN = failed
+    x0, sigma0       (d,) start; initial standard deviation, a number or (d,)
+    structure, seed  as for `ES`
+    max_evaluations  never more than so many evaluations; None: until a stopping criterion fires
+    target           stop when a value ≤ target was found
+    vectorized       True: `fun` takes (n, d) rows and returns (n,) values
+    callback         called with the ES after every generation; True ends the search
+    progress         True: a bar on a terminal, a line now and then elsewhere (both on stderr)
+    options          popsize, and any stopping criterion of `structes.Stopping`
+
+    Returns scipy.optimize.OptimizeResult: x (d,) and fun of the best point, nfev, nit
+    (generations), success (target reached or, without a target, converged), message, stop (dict of
+    reasons) and es (the ES itself). An exception in `fun` is raised to the caller.
+    """
+    if not callable(fun):
+        raise TypeError(f"fun must be callable; got {fun!r}")
+    es = ES(
+        x0,
+        sigma0,
+        structure,
+        seed,
+        max_evaluations=max_evaluations,
+        target=target,
+        **options,
+    )
+    evaluate = fun if vectorized else rowwise(fun, "fun")
+    with progress_of(progress, es) as report:
+        ended = run(es, evaluate, lambda es: (report(es), callback and callback(es))[1])
+    return result_of(es, ended)
+
+
+def run(es: ES, evaluate, callback=None) -> dict:
+    """Ask, evaluate and tell until `es` stops: the dict of reasons.
+
+    evaluate   function of (n, d) rows, returns (n,) values
+    callback   called with `es` after every generation; a true answer ends the run
+    """
+    limit = es.monitor.stopping.max_evaluations
+    while not es.stop():
+        X = es.ask()
+        if limit is not None:
+            X = X[: limit - es.evaluations, :]
+        es.tell(X, evaluate(X))
+        if callback is not None and callback(es):
+            return {**es.stop(), "callback": True}
+    return es.stop()
+
+
+def result_of(es: ES, reasons: dict):
+    """SciPy's OptimizeResult of a search that ended for `reasons`."""
+    from scipy.optimize import OptimizeResult
+
+    target = es.monitor.stopping.target
+    converged = {"tolfun", "tolfunhist", "tolx", "noeffectcoord", "noeffectaxis"}
+    success = "target" in reasons if target is not None else bool(converged & reasons.keys())
+    said = ", ".join(f"{k} ({v:g})" for k, v in reasons.items())
+    return OptimizeResult(
+        x=np.array(es.mean) if es.best.x is None else es.best.x,
+        fun=es.best.fun,
+        nfev=es.evaluations,
+        nit=es.generation,
+        success=success,
+        message=f"stopped: {said}",
+        stop=reasons,
+        es=es,
+    )

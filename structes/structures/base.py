@@ -1,0 +1,121 @@
+"""What a structure is.
+
+The search distribution is N(mean, sigma² (B Bᵀ)⁻¹) and B is an element of a matrix group. With
+z ~ N(0, I), a sample is y = B⁻ᵀ z and back z = Bᵀ y. A step of natural gradient is an element M of
+a linear space V, the *tangent*, and moves B along the group by the retraction
+
+    B ← B h(M),   h(M) = I + M + M²/2.
+
+The natural gradient of weighted samples (larger weight = better) is the one M in V with
+
+    sym M = −½ Proj_{sym V} G,     G = Σ w_k (z_k z_kᵀ − I)                     (math: C⊙κ(G), minus)
+
+V holds no antisymmetric matrix, which makes M unique (Lin et al. 2021, "Tractable structured
+natural-gradient descent using local parameterizations"; Fisher metric 2⟨sym E, sym E'⟩).
+
+A structure is a frozen dataclass of `dim` and sizes. Its *factor* (B, or B⁻ᵀ where that is the
+cheaper thing to keep) and its *tangents* are tuples of arrays in whatever compact form suits it;
+whatever is stored, `dense(retract(B, M)) = dense(B) h(dense(M))`. All operations are pure, take
+their array namespace from the arrays, and none needs a factorisation of a d×d matrix in its update.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Structure(ABC):
+    """A matrix group and its operations. Rows of Z and Y are vectors: shape (n, dim).
+
+    Subclasses are final; they share by functions, not by inheritance.
+
+    dim    number of parameters, d ≥ 1
+    """
+
+    dim: int
+
+    def __post_init__(self):
+        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
+            raise ValueError(
+                f"{type(self).__name__}: dim must be an integer ≥ 1; got {self.dim!r}"
+            )
+
+    # -- sizes, from which the learning rates follow (rates.py) ---------------------------------
+
+    @property
+    @abstractmethod
+    def dof(self) -> int:
+        """Degrees of freedom of the covariances of this structure (scale included)."""
+
+    @property
+    def row(self) -> float:
+        """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share): math.md 4.3."""
+        return self.dof / self.dim
+
+    # -- the group -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def identity(self, xp, dtype) -> tuple:
+        """Factor of B = I."""
+
+    @abstractmethod
+    def unwhiten(self, factor, Z):
+        """Rows B⁻ᵀ z of the rows z of Z (n, d): what makes samples."""
+
+    @abstractmethod
+    def whiten(self, factor, Y):
+        """Rows Bᵀ y of the rows y of Y (n, d): the inverse of `unwhiten`."""
+
+    @abstractmethod
+    def logdet(self, factor) -> float:
+        """log |det B|."""
+
+    @abstractmethod
+    def to_dense(self, factor):
+        """B as a (d, d) array; for tests and plots."""
+
+    # -- the tangent space -----------------------------------------------------------------------
+
+    @abstractmethod
+    def tangent(self, Z, w) -> tuple:
+        """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve."""
+
+    @abstractmethod
+    def retract(self, factor, M, Y=None) -> tuple:
+        """Factor of B h(M).
+
+        Y   `unwhiten(factor, Z)` of the Z that made M, where the caller has it; saves a product
+            in structures that keep M as low rank, ignored by the others.
+        """
+
+    @abstractmethod
+    def transport(self, M, q):
+        """h(M)ᵀ q for a vector q (d,): a path in local coordinates follows the retraction."""
+
+    @abstractmethod
+    def norm(self, M) -> float:
+        """Frobenius norm of M."""
+
+    @abstractmethod
+    def scale(self, M, factor: float) -> tuple:
+        """factor · M."""
+
+    @abstractmethod
+    def trace(self, M) -> float:
+        """Trace of M."""
+
+    @abstractmethod
+    def tangent_to_dense(self, M):
+        """M as a (d, d) array; for tests."""
+
+    # -- what a stopping rule asks (not every generation) ------------------------------------------
+
+    @abstractmethod
+    def deviations(self, factor):
+        """(d,) standard deviations of the coordinates: √diag (B Bᵀ)⁻¹."""
+
+    @abstractmethod
+    def condition(self, factor) -> float:
+        """Condition number of the covariance (B Bᵀ)⁻¹ (largest over smallest eigenvalue)."""

@@ -1,0 +1,145 @@
+"""Dense: every invertible matrix, every covariance; CMA-ES and xNES live here.
+
+    B = ⎡■ ■ ■⎤      M = −½ G, symmetric
+        ⎢■ ■ ■⎥      B ← B h(M)
+        ⎣■ ■ ■⎦
+
+Kept is A = B⁻ᵀ, because y = A z is what sampling needs. With r samples U = [z_1 … z_r] (d×r) and
+weights w the tangent never becomes a d×d matrix while r is small:
+
+    M = x I + U V Uᵀ,   V = −½ diag w,   x = ½ Σ w,   g = UᵀU                    (r×r)
+    h(M) = c I + U K Uᵀ,  c = 1 + x + x²/2,  K = (1+x) V + ½ V g V
+    A h(M)⁻ᵀ = (A − Y T Uᵀ)/c,   Y = A U,   T = K (c I + g K)⁻¹                 (Woodbury)
+    h(M)ᵀ q = c q + U K Uᵀ q
+
+One inverse of size r and one product of size r d²: no eigendecomposition and no d³ (engine.md,
+"Dense in O(λ d²), exactly"). When r approaches d the plain form M (d×d) is the cheaper one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..backend import namespace
+from .base import Structure
+
+
+class LowRank(NamedTuple):
+    """M = x I + Uᵀ diag(v) U; g = U Uᵀ is kept because every operation needs it."""
+
+    U: Any  # (r, d) rows are samples
+    v: Any  # (r,)
+    x: Any  # scalar
+    g: Any  # (r, r)
+
+
+class Plain(NamedTuple):
+    """M itself (d, d)."""
+
+    M: Any
+
+
+@dataclass(frozen=True)
+class Dense(Structure):
+    """All correlations between all parameters (the general linear group).
+
+    Choose it for up to some hundred parameters about which nothing is known. dof d(d+1)/2; a
+    generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.
+    2010), with the paths of strategy.py it is CMA-ES in first order. Source: math.md 2.3.
+    """
+
+    @property
+    def dof(self):
+        return self.dim * (self.dim + 1) // 2
+
+    @property
+    def row(self):
+        return float(self.dim)
+
+    def identity(self, xp, dtype):
+        return (xp.eye(self.dim, dtype=dtype),)
+
+    def unwhiten(self, factor, Z):
+        return Z @ factor[0].T
+
+    def whiten(self, factor, Y):
+        return namespace(Y).linalg.solve(factor[0], Y.T).T
+
+    def logdet(self, factor):
+        return -float(namespace(factor[0]).linalg.slogdet(factor[0])[1])
+
+    def to_dense(self, factor):
+        return namespace(factor[0]).linalg.inv(factor[0]).T
+
+    def tangent(self, Z, w):
+        xp = namespace(Z)
+        v, x = -0.5 * w, 0.5 * xp.sum(w)
+        if 2 * Z.shape[0] < self.dim:
+            return LowRank(Z, v, x, Z @ Z.T)
+        return Plain((Z.T * v) @ Z + x * xp.eye(self.dim, dtype=Z.dtype))
+
+    def retract(self, factor, M, Y=None):
+        (A,) = factor
+        xp = namespace(A)
+        if isinstance(M, Plain):
+            return (xp.linalg.solve(_h(M.M), A.T).T,)
+        Y = self.unwhiten(factor, M.U) if Y is None else Y
+        c, K = _h_low_rank(M)
+        T = xp.linalg.solve(c * xp.eye(K.shape[0], dtype=K.dtype) + K @ M.g, K)  # K (cI + gK)⁻¹
+        change = Y.T @ ((-1 / c) * (T @ M.U))
+        change += A / c
+        return (change,)
+
+    def transport(self, M, q):
+        if isinstance(M, Plain):
+            t = M.M @ q
+            return q + t + 0.5 * (M.M @ t)
+        c, K = _h_low_rank(M)
+        return c * q + (K @ (M.U @ q)) @ M.U
+
+    def norm(self, M):
+        xp = namespace(M[0])
+        if isinstance(M, Plain):
+            return float(xp.linalg.matrix_norm(M.M))
+        # ‖x I + U V Uᵀ‖² = d x² + 2 x tr(V g) + tr(V g V g)
+        vg = M.v[:, None] * M.g
+        square = self.dim * M.x**2 + 2 * M.x * xp.linalg.trace(vg) + xp.sum(vg * vg.T)
+        return max(float(square), 0.0) ** 0.5
+
+    def scale(self, M, factor):
+        if isinstance(M, Plain):
+            return Plain(factor * M.M)
+        return M._replace(v=factor * M.v, x=factor * M.x)
+
+    def trace(self, M):
+        xp = namespace(M[0])
+        if isinstance(M, Plain):
+            return float(xp.linalg.trace(M.M))
+        return float(self.dim * M.x + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+
+    def tangent_to_dense(self, M):
+        if isinstance(M, Plain):
+            return M.M
+        return (M.U.T * M.v) @ M.U + M.x * namespace(M.U).eye(self.dim, dtype=M.U.dtype)
+
+    def deviations(self, factor):
+        xp = namespace(factor[0])
+        return xp.sqrt(xp.sum(factor[0] * factor[0], axis=1))
+
+    def condition(self, factor):
+        s = namespace(factor[0]).linalg.svdvals(factor[0])
+        return (float(s[0]) / float(s[-1])) ** 2
+
+
+def _h(M):
+    """I + M + M²/2."""
+    return namespace(M).eye(M.shape[0], dtype=M.dtype) + M + 0.5 * (M @ M)
+
+
+def _h_low_rank(M):
+    """c and K of h(M) = c I + U K Uᵀ."""
+    c = 1 + M.x + 0.5 * M.x * M.x
+    v = M.v
+    V = v[:, None] * namespace(v).eye(v.shape[0], dtype=v.dtype)
+    return c, (1 + M.x) * V + 0.5 * (v[:, None] * M.g) * v
