@@ -69,3 +69,26 @@ def solve_triangular(a, b, *, lower: bool, trans: bool = False):
 
         return solve(a, b, lower=lower, trans=int(trans), check_finite=False)
     return xp.linalg.solve(xp.matrix_transpose(a) if trans else a, b)
+
+
+def solve_positive(a, b):
+    """Solution of a x = b for symmetric positive definite a (d, d), b (d, n)."""
+    if isinstance(a, np.ndarray) and a.dtype == np.float64:
+        global _dposv
+        if _dposv is None:
+            from scipy.linalg.lapack import dposv as _dposv
+        _, x, failed = _dposv(a, b)  # a fifth of the time of np.linalg.solve at d = 10
+        if not failed:
+            return x
+    return namespace(a).linalg.solve(a, b)
+
+
+_dposv = None
+
+
+def add_to_diagonal(a, value):
+    """a + value I for a square array `a` that the caller has just made and gives away."""
+    if isinstance(a, np.ndarray):
+        a.ravel(order="K")[:: a.shape[0] + 1] += value  # a view: a fresh array is contiguous
+        return a
+    return a + value * namespace(a).eye(a.shape[0], dtype=a.dtype)

@@ -60,16 +60,15 @@ def number(name: str, value, *, positive: bool = False) -> float:
 
 def objective_values(values, n: int) -> np.ndarray:
     """`values` as a new (n,) float array: NaN = failed, +inf = worst; −inf is refused."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        _numbers("values", values, "one real number for each row of X (NaN where it failed)")
+    array = np.array(values)  # a copy: the caller's stays as it is
+    if array.dtype != np.float64:
+        array = _numbers("values", values, "a real number for each row of X (NaN: it failed)")
     if array.shape != (n,):
         hint = " (a column? use values[:, 0])" if array.shape == (n, 1) else ""
         raise ValueError(
             f"values must hold one number for each of the {n} rows of X: shape ({n},); "
             f"got shape {array.shape}{hint}"
         )
-    array = array.astype(float)  # a copy: the caller's stays as it is
     if n and array.min() == -np.inf:
         bad = int(array.argmin())
         raise ValueError(f"values must not be -inf (values[{bad}] is): is it an overflow?")

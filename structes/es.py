@@ -74,7 +74,7 @@ class ES:
         self.state = self.strategy.init(x0, sigma, scale, self._xp)
         self.best = Best(None, np.inf, 0)
         self.evaluations = 0
-        self.info = Info(0.0, False, False, 0.0)
+        self.info = Info()
         self.monitor = Monitor(stopping_from(stopping), self.structure, self.popsize, sigma)
         self._open = Pending()
         self._closed = Pending()
@@ -100,20 +100,15 @@ class ES:
         """
         X = checks.rows("X", X, self.dim, self._xp)
         values = checks.objective_values(values, X.shape[0])
-        at = self._open.match(X)
-        if (at < 0).any():
-            X, values, at = self._meet(X, values, at)
-        fresh = at[at >= 0]
-        fresh = fresh[~self._open.told[fresh]]
-        self._open.values[at[at >= 0]] = values[at >= 0]
-        self._open.told[fresh] = True
+        if self._open.are(X):
+            self._open.tell(slice(None), values)
+        else:
+            X, values = self._sort_in(X, values)
         self.evaluations += len(values)
         self._remember(X, values)
         self.monitor.tell(self.best.fun, self.evaluations)
-        told = int(self._open.told.sum())
-        if told >= self.popsize or (
-            not len(self._open) and len(self._open.injected) >= self.popsize
-        ):
+        told = self._open.count() if len(self._open) else len(self._open.injected)
+        if told >= self.popsize:
             self.advance()
 
     def advance(self) -> None:
@@ -121,12 +116,12 @@ class ES:
 
         Raises ValueError when nothing was told in this generation.
         """
-        if not self._open.told.any() and not self._open.injected:
+        if not self._open.count() and not self._open.injected:
             raise ValueError("advance() needs at least one value; none was told since the last")
         Z, Y, values = self._open.samples()
         self.state, self.info = self.strategy.update(self.state, Z, Y, values)
         self._closed, self._open = self._open, Pending()
-        self.monitor.generation(self.state, self.info, values, self.seconds)
+        self.monitor.generation(self.state, self.info, self.seconds)
         if self.monitor.failures:
             self._warn("all values of a generation were NaN: the search did not move")
 
@@ -170,23 +165,36 @@ class ES:
 
     # -- inside -------------------------------------------------------------------------------------
 
-    def _meet(self, X, values, at):
-        """Rows that were not asked in this generation: told before (ignored), or injected."""
-        again = self._closed.match(X)
-        again = (at < 0) & (again >= 0) & np.append(self._closed.told, False)[again]
-        if again.any():
-            self._warn(f"{int(again.sum())} candidates had been told before: ignored")
-            X, values, at = X[~again], values[~again], at[~again]
-        for i in np.flatnonzero(at < 0):
-            row = X[int(i), :][None, :]
-            if not bool(self._xp.all(self._xp.isfinite(row))):
-                raise ValueError(f"X must be finite; row {int(i)} is {row}")
-            Z = self.strategy.locate(self.state, row)
-            shrink = min(1.0, self._longest / max(float(Z[0, :] @ Z[0, :]) ** 0.5, 1e-300))
-            Z = Z * shrink
-            Y = self.structure.unwhiten(self.state.factor, Z)
-            self._open.injected.append((Z, Y, float(values[i])))
-        return X, values, at
+    def _sort_in(self, X, values):
+        """Tell rows one by one: asked ones to their places, others injected; those told before in
+        the last generation are left out. Returns what was taken."""
+        at = self._open.match(X)
+        foreign = at < 0
+        if foreign.any():
+            again = self._closed.match(X)
+            again = foreign & (again >= 0) & np.append(self._closed.told, False)[again]
+            if again.any():
+                self._warn(
+                    f"values of candidates that were told before are ignored: {again.sum()}"
+                )
+            injected = [self._place(X[i, :], i) for i in np.flatnonzero(foreign & ~again)]
+            injected_values = values[foreign & ~again]
+            self._open.injected += [
+                (Z, Y, float(v)) for (Z, Y), v in zip(injected, injected_values, strict=True)
+            ]
+            X = self._xp.take(X, self._xp.asarray(np.flatnonzero(~again)), axis=0)
+            values, at = values[~again], at[~again]
+        self._open.tell(at[at >= 0], values[at >= 0])
+        return X, values
+
+    def _place(self, x, i):
+        """(Z, Y), each (1, d), of a point of the user's own, its Mahalanobis length clipped."""
+        if not bool(self._xp.all(self._xp.isfinite(x))):
+            raise ValueError(f"X must be finite; row {i} is {x}")
+        Z = self.strategy.locate(self.state, x[None, :])
+        length = float(self._xp.vecdot(Z, Z)[0]) ** 0.5
+        Z = Z * min(1.0, self._longest / max(length, 1e-300))
+        return Z, self.structure.unwhiten(self.state.factor, Z)
 
     @property
     def _longest(self) -> float:

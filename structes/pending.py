@@ -14,7 +14,7 @@ from .backend import namespace, to_numpy
 class Pending:
     """The open generation.
 
-    Z, Y, X   (n, d) asked candidates: local coordinates, whitened-back steps, points (own copy)
+    Z, Y, X   (n, d) asked candidates: local coordinates, steps B⁻ᵀ z, points (own copy)
     values    (n,) NumPy; `told` (n,) says where one has come
     injected  list of (z (1, d), y (1, d), value): points that were told but never asked
     """
@@ -22,65 +22,75 @@ class Pending:
     def __init__(self):
         self.Z = self.Y = self.X = None
         self.values = np.empty(0)
-        self.told = np.empty(0, dtype=bool)
+        self.told = np.zeros(0, dtype=bool)
         self.injected = []
         self._index = None
 
     def __len__(self):
         return len(self.told)
 
+    def count(self) -> int:
+        """Number of asked candidates whose value has come."""
+        return int(np.count_nonzero(self.told))
+
     def add(self, Z, Y, X):
         """Candidates that were just asked."""
         n = Z.shape[0]
         if self.Z is None:
             self.Z, self.Y, self.X = Z, Y, X
-        else:
-            xp = namespace(Z)
-            self.Z, self.Y, self.X = (
-                xp.concat([old, new]) for old, new in ((self.Z, Z), (self.Y, Y), (self.X, X))
-            )
+            self.values = np.full(n, np.nan)
+            self.told = np.zeros(n, dtype=bool)
+            return
+        xp = namespace(Z)
+        self.Z = xp.concat([self.Z, Z])
+        self.Y = xp.concat([self.Y, Y])
+        self.X = xp.concat([self.X, X])
         self.values = np.concatenate([self.values, np.full(n, np.nan)])
         self.told = np.concatenate([self.told, np.zeros(n, dtype=bool)])
         self._index = None
 
+    def are(self, X) -> bool:
+        """Is X what was asked, all of it and in the same order? (The common case, made cheap.)"""
+        if self.X is None or X.shape != self.X.shape:
+            return False
+        same = X == self.X
+        return bool(same.all() if isinstance(same, np.ndarray) else namespace(X).all(same))
+
     def match(self, X) -> np.ndarray:
         """(n,) index of each row of X among the asked ones, −1 for a row never asked.
 
-        A row that occurs several times among the asked ones is matched with an untold one first.
+        A row that was asked several times is matched with one that was not told yet, if any.
         """
-        n = len(self)
         if self.X is None:
             return np.full(X.shape[0], -1)
-        if X.shape == self.X.shape and bool(
-            (X == self.X).all() if isinstance(X, np.ndarray) else namespace(X).all(X == self.X)
-        ):
-            return np.arange(n)
         if self._index is None:
             self._index = {}
             for i, row in enumerate(to_numpy(self.X)):
                 self._index.setdefault(row.tobytes(), []).append(i)
         taken, found = set(), []
         for row in to_numpy(X):
-            # + 0.0 makes -0.0 and 0.0 … distinct bits are distinct points; keep them as they are
             places = self._index.get(row.tobytes(), ())
             free = [i for i in places if i not in taken and not self.told[i]]
-            i = free[0] if free else (places[0] if places else -1)
-            taken.add(i)
-            found.append(i)
+            found.append(free[0] if free else places[0] if places else -1)
+            taken.add(found[-1])
         return np.array(found, dtype=int)
 
+    def tell(self, at, values):
+        """Values of the candidates `at` (indices); a later value replaces an earlier one."""
+        self.values[at] = values
+        self.told[at] = True
+
     def samples(self):
-        """(Z, Y, values) of everything told, asked candidates first, in the order of asking."""
-        if self.told.all() and not self.injected:
+        """(Z, Y, values) of all that was told: the asked ones in their order, then the injected."""
+        if not self.injected and self.told.all():
             return self.Z, self.Y, self.values
         parts = []
-        rows = np.flatnonzero(self.told)
-        if rows.size:
+        if self.told.any():
             xp = namespace(self.Z)
-            keep = rows if xp is np else xp.asarray(rows)
-            parts.append(
-                (xp.take(self.Z, keep, axis=0), xp.take(self.Y, keep, axis=0), self.values[rows])
-            )
+            kept = np.flatnonzero(self.told)
+            rows = xp.asarray(kept)
+            Z, Y = xp.take(self.Z, rows, axis=0), xp.take(self.Y, rows, axis=0)
+            parts.append((Z, Y, self.values[kept]))
         parts += [(z, y, np.array([value])) for z, y, value in self.injected]
         Z, Y, values = zip(*parts, strict=True)
         xp = namespace(Z[0])

@@ -35,28 +35,32 @@ def recombination_weights(n: int) -> Weights:
     positive, negative = np.maximum(raw, 0), np.minimum(raw, 0)
     positive /= positive.sum()
     negative /= -negative.sum()
-    return Weights(positive, negative, 1 / (positive @ positive), 1 / (negative @ negative))
+    mueff, mueff_negative = 1 / float(positive @ positive), 1 / float(negative @ negative)
+    return Weights(positive, negative, mueff, mueff_negative)
 
 
-def assign(values: np.ndarray, tables: np.ndarray) -> np.ndarray | None:
-    """Each row of `tables` (k, n), given by rank, handed to the candidates: (k, n), or None.
+def assign(values: np.ndarray, tables: np.ndarray):
+    """Each row of `tables` (k, n), given by rank, handed to the candidates: (weights, ranked).
 
     values   (n,) floats; smaller is better, NaN and +inf rank last together
     tables   (k, n) weights by rank, best first
 
-    None when all values are equal (or all missing): then no candidate is better than another.
+    weights  (k, n), or None when all values are equal (or all missing): then no candidate is better
+             than another
+    ranked   (n,) the values in ascending order, NaN last
     """
-    order = np.argsort(values, kind="stable")
+    order = values.argsort(kind="stable")
     ranked = values[order]
+    known = ranked
     if ranked[-1] != ranked[-1]:  # NaN sorts last
-        ranked[np.isnan(ranked)] = np.inf
-    if ranked[0] == ranked[-1]:
-        return None
-    if (ranked[1:] == ranked[:-1]).any():
-        tables = _share(ranked, tables)
+        known = np.where(np.isnan(ranked), np.inf, ranked)
+    if known[0] == known[-1]:
+        return None, ranked
+    if (known[1:] == known[:-1]).any():
+        tables = _share(known, tables)
     given = np.empty_like(tables)
     given[:, order] = tables
-    return given
+    return given, ranked
 
 
 def _share(ranked, tables):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, fields
-from math import ceil, isnan
+from math import ceil, inf, isnan
 from statistics import median
 
-import numpy as np
-
 from . import checks
+from .backend import namespace
 from .registry import nearest
 
 
@@ -118,15 +117,13 @@ class Monitor:
         if s.max_evaluations is not None and evaluations >= s.max_evaluations:
             self.reasons["max_evaluations"] = evaluations
 
-    def generation(self, state, info, values, seconds: float) -> None:
-        """After an update. values (n,) NumPy: those that the update saw."""
+    def generation(self, state, info, seconds: float) -> None:
+        """After an update: the new state, what the update saw, seconds since the start."""
         s, fired = self.stopping, self.reasons
         t = state.generation
-        ranked = np.sort(values)
-        low, high, middle = float(ranked[0]), float(ranked[-1]), float(ranked[len(ranked) // 2])
-        self.best.append(low)
-        self.median.append(middle)
-        self.failures = self.failures + 1 if isnan(low) else 0
+        self.best.append(info.best)
+        self.median.append(info.median)
+        self.failures = self.failures + 1 if isnan(info.best) else 0
         self.flat = self.flat + 1 if not info.updated else 0
 
         if s.max_generations is not None and t >= s.max_generations:
@@ -137,10 +134,10 @@ class Monitor:
             fired["failures"] = self.failures
         elif s.flat is not None and self.flat >= s.flat:
             fired["flat"] = self.flat
-        if not state.sigma < self.sigma0 * (s.tolxup or np.inf):
+        if not state.sigma < self.sigma0 * (s.tolxup or inf):
             fired["tolxup"] = state.sigma / self.sigma0
         if info.updated:
-            self._check_values(low, high)
+            self._check_values(info.best, info.worst)
             if t % self._axis_every == 0:
                 self._check_axes(state)
             if t % self._condition_every == 0 and s.condition is not None:
@@ -173,8 +170,6 @@ class Monitor:
 
     def _check_axes(self, state):
         s = self.stopping
-        from .backend import namespace
-
         xp = namespace(state.mean)
         std = self.structure.deviations(state.factor)
         low, high = float(xp.min(std)), float(xp.max(std))

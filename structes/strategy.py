@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from math import exp, log, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,22 +47,27 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What one update did; for logs and stopping rules.
+    """What one update saw and did; for logs and stopping rules.
 
-    norm (‖M‖ before the trust region), clipped (did the trust region act), updated (False when all
-    values were tied or missing), path_length (‖path_sigma‖ / its expectation)
+    best, median, worst   of the values (NaN ranks last)
+    updated      False when all values were equal or missing: then only the generation moved
+    norm         ‖M‖, Frobenius, before the trust region; clipped: whether that acted
+    path_length  ‖path_sigma‖ over its expectation
     """
 
-    norm: float
-    clipped: bool
-    updated: bool
-    path_length: float
+    best: float = nan
+    median: float = nan
+    worst: float = nan
+    updated: bool = False
+    norm: float = 0.0
+    clipped: bool = False
+    path_length: float = 0.0
 
 
 class Plan(NamedTuple):
     """Weights and rates for n values: everything that does not change between generations."""
 
-    tables: np.ndarray  # (2, n) weights by rank: of the mean, of the covariance
+    tables: np.ndarray  # (3, n) by rank: weights of the mean; cmu times those of G, + and −
     mueff: float
     rates: Rates
 
@@ -123,63 +129,63 @@ class Strategy:
         structure, d = self.structure, self.structure.dim
         xp = namespace(state.mean)
         plan = self.plan(len(values))
-        c1, cmu, cc, cs, ds, chi = plan.rates
-        weights = assign(values, plan.tables)
+        c1, _, cc, cs, ds, chi = plan.rates
+        weights, ranked = assign(values, plan.tables)
+        seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
         if weights is None:
-            return state._replace(generation=state.generation + 1), Info(0.0, False, False, 0.0)
-        w_mean, w = weights if xp is np else xp.asarray(weights, dtype=Z.dtype)
+            return state._replace(generation=state.generation + 1), Info(*seen)
+        w_mean, w_good, w_bad = weights if xp is np else xp.asarray(weights, dtype=Z.dtype)
+        step = state.sigma * state.scale
 
-        # mean and step-size path
+        # mean, and the path of the step size
         dz = w_mean @ Z
-        mean = state.mean + (state.sigma * state.scale) * (w_mean @ Y)
-        ps = (1 - cs) * state.path_sigma + (cs * (2 - cs) * plan.mueff) ** 0.5 * dz
+        mean = state.mean + step * (w_mean @ Y)
+        ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
         ps2 = float(ps @ ps)
 
-        # rank-one path, stalled while the step size still grows fast
-        grown = ps2 / (1 - (1 - cs) ** (2 * (state.generation + 1))) / d
-        hs = grown < 2 + 4 / (d + 1)
+        # path of the rank-one part; it waits while the step size still grows fast
+        t = state.generation + 1
+        growing = ps2 / d / (1 - (1 - cs) ** (2 * t)) >= 2 + 4 / (d + 1)
         q = (1 - cc) * state.path
-        if hs:
-            q = q + (cc * (2 - cc) * plan.mueff) ** 0.5 * dz
+        if not growing:
+            q += sqrt(cc * (2 - cc) * plan.mueff) * dz
 
-        # natural gradient of G = cmu Σ w° (z zᵀ − I) + c1 (q qᵀ − I), bad samples at equal length
-        lengths = xp.sum(Z * Z, axis=1)
-        w = cmu * xp.where(w < 0, w * d / lengths, w)
+        # natural gradient of G = cmu Σ w° (z zᵀ − I) + c1 (q qᵀ − I); the bad samples enter with
+        # their length set to √d, w° = w d / ‖z‖² for w < 0
         rows = xp.concat([Z, q[None, :]])
-        M = structure.tangent(rows, xp.concat([w, xp.asarray([c1], dtype=w.dtype)]))
+        w = xp.empty(rows.shape[0], dtype=Z.dtype)
+        w[:-1] = w_good + w_bad * (d / xp.vecdot(Z, Z))
+        w[-1] = c1
+        M = structure.tangent(rows, w)
         norm = structure.norm(M)
         clipped = norm > self.trust_region
         if clipped:
             M = structure.scale(M, self.trust_region / norm)
 
-        Y = xp.concat([Y, structure.unwhiten(state.factor, q[None, :])])
-        path_length = ps2**0.5 / chi
+        path_length = sqrt(ps2) / chi
         state = State(
             mean=mean,
-            sigma=state.sigma * float(np.exp(min(1.0, cs / ds * (path_length - 1)))),
+            sigma=state.sigma * exp(min(1.0, cs / ds * (path_length - 1))),
             scale=state.scale,
             factor=structure.retract(state.factor, M, Y),
             path_sigma=ps,
             path=structure.transport(M, q),
-            generation=state.generation + 1,
+            generation=t,
         )
-        return state, Info(norm, clipped, True, path_length)
+        return state, Info(*seen, True, norm, clipped, path_length)
 
 
 @cache
 def _plan(structure: Structure, n: int) -> Plan:
-    weights = recombination_weights(n)
-    d = structure.dim
-    rates = learning_rates(d, structure.dof, structure.row, weights.mueff)
+    good, bad, mueff, mueff_bad = recombination_weights(n)
+    rates = learning_rates(structure.dim, structure.dof, structure.row, mueff)
     # Hansen 2016 eq. 49–52, without the bound that keeps C positive: h(M) is never singular
-    alpha = min(
-        1 + rates.c1 / rates.cmu if rates.cmu > 0 else 1.0,
-        1 + 2 * weights.mueff_negative / (weights.mueff + 2),
-    )
-    tables = np.stack([weights.positive, weights.positive + alpha * weights.negative])
-    return Plan(tables, weights.mueff, rates)
+    alpha = 1 + 2 * mueff_bad / (mueff + 2)
+    if rates.cmu > 0:
+        alpha = min(alpha, 1 + rates.c1 / rates.cmu)
+    return Plan(np.stack([good, rates.cmu * good, rates.cmu * alpha * bad]), mueff, rates)
 
 
 def default_popsize(dim: int) -> int:
     """λ = 4 + ⌊3 ln d⌋ (Hansen 2016, table 1)."""
-    return 4 + int(3 * np.log(dim))
+    return 4 + int(3 * log(dim))

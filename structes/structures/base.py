@@ -86,8 +86,8 @@ class Structure(ABC):
     def retract(self, factor, M, Y=None) -> tuple:
         """Factor of B h(M).
 
-        Y   `unwhiten(factor, Z)` of the Z that made M, where the caller has it; saves a product
-            in structures that keep M as low rank, ignored by the others.
+        Y   `unwhiten(factor, Z)` for the first rows of the Z that made M, where the caller has
+            them; saves a product in structures that keep M as low rank, ignored by the others.
         """
 
     @abstractmethod

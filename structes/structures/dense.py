@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..backend import namespace
+from ..backend import add_to_diagonal, namespace, solve_positive
 from .base import Structure
 
 
@@ -77,31 +77,35 @@ class Dense(Structure):
         v, x = -0.5 * w, 0.5 * xp.sum(w)
         if 2 * Z.shape[0] < self.dim:
             return LowRank(Z, v, x, Z @ Z.T)
-        return Plain((Z.T * v) @ Z + x * xp.eye(self.dim, dtype=Z.dtype))
+        return Plain(add_to_diagonal((Z.T * v) @ Z, x))
 
     def retract(self, factor, M, Y=None):
         (A,) = factor
         xp = namespace(A)
         if isinstance(M, Plain):
-            return (xp.linalg.solve(_h(M.M), A.T).T,)
-        Y = self.unwhiten(factor, M.U) if Y is None else Y
+            h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
+            return (solve_positive(h, A.T).T,)
+        known = 0 if Y is None else Y.shape[0]
+        if known < M.U.shape[0]:
+            rest = self.unwhiten(factor, M.U[known:, :])
+            Y = xp.concat([Y, rest]) if known else rest
         c, K = _h_low_rank(M)
-        T = xp.linalg.solve(c * xp.eye(K.shape[0], dtype=K.dtype) + K @ M.g, K)  # K (cI + gK)⁻¹
+        T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
         change = Y.T @ ((-1 / c) * (T @ M.U))
         change += A / c
         return (change,)
 
     def transport(self, M, q):
         if isinstance(M, Plain):
-            t = M.M @ q
-            return q + t + 0.5 * (M.M @ t)
+            return q + M.M @ (q + 0.5 * (M.M @ q))
         c, K = _h_low_rank(M)
         return c * q + (K @ (M.U @ q)) @ M.U
 
     def norm(self, M):
         xp = namespace(M[0])
         if isinstance(M, Plain):
-            return float(xp.linalg.matrix_norm(M.M))
+            m = xp.reshape(M.M, (-1,))
+            return float(m @ m) ** 0.5
         # ‖x I + U V Uᵀ‖² = d x² + 2 x tr(V g) + tr(V g V g)
         vg = M.v[:, None] * M.g
         square = self.dim * M.x**2 + 2 * M.x * xp.linalg.trace(vg) + xp.sum(vg * vg.T)
@@ -132,14 +136,9 @@ class Dense(Structure):
         return (float(s[0]) / float(s[-1])) ** 2
 
 
-def _h(M):
-    """I + M + M²/2."""
-    return namespace(M).eye(M.shape[0], dtype=M.dtype) + M + 0.5 * (M @ M)
-
-
 def _h_low_rank(M):
     """c and K of h(M) = c I + U K Uᵀ."""
     c = 1 + M.x + 0.5 * M.x * M.x
-    v = M.v
-    V = v[:, None] * namespace(v).eye(v.shape[0], dtype=v.dtype)
+    xp, v = namespace(M.v), M.v
+    V = v[:, None] * xp.eye(v.shape[0], dtype=v.dtype)
     return c, (1 + M.x) * V + 0.5 * (v[:, None] * M.g) * v

@@ -1,0 +1,20 @@
+"""structes itself, through its public interface."""
+
+from ... import ES
+
+
+class Structes:
+    """structes.ES; `structure` is any specification that ES takes."""
+
+    def __init__(self, x0, sigma0, popsize=None, seed=1, structure="dense"):
+        self.es = ES(x0, sigma0, structure, seed, popsize)
+        self.popsize = self.es.popsize
+
+    def ask(self):
+        return self.es.ask()
+
+    def tell(self, X, values):
+        self.es.tell(X, values)
+
+    def stop(self):
+        return bool(self.es.stop())
