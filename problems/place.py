@@ -1,0 +1,151 @@
+"""Where a function lies: the same landscape, turned and moved.
+
+Every classic function is written for its textbook coordinates z, with its optimum at z*. What a
+search sees is
+
+    f(x) = g(z),    z = z* + R (x − x*)
+
+with R orthogonal and x* the optimum that the Problem reports. With neither `rotate` nor `shift`
+R = I and x* = z*, and g is called as it is. `rotate` is the seed of R, a uniformly distributed
+orthogonal matrix. `shift` is the seed of x*, uniform in the middle four fifths of the box, as
+BBOB draws it (Hansen et al., 2009, RR-6829). Written in x − x*, the optimum is exact: at x = x*
+the difference is zero in any arithmetic, and so z = z* to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from structes import noise
+from structes.backend import namespace
+from structes.problem import Problem
+
+_ROTATION, _SHIFT = 0, 1  # addresses in the problem stream: equal seeds share no words
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """x -> function(z* + R (x − x*)): a callable (n, d) -> (n,) that pickles.
+
+    function   the function of textbook coordinates, (n, d) -> (n,)
+    textbook   (d,) its optimum z*
+    optimum    (d,) the optimum x* of the placed function
+    rotation   (d, d) orthogonal R, or None for the identity
+    """
+
+    function: Callable[[Any], Any]
+    textbook: np.ndarray
+    optimum: np.ndarray
+    rotation: np.ndarray | None = None
+
+    def __call__(self, X):
+        Z = X - _like(X, self.optimum)
+        if self.rotation is not None:
+            Z = Z @ _like(X, self.rotation.T)  # rows are points: (R (x − x*))ᵀ = (x − x*)ᵀ Rᵀ
+        return self.function(_like(X, self.textbook) + Z)
+
+
+def place(
+    name: str,
+    function: Callable,
+    dim: int,
+    rotate: int | None,
+    shift: int | None,
+    *,
+    box: tuple[float, float],
+    optimum,
+    start: float,
+    scale: float,
+    source: str,
+    minimum: float = 0.0,
+    least: int = 1,
+) -> Problem:
+    """The Problem of a textbook function (n, d) -> (n,), turned and moved as the seeds say.
+
+    box       (lower, upper), the same for every coordinate; it is neither turned nor moved
+    optimum   z*: a number for all coordinates, or a function of dim that returns (d,)
+    minimum   g(z*) / dim
+    start     the start, the same for every coordinate; it is neither turned nor moved
+    least     the smallest dim for which the function is defined
+
+    Raises TypeError or ValueError, naming the argument, for a dim below `least` or a bad seed.
+    """
+    dim = integer(f"{name}: dim", dim, least)
+    textbook = optimum(dim) if callable(optimum) else np.full(dim, float(optimum))
+    lower, upper = (np.full(dim, float(b)) for b in box)
+    where, R = textbook, None
+    if shift is not None:
+        shift = integer(f"{name}: shift", shift, 0, 2**64 - 1)
+        u = noise.uniforms(shift, noise.PROBLEM, _SHIFT, 0, 1, dim)[0]
+        where = lower + (0.1 + 0.8 * u) * (upper - lower)
+    if rotate is not None:
+        R = rotation(dim, integer(f"{name}: rotate", rotate, 0, 2**64 - 1))
+    if shift is not None or rotate is not None:
+        function = Placed(function, textbook, where, R)
+    return Problem(
+        function,
+        dim,
+        name,
+        lower=lower,
+        upper=upper,
+        optimum=where.copy(),
+        minimum=float(minimum * dim),
+        start=np.full(dim, float(start)),
+        scale=float(scale),
+        source=source,
+    )
+
+
+def rotation(dim: int, seed: int) -> np.ndarray:
+    """(d, d) uniformly distributed orthogonal matrix: a pure function of dim and seed.
+
+    The Q of a Gaussian matrix, with the signs chosen so that R has a positive diagonal; without
+    that, Q depends on the library's convention and is not uniform (Mezzadri, 2007, "How to
+    generate random matrices from the classical compact groups").
+    """
+    Q, R = np.linalg.qr(noise.normals(seed, noise.PROBLEM, _ROTATION, 0, dim, dim))
+    return Q * np.where(np.diag(R) < 0, -1.0, 1.0)
+
+
+def integer(what: str, value, low: int, high: int | None = None) -> int:
+    """`value` as an int in [low, high].
+
+    Raises TypeError for anything that is not an integer and ValueError outside the range.
+    """
+    span = f"of at least {low}" if high is None else f"from {low} to {high}"
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{what} must be an integer {span}; got {value!r}")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{what} must be an integer {span}; got {value}")
+    return int(value)
+
+
+def positive(what: str, value) -> float:
+    """`value` as a float. Raises TypeError or ValueError unless it is a finite number > 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{what} must be a positive number; got {value!r}")
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{what} must be a positive, finite number; got {value}")
+    return float(value)
+
+
+def ramp(X):
+    """(d,) (i − 1)/(d − 1) for i = 1 … d, as an array like X (n, d); zero where d = 1."""
+    xp = namespace(X)
+    return xp.linspace(0.0, 1.0, X.shape[1], dtype=X.dtype, device=X.device)
+
+
+def count(X):
+    """(d,) 1 … d, as an array like X (n, d)."""
+    xp = namespace(X)
+    return xp.arange(1, X.shape[1] + 1, dtype=X.dtype, device=X.device)
+
+
+def _like(X, constant: np.ndarray):
+    """The NumPy array `constant` in the library, dtype and device of X."""
+    return namespace(X).asarray(constant, dtype=X.dtype, device=X.device)
