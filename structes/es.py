@@ -81,7 +81,7 @@ class ES:
         self._start = time.monotonic()
         self._warned = set()
 
-    # -- the loop ----------------------------------------------------------------------------------
+    # -- the loop ---------------------------------------------------------------------------------
 
     def ask(self):
         """(popsize, d) new candidates. Asking again before telling gives further ones."""
@@ -129,7 +129,7 @@ class ES:
         """{criterion: value} of every stopping criterion that has fired; empty: go on."""
         return dict(self.monitor.reasons)
 
-    # -- what it knows ------------------------------------------------------------------------------
+    # -- what it knows ----------------------------------------------------------------------------
 
     @property
     def generation(self) -> int:
@@ -163,7 +163,7 @@ class ES:
             f"best {self.best.fun:.6g}, sigma {self.sigma:.3g}>"
         )
 
-    # -- inside -------------------------------------------------------------------------------------
+    # -- inside -----------------------------------------------------------------------------------
 
     def _sort_in(self, X, values):
         """Tell rows one by one: asked ones to their places, others injected; those told before in

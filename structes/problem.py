@@ -18,14 +18,14 @@ from .registry import Registry
 PROBLEMS = Registry("problem", "structes.problems:TABLE")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """A function to minimise.
 
     function   callable, (n, dim) array -> (n,) values; writes nothing into its argument
     dim        number of parameters, d
     name       short name for logs and tables
-    lower, upper   box of interest, (d,) arrays or None; values outside are still defined
+    lower, upper   box of interest, (d,) arrays or None; outside a value is still given, maybe +inf
     optimum    (d,) best point, or None where unknown
     minimum    value at the optimum, or None where unknown
     start      (d,) where a search starts, or None: `box()` tells its middle
@@ -46,6 +46,8 @@ class Problem:
 
     def __call__(self, X):
         """Values (n,) of the rows of X (n, dim); a single point (dim,) gives a float."""
+        if not hasattr(X, "ndim"):
+            raise TypeError(f"problem {self.name!r} takes an array; got {type(X).__name__}")
         if X.ndim == 1:
             return float(self(X[None, :])[0])
         if X.ndim != 2 or X.shape[1] != self.dim:

@@ -8,36 +8,63 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_of(wanted: bool, es, label: str = "", stream=None, every: float = 2.0):
+def progress_of(wanted: bool, es, label="", minimum=None, stream=None, every: float = 2.0):
     """A function to call with the ES after each generation; it shows what is new, now and then.
 
-    every   seconds between plain lines (a bar is drawn four times a second)
+    label     what is searched, at the head of each line
+    minimum   value of the minimum, where it is known: then the error is shown, not the value
+    every     seconds between plain lines, after some quicker ones (a bar moves ten times a second)
     """
     stream = sys.stderr if stream is None else stream
     if not wanted:
         yield lambda es: None
-    elif stream.isatty():
-        yield from _bar(es, label, stream)
-    else:
-        yield from _lines(es, label, stream, every)
+        return
+    describe = _Words(f"{label}  " if label else "", minimum)
+    yield from (_bar if stream.isatty() else _lines)(es, describe, stream, every)
+    print(describe.end(es), file=stream, flush=True)
 
 
-def _describe(es, label):
-    head = f"{label}  " if label else ""
-    return f"{head}best {es.best.fun:.6g}  sigma {es.sigma:.2e}"
+class _Words:
+    """What is said about a search."""
+
+    def __init__(self, head, minimum):
+        self.head, self.minimum = head, minimum
+
+    def start(self, es):
+        return f"{self.head}{es.structure!r}, {es.popsize} candidates a generation"
+
+    def now(self, es):
+        if self.minimum is None:
+            return f"{self.head}best {es.best.fun:<12.6g} sigma {es.sigma:.1e}"
+        return f"{self.head}error {es.best.fun - self.minimum:<8.1e} sigma {es.sigma:.1e}"
+
+    def end(self, es):
+        said = f"{self.now(es)}  {es.evaluations} evaluations  {es.seconds:.1f} s"
+        return f"{said}  {', '.join(es.stop()) or 'stopped'}"
 
 
-def _bar(es, label, stream):
+def _bar(es, describe, stream, _):
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()]
     columns += [TimeElapsedColumn(), TimeRemainingColumn()]
-    limit = es.monitor.stopping.max_evaluations
-    console = Console(file=stream)
-    with Progress(*columns, console=console, refresh_per_second=4, transient=True) as bar:
-        task = bar.add_task(_describe(es, label), total=limit)
+    bar = Progress(
+        *columns,
+        console=Console(file=stream),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what the objective prints goes where it should
+    )
+    with bar:
+        limit = es.monitor.stopping.max_evaluations
+        task = bar.add_task(describe.now(es), total=limit)
         last = 0.0
 
         def report(es):
@@ -45,20 +72,23 @@ def _bar(es, label, stream):
             now = time.monotonic()
             if now - last > 0.1:
                 last = now
-                bar.update(task, completed=es.evaluations, description=_describe(es, label))
+                bar.update(task, completed=es.evaluations, description=describe.now(es))
 
         yield report
 
 
-def _lines(es, label, stream, every):
-    last = time.monotonic()
+def _lines(es, describe, stream, every):
+    print(describe.start(es), file=stream, flush=True)
+    gap = min(0.5, every)
+    due = time.monotonic() + gap
 
     def report(es):
-        nonlocal last
+        nonlocal gap, due
         now = time.monotonic()
-        if now - last >= every:
-            last = now
-            text = f"{_describe(es, label)}  {es.evaluations} evaluations  {es.seconds:.0f} s"
+        if now >= due:
+            gap = min(2 * gap, every)
+            due = now + gap
+            text = f"{describe.now(es)}  {es.evaluations} evaluations  {es.seconds:.1f} s"
             print(text, file=stream, flush=True)
 
     yield report

@@ -78,7 +78,11 @@ class Registry(Mapping):
         if name in self.table:
             return load_object(self.table[name])
         if isinstance(name, str) and ":" in name:
-            return load_object(name)
+            hint = nearest(name.split(":")[0], self.table)
+            try:
+                return load_object(name)
+            except ValueError as error:  # perhaps a table name with numbers, misspelt
+                raise KeyError(f"unknown {self.kind} {name!r}{hint}: {error}") from None
         raise KeyError(
             f"unknown {self.kind} {name!r}{nearest(name, self.table)}; known: "
             f"{', '.join(self.table)}; or give your own as 'module:attribute'"

@@ -134,7 +134,9 @@ class Strategy:
         seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
         if weights is None:
             return state._replace(generation=state.generation + 1), Info(*seen)
-        w_mean, w_good, w_bad = weights if xp is np else xp.asarray(weights, dtype=Z.dtype)
+        if xp is not np:
+            weights = [xp.asarray(row, dtype=Z.dtype) for row in weights]
+        w_mean, w_good, w_bad = weights
         step = state.sigma * state.scale
 
         # mean, and the path of the step size

@@ -13,10 +13,10 @@ import sys
 
 import numpy as np
 import pytest
-from structes.problems import TABLE, place
 
 from structes import noise
 from structes.problem import PROBLEMS, Problem, load_problem
+from structes.problems import TABLE, place
 
 CLASSIC = [name for name in TABLE if not name.startswith("bbob")]
 PLACES = [{}, {"rotate": 3}, {"shift": 4}, {"rotate": 3, "shift": 4}]

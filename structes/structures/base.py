@@ -42,7 +42,7 @@ class Structure(ABC):
                 f"{type(self).__name__}: dim must be an integer ≥ 1; got {self.dim!r}"
             )
 
-    # -- sizes, from which the learning rates follow (rates.py) ---------------------------------
+    # -- sizes, from which the learning rates follow (rates.py) -----------------------------------
 
     @property
     @abstractmethod
@@ -54,7 +54,7 @@ class Structure(ABC):
         """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share): math.md 4.3."""
         return self.dof / self.dim
 
-    # -- the group -------------------------------------------------------------------------------
+    # -- the group --------------------------------------------------------------------------------
 
     @abstractmethod
     def identity(self, xp, dtype) -> tuple:
@@ -76,7 +76,7 @@ class Structure(ABC):
     def to_dense(self, factor):
         """B as a (d, d) array; for tests and plots."""
 
-    # -- the tangent space -----------------------------------------------------------------------
+    # -- the tangent space ------------------------------------------------------------------------
 
     @abstractmethod
     def tangent(self, Z, w) -> tuple:
@@ -84,7 +84,7 @@ class Structure(ABC):
 
     @abstractmethod
     def retract(self, factor, M, Y=None) -> tuple:
-        """Factor of B h(M).
+        """Factor of B h(M). h is never singular on V (math.md 1.3), so B stays invertible.
 
         Y   `unwhiten(factor, Z)` for the first rows of the Z that made M, where the caller has
             them; saves a product in structures that keep M as low rank, ignored by the others.
@@ -110,7 +110,7 @@ class Structure(ABC):
     def tangent_to_dense(self, M):
         """M as a (d, d) array; for tests."""
 
-    # -- what a stopping rule asks (not every generation) ------------------------------------------
+    # -- what a stopping rule asks (not every generation) -----------------------------------------
 
     @abstractmethod
     def deviations(self, factor):

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..backend import add_to_diagonal, namespace, solve_positive
+from ..backend import add_to_diagonal, namespace, scaled_rank_update, solve_positive
 from .base import Structure
 
 
@@ -47,7 +47,16 @@ class Dense(Structure):
     Choose it for up to some hundred parameters about which nothing is known. dof d(d+1)/2; a
     generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.
     2010), with the paths of strategy.py it is CMA-ES in first order. Source: math.md 2.3.
+
+    retraction  "h", or "exp" for B exp(M): xNES exactly, at O(d³) a generation
     """
+
+    retraction: str = "h"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.retraction not in ("h", "exp"):
+            raise ValueError(f"Dense: retraction must be 'h' or 'exp'; got {self.retraction!r}")
 
     @property
     def dof(self):
@@ -75,13 +84,15 @@ class Dense(Structure):
     def tangent(self, Z, w):
         xp = namespace(Z)
         v, x = -0.5 * w, 0.5 * xp.sum(w)
-        if 2 * Z.shape[0] < self.dim:
+        if 2 * Z.shape[0] < self.dim and self.retraction == "h":
             return LowRank(Z, v, x, Z @ Z.T)
         return Plain(add_to_diagonal((Z.T * v) @ Z, x))
 
     def retract(self, factor, M, Y=None):
         (A,) = factor
         xp = namespace(A)
+        if self.retraction == "exp":
+            return (A @ _exp(-M.M),)
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
@@ -91,11 +102,11 @@ class Dense(Structure):
             Y = xp.concat([Y, rest]) if known else rest
         c, K = _h_low_rank(M)
         T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
-        change = Y.T @ ((-1 / c) * (T @ M.U))
-        change += A / c
-        return (change,)
+        return (scaled_rank_update(A, 1 / c, Y, (-1 / c) * (T @ M.U)),)
 
     def transport(self, M, q):
+        if self.retraction == "exp":
+            return _exp(M.M) @ q
         if isinstance(M, Plain):
             return q + M.M @ (q + 0.5 * (M.M @ q))
         c, K = _h_low_rank(M)
@@ -142,3 +153,9 @@ def _h_low_rank(M):
     xp, v = namespace(M.v), M.v
     V = v[:, None] * xp.eye(v.shape[0], dtype=v.dtype)
     return c, (1 + M.x) * V + 0.5 * (v[:, None] * M.g) * v
+
+
+def _exp(M):
+    """Exponential of a symmetric matrix."""
+    values, vectors = namespace(M).linalg.eigh(M)
+    return (vectors * namespace(M).exp(values)) @ vectors.T

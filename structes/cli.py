@@ -1,0 +1,342 @@
+"""The command line: run, list, show, and the bench where its packages are installed.
+
+Thin on purpose: a command turns words into arguments, calls one function, and prints what comes
+back. Results go to stdout, everything else to stderr. What a user can get wrong ends in one line
+that says so, and in an exit code that scripts can read. Heavy imports wait inside the commands, so
+that `structes --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from textwrap import shorten
+
+import click
+
+from . import __version__
+from .registry import load_object, nearest
+
+EXIT_FAILED, EXIT_USAGE, EXIT_MISSED, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+class Failure(click.ClickException):
+    """One line on stderr, and an exit code."""
+
+    def __init__(self, error, exit_code=EXIT_FAILED):
+        super().__init__(" ".join(str(error).split()))
+        self.exit_code = exit_code
+
+
+class Commands(click.Group):
+    """Names the nearest command for an unknown one; Ctrl-C has its exit code in all of them."""
+
+    def resolve_command(self, ctx, args):
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            known = ", ".join(self.commands)
+            hint = nearest(args[0], self.commands)
+            raise click.UsageError(f"unknown command {args[0]!r}{hint}; known: {known}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+class Later(click.Command):
+    """A command that is imported when it is called; until then only its name and help exist."""
+
+    def __init__(self, name, path, help, extra):
+        super().__init__(name, help=help)
+        self.path, self.extra = path, extra
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        try:
+            command = load_object(self.path)
+        except ImportError as error:
+            needs = f"`structes {self.name}` needs more: pip install 'structes[{self.extra}]'"
+            raise Failure(f"{needs} ({error})") from error
+        except ValueError as error:
+            raise Failure(error) from error
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="structes %(version)s")
+def cli():
+    """Evolution strategies whose covariance has the structure you choose.
+
+    \b
+    structes run quickstart                            four benchmark functions, recorded
+    structes run --problem rosenbrock --dim 20         any function, from flags alone
+    structes run --problem my_module:f --dim 5         a function of your own
+    structes show latest                               what came out
+    """
+
+
+@cli.command(no_args_is_help=True)
+@click.argument("config", required=False)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a config key.")
+@click.option("--problem", multiple=True, help="Name, bbob:f10:i3 or module:function; repeatable.")
+@click.option("--dim", metavar="N", help="Number of parameters.")
+@click.option("--structure", help="Structure of the covariance: `structes list structures`.")
+@click.option("--seed", metavar="N", help="Same seed, same run; default: a random one.")
+@click.option("--popsize", metavar="N", help="Candidates a generation; default: 4 + 3 ln(dim).")
+@click.option("--x0", metavar="[X, …]", help="Start; default: the problem's.")
+@click.option("--sigma0", metavar="S", help="Initial standard deviation: S, or [S, …] for each.")
+@click.option("--max-evaluations", metavar="N", help="Never evaluate more often, each problem.")
+@click.option("--target", metavar="F", help="Stop at a value this low.")
+@click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
+@click.option("--name", help="Name of the run; default: that of the config or the problem.")
+@click.option("--runs", default="runs", metavar="DIR", help="Where to record; default: runs")
+@click.option("--require-target", is_flag=True, help="Exit with 3 if a target is missed.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.pass_context
+def run(ctx, config, settings, runs, require_target, quiet, **flags):
+    """Search the minima of problems, and record it.
+
+    CONFIG is the name of a config (`structes list configs`), the path of a YAML file, or a run
+    folder, which is repeated. Its keys can be changed by --set (structure.k=5 reaches into a
+    section) and by the other options; with --problem no CONFIG is needed.
+
+    Ctrl-C ends the run with the best so far.
+
+    \b
+    Exit codes: 0 ended normally          3 a target was missed (--require-target)
+                1 a function failed,    130 interrupted
+                  or a file
+                2 wrong usage
+    """
+    from .experiment import LoadError, run_experiment
+
+    _find_local_modules()
+    try:
+        experiment = _experiment(config, settings, flags)
+        if require_target and experiment.target_error is experiment.stopping.target is None:
+            raise ValueError("--require-target needs a target or a target_error")
+        done = run_experiment(experiment, runs, progress=not quiet)
+    except (ValueError, TypeError) as error:
+        raise Failure(error, EXIT_USAGE) from error
+    except (LoadError, ImportError, OSError) as error:
+        raise Failure(error) from error
+    status = done.result["status"]
+    if status == "interrupted":
+        click.echo("interrupted; the best so far:", err=True)
+    _print_result(done)
+    for entry in done.result["problems"]:
+        if "traceback" in entry:
+            last = entry["traceback"].strip().splitlines()[-1]
+            click.echo(f"{entry['problem']} failed: {last} (more: structes show)", err=True)
+    click.echo(f"recorded in {done.folder}")
+    missed = any("target" not in e.get("stop", {}) for e in done.result["problems"])
+    codes = {"failed": EXIT_FAILED, "interrupted": EXIT_INTERRUPTED}
+    ctx.exit(codes.get(status, EXIT_MISSED if require_target and missed else 0))
+
+
+@cli.command("list", short_help="What there is: structures, problems, configs.")
+@click.argument("what", required=False)
+def list_(what):
+    """What there is: structures, problems or configs; all three without an argument."""
+    tables = {"structures": _structures, "problems": _problems, "configs": _configs}
+    if what is not None and what not in tables:
+        hint = f"{nearest(what, tables)}; known: {', '.join(tables)}"
+        raise Failure(f"nothing to list under {what!r}{hint}", EXIT_USAGE)
+    for name in tables if what is None else [what]:
+        _print_table((name, ""), tables[name]())
+
+
+@cli.command()
+@click.argument("run")
+@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs")
+@click.option("--rows", default=5, metavar="N", help="Rows of the log to show; default: 5")
+def show(run, runs, rows):
+    """What a run was and what came out.
+
+    RUN is a run's folder, its name inside runs/, or `latest`.
+    """
+    import yaml
+
+    from .record import read_run, tail_log
+
+    try:
+        done = read_run(_find_run(run, runs))
+    except ValueError as error:
+        raise Failure(error, EXIT_USAGE) from error
+    config = {key: value for key, value in done.config.items() if value is not None}
+    v = done.versions
+    click.echo(f"{done.folder}  {done.result['status']}\n")
+    click.echo(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    packages = ("structes", "numpy", "scipy", "coco-experiment", "python")
+    click.echo(", ".join(f"{p} {v[p]}" for p in packages if v.get(p)) + f", {v['platform']}")
+    click.echo(f"started {v['started']} on {v['host']}: {' '.join(v['argv'])}\n")
+    _print_result(done)
+    for entry in done.result["problems"]:
+        if entry.get("x") is not None:
+            x, fun = _short(entry["x"]), _number(entry["fun"], 15)
+            click.echo(f"{entry['problem']}: best value {fun} at x = {x}")
+        if "traceback" in entry:
+            click.echo(f"\n{entry['problem']} failed:\n{entry['traceback']}")
+    tail = tail_log(done.folder, rows)
+    if tail:
+        columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
+        click.echo("\nlast rows of log.csv")
+        _print_table(columns, [[_number(row[c]) for c in columns] for row in tail])
+
+
+cli.add_command(
+    Later(
+        "bench",
+        "structes.bench.commands:bench",
+        help="Measure structes beside its peers (needs the extra `bench`).",
+        extra="bench",
+    )
+)
+
+
+def main():
+    """The console script."""
+    warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
+    cli(prog_name="structes")
+
+
+# -- words to arguments ---------------------------------------------------------------------------
+
+
+def _experiment(config, settings, flags):
+    """The Experiment of a config's name (or None), KEY=VALUE strings, and flags (None: not given).
+
+    Raises ValueError or TypeError.
+    """
+    from .config import load_config, parse_value, with_setting
+    from .experiment import experiment_from, label_of
+
+    mapping = {} if config is None else load_config(config)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set needs KEY=VALUE; got {setting!r}")
+        mapping = with_setting(mapping, key.strip(), parse_value(value, f"--set {key}"))
+    problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
+    if problems:
+        mapping["problems"] = problems
+        if config is None:
+            mapping.setdefault("name", label_of(problems[0]))
+    if "problems" not in mapping:
+        raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
+    for key, value in flags.items():
+        if value is not None:
+            sections = key != "name" and value[:1] in ("[", "{")
+            mapping[key] = parse_value(value, f"--{key}") if sections else value
+    return experiment_from(mapping)
+
+
+def _find_local_modules():
+    """A user's own module:function is looked for where the user is."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _find_run(run, runs) -> Path:
+    """Folder of a run that is called by its path, its name in `runs`, or "latest"."""
+    if Path(run).is_dir():
+        return Path(run)
+    names = sorted(p.parent.name for p in Path(runs).glob("*/result.json"))
+    if run in names:
+        return Path(runs) / run
+    if run == "latest" and names:
+        return max((Path(runs) / n for n in names), key=_started)
+    if run == "latest":
+        raise ValueError(f"no run is recorded in {runs!r} yet")
+    hint = nearest(run, [*names, "latest"])
+    raise ValueError(f"there is no run {run!r}, neither here nor in {runs!r}{hint}")
+
+
+def _started(folder):
+    from .record import read_run
+
+    return read_run(folder).result["started"]
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+
+def _structures():
+    from .structures import STRUCTURES
+
+    return [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
+
+
+def _problems():
+    from .problem import PROBLEMS
+
+    return [(name, _first_line(PROBLEMS[name])) for name in PROBLEMS]
+
+
+def _configs():
+    from .config import configs, load_config
+
+    return [(name, load_config(name).get("description", "")) for name in configs()]
+
+
+def _first_line(thing):
+    """The first paragraph of a docstring, or as much of it as fits a line."""
+    return shorten((thing.__doc__ or "").strip().partition("\n\n")[0], 100, placeholder=" …")
+
+
+def _print_result(done):
+    columns = ("problem", "error", "value", "evaluations", "generations", "stopped by", "seconds")
+    rows = []
+    for e in done.result["problems"]:
+        value = e.get("fun") if e.get("error") is None else None  # the error says more
+        stop = ", ".join(e.get("stop", {})) if e["status"] == "done" else e["status"]
+        seconds = "" if e.get("seconds") is None else f"{e['seconds']:.2f}"
+        counts = [_number(e.get(k)) for k in ("evaluations", "generations")]
+        rows.append(
+            [e["problem"], _number(e.get("error"), 3), _number(value), *counts, stop, seconds]
+        )
+    _print_table(columns, rows)
+
+
+def _print_table(columns, rows):
+    """A table as wide as it needs to be: on a terminal lines wrap, but no word or number does."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    left = {"problem", "stopped by", "", columns[0]}
+    filled = [i for i in range(len(columns)) if any(row[i] != "" for row in rows)]
+    for i in filled:
+        justify = "left" if columns[i] in left else "right"
+        table.add_column(columns[i], justify=justify, no_wrap=columns[i] not in ("stopped by", ""))
+    for row in rows:
+        table.add_row(*(Text(str(row[i])) for i in filled))
+    console = Console(file=sys.stdout)
+    width, console.width = console.width, 10_000
+    if console.is_terminal:
+        console.width = max(width, console.measure(table).minimum)
+    console.print(table)
+    console.print()
+
+
+def _number(value, digits=6):
+    """A number (or the string of one) for reading; nothing for nan and None."""
+    if value is None or value == "nan":
+        return ""
+    try:
+        return f"{float(value):.{digits}g}" if not str(value).isdigit() else str(value)
+    except ValueError:
+        return value
+
+
+def _short(x, most=10):
+    """A vector in one line, with as many of its numbers as one reads."""
+    text = ", ".join(f"{v:.6g}" for v in x[:most])
+    return f"[{text}{f', … ({len(x)} in all)' if len(x) > most else ''}]"

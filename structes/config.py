@@ -1,0 +1,148 @@
+"""Configs: YAML that says what a run does, and the values in it.
+
+A config is found by name (those in `configs/` come with structes) or by path; `--set` changes a
+key of it. YAML has its own idea of some values: 1e-3 is a string to it, `on` is true. So a value
+is made what the annotation of its field says, or refused by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from .files import plain
+from .registry import nearest
+
+_WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "list": "a list of numbers",
+    "dict": "a mapping",
+    "None": "null",
+}
+
+
+def configs() -> dict:
+    """{name: path} of the configs that come with structes."""
+    from importlib.resources import files
+
+    found = [f for f in files("structes.configs").iterdir() if f.name.endswith(".yaml")]
+    return {f.name[: -len(".yaml")]: f for f in sorted(found, key=lambda f: f.name)}
+
+
+def load_config(name_or_path) -> dict:
+    """The mapping in a config: one that comes with structes, a YAML file, or a run folder's.
+
+    Where the config gives no name, the file's is put in. Raises ValueError for an unknown name,
+    naming the nearest, and for YAML that cannot be read, with file and line.
+    """
+    known, name = configs(), str(name_or_path)
+    if name in known:
+        path = known[name]
+    elif Path(name).is_dir():
+        path = Path(name) / "config.yaml"
+    else:
+        path = Path(name)
+    if not path.is_file():
+        if path.suffix or "/" in name:
+            raise ValueError(f"there is no config file {str(path)!r}")
+        raise ValueError(
+            f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
+            "or give the path of a YAML file"
+        )
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark or error.context_mark).line + 1
+        raise ValueError(f"{path}, line {line}: not YAML: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} must hold a mapping, 'key: value' lines; got {config!r:.60}")
+    return {"name": path.name.rsplit(".", 1)[0], **config}
+
+
+def parse_value(text: str, what: str):
+    """The value that `text` is in YAML. Raises ValueError, with `what` for its name."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{what}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def with_setting(config: Mapping, key: str, value) -> dict:
+    """A copy of `config` in which `key` has `value`; "structure.k" reaches into a section.
+
+    A section that was a mere name becomes a mapping with that name. Raises ValueError where the
+    key reaches into something else.
+    """
+    head, _, rest = key.partition(".")
+    config = dict(config)
+    if rest:
+        section = config.get(head)
+        if isinstance(section, str):
+            section = {"name": section}
+        if not isinstance(section, Mapping):
+            raise ValueError(
+                f"{key!r}: {head!r} must be a section (key: value) to set {rest!r} in; "
+                f"it is {section!r}{nearest(head, config) if head not in config else ''}"
+            )
+        value = with_setting(section, rest, value)
+    config[head] = value
+    return config
+
+
+def check_problems(value) -> tuple:
+    """The specifications of problems: a tuple of names and mappings, of one alone or a list."""
+    if isinstance(value, (str, Mapping)):
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError(f"problems must be a list of names and mappings; got {value!r}")
+    for i, spec in enumerate(value):
+        if not isinstance(spec, (str, Mapping)):
+            raise ValueError(f"problems[{i}] must be a name or a mapping; got {spec!r}")
+    return tuple(plain(value))
+
+
+def coerce(value, annotation: str, what: str):
+    """`value` as one of the types of the annotation ("int | None"); a number may be a string.
+
+    Raises ValueError, with `what` for the name of the value.
+    """
+    kinds = [kind.strip() for kind in annotation.split("|")]
+    value = plain(value)
+    if value is None or isinstance(value, bool):
+        if ("None" if value is None else "bool") in kinds:
+            return value
+    elif isinstance(value, (list, dict)):
+        if isinstance(value, dict) and "dict" in kinds:
+            return value
+        if isinstance(value, list) and "list" in kinds:
+            return [coerce(v, "float", f"{what}[{i}]") for i, v in enumerate(value)]
+    else:
+        number = _number(value)
+        if number is not None and "float" in kinds:
+            return float(number)
+        if number is not None and "int" in kinds and math.isfinite(number):
+            if number == int(number):
+                return int(number)
+        elif isinstance(value, str) and "str" in kinds:
+            return value
+    expected = " or ".join(_WORDS[kind] for kind in kinds)
+    raise ValueError(f"{what} must be {expected}; got {value!r}")
+
+
+def _number(value):
+    """int or float of a number or of the string of one; None for anything else."""
+    for kind in (int, float):
+        try:
+            if isinstance(value, (str, kind)):
+                return kind(value)
+        except ValueError:
+            pass
+    return None

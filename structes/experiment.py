@@ -1,0 +1,212 @@
+"""An experiment: problems, a structure, a start, and when to stop; run and recorded.
+
+A config is a mapping, mostly from a YAML file; `experiment_from` makes it an Experiment, which
+names everything that a search needs, and refuses what it does not know. `run_experiment` searches
+the problems one after the other and writes a run folder (record.py); the config in there is the
+experiment again, so running it repeats the run.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import NamedTuple
+
+from . import checks, noise
+from .config import check_problems, coerce
+from .es import ES
+from .minimize import run
+from .problem import Problem, load_problem
+from .progress import progress_of
+from .record import Recorder, RunFolder, read_run
+from .registry import nearest
+from .stopping import Stopping
+
+
+class LoadError(Exception):
+    """A user's own module raised something while a problem was loaded from it."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a run does. In a config the fields of `stopping` stand beside the others.
+
+    problems      tuple of specifications (strings or mappings) as `load_problem` takes them
+    name          part of the run folder's name
+    description   a line for `structes list`
+    dim           number of parameters, where a problem's specification does not say
+    structure     name or mapping, as for `ES`
+    seed          integer in [0, 2⁶⁴), the same for every problem
+    popsize       candidates a generation; None: 4 + ⌊3 ln d⌋
+    x0, sigma0    start (d,), initial standard deviation (number or (d,)); None: the problem's
+    target_error  stop when the best value is this close to the problem's known minimum
+    stopping      when else to stop; its `target` is a value of the objective
+    """
+
+    problems: tuple
+    name: str = "run"
+    description: str = ""
+    dim: int | None = None
+    structure: str | dict = "dense"
+    seed: int | None = None
+    popsize: int | None = None
+    x0: list | None = None
+    sigma0: float | list | None = None
+    target_error: float | None = None
+    stopping: Stopping = field(default_factory=Stopping)
+
+    def config(self) -> dict:
+        """The mapping that `experiment_from` makes this experiment from; the caller's to keep."""
+        config = asdict(self)
+        config.update(config.pop("stopping"), problems=list(config["problems"]))
+        return config
+
+
+_OWN = {f.name: f.type for f in fields(Experiment) if f.name != "stopping"}
+_STOPPING = {f.name: f.type for f in fields(Stopping)}
+
+
+def experiment_from(config: Mapping) -> Experiment:
+    """The Experiment of a mapping, which stays as it is; without a seed it gets a random one.
+
+    Numbers may be given as strings, because YAML reads 1e-3 as one. Raises ValueError for an
+    unknown key, naming the nearest, and ValueError or TypeError for a value that does not fit.
+    """
+    own, stopping = {}, {}
+    for key, value in config.items():
+        if not isinstance(key, str):
+            hint = " (YAML reads on, off, yes and no as true and false: write it in quotes)"
+            raise ValueError(
+                f"a config's keys must be words; got {key!r}{hint * isinstance(key, bool)}"
+            )
+        if key == "problems":
+            own[key] = check_problems(value)
+        elif key in _OWN:
+            own[key] = coerce(value, _OWN[key], key)
+        elif key in _STOPPING:
+            stopping[key] = coerce(value, _STOPPING[key], key)
+        else:
+            known = [*_OWN, *_STOPPING]
+            raise ValueError(
+                f"unknown config key {key!r}{nearest(key, known)}; known: {', '.join(known)}"
+            )
+    if "problems" not in own:
+        raise ValueError("an experiment needs problems: none is given")
+    own["seed"] = noise.check_seed(own.get("seed"))
+    for name, check in {
+        "dim": lambda v: checks.count("dim", v, 1),
+        "popsize": lambda v: checks.count("popsize", v, 2),
+        "target_error": lambda v: checks.number("target_error", v, positive=True),
+    }.items():
+        if own.get(name) is not None:
+            check(own[name])
+    return Experiment(stopping=Stopping(**stopping), **own)
+
+
+class Task(NamedTuple):
+    """One search of an experiment: a label of its own, and what `ES` needs."""
+
+    label: str
+    problem: Problem
+    stopping: Stopping
+
+
+def plan(experiment: Experiment) -> list[Task]:
+    """The searches of an experiment, every argument checked before anything is evaluated.
+
+    Raises ValueError, TypeError or ImportError naming what does not fit, LoadError for a fault in
+    a module of the user.
+    """
+    tasks = []
+    for spec in experiment.problems:
+        label = label_of(spec)
+        same = sum(t.label.split(" #")[0] == label for t in tasks)
+        label += f" #{same + 1}" * (same > 0)
+        task = Task(label, *_load(spec, label, experiment))
+        start(experiment, task)
+        tasks.append(task)
+    return tasks
+
+
+def start(experiment: Experiment, task: Task) -> ES:
+    """The ES of one search."""
+    problem = task.problem
+    return ES(
+        problem.x0() if experiment.x0 is None else experiment.x0,
+        problem.sigma0() if experiment.sigma0 is None else experiment.sigma0,
+        experiment.structure,
+        experiment.seed,
+        experiment.popsize,
+        **asdict(task.stopping),
+    )
+
+
+def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) -> RunFolder:
+    """Search all problems and record it in a new folder of `runs`: what the folder then holds.
+
+    An exception in a problem is recorded with its traceback, and the others are still searched.
+    KeyboardInterrupt (Ctrl-C) ends the run with the best so far; it is not raised again. Raises
+    what `plan` raises before anything is written, OSError where the folder cannot be written.
+    """
+    tasks = plan(experiment)
+    about = {"structure": label_of(experiment.structure), "seed": experiment.seed}
+    labels = [task.label for task in tasks]
+    with Recorder(runs, experiment.name, experiment.config(), labels, about) as record:
+        try:
+            for task in tasks:
+                es = start(experiment, task)
+                record.begin(task.label, es, task.problem.minimum)
+                try:
+                    _search(es, task, record, progress)
+                except (Exception, SystemExit):
+                    record.end("failed", traceback.format_exc())
+                else:
+                    record.end("done")
+            record.finish()
+        except KeyboardInterrupt:
+            record.finish("interrupted")
+    return read_run(record.folder)
+
+
+def _search(es, task, record, progress):
+    with progress_of(progress, es, task.label, task.problem.minimum) as report:
+
+        def after(es):
+            record.generation(es)
+            report(es)
+
+        run(es, task.problem, after)
+
+
+def _load(spec, label, experiment):
+    try:
+        problem = load_problem(spec, experiment.dim)
+    except (ValueError, TypeError, ImportError):
+        raise
+    except Exception as error:
+        raise LoadError(f"problem {label!r} raised {type(error).__name__}: {error}") from error
+    stopping = experiment.stopping
+    if experiment.target_error is not None:
+        if problem.minimum is None:
+            raise ValueError(
+                f"target_error needs the minimum of the problem, which {label!r} does not tell; "
+                "give target, a value of the objective, in its place"
+            )
+        target = problem.minimum + experiment.target_error
+        if stopping.target is not None:  # whichever comes first
+            target = max(target, stopping.target)
+        stopping = replace(stopping, target=target)
+    return problem, stopping
+
+
+def label_of(spec) -> str:
+    """A specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20"."""
+    if not isinstance(spec, Mapping):
+        return str(spec)
+    words = [str(spec.get("name", "?"))]
+    for key, value in spec.items():
+        if key != "name":
+            number = isinstance(value, (int, float))
+            words.append(f"{key}{value:.12g}" if number else key)
+    return ":".join(words)

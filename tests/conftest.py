@@ -1,0 +1,52 @@
+"""Backends for the laws: plain NumPy, NumPy that may not be written, the strict standard, CuPy."""
+
+import numpy as np
+import pytest
+
+from structes.backend import load_namespace, to_numpy
+
+
+class Backend:
+    """Makes arrays of one library; `read_only` ones raise when a function writes its input."""
+
+    def __init__(self, name, xp, read_only=False):
+        self.name, self.xp, self.read_only = name, xp, read_only
+
+    def array(self, value):
+        out = self.xp.asarray(np.array(value, dtype=float))
+        if self.read_only:
+            out.flags.writeable = False
+        return out
+
+    def freeze(self, arrays):
+        """The same tuple of arrays, not writeable where this backend forbids it."""
+        if self.read_only:
+            for a in arrays:
+                if isinstance(a, np.ndarray):
+                    a.flags.writeable = False
+        return arrays
+
+    @staticmethod
+    def numpy(value):
+        return np.array(to_numpy(value))
+
+
+def _cupy():
+    try:
+        import cupy
+    except ImportError:
+        pytest.skip("CuPy is not installed")
+    if not cupy.cuda.is_available():
+        pytest.skip("no CUDA device answers")
+    return load_namespace("cupy")
+
+
+@pytest.fixture(
+    params=["numpy", "read-only", "strict", pytest.param("cupy", marks=pytest.mark.gpu)]
+)
+def backend(request):
+    if request.param == "cupy":
+        return Backend("cupy", _cupy())
+    if request.param == "strict":
+        return Backend("strict", load_namespace("array_api_strict"))
+    return Backend(request.param, np, read_only=request.param == "read-only")

@@ -1,0 +1,206 @@
+"""The law suite: every structure of the table, on every backend, against the dense truth.
+
+A new structure joins by its line in the table and one line in ALGEBRA below, which says, in full
+d×d matrices, what its tangent space is. Elements are made by retracting random tangents from the
+identity, so nothing here knows how a structure stores them.
+"""
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+from structes.structures import STRUCTURES, build_structure
+
+# name -> does the d×d matrix D lie in the tangent space V?
+ALGEBRA = {
+    "dense": lambda D: np.allclose(D, D.T),
+    "diagonal": lambda D: np.allclose(D, np.diag(np.diag(D))),
+    "scalar": lambda D: np.allclose(D, D[0, 0] * np.eye(len(D))),
+    "lower": lambda D: np.allclose(D, np.tril(D)),
+    "upper": lambda D: np.allclose(D, np.triu(D)),
+}
+
+# specification, dim; 13 with few samples takes dense through its low-rank form
+CASES = [(name, dim) for name in STRUCTURES for dim in (1, 2, 5, 13)]
+CASES += [({"name": "dense", "retraction": "exp"}, dim) for dim in (1, 5, 13)]
+
+
+def h(M):
+    return np.eye(len(M)) + M + M @ M / 2
+
+
+@pytest.fixture(params=CASES, ids=str)
+def law(request, backend):
+    return Law(*request.param, backend)
+
+
+class Law:
+    """A structure, an element B that is not the identity, samples and weights."""
+
+    def __init__(self, spec, dim, backend):
+        self.name = spec if isinstance(spec, str) else spec["name"]
+        self.structure = build_structure(spec, dim)
+        self.map = expm if getattr(self.structure, "retraction", "h") == "exp" else h
+        self.backend, self.dim = backend, dim
+        self.random = np.random.default_rng(dim)
+        self.factor = self.element()
+
+    def samples(self, n=4):
+        """Rows Z (n, d) and weights of both signs that do not sum to zero."""
+        Z = self.backend.array(self.random.normal(size=(n, self.dim)))
+        return Z, self.backend.array(self.random.normal(size=n) * 0.2 + 0.1)
+
+    def tangent(self, n=4):
+        M = self.structure.tangent(*self.samples(n))
+        return self.backend.freeze(self.structure.scale(M, 0.4 / max(self.structure.norm(M), 0.4)))
+
+    def element(self, steps=3):
+        factor = self.structure.identity(self.backend.xp, self.backend.xp.float64)
+        for _ in range(steps):
+            factor = self.structure.retract(self.backend.freeze(factor), self.tangent())
+        return self.backend.freeze(factor)
+
+    def B(self, factor=None):
+        return self.backend.numpy(self.structure.to_dense(factor or self.factor))
+
+    def M(self, tangent):
+        return self.backend.numpy(self.structure.tangent_to_dense(tangent))
+
+    def close(self, got, wanted, tol=1e-10):
+        np.testing.assert_allclose(self.backend.numpy(got), wanted, rtol=tol, atol=tol)
+
+
+def test_every_structure_of_the_table_has_its_algebra_written_down():
+    assert set(ALGEBRA) == set(STRUCTURES)
+
+
+def test_identity_is_the_identity(law):
+    factor = law.structure.identity(law.backend.xp, law.backend.xp.float64)
+    np.testing.assert_array_equal(law.B(factor), np.eye(law.dim))
+
+
+def test_unwhiten_and_whiten_agree_with_the_dense_matrix(law):
+    Z, _ = law.samples()
+    z, B = law.backend.numpy(Z), law.B()
+    Y = law.structure.unwhiten(law.factor, Z)
+    law.close(Y, np.linalg.solve(B.T, z.T).T)
+    law.close(law.structure.whiten(law.factor, Z), z @ B)
+    law.close(law.structure.whiten(law.factor, Y), z)
+
+
+def test_retraction_is_B_times_h_of_M(law):
+    M = law.tangent()
+    wanted = law.B() @ law.map(law.M(M))
+    law.close(law.structure.to_dense(law.structure.retract(law.factor, M)), wanted)
+
+
+def test_retraction_uses_given_products_of_some_or_all_rows(law):
+    Z, w = law.samples()
+    M = law.structure.tangent(Z, w)
+    wanted = law.structure.to_dense(law.structure.retract(law.factor, M))
+    Y = law.structure.unwhiten(law.factor, Z)
+    for n in (1, 3, 4):
+        got = law.structure.to_dense(law.structure.retract(law.factor, M, Y[:n, :]))
+        law.close(got, law.backend.numpy(wanted))
+
+
+def test_transport_is_h_of_M_transposed(law):
+    M = law.tangent()
+    q = law.backend.array(law.random.normal(size=law.dim))
+    law.close(law.structure.transport(M, q), law.map(law.M(M)).T @ law.backend.numpy(q))
+
+
+def test_tangent_stays_in_its_space_and_the_group_is_closed(law):
+    algebra = ALGEBRA[law.name]
+    assert algebra(law.M(law.tangent()))
+    if law.name != "dense":  # the other patterns are algebras: products and inverses stay inside
+        assert algebra(law.B() - np.eye(law.dim))
+        assert algebra(np.linalg.inv(law.B()))
+
+
+def test_natural_gradient_without_a_basis(law):
+    # ⟨M + Mᵀ, D⟩ = −⟨G, D⟩ for every D of the tangent space: the Fisher metric is 2⟨sym, sym⟩
+    Z, w = law.samples()
+    z, weights = law.backend.numpy(Z), law.backend.numpy(w)
+    G = (z.T * weights) @ z - weights.sum() * np.eye(law.dim)
+    M = law.M(law.structure.tangent(Z, w))
+    for _ in range(2 * law.dim):
+        D = law.M(law.tangent(law.dim + 2))
+        assert np.sum((M + M.T) * D) == pytest.approx(-np.sum(G * D), rel=1e-9, abs=1e-10)
+
+
+def test_tangents_span_the_space(law):
+    # dof is the dimension of the covariance family: the rank of D -> sym D over the tangent space
+    D = np.array([law.M(law.tangent(2)) for _ in range(law.dim * (law.dim + 1))])
+    sym = (D + D.transpose(0, 2, 1)).reshape(len(D), -1)
+    assert np.linalg.matrix_rank(sym) == law.structure.dof
+
+
+def test_tangent_is_the_gradient_of_the_weighted_log_likelihood(law):
+    # along D: d/dε Σ w log q(y; B h(εD)) = 2⟨sym M, sym D⟩, by central differences
+    Z, w = law.samples()
+    Y = law.structure.unwhiten(law.factor, Z)
+    M, direction = law.structure.tangent(Z, w), law.tangent()
+
+    def likelihood(eps):
+        factor = law.structure.retract(law.factor, law.structure.scale(direction, eps))
+        z = law.backend.numpy(law.structure.whiten(factor, Y))
+        log_q = law.structure.logdet(factor) - np.sum(z * z, axis=1) / 2
+        return law.backend.numpy(w) @ log_q
+
+    eps = 1e-5
+    slope = (likelihood(eps) - likelihood(-eps)) / (2 * eps)
+    m, D = law.M(M), law.M(direction)
+    assert slope == pytest.approx(np.sum((m + m.T) * (D + D.T)) / 2, rel=1e-6, abs=1e-8)
+
+
+def test_norm_scale_trace(law):
+    M = law.structure.tangent(*law.samples())
+    dense = law.M(M)
+    assert law.structure.norm(M) == pytest.approx(np.linalg.norm(dense), rel=1e-12)
+    assert law.structure.trace(M) == pytest.approx(np.trace(dense), rel=1e-12, abs=1e-12)
+    law.close(law.structure.tangent_to_dense(law.structure.scale(M, -2.5)), -2.5 * dense)
+    assert law.structure.norm(law.structure.scale(M, 3.0)) == pytest.approx(
+        3 * np.linalg.norm(dense), rel=1e-12
+    )
+
+
+def test_logdet_deviations_condition(law):
+    B = law.B()
+    covariance = np.linalg.inv(B @ B.T)
+    assert law.structure.logdet(law.factor) == pytest.approx(np.linalg.slogdet(B)[1], abs=1e-10)
+    law.close(law.structure.deviations(law.factor), np.sqrt(np.diag(covariance)))
+    assert law.structure.condition(law.factor) == pytest.approx(np.linalg.cond(covariance))
+
+
+def test_sample_covariance(law):
+    n = 20_000
+    Z = law.backend.array(law.random.normal(size=(n, law.dim)))
+    Y = law.backend.numpy(law.structure.unwhiten(law.factor, Z))
+    B = law.B()
+    wanted = np.linalg.inv(B @ B.T)
+    spread = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+    assert np.abs((Y.T @ Y / n - wanted) / spread).max() < 6 / np.sqrt(n)
+
+
+def test_many_samples_and_few_samples_give_the_same_step(law):
+    # the same natural gradient from 4 samples and from 4 samples padded with zero weights
+    Z, w = law.samples()
+    more = law.backend.array(law.random.normal(size=(3 * law.dim, law.dim)))
+    xp = law.backend.xp
+    padded = law.structure.tangent(
+        xp.concat([Z, more]), xp.concat([w, xp.zeros(3 * law.dim, dtype=xp.float64)])
+    )
+    law.close(law.structure.tangent_to_dense(padded), law.M(law.structure.tangent(Z, w)))
+    wanted = law.structure.to_dense(law.structure.retract(law.factor, law.structure.tangent(Z, w)))
+    law.close(
+        law.structure.to_dense(law.structure.retract(law.factor, padded)),
+        law.backend.numpy(wanted),
+    )
+
+
+@pytest.mark.parametrize("spec", list(STRUCTURES))
+@pytest.mark.parametrize("dim", [0, -1, 2.0, True, "3"])
+def test_dim_must_be_a_positive_integer(spec, dim):
+    with pytest.raises(ValueError, match="dim must be an integer ≥ 1"):
+        STRUCTURES[spec](dim)
