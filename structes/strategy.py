@@ -180,7 +180,7 @@ class Strategy:
 @cache
 def _plan(structure: Structure, n: int) -> Plan:
     good, bad, mueff, mueff_bad = recombination_weights(n)
-    rates = learning_rates(structure.dim, structure.dof, structure.row, mueff)
+    rates = learning_rates(structure.dim, structure.dof, structure.row, n, mueff)
     # Hansen 2016 eq. 49–52, without the bound that keeps C positive: h(M) is never singular
     alpha = 1 + 2 * mueff_bad / (mueff + 2)
     if rates.cmu > 0:

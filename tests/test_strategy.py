@@ -224,7 +224,7 @@ def test_ranks_nan_last_ties_share():
 def test_rates_are_legal_for_every_structure_dimension_and_population(name, dim, popsize):
     structure = build_structure(name, dim)
     mueff = recombination_weights(popsize).mueff
-    rates = learning_rates(dim, structure.dof, structure.row, mueff)
+    rates = learning_rates(dim, structure.dof, structure.row, popsize, mueff)
     assert 0 < rates.c1 < 1 and 0 <= rates.cmu <= 1 and rates.c1 + rates.cmu <= 1
     assert 0 < rates.cc <= 1 and 0 < rates.cs < 1 and rates.ds > 1
 
@@ -232,7 +232,7 @@ def test_rates_are_legal_for_every_structure_dimension_and_population(name, dim,
 def test_fewer_degrees_of_freedom_learn_faster():
     mueff = recombination_weights(12).mueff
     rates = {
-        name: learning_rates(20, s.dof, s.row, mueff)
+        name: learning_rates(20, s.dof, s.row, 12, mueff)
         for name, s in ((n, build_structure(n, 20)) for n in STRUCTURES)
     }
     assert rates["diagonal"].cmu > 5 * rates["dense"].cmu
