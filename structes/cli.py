@@ -31,7 +31,8 @@ class Failure(click.ClickException):
 
 
 class Commands(click.Group):
-    """Names the nearest command for an unknown one; Ctrl-C has its exit code in all of them."""
+    """What all commands share: the nearest name for an unknown one, no traceback for a missing
+    package, and the exit code of Ctrl-C."""
 
     def resolve_command(self, ctx, args):
         if args[0] not in self.commands and not args[0].startswith("-"):
@@ -43,6 +44,8 @@ class Commands(click.Group):
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
+        except ImportError as error:  # an extra is missing: the message says which
+            raise Failure(error) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
@@ -122,7 +125,7 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
         done = run_experiment(experiment, runs, progress=not quiet)
     except (ValueError, TypeError) as error:
         raise Failure(error, EXIT_USAGE) from error
-    except (LoadError, ImportError, OSError) as error:
+    except (LoadError, OSError) as error:
         raise Failure(error) from error
     status = done.result["status"]
     if status == "interrupted":

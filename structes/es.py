@@ -159,8 +159,8 @@ class ES:
 
     def __repr__(self):
         return (
-            f"<ES {self.structure!r} generation {self.generation}, {self.evaluations} evaluations, "
-            f"best {self.best.fun:.6g}, sigma {self.sigma:.3g}>"
+            f"<ES {self.structure!r} generation {self.generation}, "
+            f"{self.evaluations} evaluations, best {self.best.fun:.6g}, sigma {self.sigma:.3g}>"
         )
 
     # -- inside -----------------------------------------------------------------------------------

@@ -131,9 +131,9 @@ def plan(experiment: Experiment) -> list[Task]:
 
 def start(experiment: Experiment, task: Task) -> ES:
     """The ES of one search."""
-    problem = task.problem
+    problem, x0 = task.problem, experiment.x0
     return ES(
-        problem.x0() if experiment.x0 is None else experiment.x0,
+        problem.x0() if x0 is None else checks.point("x0", x0, problem.dim),
         problem.sigma0() if experiment.sigma0 is None else experiment.sigma0,
         experiment.structure,
         experiment.seed,

@@ -1,7 +1,7 @@
 """Candidates that were asked in the present generation, and the values told for them so far.
 
-Values come back in any order and in any portions, and a row may never have been asked at all. A row
-is recognised by its exact bits, so the caller's copies, lists and reorderings are all fine.
+Values come back in any order and in any portions, and a row may never have been asked at all. A
+row is recognised by its exact bits, so the caller's copies, lists and reorderings are all fine.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Pending:
         self.told[at] = True
 
     def samples(self):
-        """(Z, Y, values) of all that was told: the asked ones in their order, then the injected."""
+        """(Z, Y, values) of all that was told: asked ones in their order, then the injected."""
         if not self.injected and self.told.all():
             return self.Z, self.Y, self.values
         parts = []

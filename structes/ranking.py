@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Weights(NamedTuple):
-    """Recombination weights by rank, best first (Hansen 2016, "The CMA evolution strategy", eq. 49–53).
+    """Recombination weights by rank, best first (Hansen 2016, eq. 49–53).
 
     positive  (n,) weights of the mean, sum 1, zero for the worse half
     negative  (n,) weights of the worse half, sum −1, zero for the better half
@@ -45,8 +45,8 @@ def assign(values: np.ndarray, tables: np.ndarray):
     values   (n,) floats; smaller is better, NaN and +inf rank last together
     tables   (k, n) weights by rank, best first
 
-    weights  (k, n), or None when all values are equal (or all missing): then no candidate is better
-             than another
+    weights  (k, n), or None when all values are equal (or all missing): then no candidate is
+             better than another
     ranked   (n,) the values in ascending order, NaN last
     """
     order = values.argsort(kind="stable")

@@ -1,7 +1,7 @@
 """One rule for the learning rates of every structure.
 
 A family with few degrees of freedom can be learned fast, one with many only slowly: the noise of
-one natural-gradient step is proportional to dof (math.md 4.2 [V]). The rule takes the numbers of
+one natural-gradient step is proportional to dof. The rule takes the numbers of
 the structure and nothing else; no structure has rates of its own.
 """
 
@@ -33,10 +33,10 @@ def learning_rates(dim: int, dof: float, row: float, n: int, mueff: float) -> Ra
     c1 and cmu have the form that CMA-ES uses for the dense matrix (Hansen 2016, eq. 57–58: there
     2 m = d² + 3 d + 4 and speed = 1), with the size m of the structure in place of d²/2:
 
-        c1 = min(1, n/6) r,   cmu = (mueff − 7/4 + 1/mueff) r,   r = 2 s / (2 m + d + 4 + 2 s mueff)
+        c1 = min(1, n/6) r,  cmu = (mueff − 7/4 + 1/mueff) r,  r = 2 s / (2 m + d + 4 + 2 s mueff)
 
     m is dof; at least d, because tied numbers must not adapt faster than the mean moves; at least
-    row d/8, because a long row of B⁻ᵀ gathers the noise of all its entries (math.md 4.3). The
+    row d/8, because a long row of B⁻ᵀ gathers the noise of all its entries. The
     speed s goes from 1.25 where m ≫ d to 2 where m = d: measured on BBOB, stable to three times
     that. With very few values the rank-one part must slow down or it runs away (n/6: pycma).
     """

@@ -56,6 +56,7 @@ COLUMNS = (
     "failures",  # generations in a row without any value
     "seconds",  # since the start of this problem
 )
+_COUNTS = ("generation", "evaluations", "failures")
 _EVERY = 1.0  # seconds between notes of the best point in result.json
 
 
@@ -252,9 +253,9 @@ def load_runs(runs):
         run = read_run(folder)
         text = (folder / "log.csv").read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1] or ",".join(COLUMNS)  # a torn last line is dropped
-        frame = pandas.read_csv(
-            StringIO(whole), dtype={"problem": str}, float_precision="round_trip"
-        )
+        frame = pandas.read_csv(StringIO(whole), dtype=object, keep_default_na=False)
+        for column in COLUMNS[1:]:  # float() gives back every bit; pandas' own reader need not
+            frame[column] = frame[column].to_numpy().astype(int if column in _COUNTS else float)
         dims = {e["problem"]: e.get("dim") for e in run.result["problems"]}
         frame.insert(0, "run", folder.name)
         frame.insert(1, "structure", run.result.get("structure"))

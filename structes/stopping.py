@@ -36,8 +36,9 @@ class Stopping:
                      "auto" is 100 + 100 d^1.5/λ
     flat             all values equal, or missing in part, in so many generations in a row
     failures         all values missing (NaN) in so many generations in a row
-    noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean in
-                     some coordinate, or a tenth along some axis
+    noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean
+                     in some coordinate (reason "noeffectcoord"), or a tenth of one along some axis
+                     changes no coordinate ("noeffectaxis")
     """
 
     target: float | None = None

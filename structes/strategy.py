@@ -5,9 +5,10 @@ Everything happens in local coordinates. A candidate is
     x = mean + sigma D₀ y,    y = B⁻ᵀ z,    z ~ N(0, I)
 
 with D₀ the per-coordinate scale that the user gave. The structure supplies B⁻ᵀ z, the projected
-natural gradient, the retraction, and how a path in local coordinates follows it; everything else is
-the same for all structures. With a dense B and to first order this is CMA-ES (Hansen 2016); with a
-diagonal B sep-CMA-ES; without the paths, and with exp in place of h, xNES (Glasmachers et al. 2010).
+natural gradient, the retraction, and how a path in local coordinates follows it; everything else
+is the same for all structures. With a dense B and to first order this is CMA-ES (Hansen 2016);
+with a diagonal B sep-CMA-ES; without the paths, and with exp in place of h, xNES (Glasmachers et
+al. 2010).
 
 The functions are pure: `init` makes a State, `draw` makes candidates from it, `update` takes their
 values and makes the next State. Nothing here knows of evaluation, stopping or randomness's source.
@@ -77,7 +78,7 @@ class Strategy:
     """A structure and the settings of its search.
 
     structure      the matrix group of B
-    trust_region   largest Frobenius norm of a step M (math.md 1.4)
+    trust_region   largest Frobenius norm of a step M
     """
 
     structure: Structure

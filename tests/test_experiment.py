@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_refused_by_name(changes, message):
         ({"structure": {"name": "dense", "k": 3}}, "has no argument 'k'"),
         ({"sigma0": [1, 1]}, "sigma0 must be a positive number or 3 of them"),
         ({"sigma0": -1}, "sigma0 must be positive"),
-        ({"x0": [1, 1]}, "x0 has 2|dim 3"),
+        ({"x0": [1, 1]}, "x0 must have 3 numbers; got 2"),
         ({"dim": None}, "needs the argument 'dim'"),
     ],
 )
@@ -206,7 +206,8 @@ def test_what_the_configs_say_is_so(name, tmp_path):
 
 
 def test_target_error_is_a_distance_from_the_minimum(tmp_path):
-    e = experiment_from({"problems": ["styblinski_tang"], "dim": 2, "seed": 1, "target_error": 1})
+    config = {"problems": ["styblinski_tang"], "dim": 2, "seed": 1, "x0": [-2, -2]}
+    e = experiment_from({**config, "target_error": 1})
     (task,) = plan(e)
     assert task.stopping.target == task.problem.minimum + 1
     assert plan(experiment_from({**e.config(), "target": 50}))[0].stopping.target == 50

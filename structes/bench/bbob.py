@@ -1,14 +1,14 @@
 """Evaluations to reach targets on COCO's BBOB suites, ours beside the peers'.
 
-Every solver gets the same problems, the same starting points (uniform in [−4, 4]^d, drawn from the
-addressable noise by instance and restart), sigma0 = 2, the same seeds, the same budget, and the
-same restarts: when a search stops by its own criteria before the last target, it is started anew
-with twice the population (IPOP; Auger & Hansen 2005). What is recorded is the number of evaluations
-at which each target error 10¹ … 10⁻⁷ was first reached.
+Every solver gets the same problems, the same starting points (uniform in [−4, 4]^d, drawn from
+the addressable noise by instance and restart), sigma0 = 2, the same seeds, the same budget, and
+the same restarts: when a search stops by its own criteria before the last target, it is started
+anew with twice the population (IPOP; Auger & Hansen 2005). What is recorded is the number of
+evaluations at which each target error 10¹ … 10⁻⁷ was first reached.
 
-The report is paired: over all (function, instance, target) that both solvers reached, the geometric
-mean of the ratio of their evaluations; beside it the share of targets that each reached at all, for
-a ratio alone would hide what was never solved.
+The report is paired: over all (function, instance, target) that both solvers reached, the
+geometric mean of the ratio of their evaluations; beside it the share of targets that each reached
+at all, for a ratio alone would hide what was never solved.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from .peers.ours import Structes
 
 FULL = ("pycma", "cmaes", "cmaes-xnes")
 DIAGONAL = ("pycma-sep", "cmaes-sep")
+BATCH = 100  # generations of a fresh search: on values without meaning a search drifts away
 SLOW = {"cmaes": 300, "cmaes-xnes": 100}  # largest dimension worth waiting for
 
 
@@ -39,60 +41,58 @@ def measure(dims, seconds: float):
             ("full", "dense", FULL),
             ("diagonal", "diagonal", DIAGONAL),
         ):
-            ours = Structes(np.zeros(d), 1.0, structure=structure)
-            steps = {"structes": _generation(ours, d)}
+            popsize = Structes(np.zeros(d), 1.0).popsize
+            makers = {
+                "structes": partial(_search, partial(Structes, structure=structure), d, popsize)
+            }
             for name in peers:
                 if d <= SLOW.get(name, d):
-                    steps[name] = _generation(PEERS[name](np.zeros(d), 1.0, ours.popsize), d)
-            steps["noise"] = _noise(ours.popsize, d)
+                    makers[name] = partial(_search, PEERS[name], d, popsize)
+            makers["noise"] = partial(_noise, d, popsize)
             if kind == "full":
-                steps["floor"] = _floor(ours.popsize, d)
-            best = _interleaved(steps, seconds)
+                makers["floor"] = partial(_floor, d, popsize)
+            best = _interleaved(makers, seconds)
             for name, ms in best.items():
                 yield Row(d, kind, name, ms, best["structes"] / ms)
 
 
-def _generation(search, d):
-    values = noise.uniforms(0, noise.PROBLEM, 0, 0, 64, search.popsize)
-    count = 0
+def _search(solver, d, popsize):
+    """A fresh search, and one generation of it as a function of the generation's number."""
+    search = solver(np.zeros(d), 1.0, popsize)
+    values = noise.uniforms(0, noise.PROBLEM, 0, 0, BATCH, popsize)
 
-    def step():
-        nonlocal count
-        count += 1
+    def step(t):
         X = search.ask()
-        search.tell(X, values[count % 64])
+        search.tell(X, values[t])
         search.stop()
 
     return step
 
 
-def _noise(popsize, d):
-    return lambda: noise.normals(1, noise.CANDIDATES, 3, 0, popsize, d)
+def _noise(d, popsize):
+    return lambda t: noise.normals(1, noise.CANDIDATES, t, 0, popsize, d)
 
 
-def _floor(popsize, d):
+def _floor(d, popsize):
     A = noise.normals(2, noise.PROBLEM, 0, 0, d, d)
-    return lambda: noise.normals(1, noise.CANDIDATES, 3, 0, popsize, d) @ A.T
+    return lambda t: noise.normals(1, noise.CANDIDATES, t, 0, popsize, d) @ A.T
 
 
-def _interleaved(steps: dict, seconds: float) -> dict:
-    """{name: smallest milliseconds a call}, the steps taking turns so that all see the same noise
-    of the machine."""
-    best = {}
-    batch = {}
+def _interleaved(makers: dict, seconds: float) -> dict:
+    """{name: milliseconds a generation}: each time the mean over a batch of a fresh search, the
+    smallest of many; the solvers take turns, so that all see the same noise of the machine."""
+    best = {name: np.inf for name in makers}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a peer's advice to its user is no part of the bench
-        for name, step in steps.items():
-            step()
-            began = time.perf_counter()
-            step()
-            batch[name] = max(1, int(0.02 / (time.perf_counter() - began)))
-        end = time.perf_counter() + seconds * len(steps)
+        end = time.perf_counter() + seconds * len(makers)
         while time.perf_counter() < end:
-            for name, step in steps.items():
-                began = time.perf_counter()
-                for _ in range(batch[name]):
-                    step()
-                ms = 1e3 * (time.perf_counter() - began) / batch[name]
-                best[name] = min(ms, best.get(name, ms))
+            for name, maker in makers.items():
+                step = maker()
+                step(0)
+                step(1)
+                began, n = time.perf_counter(), 0
+                while n < BATCH - 2 and time.perf_counter() - began < 0.05:
+                    n += 1
+                    step(n + 1)
+                best[name] = min(best[name], 1e3 * (time.perf_counter() - began) / n)
     return best

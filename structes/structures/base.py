@@ -8,7 +8,7 @@ a linear space V, the *tangent*, and moves B along the group by the retraction
 
 The natural gradient of weighted samples (larger weight = better) is the one M in V with
 
-    sym M = −½ Proj_{sym V} G,     G = Σ w_k (z_k z_kᵀ − I)                     (math: C⊙κ(G), minus)
+    sym M = −½ Proj_{sym V} G,     G = Σ w_k (z_k z_kᵀ − I)          (−C⊙κ(G) in the paper)
 
 V holds no antisymmetric matrix, which makes M unique (Lin et al. 2021, "Tractable structured
 natural-gradient descent using local parameterizations"; Fisher metric 2⟨sym E, sym E'⟩).
@@ -16,7 +16,7 @@ natural-gradient descent using local parameterizations"; Fisher metric 2⟨sym E
 A structure is a frozen dataclass of `dim` and sizes. Its *factor* (B, or B⁻ᵀ where that is the
 cheaper thing to keep) and its *tangents* are tuples of arrays in whatever compact form suits it;
 whatever is stored, `dense(retract(B, M)) = dense(B) h(dense(M))`. All operations are pure, take
-their array namespace from the arrays, and none needs a factorisation of a d×d matrix in its update.
+their array namespace from the arrays, and none factorises a d×d matrix in its update.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Structure(ABC):
 
     @property
     def row(self) -> float:
-        """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share): math.md 4.3."""
+        """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share)."""
         return self.dof / self.dim
 
     # -- the group --------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class Structure(ABC):
 
     @abstractmethod
     def retract(self, factor, M, Y=None) -> tuple:
-        """Factor of B h(M). h is never singular on V (math.md 1.3), so B stays invertible.
+        """Factor of B h(M). h is never singular on V, so B stays invertible.
 
         Y   `unwhiten(factor, Z)` for the first rows of the Z that made M, where the caller has
             them; saves a product in structures that keep M as low rank, ignored by the others.

@@ -12,8 +12,8 @@ weights w the tangent never becomes a d×d matrix while r is small:
     A h(M)⁻ᵀ = (A − Y T Uᵀ)/c,   Y = A U,   T = K (c I + g K)⁻¹                 (Woodbury)
     h(M)ᵀ q = c q + U K Uᵀ q
 
-One inverse of size r and one product of size r d²: no eigendecomposition and no d³ (engine.md,
-"Dense in O(λ d²), exactly"). When r approaches d the plain form M (d×d) is the cheaper one.
+One inverse of size r and one product of size r d²: no eigendecomposition, no d³. When r approaches
+d the plain form M (d×d) is the cheaper one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Dense(Structure):
 
     Choose it for up to some hundred parameters about which nothing is known. dof d(d+1)/2; a
     generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.
-    2010), with the paths of strategy.py it is CMA-ES in first order. Source: math.md 2.3.
+    2010), with the paths of strategy.py it is CMA-ES in first order. (Lin et al. 2021.)
 
     retraction  "h", or "exp" for B exp(M): xNES exactly, at O(d³) a generation
     """

@@ -19,7 +19,7 @@ class Diagonal(Structure):
 
     Choose it when parameters act on their own, or when d is so large that nothing else is
     affordable. dof d; a generation costs O(λ d), memory O(d).
-    Source: math.md 2.3; the family of sep-CMA-ES (Ros & Hansen 2008) and SNES (Schaul et al. 2011).
+    The family of sep-CMA-ES (Ros & Hansen 2008) and SNES (Schaul et al. 2011).
     """
 
     @property

@@ -16,7 +16,7 @@ class Scalar(Structure):
     """Multiples of the identity: only the step size is learned.
 
     Choose it for problems that are already well scaled, or as a floor to compare with.
-    dof 1; a generation costs O(λ d), memory O(1). Source: math.md 2.3.
+    dof 1; a generation costs O(λ d), memory O(1). (Lin et al. 2021.)
     """
 
     @property

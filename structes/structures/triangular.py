@@ -96,7 +96,7 @@ class Lower(Triangular):
 
     Choose it over `dense` to keep the order of the parameters: parameter j is drawn given the
     parameters after it. dof d(d+1)/2; a generation costs O(λ d²) and two d×d products, memory
-    O(d²). Source: math.md 2.3.
+    O(d²). (Lin et al. 2021.)
     """
 
     lower = True
@@ -108,7 +108,7 @@ class Upper(Triangular):
 
     As `Lower` with the order of the parameters reversed: parameter j is drawn given the
     parameters before it. dof d(d+1)/2; a generation costs O(λ d²) and two d×d products, memory
-    O(d²). Source: math.md 2.3.
+    O(d²). (Lin et al. 2021.)
     """
 
     lower = False

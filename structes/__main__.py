@@ -1,0 +1,5 @@
+"""`python -m structes` is the command `structes`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,374 @@
+"""The command line as a user meets it: what is printed, what is recorded, which exit code."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import structes
+from structes.cli import cli
+from structes.config import configs
+from structes.progress import progress_of
+from structes.record import read_run
+
+COMMAND = [sys.executable, "-c", "from structes.cli import main; main()"]
+OWN = """
+import time
+
+def bowl(x):
+    return float(x @ x)
+
+def slow(x):
+    time.sleep(0.004)
+    return float(x @ x)
+
+def breaks(x):
+    raise OSError("the disk is gone")
+
+def chatty(x):
+    print("evaluated")
+    return float(x @ x)
+
+def gone(dim):
+    raise KeyError("the data")
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty working directory with a module of the user's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own.py").write_text(OWN)
+    yield tmp_path
+    sys.modules.pop("own", None)
+
+
+def call(line):
+    """Result of `structes LINE`; `line` is split at blanks, or a list."""
+    words = line.split() if isinstance(line, str) else line
+    result = CliRunner().invoke(cli, words, prog_name="structes")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def only_run():
+    (folder,) = Path("runs").iterdir()
+    return read_run(folder)
+
+
+# -- what is there
+
+
+@pytest.mark.parametrize("line", ["--help", "-h", "run --help", "list --help", "show --help"])
+def test_help(line):
+    result = call(line)
+    assert result.exit_code == 0 and "Usage: structes" in result.stdout
+    if line == "run --help":
+        for code in ("0 ended normally", "1 a function", "2 wrong", "3 a target", "130 interr"):
+            assert code in result.stdout
+
+
+def test_the_bench_is_listed_but_not_imported():
+    code = "import sys; from structes.cli import cli; cli(['--help'], standalone_mode=False); "
+    code += "print([m for m in sys.modules if m.startswith(('structes.bench', 'yaml', 'rich'))])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "\n  bench " in out.stdout and out.stdout.strip().endswith("[]"), out
+
+
+def test_the_bench_says_what_it_needs(monkeypatch):
+    Path("own_bench.py").write_text("import a_package_that_nobody_has\nbench = None\n")
+    monkeypatch.syspath_prepend(os.getcwd())
+    monkeypatch.setattr(cli.commands["bench"], "path", "own_bench:bench")
+    result = call("bench bbob")
+    assert result.exit_code == 1
+    assert "pip install 'structes[bench]'" in result.stderr
+    assert "a_package_that_nobody_has" in result.stderr
+
+
+def test_version():
+    assert call("--version").stdout == f"structes {structes.__version__}\n"
+
+
+def test_list():
+    everything = call("list")
+    assert everything.exit_code == 0
+    names = {
+        "structures": list(structes.STRUCTURES),
+        "problems": list(structes.PROBLEMS),
+        "configs": list(configs()),
+    }
+    for what, known in names.items():
+        lines = call(f"list {what}").stdout.splitlines()
+        assert lines[0].strip() == what
+        rows = [line.split(maxsplit=1) for line in lines[2:] if line.strip()]
+        assert [row[0] for row in rows] == known
+        assert all(len(row) == 2 for row in rows), "each has a description"
+        assert all(line in everything.stdout for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("rnu", "unknown command 'rnu' (did you mean 'run'?)"),
+        ("list problms", "'problms' (did you mean 'problems'?)"),
+        ("run --sed 1", "--seed"),
+        ("run", None),
+        ("run --dim 3", "nothing to run: give a CONFIG"),
+        ("run quikstart", "unknown config 'quikstart' (did you mean 'quickstart'?)"),
+        ("run ./none.yaml", "there is no config file 'none.yaml'"),
+        ("run separable --set dmi=3", "unknown config key 'dmi' (did you mean 'dim'?)"),
+        ("run separable --set dim", "--set needs KEY=VALUE; got 'dim'"),
+        ("run separable --set x0=[1", "--set x0: not YAML"),
+        ("run separable --set structure.k=3", "structure 'diagonal' has no argument 'k'"),
+        ("run separable --structure diag", "unknown structure 'diag' (did you mean 'diagonal'?)"),
+        ("run separable --dim many", "dim must be an integer or null; got 'many'"),
+        ("run separable --popsize 1", "popsize must be an integer ≥ 2; got 1"),
+        ("run --problem sphre --dim 3", "unknown problem 'sphre' (did you mean 'sphere'?)"),
+        ("run --problem sphere", "problem 'sphere' needs the argument 'dim'"),
+        ("run --problem own:bwol --dim 3", "'own' has no 'bwol' (did you mean 'bowl'?)"),
+        ("run --problem onw:bowl --dim 3", "there is no module 'onw'"),
+        ("run --problem sphere --dim 3 --sigma0 [1,2]", "or 3 of them"),
+        ("run --problem own:bowl --dim 3 --target-error 1", "target_error needs the minimum"),
+        ("run --problem sphere --dim 3 --require-target", "--require-target needs a target"),
+        ("show latest", "no run is recorded in 'runs' yet"),
+        ("show x", "there is no run 'x'"),
+        ("show .", "is not a run folder"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(line, message):
+    result = call(line)
+    assert result.exit_code == 2
+    if message is not None:
+        errors = [x for x in result.stderr.splitlines() if x.startswith("Error: ")]
+        assert len(errors) == 1 and message in errors[0]
+        assert "Traceback" not in result.output and not Path("runs").exists()
+
+
+def test_faults_in_files_and_modules_are_exit_code_1():
+    Path("runs").write_text("not a folder")
+    result = call("run --problem sphere --dim 3 -q")
+    assert result.exit_code == 1 and "Error: " in result.stderr and "'runs'" in result.stderr
+    result = call("run --problem own:gone --dim 3 -q")
+    assert result.exit_code == 1 and "own:gone' raised KeyError: 'the data'" in result.stderr
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cocoex", None)
+    result = call("run quickstart")
+    assert result.exit_code == 1 and "pip install 'structes[coco]'" in result.stderr
+
+
+# -- run
+
+
+def test_run_from_flags_alone():
+    line = "run --problem rosenbrock --dim 4 --structure dense --seed 1 --target-error 1e-8"
+    result = call(f"{line} --problem sphere --max-evaluations 1e4 --sigma0 [1,.5,1,1e-1]")
+    assert result.exit_code == 0
+    run = only_run()
+    assert run.config["sigma0"] == [1, 0.5, 1, 0.1] and run.config["max_evaluations"] == 10_000
+    assert run.config["structure"] == "dense" and run.folder.name.endswith("-rosenbrock")
+    lines = result.stdout.splitlines()
+    assert re.split(r"\s{2,}", lines[0].strip()) == [
+        *("problem", "error", "evaluations", "generations", "stopped by", "seconds")
+    ]
+    for line, entry in zip(lines[2:4], run.result["problems"], strict=True):
+        name, error, evaluations, generations, reason, _ = line.split()
+        assert name == entry["problem"] and float(error) == pytest.approx(entry["error"], 0.01)
+        assert int(evaluations) == entry["evaluations"] < 10_000
+        assert int(generations) == entry["generations"] and reason == "target"
+    assert lines[-1] == f"recorded in {run.folder}"
+    assert "rosenbrock" in result.stderr and "sphere" in result.stderr
+
+
+def test_flags_and_settings_change_the_config():
+    line = "run separable --dim 5 --set max_evaluations=70 --set structure.name=scalar"
+    assert call(f"{line} --seed 7 --name other --set tolx=null --runs elsewhere").exit_code == 0
+    (folder,) = Path("elsewhere").iterdir()
+    config = read_run(folder).config
+    assert config["dim"] == 5 and config["max_evaluations"] == 70 and config["seed"] == 7
+    assert config["structure"] == {"name": "scalar"} and config["tolx"] is None
+    assert folder.name.endswith("-other") and config["problems"] == ["ellipsoid"]
+
+
+def test_a_run_is_repeated_from_its_config():
+    assert call("run --problem cigar --dim 4 --max-evaluations 300 -q").exit_code == 0
+    first = only_run().folder
+    assert call(["run", str(first / "config.yaml"), "-q"]).exit_code == 0
+    (second,) = (f for f in Path("runs").iterdir() if f != first)
+    one, two = (structes.load_runs(f).drop(columns=["run", "seconds"]) for f in (first, second))
+    assert len(one) > 30 and one.equals(two)
+
+
+def test_quiet_and_the_users_own_function():
+    result = call("run --problem own:bowl --dim 3 --seed 1 --max-evaluations 100 --quiet")
+    assert result.exit_code == 0 and result.stderr == ""
+    assert "value" in result.stdout and "error" not in result.stdout  # its minimum is not known
+
+
+def test_exit_codes_of_targets():
+    line = "run --problem sphere --dim 3 --seed 1 --max-evaluations 50 -q --require-target"
+    assert call(f"{line} --target-error 1e-8").exit_code == 3
+    assert call(f"{line} --target 1e3").exit_code == 0
+    assert call(f"{line.replace('--require-target', '')} --target 1e-8").exit_code == 0
+
+
+def test_a_failing_function_is_exit_code_1_and_the_rest_is_run():
+    line = "run --problem own:breaks --problem sphere --dim 3 --max-evaluations 50 -q"
+    result = call(line)
+    assert result.exit_code == 1
+    assert "own:breaks failed: OSError: the disk is gone" in result.stderr
+    assert "Traceback" not in result.output
+    assert [p["status"] for p in only_run().result["problems"]] == ["failed", "done"]
+    shown = call("show latest").stdout
+    assert "Traceback" in shown and 'raise OSError("the disk is gone")' in shown
+
+
+# -- show
+
+
+def test_show():
+    line = "run --problem rosenbrock --dim 12 --seed 1 --max-evaluations 400 -q"
+    assert call(line).exit_code == 0
+    folder = only_run().folder
+    result = call(["show", str(folder), "--rows", "3"])
+    assert result.exit_code == 0
+    text = result.stdout
+    assert text.startswith(f"{folder}  done\n") and f"structes {structes.__version__}," in text
+    assert "dim: 12\n" in text and "max_evaluations: 400\n" in text
+    assert "max_evaluations    " in text and "rosenbrock: best value " in text
+    assert "(12 in all)]" in text
+    tail = text[text.index("last rows of log.csv") :].strip().splitlines()
+    assert len(tail) == 3 + 3 and tail[-1].split()[2] == "400"
+    for name in (folder.name, "latest"):
+        assert call(["show", name, "--rows", "3"]).stdout == text
+    wrong = call(["show", folder.name[:-1]])
+    assert wrong.exit_code == 2 and f"did you mean '{folder.name}'" in wrong.stderr
+
+
+def test_latest_is_the_last_that_started():
+    for name in ("b", "a"):
+        line = f"run --problem sphere --dim 2 --max-evaluations 20 -q --name {name}"
+        assert call(line).exit_code == 0
+    assert call("show latest").stdout.splitlines()[0].endswith("-a  done")
+
+
+# -- processes
+
+
+def start(*words):
+    return subprocess.Popen(
+        [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_rows(n, seconds=30):
+    """The run folder, once its log has n rows."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for folder in Path("runs").glob("*/log.csv"):
+            if len(folder.read_text().splitlines()) > n:
+                return folder.parent
+        time.sleep(0.02)
+    raise AssertionError("the run did not start")
+
+
+@pytest.mark.slow
+def test_kill_9_leaves_a_readable_run():
+    process = start("run", "--problem", "own:slow", "--problem", "sphere", "--dim", "3", "-q")
+    folder = wait_for_rows(10)
+    assert read_run(folder).result["status"] == "running"
+    process.kill()
+    process.communicate()
+    run = read_run(folder)
+    assert run.result["status"] == "unfinished (killed?)"
+    assert [p["status"] for p in run.result["problems"]] == ["unfinished", "not run"]
+    assert len(run.result["problems"][0]["x"]) == 3
+    frame = structes.load_runs("runs/*")
+    assert len(frame) >= 10 and (frame.best.diff().dropna() <= 0).all()
+    shown = call("show latest")
+    assert shown.exit_code == 0 and "unfinished (killed?)" in shown.stdout
+    assert call(["run", str(folder), "--max-evaluations", "20", "-q"]).exit_code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_with_the_best_so_far():
+    process = start("run", "--problem", "own:slow", "--problem", "sphere", "--dim", "3")
+    wait_for_rows(10)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted" in out and "not run" in out and "recorded in" in out
+    assert "Traceback" not in out + err
+    run = only_run()
+    one, two = run.result["problems"]
+    assert run.result["status"] == one["status"] == "interrupted" and two["status"] == "not run"
+    assert one["fun"] == pytest.approx(sum(v * v for v in one["x"]))
+    assert (run.folder / one["state"]).is_file()
+    assert structes.load_runs("runs/*").best.iloc[-1] == one["fun"]
+
+
+@pytest.mark.slow
+def test_in_a_pipe_there_are_plain_lines():
+    line = "run --problem own:slow --problem own:chatty --dim 3 --seed 1 --max-evaluations 250"
+    process = start(*line.split())
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "\x1b" not in out + err and "\r" not in out + err
+    lines = err.splitlines()
+    assert lines[0].startswith("own:slow  Dense(dim=3")  # at once
+    assert sum("own:slow" in line for line in lines) >= 3  # and while it runs: a second in all
+    assert "250 evaluations" in lines[-1] and lines[-1].endswith("max_evaluations")
+    assert out.count("evaluated\n") == 250 and "own:chatty" in out
+
+
+def test_the_installed_command_answers():
+    command = Path(sys.executable).with_name("structes")
+    if not command.exists():
+        pytest.skip("structes is not installed beside this Python")
+    out = subprocess.run([command, "lst"], capture_output=True, text=True)
+    assert out.returncode == 2 and "did you mean 'list'" in out.stderr and out.stdout == ""
+
+
+# -- progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+@pytest.mark.parametrize("limit", [None, 70])
+def test_progress(kind, limit, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = kind()
+    es = structes.ES([1.0, 1.0], 1.0, seed=1, popsize=7, max_evaluations=limit)
+    with progress_of(True, es, "[odd]", minimum=0.0, stream=stream, every=0.0) as report:
+        for _ in range(10):
+            X = es.ask()
+            es.tell(X, [x @ x for x in X])
+            report(es)
+    lines = stream.getvalue().splitlines()
+    assert re.match(rf".*\[odd\]  error {es.best.fun:.1e} .*70 evaluations", lines[-1])
+    assert lines[-1].endswith("stopped" if limit is None else "max_evaluations")
+    if kind is Terminal:
+        assert "\x1b[" in stream.getvalue()
+    else:
+        assert len(lines) == 12 and "\x1b" not in stream.getvalue()
+
+
+def test_no_progress_is_silent(capsys):
+    structes.minimize(lambda x: x @ x, [1.0, 1.0], 1.0, seed=1, max_evaluations=50)
+    assert capsys.readouterr() == ("", "")
+    structes.minimize(lambda x: x @ x, [1.0], 1.0, seed=1, max_evaluations=50, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "50 evaluations" in err
