@@ -98,6 +98,22 @@ def _fortran():
     return SimpleNamespace(dposv=lapack.dposv, dgemm=blas.dgemm)
 
 
+def tiles(rows: int, width: int, numbers: int = 2**18):
+    """Slices that cut `rows` rows of `width` numbers into pieces of about `numbers`: a pass over a
+    large array in tiles needs temporaries of a tile only, and finds them in the cache."""
+    step = max(1, numbers // max(1, width))
+    return [slice(a, min(a + step, rows)) for a in range(0, rows, step)]
+
+
+def weighted_squares(Z, w):
+    """Σ_k w_k z_k² by coordinate: (d,) of Z (n, d), w (n,)."""
+    total = None
+    for t in tiles(*Z.shape):
+        part = w[t] @ (Z[t, :] * Z[t, :])
+        total = part if total is None else total + part
+    return total
+
+
 def add_to_diagonal(a, value):
     """a + value I for a square array `a` that the caller has just made and gives away."""
     if isinstance(a, np.ndarray):

@@ -110,7 +110,9 @@ class Strategy:
 
     def place(self, state: State, Y):
         """Rows x = mean + sigma D₀ y of the rows of Y (n, d)."""
-        return state.mean + (state.sigma * state.scale) * Y
+        X = (state.sigma * state.scale) * Y
+        X += state.mean
+        return X
 
     def locate(self, state: State, X):
         """Z (n, d) such that `place(unwhiten(Z))` is X (n, d): points that were not drawn here."""
@@ -155,11 +157,7 @@ class Strategy:
 
         # natural gradient of G = cmu Σ w° (z zᵀ − I) + c1 (q qᵀ − I); the bad samples enter with
         # their length set to √d, w° = w d / ‖z‖² for w < 0
-        rows = xp.concat([Z, q[None, :]])
-        w = xp.empty(rows.shape[0], dtype=Z.dtype)
-        w[:-1] = w_good + w_bad * (d / xp.vecdot(Z, Z))
-        w[-1] = c1
-        M = structure.tangent(rows, w)
+        M = self._gradient(Z, w_good + w_bad * (d / xp.vecdot(Z, Z)), q[None, :], c1)
         norm = structure.norm(M)
         clipped = norm > self.trust_region
         if clipped:
@@ -176,6 +174,17 @@ class Strategy:
             generation=t,
         )
         return state, Info(*seen, True, norm, clipped, path_length)
+
+    def _gradient(self, Z, w, q, c1):
+        """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
+        xp = namespace(Z)
+        if Z.shape[0] * Z.shape[1] > 2**20:  # then a copy of Z costs more than a second call
+            tangent = self.structure.tangent
+            return self.structure.add(tangent(Z, w), tangent(q, xp.asarray([c1], dtype=w.dtype)))
+        both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
+        both[:-1] = w
+        both[-1] = c1
+        return self.structure.tangent(xp.concat([Z, q]), both)
 
 
 @cache

@@ -19,11 +19,13 @@ class Backend:
         return out
 
     def freeze(self, arrays):
-        """The same tuple of arrays, not writeable where this backend forbids it."""
+        """The same tuple (of tuples) of arrays, not writeable where this backend forbids it."""
         if self.read_only:
             for a in arrays:
                 if isinstance(a, np.ndarray):
                     a.flags.writeable = False
+                elif isinstance(a, tuple):
+                    self.freeze(a)
         return arrays
 
     @staticmethod

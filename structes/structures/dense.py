@@ -75,6 +75,12 @@ class Dense(Structure):
     def whiten(self, factor, Y):
         return namespace(Y).linalg.solve(factor[0], Y.T).T
 
+    def whiten_gradient(self, factor, G):
+        return G @ factor[0]
+
+    def unwhiten_gradient(self, factor, G):
+        return namespace(G).linalg.solve(factor[0].T, G.T).T
+
     def logdet(self, factor):
         return -float(namespace(factor[0]).linalg.slogdet(factor[0])[1])
 
@@ -106,11 +112,11 @@ class Dense(Structure):
 
     def transport(self, M, q):
         if self.retraction == "exp":
-            return _exp(M.M) @ q
+            return q @ _exp(M.M)
         if isinstance(M, Plain):
-            return q + M.M @ (q + 0.5 * (M.M @ q))
+            return q + (q + 0.5 * (q @ M.M)) @ M.M
         c, K = _h_low_rank(M)
-        return c * q + (K @ (M.U @ q)) @ M.U
+        return c * q + ((q @ M.U.T) @ K) @ M.U
 
     def norm(self, M):
         xp = namespace(M[0])
@@ -121,6 +127,19 @@ class Dense(Structure):
         vg = M.v[:, None] * M.g
         square = self.dim * M.x**2 + 2 * M.x * xp.linalg.trace(vg) + xp.sum(vg * vg.T)
         return max(float(square), 0.0) ** 0.5
+
+    def add(self, M, N):
+        if isinstance(M, LowRank) and isinstance(N, LowRank):
+            xp = namespace(M.U)
+            U, v = xp.concat([M.U, N.U]), xp.concat([M.v, N.v])
+            if 2 * U.shape[0] < self.dim:
+                return LowRank(U, v, M.x + N.x, U @ U.T)
+        return Plain(self.tangent_to_dense(M) + self.tangent_to_dense(N))
+
+    def shift(self, M, value):
+        if isinstance(M, LowRank):
+            return M._replace(x=M.x + value)
+        return Plain(add_to_diagonal(1.0 * M.M, value))
 
     def scale(self, M, factor):
         if isinstance(M, Plain):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import namespace
+from ..backend import namespace, weighted_squares
 from .base import Structure
 
 
@@ -35,6 +35,12 @@ class Diagonal(Structure):
     def whiten(self, factor, Y):
         return Y * factor[0]
 
+    def whiten_gradient(self, factor, G):
+        return G / factor[0]
+
+    def unwhiten_gradient(self, factor, G):
+        return G * factor[0]
+
     def logdet(self, factor):
         xp = namespace(factor[0])
         return float(xp.sum(xp.log(xp.abs(factor[0]))))
@@ -44,7 +50,7 @@ class Diagonal(Structure):
 
     def tangent(self, Z, w):
         xp = namespace(Z)
-        return (-0.5 * (w @ (Z * Z) - xp.sum(w)),)
+        return (-0.5 * (weighted_squares(Z, w) - xp.sum(w)),)
 
     def retract(self, factor, M, Y=None):
         (m,) = M
@@ -57,8 +63,8 @@ class Diagonal(Structure):
     def norm(self, M):
         return float(M[0] @ M[0]) ** 0.5
 
-    def scale(self, M, factor):
-        return (factor * M[0],)
+    def shift(self, M, value):
+        return (M[0] + value,)
 
     def trace(self, M):
         return float(namespace(M[0]).sum(M[0]))

@@ -32,6 +32,12 @@ class Scalar(Structure):
     def whiten(self, factor, Y):
         return Y * factor[0]
 
+    def whiten_gradient(self, factor, G):
+        return G / factor[0]
+
+    def unwhiten_gradient(self, factor, G):
+        return G * factor[0]
+
     def logdet(self, factor):
         xp = namespace(factor[0])
         return self.dim * float(xp.sum(xp.log(xp.abs(factor[0]))))
@@ -41,7 +47,7 @@ class Scalar(Structure):
 
     def tangent(self, Z, w):
         xp = namespace(Z)
-        total = xp.sum(w @ (Z * Z)) - self.dim * xp.sum(w)
+        total = w @ xp.vecdot(Z, Z) - self.dim * xp.sum(w)
         return (xp.reshape(-0.5 / self.dim * total, (1,)),)
 
     def retract(self, factor, M, Y=None):
@@ -55,8 +61,8 @@ class Scalar(Structure):
     def norm(self, M):
         return self.dim**0.5 * abs(float(M[0][0]))
 
-    def scale(self, M, factor):
-        return (factor * M[0],)
+    def shift(self, M, value):
+        return (M[0] + value,)
 
     def trace(self, M):
         return self.dim * float(M[0][0])

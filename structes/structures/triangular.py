@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..backend import namespace, solve_triangular
+from ..backend import add_to_diagonal, namespace, solve_triangular
 from .base import Structure
 
 
@@ -40,6 +40,12 @@ class Triangular(Structure):
 
     def whiten(self, factor, Y):
         return Y @ factor[0]
+
+    def whiten_gradient(self, factor, G):
+        return solve_triangular(factor[0], G.T, lower=self.lower).T
+
+    def unwhiten_gradient(self, factor, G):
+        return G @ factor[0].T
 
     def logdet(self, factor):
         xp = namespace(factor[0])
@@ -71,8 +77,8 @@ class Triangular(Structure):
     def norm(self, M):
         return float(namespace(M[0]).linalg.matrix_norm(M[0]))
 
-    def scale(self, M, factor):
-        return (factor * M[0],)
+    def shift(self, M, value):
+        return (add_to_diagonal(1.0 * M[0], value),)
 
     def trace(self, M):
         return float(namespace(M[0]).linalg.trace(M[0]))
