@@ -37,16 +37,32 @@ def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
     return overall, array / overall
 
 
-def count(name: str, value, least: int) -> int:
-    """`value` as an integer ≥ least."""
+def count(name: str, value, least: int, most: int | None = None) -> int:
+    """`value` as an integer, least ≤ value (≤ most)."""
+    wanted = f"≥ {least}" if most is None else f"from {least} to {most}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         if isinstance(value, float) and value.is_integer():  # 1e5 is a common way to write it
             value = int(value)
         else:
-            raise TypeError(f"{name} must be an integer ≥ {least}; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be an integer ≥ {least}; got {value}")
+            raise TypeError(f"{name} must be an integer {wanted}; got {value!r}")
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"{name} must be an integer {wanted}; got {value}")
     return int(value)
+
+
+def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
+    """`value` as a tuple of n different coordinates in 0 … dim − 1."""
+    try:
+        chosen = tuple(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of {n} coordinates; got {value!r}") from None
+    chosen = tuple(count(f"{name}[{j}]", i, 0, dim - 1) for j, i in enumerate(chosen))
+    if len(chosen) != n:
+        raise ValueError(f"{name} must name {n} coordinates; got {len(chosen)}")
+    if len(set(chosen)) != n:
+        again = sorted({i for i in chosen if chosen.count(i) > 1})
+        raise ValueError(f"{name} must name each coordinate once; repeated: {again}")
+    return chosen
 
 
 def number(name: str, value, *, positive: bool = False) -> float:

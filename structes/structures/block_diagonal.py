@@ -1,0 +1,206 @@
+"""Block diagonal: groups of parameters that correlate inside the group and not across.
+
+    B = ⎡■ ■      ⎤     every block b is dense: M_b = −½ Σ w (z_b z_bᵀ − I)
+        ⎢■ ■      ⎥
+        ⎢    ■    ⎥
+        ⎣      ■ ■⎦
+
+Blocks of equal size are one array (count, size, size), so a million small blocks are a few calls.
+Kept is A_b = B_b⁻ᵀ, as in `dense`: sampling is a product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from .. import checks
+from ..backend import namespace, tiles
+from .base import Structure
+
+
+@dataclass(frozen=True)
+class BlockDiagonal(Structure):
+    """Groups of parameters that belong together (a position, a joint, a layer), nothing between.
+
+    Choose it when you can name the groups. dof Σ n_b(n_b+1)/2; a generation costs
+    O(λ Σ n_b² + Σ n_b³), memory O(Σ n_b²). (A direct product of general linear groups; Lin et al.
+    2021.) For groups with names or with other structures inside, see `direct_sum`.
+
+    sizes   sizes of the consecutive blocks, their sum d; or one number for blocks of that size
+    """
+
+    sizes: tuple | int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        sizes = self.sizes
+        if isinstance(sizes, int) and not isinstance(sizes, bool):
+            checks.count("BlockDiagonal: sizes", sizes, 1, self.dim)
+            if self.dim % sizes:
+                raise ValueError(
+                    f"BlockDiagonal: sizes must divide dim {self.dim}; got {sizes}, which leaves "
+                    f"{self.dim % sizes}"
+                )
+            sizes = (sizes,) * (self.dim // sizes)
+        try:
+            sizes = tuple(sizes)
+        except TypeError:
+            raise TypeError(f"BlockDiagonal: sizes must be a list; got {self.sizes!r}") from None
+        sizes = tuple(
+            checks.count(f"BlockDiagonal: sizes[{b}]", n, 0) for b, n in enumerate(sizes)
+        )
+        if sum(sizes) != self.dim:
+            raise ValueError(f"BlockDiagonal: sizes must sum to dim {self.dim}; got {sum(sizes)}")
+        object.__setattr__(self, "sizes", tuple(n for n in sizes if n))
+
+    @cached_property
+    def _kinds(self) -> tuple:
+        """(size, coordinates) of each group of equal blocks; coordinates None: all, in order."""
+        distinct = sorted(set(self.sizes))
+        if len(distinct) == 1:
+            return ((distinct[0], None),)
+        starts, where = 0, {n: [] for n in distinct}
+        for n in self.sizes:
+            where[n] += range(starts, starts + n)
+            starts += n
+        return tuple(where.items())
+
+    @property
+    def dof(self):
+        return sum(n * (n + 1) // 2 for n in self.sizes)
+
+    @property
+    def row(self):
+        return float(max(self.sizes))
+
+    # -- rows as stacks of blocks, and back ---------------------------------------------------
+
+    def _stack(self, Z, n, where):
+        """Columns of Z (…, d) that belong to blocks of size n, as (count, rows, n)."""
+        xp = namespace(Z)
+        rows = xp.reshape(Z, (-1, self.dim))
+        if where is not None:
+            rows = xp.take(rows, xp.asarray(where), axis=1)
+        return xp.permute_dims(xp.reshape(rows, (rows.shape[0], -1, n)), (1, 0, 2))
+
+    def _apply(self, Z, arrays, act):
+        """act(block stack, array) of every group of equal blocks, put together like Z."""
+        xp = namespace(Z)
+        parts = []
+        for (n, where), array in zip(self._kinds, arrays, strict=True):
+            done = xp.permute_dims(act(self._stack(Z, n, where), array), (1, 0, 2))
+            parts.append(xp.reshape(done, (done.shape[0], -1)))
+        return xp.reshape(self._unstack(parts), Z.shape)
+
+    def _unstack(self, parts):
+        """Rows (…, d) of the rows of each kind, one after the other in the order of `_kinds`."""
+        if len(parts) == 1:
+            return parts[0]
+        xp = namespace(parts[0])
+        rows = xp.concat(parts, axis=parts[0].ndim - 1)
+        return xp.take(rows, xp.asarray(self._back), axis=rows.ndim - 1)
+
+    @cached_property
+    def _back(self) -> list:
+        """Where each coordinate stands when the kinds follow each other."""
+        order = [i for _, where in self._kinds for i in where]
+        return sorted(range(self.dim), key=order.__getitem__)
+
+    # -- the group ----------------------------------------------------------------------------
+
+    def identity(self, xp, dtype):
+        counts = [self.sizes.count(n) for n, _ in self._kinds]
+        return tuple(
+            xp.broadcast_to(xp.eye(n, dtype=dtype), (count, n, n)) + 0.0
+            for (n, _), count in zip(self._kinds, counts, strict=True)
+        )
+
+    def unwhiten(self, factor, Z):
+        return self._apply(Z, factor, lambda z, A: z @ _transposed(A))
+
+    def whiten(self, factor, Y):
+        return self._apply(Y, factor, lambda y, A: _solve_rows(A, y))
+
+    def whiten_gradient(self, factor, G):
+        return self._apply(G, factor, lambda g, A: g @ A)
+
+    def unwhiten_gradient(self, factor, G):
+        return self._apply(G, factor, lambda g, A: _solve_rows(_transposed(A), g))
+
+    def logdet(self, factor):
+        xp = namespace(factor[0])
+        return -sum(float(xp.sum(xp.linalg.slogdet(A)[1])) for A in factor)
+
+    def to_dense(self, factor):
+        return self._spread([_transposed(namespace(A).linalg.inv(A)) for A in factor])
+
+    def _spread(self, arrays):
+        xp = namespace(arrays[0])
+        full = xp.zeros((self.dim, self.dim), dtype=arrays[0].dtype)
+        used = [0] * len(arrays)
+        kinds = [n for n, _ in self._kinds]
+        start = 0
+        for n in self.sizes:
+            k = kinds.index(n)
+            full[start : start + n, start : start + n] = arrays[k][used[k], :, :]
+            used[k] += 1
+            start += n
+        return full
+
+    # -- the tangent space --------------------------------------------------------------------
+
+    def tangent(self, Z, w):
+        xp = namespace(Z)
+        out = []
+        for n, where in self._kinds:
+            z = self._stack(Z, n, where)
+            M = xp.empty((z.shape[0], n, n), dtype=Z.dtype)
+            eye = xp.sum(w) * xp.eye(n, dtype=Z.dtype)
+            for t in tiles(z.shape[0], z.shape[1] * n):
+                M[t, :, :] = -0.5 * (_transposed(z[t, :, :]) * w @ z[t, :, :] - eye)
+            out.append(M)
+        return tuple(out)
+
+    def retract(self, factor, M, Y=None):
+        out = []
+        for A, m in zip(factor, M, strict=True):
+            xp = namespace(A)
+            h = xp.eye(m.shape[-1], dtype=m.dtype) + m + 0.5 * (m @ m)
+            out.append(_transposed(xp.linalg.solve(h, _transposed(A))))
+        return tuple(out)
+
+    def transport(self, M, q):
+        return self._apply(q, M, lambda z, m: z + (z + 0.5 * (z @ m)) @ m)
+
+    def norm(self, M):
+        return sum(float(namespace(m).sum(m * m)) for m in M) ** 0.5
+
+    def shift(self, M, value):
+        return tuple(m + value * namespace(m).eye(m.shape[-1], dtype=m.dtype) for m in M)
+
+    def trace(self, M):
+        return sum(float(namespace(m).sum(namespace(m).linalg.trace(m))) for m in M)
+
+    def tangent_to_dense(self, M):
+        return self._spread(M)
+
+    def deviations(self, factor):
+        xp = namespace(factor[0])
+        squares = [xp.sum(A * A, axis=-1) for A in factor]
+        return xp.sqrt(self._unstack([xp.reshape(v, (-1,)) for v in squares]))
+
+    def condition(self, factor):
+        xp = namespace(factor[0])
+        values = [xp.linalg.svdvals(A) for A in factor]
+        largest = max(float(xp.max(v)) for v in values)
+        return (largest / min(float(xp.min(v)) for v in values)) ** 2
+
+
+def _transposed(a):
+    return namespace(a).matrix_transpose(a)
+
+
+def _solve_rows(a, rows):
+    """Rows x with a x = row, for stacks."""
+    return _transposed(namespace(a).linalg.solve(a, _transposed(rows)))
