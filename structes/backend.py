@@ -105,6 +105,17 @@ def tiles(rows: int, width: int, numbers: int = 2**18):
     return [slice(a, min(a + step, rows)) for a in range(0, rows, step)]
 
 
+def by_rows(function, X):
+    """function(X) for a function that acts on each row of X (n, d), tile by tile."""
+    pieces = tiles(*X.shape)
+    if len(pieces) == 1:
+        return function(X)
+    out = namespace(X).empty(X.shape, dtype=X.dtype)
+    for t in pieces:
+        out[t, :] = function(X[t, :])
+    return out
+
+
 def weighted_squares(Z, w):
     """Σ_k w_k z_k² by coordinate: (d,) of Z (n, d), w (n,)."""
     total = None
@@ -115,7 +126,7 @@ def weighted_squares(Z, w):
 
 
 def add_to_diagonal(a, value):
-    """a + value I for a square array `a` that the caller has just made and gives away."""
+    """a + value I (or + diag(value)) for a square `a` that the caller has made and gives away."""
     if isinstance(a, np.ndarray):
         a.ravel(order="K")[:: a.shape[0] + 1] += value  # a view: a fresh array is contiguous
         return a

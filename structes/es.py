@@ -76,8 +76,8 @@ class ES:
         self.evaluations = 0
         self.info = Info()
         self.monitor = Monitor(stopping_from(stopping), self.structure, self.popsize, sigma)
-        self._open = Pending()
-        self._closed = Pending()
+        self._open = Pending(self.strategy, self.state, self.seed)
+        self._closed = Pending(self.strategy, self.state, self.seed)
         self._start = time.monotonic()
         self._warned = set()
 
@@ -85,9 +85,7 @@ class ES:
 
     def ask(self):
         """(popsize, d) new candidates. Asking again before telling gives further ones."""
-        Z, Y, X = self.strategy.draw(self.state, self.seed, len(self._open), self.popsize)
-        self._open.add(Z, Y, X)
-        return self._xp.asarray(X, copy=True)
+        return self._open.ask(self.popsize)
 
     def tell(self, X, values) -> None:
         """Values of candidates; when `popsize` asked ones are known the distribution moves.
@@ -120,7 +118,9 @@ class ES:
             raise ValueError("advance() needs at least one value; none was told since the last")
         Z, Y, values = self._open.samples()
         self.state, self.info = self.strategy.update(self.state, Z, Y, values)
-        self._closed, self._open = self._open, Pending()
+        self._open.close()
+        self._closed = self._open
+        self._open = Pending(self.strategy, self.state, self.seed)
         self.monitor.generation(self.state, self.info, self.seconds)
         if self.monitor.failures:
             self._warn("all values of a generation were NaN: the search did not move")
@@ -171,8 +171,9 @@ class ES:
         at = self._open.match(X)
         foreign = at < 0
         if foreign.any():
-            again = self._closed.match(X)
-            again = foreign & (again >= 0) & np.append(self._closed.told, False)[again]
+            before = self._closed.match(X)
+            self._closed.close()
+            again = foreign & (before >= 0) & np.append(self._closed.told, False)[before]
             if again.any():
                 self._warn(
                     f"values of candidates that were told before are ignored: {again.sum()}"

@@ -153,6 +153,23 @@ def test_tangent_is_the_gradient_of_the_weighted_log_likelihood(law):
     assert slope == pytest.approx(np.sum((m + m.T) * (D + D.T)) / 2, rel=1e-6, abs=1e-8)
 
 
+def test_fisher_metric_is_that_of_the_exact_kl(law):
+    # KL(N(0, S⁻¹) ‖ N(0, S'⁻¹)) in closed form, one small step along D: ε² ‖sym D‖² + O(ε³)
+    direction, eps = law.tangent(), 1e-3
+    S = law.B() @ law.B().T
+
+    def divergence(eps):
+        moved = law.structure.retract(law.factor, law.structure.scale(direction, eps))
+        moved = law.B(moved)
+        ratio = np.linalg.solve(S, moved @ moved.T)
+        return 0.5 * (np.trace(ratio) - law.dim - np.linalg.slogdet(ratio)[1])
+
+    D = law.M(direction)
+    wanted = np.sum((D + D.T) ** 2) / 4
+    both = (divergence(eps) + divergence(-eps)) / (2 * eps**2)  # odd terms cancel
+    assert both == pytest.approx(wanted, rel=1e-4, abs=1e-7)
+
+
 def test_norm_scale_trace(law):
     M = law.structure.tangent(*law.samples())
     dense = law.M(M)

@@ -56,6 +56,11 @@ class Structure(ABC):
         """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share)."""
         return self.dof / self.dim
 
+    @classmethod
+    def implied_dim(cls, **given) -> int | None:
+        """The `dim` that follows from the other arguments (rows and cols, say); None: open."""
+        return None
+
     # -- the group --------------------------------------------------------------------------------
 
     @abstractmethod
@@ -147,8 +152,11 @@ class Structure(ABC):
 
     def _largest(self, factor, forth, back, steps=30) -> float:
         """Largest eigenvalue of FᵀF for F = `forth` with transpose `back`."""
-        xp = namespace(factor[0])
-        v = 1 + 0.5 * xp.cos(xp.arange(1, self.dim + 1, dtype=factor[0].dtype))[None, :]
+        first = factor
+        while isinstance(first, tuple):  # of a structure of structures
+            first = first[0]
+        xp = namespace(first)
+        v = 1 + 0.5 * xp.cos(xp.arange(1, self.dim + 1, dtype=first.dtype))[None, :]
         value = 1.0
         for _ in range(steps):
             v = v / float(xp.sum(v * v)) ** 0.5

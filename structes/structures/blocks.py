@@ -21,7 +21,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
-from ..backend import namespace, weighted_squares
+from ..backend import by_rows, namespace, weighted_squares
 from .base import Structure
 
 
@@ -131,7 +131,16 @@ class Blocks(Structure):
         )
 
     def whiten(self, factor, Y):
-        return self._rows_times(factor, Y)
+        return by_rows(lambda y: self._rows_times(factor, y), Y)
+
+    def unwhiten_gradient(self, factor, G):
+        return by_rows(lambda g: self._rows_times_transposed(factor, g), G)
+
+    def unwhiten(self, factor, Z):
+        return by_rows(lambda z: self._substitute(factor, z), Z)
+
+    def whiten_gradient(self, factor, G):
+        return by_rows(lambda g: self._substitute_transposed(factor, g), G)
 
     def _rows_times(self, arrays, Y):
         """Rows y B (that is Bᵀ y)."""
@@ -141,14 +150,16 @@ class Blocks(Structure):
             out[c] = out[c] + y[r] @ B[r, c]
         return self._join(out)
 
-    def unwhiten_gradient(self, factor, G):
+    def _rows_times_transposed(self, factor, G):
+        """Rows B g."""
         B, g = self._blocks(factor), self._cut(G)
         out = [g[b] @ B[b, b].T if self._dense[b] else g[b] * B[b, b] for b in range(len(g))]
         for r, c in self._edges:
             out[r] = out[r] + g[c] @ B[r, c].T
         return self._join(out)
 
-    def unwhiten(self, factor, Z):
+    def _substitute(self, factor, Z):
+        """Rows B⁻ᵀ z."""
         B, z = self._blocks(factor), self._cut(Z)
         y = [None] * len(z)
         for c in self._solve_order:
@@ -159,7 +170,8 @@ class Blocks(Structure):
             y[c] = _solve_rows(B[c, c].T, rest) if self._dense[c] else rest / B[c, c]
         return self._join(y)
 
-    def whiten_gradient(self, factor, G):
+    def _substitute_transposed(self, factor, G):
+        """Rows B⁻¹ g."""
         B, g = self._blocks(factor), self._cut(G)
         x = [None] * len(g)
         for r in reversed(self._solve_order):

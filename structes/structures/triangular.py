@@ -4,18 +4,43 @@
                ⎢■ ■  ⎥              ⎢  ■ ■⎥        diagonal halved
                ⎣■ ■ ■⎦              ⎣    ■⎦
 
-B itself is kept; samples come from a triangular solve. The first-order change of the covariance is
-that of `dense`, because the natural gradient belongs to the family and not to its coordinates
-(math.md 2.3); they differ in second order only.
+B itself is kept; samples come from a triangular solve. The first-order change of the covariance
+is that of `dense`, because the natural gradient belongs to the family and not to its coordinates;
+they differ in second order only.
+
+The triangle of a matrix of rank r is not of rank r, but its product with a matrix P costs O(r d²)
+all the same: cut the columns into narrow blocks J, and
+
+    (P M)_{:J} = −[Σ_{i after J} P_{:i} u_iᵀ] W U_J + P_{:J} M_JJ
+
+where the bracket (d×r) grows by one product from block to block. So the tangent stays factored, as
+(U, w, diagonal), while there are few samples.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from ..backend import add_to_diagonal, namespace, solve_triangular
+from ..backend import add_to_diagonal, namespace, solve_triangular, tiles, weighted_squares
 from .base import Structure
+
+_SMALL = 256  # below it the plain product of d×d matrices is the faster one (measured)
+_WIDTH = 64  # columns of a block: the products inside are wide enough for BLAS
+
+
+class Factored(NamedTuple):
+    """M = −strict triangle of Uᵀ diag(w) U, plus diag(diagonal)."""
+
+    U: Any  # (r, d) rows are samples
+    w: Any  # (r,)
+    diagonal: Any  # (d,)
+
+
+class Plain(NamedTuple):
+    """M itself (d, d)."""
+
+    M: Any
 
 
 class Triangular(Structure):
@@ -56,35 +81,90 @@ class Triangular(Structure):
 
     def tangent(self, Z, w):
         xp = namespace(Z)
-        eye = xp.eye(self.dim, dtype=Z.dtype)
-        G = (Z.T * w) @ Z - xp.sum(w) * eye
-        return (G * eye * 0.5 - self._triangle(G),)
+        diagonal = -0.5 * (weighted_squares(Z, w) - xp.sum(w))
+        return self._shortest(Factored(Z, w, diagonal))
+
+    def _shortest(self, M):
+        factored = self.dim >= _SMALL and 4 * M.U.shape[0] < self.dim
+        return M if factored else Plain(self.tangent_to_dense(M))
 
     def _triangle(self, G):
+        """The strict triangle of G."""
         xp = namespace(G)
-        return xp.tril(G) if self.lower else xp.triu(G)
+        return xp.tril(G, k=-1) if self.lower else xp.triu(G, k=1)
 
     def retract(self, factor, M, Y=None):
-        (B,), (m,) = factor, M
-        T = B @ m
-        return (B + T + 0.5 * (T @ m),)
+        (B,) = factor
+        T = self._times(B, M)
+        return (B + T + 0.5 * self._times(T, M),)
+
+    def _times(self, P, M):
+        """P M for P with the pattern of B."""
+        if isinstance(M, Plain):
+            return P @ M.M
+        xp = namespace(P)
+        out, seen = xp.zeros_like(P), xp.zeros((self.dim, M.U.shape[0]), dtype=P.dtype)
+        blocks = tiles(self.dim, 1, _WIDTH)
+        for J in reversed(blocks) if self.lower else blocks:
+            rows = slice(J.start, None) if self.lower else slice(0, J.stop)
+            U = M.U[:, J]
+            weighted = M.w[:, None] * U
+            inner = self._triangle(-(U.T @ weighted))
+            inner = add_to_diagonal(inner, M.diagonal[J])
+            out[rows, J] = P[rows, J] @ inner - seen[rows, :] @ weighted
+            seen[rows, :] += P[rows, J] @ U.T
+        return out
 
     def transport(self, M, q):
-        (m,) = M
-        t = q @ m
-        return q + t + 0.5 * (t @ m)
+        t = self._rows_times(q, M)
+        return q + t + 0.5 * self._rows_times(t, M)
+
+    def _rows_times(self, q, M):
+        """Rows q M."""
+        if isinstance(M, Plain):
+            return q @ M.M
+        xp = namespace(q)
+        # (q M)_j = q_j m_j − Σ_k w_k u_kj Σ_{i after j} q_i u_ki, by cumulative sums
+        products = q[..., None, :] * M.U
+        sums = xp.cumulative_sum(products, axis=-1)
+        after = sums[..., -1:] - sums if self.lower else sums - products
+        return q * M.diagonal - xp.sum(after * (M.w[:, None] * M.U), axis=-2)
 
     def norm(self, M):
-        return float(namespace(M[0]).linalg.matrix_norm(M[0]))
+        xp = namespace(M[0])
+        if isinstance(M, Plain):
+            return float(xp.sum(M.M * M.M)) ** 0.5
+        # the strict triangle of the symmetric Uᵀ W U holds half of what is off its diagonal
+        weighted = M.w[:, None] * (M.U @ M.U.T)
+        inside = weighted_squares(M.U, M.w)
+        off = float(xp.sum(weighted * weighted.T)) - float(inside @ inside)
+        return (max(off, 0.0) / 2 + float(M.diagonal @ M.diagonal)) ** 0.5
+
+    def add(self, M, N):
+        if isinstance(M, Factored) and isinstance(N, Factored):
+            xp = namespace(M.U)
+            U, w = xp.concat([M.U, N.U]), xp.concat([M.w, N.w])
+            return self._shortest(Factored(U, w, M.diagonal + N.diagonal))
+        return Plain(self.tangent_to_dense(M) + self.tangent_to_dense(N))
+
+    def scale(self, M, factor):
+        if isinstance(M, Plain):
+            return Plain(factor * M.M)
+        return Factored(M.U, factor * M.w, factor * M.diagonal)
 
     def shift(self, M, value):
-        return (add_to_diagonal(1.0 * M[0], value),)
+        if isinstance(M, Plain):
+            return Plain(add_to_diagonal(1.0 * M.M, value))
+        return M._replace(diagonal=M.diagonal + value)
 
     def trace(self, M):
-        return float(namespace(M[0]).linalg.trace(M[0]))
+        xp = namespace(M[0])
+        return float(xp.linalg.trace(M.M) if isinstance(M, Plain) else xp.sum(M.diagonal))
 
     def tangent_to_dense(self, M):
-        return M[0]
+        if isinstance(M, Plain):
+            return M.M
+        return add_to_diagonal(self._triangle(-((M.U.T * M.w) @ M.U)), M.diagonal)
 
     def deviations(self, factor):
         xp = namespace(factor[0])
@@ -101,8 +181,7 @@ class Lower(Triangular):
     """All correlations, in the coordinates of a lower Cholesky factor of the precision.
 
     Choose it over `dense` to keep the order of the parameters: parameter j is drawn given the
-    parameters after it. dof d(d+1)/2; a generation costs O(λ d²) and two d×d products, memory
-    O(d²). (Lin et al. 2021.)
+    parameters after it. dof d(d+1)/2; a generation costs O(λ d²), memory O(d²). (Lin et al. 2021.)
     """
 
     lower = True
@@ -113,8 +192,8 @@ class Upper(Triangular):
     """All correlations, in the coordinates of an upper Cholesky factor of the precision.
 
     As `Lower` with the order of the parameters reversed: parameter j is drawn given the
-    parameters before it. dof d(d+1)/2; a generation costs O(λ d²) and two d×d products, memory
-    O(d²). (Lin et al. 2021.)
+    parameters before it. dof d(d+1)/2; a generation costs O(λ d²), memory O(d²).
+    (Lin et al. 2021.)
     """
 
     lower = False

@@ -1,0 +1,55 @@
+"""The factored tangent of triangular matrices is the plain one, at any size and any operation."""
+
+import numpy as np
+import pytest
+
+from structes.structures.triangular import Factored, Lower, Plain, Upper
+
+
+@pytest.fixture(params=[(kind, dim) for kind in (Lower, Upper) for dim in (1, 2, 13, 64, 65, 200)])
+def pair(request, backend):
+    kind, dim = request.param
+    random, r = np.random.default_rng(dim), 5
+    U, w, diagonal = random.normal(size=(r, dim)), random.normal(size=r), random.normal(size=dim)
+    factored = Factored(*(backend.array(0.1 * a) for a in (U, w, diagonal)))
+    structure = kind(dim)
+    dense = -((0.1 * U).T * (0.1 * w)) @ (0.1 * U)
+    strict = np.tril(dense, -1) if kind is Lower else np.triu(dense, 1)
+    plain = Plain(backend.array(strict + np.diag(0.1 * diagonal)))
+    B = strict + np.eye(dim)
+    return structure, backend.freeze(factored), backend.freeze(plain), backend.array(B), backend
+
+
+def test_dense_form_norm_and_trace(pair):
+    structure, factored, plain, _, backend = pair
+    got = backend.numpy(structure.tangent_to_dense(factored))
+    np.testing.assert_allclose(got, backend.numpy(plain.M), atol=1e-14)
+    assert structure.norm(factored) == pytest.approx(structure.norm(plain), rel=1e-9)
+    assert structure.trace(factored) == pytest.approx(structure.trace(plain), rel=1e-12)
+
+
+def test_retract_and_transport(pair):
+    structure, factored, plain, B, backend = pair
+    (got,), (wanted,) = structure.retract((B,), factored), structure.retract((B,), plain)
+    np.testing.assert_allclose(backend.numpy(got), backend.numpy(wanted), atol=1e-13)
+    q = backend.array(np.random.default_rng(1).normal(size=(3, structure.dim)))
+    for rows in (q, q[0, :]):
+        got, wanted = structure.transport(factored, rows), structure.transport(plain, rows)
+        np.testing.assert_allclose(backend.numpy(got), backend.numpy(wanted), atol=1e-12)
+
+
+def test_scale_shift_add(pair):
+    structure, factored, plain, _, backend = pair
+    for M in (factored, plain):
+        both = structure.add(structure.scale(M, 2.0), structure.shift(factored, 0.5))
+        wanted = 3 * backend.numpy(plain.M) + 0.5 * np.eye(structure.dim)
+        got = backend.numpy(structure.tangent_to_dense(both))
+        np.testing.assert_allclose(got, wanted, atol=1e-13)
+
+
+def test_large_dimensions_keep_the_tangent_factored_and_small_ones_do_not():
+    random = np.random.default_rng(0)
+    for dim, kind in ((300, Factored), (40, Plain)):
+        M = Lower(dim).tangent(random.normal(size=(6, dim)), np.full(6, 0.1))
+        assert isinstance(M, kind)
+    assert isinstance(Lower(300).tangent(random.normal(size=(90, 300)), np.full(90, 0.1)), Plain)
