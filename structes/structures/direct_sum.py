@@ -1,0 +1,219 @@
+"""Direct sum: named blocks of parameters, each with a structure of its own.
+
+B is block diagonal, and everything is done block by block: a block sees its own columns of the
+samples. Blocks lie one after the other, or anywhere: `at` names the coordinates of a block. All
+of them share one step size, that of the strategy, as a global scale; the identity parts of the
+blocks learn how their scales differ.
+
+Blocks that follow each other are slices, so nothing is copied. Where some block's coordinates lie
+in no regular distance, rows are sorted into block order tile by tile, and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..backend import namespace, tiles
+from .base import Structure
+from .placement import implied_size, place
+
+
+@dataclass(frozen=True)
+class DirectSum(Structure):
+    """Parameters of several kinds, such as the weights and biases of a network.
+
+        B = ⎡■ ■          ⎤  "w1"   kronecker(64, 32)
+            ⎢■ ■          ⎥
+            ⎢     ⋱       ⎥  "b1"   diagonal
+            ⎣         ■ ■ ⎦  "head" dense
+
+    Parameters of different blocks are independent. Choose it when you can say which parameters
+    belong together and what is known of each group (`structes.structure_for` builds it from the
+    shapes of arrays). dof, memory and cost of a generation are the sums over the blocks. (A direct
+    product of groups; Lin et al. 2021.)
+
+    blocks   mapping name -> structure: a Structure; or a name or a mapping as everywhere, which
+             may say, besides the structure's own arguments,
+               dim   size of the block, where the structure does not imply it (as rows and cols of
+                     a Kronecker product do); one block may leave it out and gets what remains
+               at    its coordinates, a list of integers from 0 to d − 1
+             Blocks without `at` take the coordinates that no `at` names, in their order.
+             Afterwards: a tuple of `Block`.
+    """
+
+    blocks: Any
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "blocks", place(self.dim, self.blocks))
+
+    @classmethod
+    def implied_dim(cls, blocks=(), **_):
+        return implied_size(blocks)
+
+    @property
+    def dof(self):
+        return sum(b.structure.dof for b in self.blocks)
+
+    @property
+    def row(self):
+        return max(b.structure.row for b in self.blocks)
+
+    # -- where the blocks are ---------------------------------------------------------------------
+
+    @cached_property
+    def _order(self):
+        """None where all blocks are slices; otherwise (coordinates in block order, their inverse),
+        two integer arrays (d,)."""
+        if all(isinstance(b.at, range) for b in self.blocks):
+            return None
+        order = np.concatenate([np.asarray(b.at) for b in self.blocks])
+        return order, np.argsort(order)
+
+    @cached_property
+    def _slices(self):
+        """Slice of each block: of the coordinates, or of the block order where there is one."""
+        if self._order is None:
+            return [slice(b.at.start, b.at.stop, b.at.step) for b in self.blocks]
+        ends = np.cumsum([b.structure.dim for b in self.blocks]).tolist()
+        return [slice(e - b.structure.dim, e) for b, e in zip(self.blocks, ends, strict=True)]
+
+    def _parts(self, parts):
+        """(structure, part of a factor or tangent) of every block."""
+        return [(b.structure, part) for b, part in zip(self.blocks, parts, strict=True)]
+
+    def _columns(self, k, Z):
+        """Columns of Z (n, d) that belong to block k."""
+        if self._order is None:
+            return Z[:, self._slices[k]]
+        xp = namespace(Z)
+        return xp.take(Z, xp.asarray(self._order[0][self._slices[k]]), axis=1)
+
+    def _apply(self, verb, parts, Z):
+        """What `verb` of every block does with its part to its columns of Z: (n, d) or (d,)."""
+        xp = namespace(Z)
+        rows = xp.reshape(Z, (-1, self.dim))
+        if self._order is None:
+            return xp.reshape(self._apply_sliced(verb, parts, rows), Z.shape)
+        order, back = (xp.asarray(index) for index in self._order)
+        out = xp.empty(rows.shape, dtype=Z.dtype)
+        for t in tiles(*rows.shape):
+            done = self._apply_sliced(verb, parts, xp.take(rows[t, :], order, axis=1))
+            out[t, :] = xp.take(done, back, axis=1)
+        return xp.reshape(out, Z.shape)
+
+    def _apply_sliced(self, verb, parts, Z):
+        out = namespace(Z).empty(Z.shape, dtype=Z.dtype)
+        for (structure, part), where in zip(self._parts(parts), self._slices, strict=True):
+            act = getattr(structure, verb)
+            for t in tiles(Z.shape[0], structure.dim):
+                out[t, where] = act(part, Z[t, where])
+        return out
+
+    def _joined(self, vectors):
+        """(d,) of one vector for each block."""
+        xp = namespace(vectors[0])
+        out = xp.empty(self.dim, dtype=vectors[0].dtype)
+        for where, vector in zip(self._slices, vectors, strict=True):
+            out[where] = vector
+        return out if self._order is None else xp.take(out, xp.asarray(self._order[1]))
+
+    def _dense(self, matrices):
+        """(d, d) of one matrix for each block."""
+        xp = namespace(matrices[0])
+        out = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
+        for where, matrix in zip(self._slices, matrices, strict=True):
+            out[where, where] = matrix
+        if self._order is not None:
+            back = xp.asarray(self._order[1])
+            out = xp.take(xp.take(out, back, axis=0), back, axis=1)
+        return out
+
+    # -- the group --------------------------------------------------------------------------------
+
+    def identity(self, xp, dtype):
+        return tuple(b.structure.identity(xp, dtype) for b in self.blocks)
+
+    def unwhiten(self, factor, Z):
+        return self._apply("unwhiten", factor, Z)
+
+    def whiten(self, factor, Y):
+        return self._apply("whiten", factor, Y)
+
+    def whiten_gradient(self, factor, G):
+        return self._apply("whiten_gradient", factor, G)
+
+    def unwhiten_gradient(self, factor, G):
+        return self._apply("unwhiten_gradient", factor, G)
+
+    def logdet(self, factor):
+        return sum(s.logdet(f) for s, f in self._parts(factor))
+
+    def to_dense(self, factor):
+        return self._dense([s.to_dense(f) for s, f in self._parts(factor)])
+
+    # -- the tangent space ------------------------------------------------------------------------
+
+    def tangent(self, Z, w):
+        return tuple(self._block_tangent(k, Z, w) for k in range(len(self.blocks)))
+
+    def _block_tangent(self, k, Z, w):
+        structure = self.blocks[k].structure
+        if self._order is None:
+            return structure.tangent(self._columns(k, Z), w)
+        total = None
+        for t in tiles(Z.shape[0], structure.dim):
+            part = structure.tangent(self._columns(k, Z[t, :]), w[t])
+            total = part if total is None else structure.add(total, part)
+        return total
+
+    def retract(self, factor, M, Y=None):
+        rows = [None if Y is None else self._columns(k, Y) for k in range(len(self.blocks))]
+        parts = zip(self.blocks, factor, M, rows, strict=True)
+        return tuple(b.structure.retract(f, m, y) for b, f, m, y in parts)
+
+    def transport(self, M, q):
+        return self._apply("transport", M, q)
+
+    def norm(self, M):
+        return sum(s.norm(m) ** 2 for s, m in self._parts(M)) ** 0.5
+
+    def add(self, M, N):
+        parts = zip(self._parts(M), N, strict=True)
+        return tuple(s.add(m, n) for (s, m), n in parts)
+
+    def scale(self, M, factor):
+        return tuple(s.scale(m, factor) for s, m in self._parts(M))
+
+    def shift(self, M, value):
+        return tuple(s.shift(m, value) for s, m in self._parts(M))
+
+    def trace(self, M):
+        return sum(s.trace(m) for s, m in self._parts(M))
+
+    def tangent_to_dense(self, M):
+        return self._dense([s.tangent_to_dense(m) for s, m in self._parts(M)])
+
+    # -- what a stopping rule asks ----------------------------------------------------------------
+
+    def deviations(self, factor):
+        return self._joined([s.deviations(f) for s, f in self._parts(factor)])
+
+    def condition(self, factor):
+        """A lower bound, from power iteration in every block, the coordinate axes, and the
+        condition numbers of the blocks; exact where the blocks are diagonal."""
+        largest = inverse = 0.0
+        single = []
+        for s, f in self._parts(factor):
+            variances = s.deviations(f) ** 2
+            xp = namespace(variances)
+            high = s._largest(f, s.unwhiten, s.whiten_gradient)
+            low = s._largest(f, s.whiten, s.unwhiten_gradient)
+            largest = max(largest, high, float(xp.max(variances)))
+            inverse = max(inverse, low, 1 / float(xp.min(variances)))
+            single.append(s.condition(f))
+        return max(largest * inverse, *single)

@@ -1,0 +1,174 @@
+"""Where the blocks of a direct sum lie: what a user says of each, sorted into coordinates.
+
+A block says its size, or implies it, or leaves it open (one may); it names its coordinates, or
+takes what the others leave, in order. Everything that can be wrong with that is said here, with
+the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import checks
+from . import build_part, implied_dim
+from .base import Structure
+
+
+class Block(NamedTuple):
+    """A block of a direct sum: its name, its structure, and its coordinates in their order (a
+    range where the distance is regular, a tuple otherwise)."""
+
+    name: str
+    structure: Structure
+    at: Any
+
+
+class Request(NamedTuple):
+    """What a user says of a block: size None is open; at None: wherever there is room."""
+
+    name: str
+    spec: Any
+    size: int | None
+    at: Any
+
+
+def place(dim, blocks) -> tuple:
+    """The blocks with their structures and coordinates."""
+    requests = [_read(name, spec) for name, spec in _pairs(blocks)]
+    owner = np.full(dim, -1)
+    for k, r in enumerate(requests):
+        if r.at is not None:
+            _claim(owner, k, requests)
+    if all(r.at is not None for r in requests) and (owner < 0).any():
+        raise ValueError(
+            f"DirectSum: every coordinate from 0 to {dim - 1} must belong to a block; "
+            f"{_some(np.flatnonzero(owner < 0))} belong to none"
+        )
+    free, used = np.flatnonzero(owner < 0), 0
+    out = []
+    for r, size in zip(requests, _all_sizes(dim, requests), strict=True):
+        at = r.at
+        if at is None:
+            at, used = free[used : used + size], used + size
+        structure = build_part(f"DirectSum: block {r.name!r}", r.spec, size)
+        out.append(Block(r.name, structure, _compact(at)))
+    return tuple(out)
+
+
+def implied_size(blocks):
+    """Sum of the sizes of the blocks; None where one is open."""
+    sizes = [_read(name, spec).size for name, spec in _pairs(blocks)]
+    return None if None in sizes else sum(sizes)
+
+
+def _pairs(blocks) -> list:
+    """(name, spec) pairs of what `blocks` may be."""
+    if isinstance(blocks, Mapping):
+        pairs = list(blocks.items())
+    elif isinstance(blocks, tuple) and all(isinstance(b, Block) for b in blocks):
+        pairs = [(b.name, b) for b in blocks]
+    else:
+        raise TypeError(
+            "DirectSum: blocks must be a mapping from names to structures, as in "
+            f"{{'w': {{'name': 'kronecker', 'rows': 3, 'cols': 2}}}}; got {blocks!r}"
+        )
+    if not pairs:
+        raise ValueError("DirectSum: blocks must hold at least one block; got none")
+    return pairs
+
+
+def _read(name, spec) -> Request:
+    """The request of one block."""
+    what = f"DirectSum: block {name!r}"
+    if isinstance(spec, Block):
+        return Request(name, spec.structure, spec.structure.dim, np.asarray(spec.at))
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"DirectSum: names of blocks must be strings, not empty; got {name!r}")
+    size = at = None
+    if isinstance(spec, Mapping):
+        spec = dict(spec)
+        size, at = spec.pop("dim", None), _coordinates(what, spec.pop("at", None))
+    try:
+        implied = implied_dim(spec)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from error
+    sizes = {"dim": size, "at": None if at is None else len(at), "its structure": implied}
+    known = {key: value for key, value in sizes.items() if value is not None}
+    for key, value in known.items():
+        known[key] = checks.count(f"{what}: the size given by {key}", value, 1)
+    if len(set(known.values())) > 1:
+        said = ", ".join(f"{value} by {key}" for key, value in known.items())
+        raise ValueError(f"{what} must have one size; got {said}")
+    return Request(name, spec, next(iter(known.values()), None), at)
+
+
+def _coordinates(what, at):
+    """`at` as an integer array, or None."""
+    if at is None:
+        return None
+    array = np.asarray(list(at) if isinstance(at, Iterable) and not isinstance(at, str) else at)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise TypeError(f"{what}: at must be a list of coordinates (integers); got {at!r}")
+    return array.astype(np.int64)
+
+
+def _all_sizes(dim, requests) -> list:
+    """Sizes of the blocks: an open one gets what remains; their sum is dim."""
+    unknown = [r.name for r in requests if r.size is None]
+    total = sum(r.size or 0 for r in requests)
+    said = " + ".join(f"{r.size} ({r.name!r})" for r in requests if r.size is not None)
+    if len(unknown) > 1:
+        raise ValueError(
+            f"DirectSum: all blocks but one must say their dim; {', '.join(map(repr, unknown))} "
+            f"leave it open"
+        )
+    if unknown and total >= dim:
+        raise ValueError(
+            f"DirectSum: block {unknown[0]!r} gets what the others leave of dim {dim}; "
+            f"nothing is left: {said} = {total}"
+        )
+    if not unknown and total != dim:
+        raise ValueError(
+            f"DirectSum: the sizes of the blocks must sum to dim {dim}; got {said} = {total}"
+        )
+    return [dim - total if r.size is None else r.size for r in requests]
+
+
+def _claim(owner, k, requests):
+    """Write k over the coordinates of request k in `owner`, which no other may own."""
+    name, at = requests[k].name, requests[k].at
+    outside = at[(at < 0) | (at >= len(owner))]
+    if outside.size:
+        raise ValueError(
+            f"DirectSum: block {name!r}: at must hold coordinates from 0 to {len(owner) - 1}; "
+            f"got {_some(outside)}"
+        )
+    values, counts = np.unique(at, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"DirectSum: block {name!r}: at must name a coordinate once; "
+            f"repeated: {_some(values[counts > 1])}"
+        )
+    taken = values[owner[values] >= 0]
+    if taken.size:
+        raise ValueError(
+            f"DirectSum: blocks must not overlap; {requests[owner[taken[0]]].name!r} and {name!r} "
+            f"both name {_some(taken[owner[taken] == owner[taken[0]]])}"
+        )
+    owner[at] = k
+
+
+def _compact(at):
+    """Coordinates as a range where their distance is regular, as a tuple otherwise."""
+    step = int(at[1] - at[0]) if len(at) > 1 else 1
+    regular = range(int(at[0]), int(at[-1]) + 1, step) if step > 0 else ()
+    return regular if np.array_equal(regular, at) else tuple(at.tolist())
+
+
+def _some(numbers) -> str:
+    """The first of these coordinates, for an error."""
+    shown = ", ".join(str(int(i)) for i in numbers[:8])
+    return shown + (f", … ({len(numbers)} in all)" if len(numbers) > 8 else "")
