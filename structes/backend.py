@@ -101,7 +101,9 @@ def _fortran():
 def tiles(rows: int, width: int, numbers: int = 2**18):
     """Slices that cut `rows` rows of `width` numbers into pieces of about `numbers`: a pass over a
     large array in tiles needs temporaries of a tile only, and finds them in the cache."""
-    step = max(1, numbers // max(1, width))
+    if rows * width <= numbers:
+        return [slice(0, rows)]
+    step = max(1, numbers // width)
     return [slice(a, min(a + step, rows)) for a in range(0, rows, step)]
 
 

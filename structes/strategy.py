@@ -33,7 +33,8 @@ from .structures.base import Structure
 class State(NamedTuple):
     """The search distribution and its memory: arrays and numbers, nothing else.
 
-    mean (d,) · sigma (number) · scale (d,) D₀ · factor (tuple of arrays) B
+    mean (d,) · sigma (number) · scale (d,) D₀ · factor (tuple of arrays) B, |det B| = 1 to
+    third order in the steps
     path_sigma (d,) step-size path · path (d,) rank-one path, both in local coordinates
     generation (int) number of updates made
     """
@@ -155,22 +156,28 @@ class Strategy:
         if not growing:
             q += sqrt(cc * (2 - cc) * plan.mueff) * dz
 
-        # natural gradient of G = cmu Σ w° (z zᵀ − I) + c1 (q qᵀ − I); the bad samples enter with
-        # their length set to √d, w° = w d / ‖z‖² for w < 0
-        M = self._gradient(Z, w_good + w_bad * (d / xp.vecdot(Z, Z)), q[None, :], c1)
-        norm = structure.norm(M)
+        # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter with
+        # their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma, which
+        # so is the geometric mean of the standard deviations, and its shape into B: |det B| = 1
+        stretch = d / xp.vecdot(Z, Z)
+        M = self._gradient(Z, w_good + w_bad * stretch, q[None, :], c1)
+        s = structure.trace(M) / d
+        M = structure.shift(M, -s)
+        s -= 0.5 * float(w_bad @ (stretch - 1))  # `tangent` subtracted Σ w° I, not Σ w I
+        norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
         clipped = norm > self.trust_region
         if clipped:
             M = structure.scale(M, self.trust_region / norm)
+            s *= self.trust_region / norm
 
         path_length = sqrt(ps2) / chi
         state = State(
             mean=mean,
-            sigma=state.sigma * exp(min(1.0, cs / ds * (path_length - 1))),
+            sigma=state.sigma * exp(min(1.0, cs / ds * (path_length - 1)) - s),
             scale=state.scale,
             factor=structure.retract(state.factor, M, Y),
             path_sigma=ps,
-            path=structure.transport(M, q),
+            path=exp(s) * structure.transport(M, q),
             generation=t,
         )
         return state, Info(*seen, True, norm, clipped, path_length)

@@ -247,6 +247,32 @@ def test_fewer_degrees_of_freedom_learn_faster():
     assert rates["lower"] == rates["upper"] == rates["dense"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dense", "diagonal", "scalar"])
+@pytest.mark.parametrize("dim", [3, 10, 40])
+def test_values_without_meaning_neither_grow_nor_shrink_the_distribution(name, dim):
+    # under random ranks the mean step of log sigma is zero but for the curvature of the logarithm
+    strategy, n = Strategy(build_structure(name, dim)), default_popsize(dim)
+    slopes = []
+    for seed in range(6):
+        state = strategy.init(np.zeros(dim), 1.0, np.ones(dim))
+        values = noise.uniforms(seed, noise.PROBLEM, 0, 0, 300, n)
+        for t in range(300):
+            Z, Y, _ = strategy.draw(state, seed, 0, n)
+            state, _ = strategy.update(state, Z, Y, values[t])
+        slopes.append(np.log(state.sigma) / 300)
+    assert abs(np.mean(slopes)) < 0.03
+
+
+@pytest.mark.parametrize(("name", "spec", "dim"), LAST)
+def test_sigma_carries_the_scale_and_the_factor_the_shape(name, spec, dim):
+    strategy = Strategy(build_structure(spec, dim))
+    state = strategy.init(np.ones(dim), 1.0, np.ones(dim))
+    after = list(trajectory(strategy, state, lambda X: np.sum(X * X, axis=1), 200))[-1]
+    assert after.sigma < 0.1
+    assert abs(strategy.structure.logdet(after.factor)) / dim < 0.05
+
+
 def test_the_trust_region_bounds_the_step():
     strategy = Strategy(build_structure("dense", 3), trust_region=0.05)
     state = strategy.init(np.zeros(3), 1.0, np.ones(3))

@@ -226,20 +226,28 @@ class Blocks(Structure):
     def _product(self, P, Q) -> tuple:
         """P Q, block by block along the edges."""
         P, Q = self._blocks(P), self._blocks(Q)
-        out = []
-        for r, c in self._keys:
-            terms = [
-                _times(P[r, j], Q[j, c])
-                for j in range(len(self._sizes))
-                if (r, j) in P and (j, c) in Q
-            ]
-            out.append(sum(terms[1:], start=terms[0]))
-        return tuple(out)
+        return tuple(self._chain(P, Q, r, c) for r, c in self._keys)
+
+    def _chain(self, P, Q, r, c, through=None):
+        """Σ_j P_rj Q_jc over the blocks j (of `through`) where both are present."""
+        total = None
+        for j in range(len(self._sizes)) if through is None else through:
+            if (r, j) in P and (j, c) in Q:
+                term = _times(P[r, j], Q[j, c])
+                if total is None:
+                    total = term
+                else:
+                    total += term
+        return total
 
     def retract(self, factor, M, Y=None):
         T = self._product(factor, M)
-        more = self._product(T, M)
-        return tuple(b + t + 0.5 * m for b, t, m in zip(factor, T, more, strict=True))
+        out = self._product(T, M)
+        for b, t, o in zip(factor, T, out, strict=True):  # B + T + ½ T M, in place: they are ours
+            o *= 0.5
+            o += t
+            o += b
+        return out
 
     def transport(self, M, q):
         t = self._rows_times(M, q)
@@ -274,12 +282,8 @@ class Blocks(Structure):
             else:
                 X[r, r] = 1 / B[r, r]
             for c in [c for at, c in self._edges if at == r]:
-                terms = [
-                    _times(B[r, j], X[j, c])
-                    for j in range(len(self._sizes))
-                    if j != r and (r, j) in B and (j, c) in X
-                ]
-                X[r, c] = -_times(X[r, r], sum(terms[1:], start=terms[0]))
+                others = [j for j in range(len(self._sizes)) if j != r]
+                X[r, c] = -_times(X[r, r], self._chain(B, X, r, c, others))
         variances = []
         for c in range(len(self._sizes)):
             column = [X[r, to] for r, to in X if to == c]
