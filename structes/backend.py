@@ -127,6 +127,16 @@ def weighted_squares(Z, w):
     return total
 
 
+def trace(a) -> float:
+    """Trace of a (d, d); the method is three times as fast as the function where d is small."""
+    return float(a.trace() if isinstance(a, np.ndarray) else namespace(a).linalg.trace(a))
+
+
+def total(a):
+    """Sum of all elements; as for `trace`."""
+    return a.sum() if isinstance(a, np.ndarray) else namespace(a).sum(a)
+
+
 def add_to_diagonal(a, value):
     """a + value I (or + diag(value)) for a square `a` that the caller has made and gives away."""
     if isinstance(a, np.ndarray):

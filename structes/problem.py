@@ -107,7 +107,7 @@ def load_problem(spec, dim: int | None = None) -> Problem:
     if isinstance(spec, Problem):
         return _of_dim(spec, dim)
     name, given = PROBLEMS.parse(spec)
-    target = PROBLEMS._resolve(name)
+    target = PROBLEMS.resolve(name)
     if isinstance(target, Problem):
         if given:
             raise ValueError(f"problem {name!r} is ready-made and takes no arguments; got {given}")

@@ -125,9 +125,10 @@ class Registry(Mapping):
     def build(self, spec, **context):
         """Call what `spec` names with its own arguments and those of `context` that it takes."""
         name, given = self.parse(spec)
-        return self.call(self._resolve(name), name, given, **context)
+        return self.call(self.resolve(name), name, given, **context)
 
-    def _resolve(self, name):
+    def resolve(self, name: str):
+        """The object behind `name`; ValueError, naming the nearest, where there is none."""
         try:
             return self[name]
         except KeyError as error:

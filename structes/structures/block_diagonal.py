@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from .. import checks
 from ..backend import namespace, tiles
 from .base import Structure
@@ -54,6 +56,10 @@ class BlockDiagonal(Structure):
             raise ValueError(f"BlockDiagonal: sizes must sum to dim {self.dim}; got {sum(sizes)}")
         object.__setattr__(self, "sizes", tuple(n for n in sizes if n))
 
+    @classmethod
+    def implied_dim(cls, sizes=None, **_):
+        return sum(sizes) if isinstance(sizes, (list, tuple)) else None
+
     @cached_property
     def _kinds(self) -> tuple:
         """(size, coordinates) of each group of equal blocks; coordinates None: all, in order."""
@@ -62,9 +68,9 @@ class BlockDiagonal(Structure):
             return ((distinct[0], None),)
         starts, where = 0, {n: [] for n in distinct}
         for n in self.sizes:
-            where[n] += range(starts, starts + n)
+            where[n].append(range(starts, starts + n))
             starts += n
-        return tuple(where.items())
+        return tuple((n, np.array(blocks).ravel()) for n, blocks in where.items())
 
     @property
     def dof(self):
@@ -102,10 +108,9 @@ class BlockDiagonal(Structure):
         return xp.take(rows, xp.asarray(self._back), axis=rows.ndim - 1)
 
     @cached_property
-    def _back(self) -> list:
+    def _back(self):
         """Where each coordinate stands when the kinds follow each other."""
-        order = [i for _, where in self._kinds for i in where]
-        return sorted(range(self.dim), key=order.__getitem__)
+        return np.argsort(np.concatenate([where for _, where in self._kinds]))
 
     # -- the group ----------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
+
 from ..backend import by_rows, namespace, weighted_squares
 from .base import Structure
 
@@ -44,17 +46,21 @@ class Blocks(Structure):
         """The coordinates in block order, or None where that is their own order."""
         if all(group is None for group in self._groups):
             return None
-        named = {i for group in self._groups if group is not None for i in group}
-        left = iter(i for i in range(self.dim) if i not in named)
-        order = []
+        free = np.ones(self.dim, dtype=bool)
+        for group in self._groups:
+            if group is not None:
+                free[list(group)] = False
+        left, order = np.flatnonzero(free), []
         for n, group in zip(self._sizes, self._groups, strict=True):
-            order += [next(left) for _ in range(n)] if group is None else group
-        return None if order == list(range(self.dim)) else tuple(order)
+            order.append(left[:n] if group is None else np.asarray(group, dtype=int))
+            left = left[n:] if group is None else left
+        order = np.concatenate(order)
+        return None if (order == np.arange(self.dim)).all() else order
 
     @cached_property
     def _back(self):
         """Where each coordinate stands in block order."""
-        return sorted(range(self.dim), key=self._order.__getitem__)
+        return np.argsort(self._order)
 
     @cached_property
     def _keys(self) -> tuple:

@@ -21,7 +21,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..backend import add_to_diagonal, namespace, scaled_rank_update, solve_positive
+from ..backend import (
+    add_to_diagonal,
+    namespace,
+    scaled_rank_update,
+    solve_positive,
+    total,
+    trace,
+)
 from .base import Structure
 
 
@@ -88,8 +95,7 @@ class Dense(Structure):
         return namespace(factor[0]).linalg.inv(factor[0]).T
 
     def tangent(self, Z, w):
-        xp = namespace(Z)
-        v, x = -0.5 * w, 0.5 * xp.sum(w)
+        v, x = -0.5 * w, 0.5 * total(w)
         if 2 * Z.shape[0] < self.dim and self.retraction == "h":
             return LowRank(Z, v, x, Z @ Z.T)
         return Plain(add_to_diagonal((Z.T * v) @ Z, x))
@@ -149,7 +155,7 @@ class Dense(Structure):
     def trace(self, M):
         xp = namespace(M[0])
         if isinstance(M, Plain):
-            return float(xp.sum(xp.linalg.diagonal(M.M)))
+            return trace(M.M)
         return float(self.dim * M.x + xp.sum(M.v * xp.linalg.diagonal(M.g)))
 
     def tangent_to_dense(self, M):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import namespace, weighted_squares
+from ..backend import namespace, total, weighted_squares
 from .base import Structure
 
 
@@ -49,8 +49,7 @@ class Diagonal(Structure):
         return _diag(factor[0])
 
     def tangent(self, Z, w):
-        xp = namespace(Z)
-        return (-0.5 * (weighted_squares(Z, w) - xp.sum(w)),)
+        return (-0.5 * (weighted_squares(Z, w) - total(w)),)
 
     def retract(self, factor, M, Y=None):
         (m,) = M
@@ -67,7 +66,7 @@ class Diagonal(Structure):
         return (M[0] + value,)
 
     def trace(self, M):
-        return float(namespace(M[0]).sum(M[0]))
+        return float(total(M[0]))
 
     def tangent_to_dense(self, M):
         return _diag(M[0])
