@@ -1,15 +1,12 @@
 """ask and tell: any order, any portions, failures, strangers' points, and every wrong input."""
 
-import re
 import subprocess
 import sys
 import warnings
-import zlib
 
 import numpy as np
 import pytest
 
-import structes
 from structes import ES, STRUCTURES
 
 STRUCTURE_NAMES = ("dense", "diagonal", "scalar", "lower", "upper")
@@ -294,144 +291,6 @@ def test_bad_tell_changes_nothing(X, values, error, message):
     assert es.evaluations == 0 and es.best.x is None
     es.tell(asked, [sphere(x) for x in asked])
     same(es, go(twin, 1))
-
-
-# -- stopping -------------------------------------------------------------------------------------
-
-
-def finish(f, dim=3, sigma0=0.8, **options):
-    es = ES(np.ones(dim), sigma0, **{"seed": 1, "max_generations": 20_000, **options})
-    while not es.stop():
-        X = es.ask()
-        es.tell(X, [f(x) for x in X])
-    return es
-
-
-OFF = dict(tolfun=None, tolfunhist=None, tolx=None, stagnation=None, noeffect=False)
-
-
-@pytest.mark.parametrize(
-    ("reason", "f", "options"),
-    [
-        ("target", sphere, dict(target=1e-5)),
-        ("max_evaluations", sphere, dict(max_evaluations=50)),
-        ("max_generations", sphere, dict(max_generations=7)),
-        ("max_seconds", sphere, dict(max_seconds=1e-6)),
-        ("tolfun", sphere, {**OFF, "tolfun": 1e-9}),
-        ("tolfunhist", sphere, {**OFF, "tolfunhist": 1e-9}),
-        ("tolx", sphere, {**OFF, "tolx": 1e-6}),
-        ("tolxup", lambda x: -x.sum(), OFF),
-        ("condition", lambda x: x[0] ** 2 + 1e30 * x[1] ** 2 + x[2] ** 2, OFF),
-        ("stagnation", lambda x: 1 + zlib.crc32(x.tobytes()) % 1000, {**OFF, "stagnation": 50}),
-        (
-            "noeffectcoord",
-            lambda x: sphere(x - 1e6),
-            {**OFF, "noeffect": True, "flat": None, "sigma0": 1e5},
-        ),
-        (
-            "noeffectaxis",
-            lambda x: sphere(x - 1e6),
-            {**OFF, "noeffect": True, "flat": None, "sigma0": 1e5},
-        ),
-        ("flat", lambda x: 0.0, {}),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_every_reason_to_stop_can_happen(reason, f, options):
-    es = finish(f, **options)
-    assert reason in es.stop(), es.stop()
-
-
-def test_switched_off_criteria_stay_silent():
-    es = finish(sphere, **{**OFF, "max_generations": 600})
-    assert set(es.stop()) == {"max_generations"}
-
-
-def test_stop_is_empty_while_there_is_progress_and_is_the_callers_own_dict():
-    es = make()
-    assert es.stop() == {}
-    es.stop()["mine"] = 1
-    assert es.stop() == {}
-
-
-def test_a_reached_target_stops_inside_a_generation():
-    es = make(target=10.0)
-    X = es.ask()
-    es.tell(X[:1], [9.0])
-    assert es.stop() == {"target": 9.0} and es.generation == 0
-
-
-# -- minimize -------------------------------------------------------------------------------------
-
-
-def test_minimize_returns_scipys_result():
-    result = structes.minimize(sphere, [3.0, -2.0], 1.0, seed=1, target=1e-10)
-    assert result.success and result.fun <= 1e-10 and result.stop == {"target": result.fun}
-    assert result.nfev == result.es.evaluations and result.nit == result.es.generation
-    assert "target" in result.message and sphere(result.x) == result.fun
-
-
-def test_minimize_never_exceeds_its_evaluations():
-    calls = []
-    for limit in (1, 7, 23):
-        calls.clear()
-        result = structes.minimize(
-            lambda x: calls.append(x) or sphere(x), [3.0, 1.0], 1.0, seed=1, max_evaluations=limit
-        )
-        assert len(calls) == result.nfev == limit and not result.success
-        assert "max_evaluations" in result.stop
-
-
-def test_minimize_vectorized_is_the_same_run():
-    a = structes.minimize(sphere, [3.0] * 4, 1.0, seed=1, max_evaluations=500)
-    b = structes.minimize(
-        lambda X: np.array([sphere(x) for x in X]),
-        [3.0] * 4,
-        1.0,
-        seed=1,
-        max_evaluations=500,
-        vectorized=True,
-    )
-    assert a.fun == b.fun
-    np.testing.assert_array_equal(a.x, b.x)
-
-
-def test_minimize_callback_can_end_the_run():
-    seen = []
-    result = structes.minimize(
-        sphere,
-        [1.0, 1.0],
-        1.0,
-        seed=1,
-        callback=lambda es: seen.append(es.generation) or len(seen) == 3,
-    )
-    assert seen == [1, 2, 3] and result.stop == {"callback": True} and not result.success
-
-
-def test_minimize_shows_progress_on_stderr(capsys):
-    structes.minimize(sphere, [1.0, 1.0], 1.0, seed=1, progress=True, max_evaluations=300)
-    out, err = capsys.readouterr()
-    assert out == "" and "best" in err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (dict(fun=3), TypeError, "fun must be callable; got 3"),
-        (dict(fun=lambda x: "low"), ValueError, "fun must return one real number"),
-        (dict(fun=lambda x: x), ValueError, "fun must return one real number .*vectorized"),
-        (dict(fun=lambda x: None), ValueError, "fun must return one real number"),
-        (dict(targett=3), TypeError, "unknown argument 'targett'"),
-    ],
-)
-def test_minimize_bad_input(arguments, error, message):
-    with pytest.raises(error, match=re.compile(message, re.DOTALL)):
-        structes.minimize(**{**dict(fun=sphere, x0=[1.0, 2.0], sigma0=1.0, seed=1), **arguments})
-
-
-def test_an_exception_in_the_objective_reaches_the_caller():
-    with pytest.raises(ZeroDivisionError):
-        structes.minimize(lambda x: 1 / 0, [1.0], 1.0, seed=1)
 
 
 # -- the package ----------------------------------------------------------------------------------

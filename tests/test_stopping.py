@@ -1,0 +1,74 @@
+"""Every criterion can fire, can be switched off, and is told with its value."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+from structes import ES
+
+
+def sphere(x):
+    return float(x @ x)
+
+
+def finish(f, dim=3, sigma0=0.8, **options):
+    es = ES(np.ones(dim), sigma0, **{"seed": 1, "max_generations": 20_000, **options})
+    while not es.stop():
+        X = es.ask()
+        es.tell(X, [f(x) for x in X])
+    return es
+
+
+OFF = dict(tolfun=None, tolfunhist=None, tolx=None, stagnation=None, noeffect=False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "f", "options"),
+    [
+        ("target", sphere, dict(target=1e-5)),
+        ("max_evaluations", sphere, dict(max_evaluations=50)),
+        ("max_generations", sphere, dict(max_generations=7)),
+        ("max_seconds", sphere, dict(max_seconds=1e-6)),
+        ("tolfun", sphere, {**OFF, "tolfun": 1e-9}),
+        ("tolfunhist", sphere, {**OFF, "tolfunhist": 1e-9}),
+        ("tolx", sphere, {**OFF, "tolx": 1e-6}),
+        ("tolxup", lambda x: -x.sum(), OFF),
+        ("condition", lambda x: x[0] ** 2 + 1e30 * x[1] ** 2 + x[2] ** 2, OFF),
+        ("stagnation", lambda x: 1 + zlib.crc32(x.tobytes()) % 1000, {**OFF, "stagnation": 50}),
+        (
+            "noeffectcoord",
+            lambda x: sphere(x - 1e6),
+            {**OFF, "noeffect": True, "flat": None, "sigma0": 1e5},
+        ),
+        (
+            "noeffectaxis",
+            lambda x: sphere(x - 1e6),
+            {**OFF, "noeffect": True, "flat": None, "sigma0": 1e5},
+        ),
+        ("flat", lambda x: 0.0, {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_every_reason_to_stop_can_happen(reason, f, options):
+    es = finish(f, **options)
+    assert reason in es.stop(), es.stop()
+
+
+def test_switched_off_criteria_stay_silent():
+    es = finish(sphere, **{**OFF, "max_generations": 600})
+    assert set(es.stop()) == {"max_generations"}
+
+
+def test_stop_is_empty_while_there_is_progress_and_is_the_callers_own_dict():
+    es = ES(np.ones(5), 0.8, seed=3)
+    assert es.stop() == {}
+    es.stop()["mine"] = 1
+    assert es.stop() == {}
+
+
+def test_a_reached_target_stops_inside_a_generation():
+    es = ES(np.ones(5), 0.8, seed=3, target=10.0)
+    X = es.ask()
+    es.tell(X[:1], [9.0])
+    assert es.stop() == {"target": 9.0} and es.generation == 0
