@@ -10,11 +10,11 @@ ROOT = Path(__file__).parent.parent
 # modules. Add a new module to its layer here: that is the moment to ask where it belongs.
 LAYERS = [
     {"backend", "noise", "registry", "ranking", "checks", "problem", "files"},
-    {"structures"},
+    {"structures", "parameters", "examples"},
     {"strategy", "rates", "stopping"},
     {"es", "pending", "record", "progress"},
-    {"minimize", "experiment", "config", "bench"},
-    {"cli", "__main__"},
+    {"minimize", "experiment", "config", "bench", "plots"},
+    {"cli", "__main__", "tables"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "structes").rglob("*.py")) + sorted((ROOT / "problems").glob("*.py"))

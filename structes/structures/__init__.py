@@ -18,6 +18,18 @@ STRUCTURES = Registry(
         "scalar": "structes.structures.scalar:Scalar",
         "lower": "structes.structures.triangular:Lower",
         "upper": "structes.structures.triangular:Upper",
+        "block_diagonal": "structes.structures.block_diagonal:BlockDiagonal",
+        "block_upper": "structes.structures.block_triangular:BlockUpper",
+        "block_lower": "structes.structures.block_triangular:BlockLower",
+        "hierarchical_lower": "structes.structures.hierarchical:HierarchicalLower",
+        "hierarchical_upper": "structes.structures.hierarchical:HierarchicalUpper",
+        "hierarchical_upper_lower": "structes.structures.hierarchical:HierarchicalUpperLower",
+        "hierarchical_lower_upper": "structes.structures.hierarchical:HierarchicalLowerUpper",
+        "toeplitz_lower": "structes.structures.toeplitz:ToeplitzLower",
+        "toeplitz_upper": "structes.structures.toeplitz:ToeplitzUpper",
+        "sparse": "structes.structures.sparse:Sparse",
+        "kronecker": "structes.structures.kronecker:Kronecker",
+        "direct_sum": "structes.structures.direct_sum:DirectSum",
     },
 )
 
@@ -35,3 +47,22 @@ def build_structure(spec, dim: int) -> Structure:
     if structure.dim != dim:
         raise ValueError(f"structure {structure!r} is for dim {structure.dim}; x0 has {dim}")
     return structure
+
+
+def build_part(what: str, spec, dim: int) -> Structure:
+    """As `build_structure`, for a structure inside another: errors begin with `what`."""
+    try:
+        if isinstance(spec, Structure) and spec.dim != dim:
+            raise ValueError(f"must be a structure for {dim} parameters; {spec!r} has {spec.dim}")
+        return build_structure(spec, dim)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from error
+
+
+def implied_dim(spec) -> int | None:
+    """The number of parameters that `spec` implies by itself; None where it leaves it open."""
+    if isinstance(spec, Structure):
+        return spec.dim
+    name, given = STRUCTURES.parse(spec)
+    imply = getattr(STRUCTURES.resolve(name), "implied_dim", None)
+    return imply(**given) if imply else None
