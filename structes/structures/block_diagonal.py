@@ -1,9 +1,6 @@
 """Block diagonal: groups of parameters that correlate inside the group and not across.
 
-    B = ⎡■ ■      ⎤     every block b is dense: M_b = −½ Σ w (z_b z_bᵀ − I)
-        ⎢■ ■      ⎥
-        ⎢    ■    ⎥
-        ⎣      ■ ■⎦
+    M_b = −½ Σ w (z_b z_bᵀ − I) for every block b
 
 Blocks of equal size are one array (count, size, size), so a million small blocks are a few calls.
 Kept is A_b = B_b⁻ᵀ, as in `dense`: sampling is a product.
@@ -24,6 +21,11 @@ from .base import Structure
 @dataclass(frozen=True)
 class BlockDiagonal(Structure):
     """Groups of parameters that belong together (a position, a joint, a layer), nothing between.
+
+        B = ⎡■ ■      ⎤
+            ⎢■ ■      ⎥
+            ⎢    ■    ⎥
+            ⎣      ■ ■⎦
 
     Choose it when you can name the groups. dof Σ n_b(n_b+1)/2; a generation costs
     O(λ Σ n_b² + Σ n_b³), memory O(Σ n_b²). (A direct product of general linear groups; Lin et al.

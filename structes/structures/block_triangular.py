@@ -8,8 +8,12 @@ from .. import checks
 from .blocks import Blocks
 
 
+@dataclass(frozen=True)
 class TwoBlocks(Blocks):
     """k lead coordinates, dense; d − k others, diagonal; one full block beside the diagonal."""
+
+    k: int = 1
+    lead: tuple | None = None
 
     _dense = (True, False)
 
@@ -30,7 +34,6 @@ class TwoBlocks(Blocks):
         return (self.lead, None)
 
 
-@dataclass(frozen=True)
 class BlockUpper(TwoBlocks):
     """A few long valleys: covariance of rank k plus diagonal.
 
@@ -50,13 +53,9 @@ class BlockUpper(TwoBlocks):
            own beside the k shared directions, so the choice matters.
     """
 
-    k: int = 1
-    lead: tuple | None = None
-
     _edges = ((0, 1),)
 
 
-@dataclass(frozen=True)
 class BlockLower(TwoBlocks):
     """A few stiff directions: precision of rank k plus diagonal.
 
@@ -73,8 +72,5 @@ class BlockLower(TwoBlocks):
     k      number of lead coordinates, 0 … d
     lead   their indices (k of them, no repeats); None: the first k
     """
-
-    k: int = 1
-    lead: tuple | None = None
 
     _edges = ((1, 0),)

@@ -1,8 +1,6 @@
 """Dense: every invertible matrix, every covariance; CMA-ES and xNES live here.
 
-    B = ⎡■ ■ ■⎤      M = −½ G, symmetric
-        ⎢■ ■ ■⎥      B ← B h(M)
-        ⎣■ ■ ■⎦
+    M = −½ Σ w (z zᵀ − I), symmetric,   B ← B h(M)
 
 Kept is A = B⁻ᵀ, because y = A z is what sampling needs. With r samples U = [z_1 … z_r] (d×r) and
 weights w the tangent never becomes a d×d matrix while r is small:
@@ -50,6 +48,10 @@ class Plain(NamedTuple):
 @dataclass(frozen=True)
 class Dense(Structure):
     """All correlations between all parameters (the general linear group).
+
+        B = ⎡■ ■ ■⎤
+            ⎢■ ■ ■⎥
+            ⎣■ ■ ■⎦
 
     Choose it for up to some hundred parameters about which nothing is known. dof d(d+1)/2; a
     generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.

@@ -1,8 +1,6 @@
 """Diagonal: every parameter has its own scale, no correlations.
 
-B = ⎡b₁      ⎤     M_j = −½ Σ w (z_j² − 1)
-    ⎢   ⋱    ⎥     B ← B h(M), entry by entry
-    ⎣     b_d⎦
+M_j = −½ Σ w (z_j² − 1),   B ← B h(M), entry by entry
 """
 
 from __future__ import annotations
@@ -10,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..backend import namespace, total, weighted_squares
-from .base import Structure
+from .entrywise import Entrywise
 
 
 @dataclass(frozen=True)
-class Diagonal(Structure):
+class Diagonal(Entrywise):
     """Independent parameters of different scales ("separable").
+
+        B = ⎡b₁      ⎤
+            ⎢   ⋱    ⎥
+            ⎣     b_d⎦
 
     Choose it when parameters act on their own, or when d is so large that nothing else is
     affordable. dof d; a generation costs O(λ d), memory O(d).
@@ -29,18 +31,6 @@ class Diagonal(Structure):
     def identity(self, xp, dtype):
         return (xp.ones(self.dim, dtype=dtype),)
 
-    def unwhiten(self, factor, Z):
-        return Z / factor[0]
-
-    def whiten(self, factor, Y):
-        return Y * factor[0]
-
-    def whiten_gradient(self, factor, G):
-        return G / factor[0]
-
-    def unwhiten_gradient(self, factor, G):
-        return G * factor[0]
-
     def logdet(self, factor):
         xp = namespace(factor[0])
         return float(xp.sum(xp.log(xp.abs(factor[0]))))
@@ -51,19 +41,8 @@ class Diagonal(Structure):
     def tangent(self, Z, w):
         return (-0.5 * (weighted_squares(Z, w) - total(w)),)
 
-    def retract(self, factor, M, Y=None):
-        (m,) = M
-        return (factor[0] * (1 + m + 0.5 * m * m),)
-
-    def transport(self, M, q):
-        (m,) = M
-        return q * (1 + m + 0.5 * m * m)
-
     def norm(self, M):
         return float(M[0] @ M[0]) ** 0.5
-
-    def shift(self, M, value):
-        return (M[0] + value,)
 
     def trace(self, M):
         return float(total(M[0]))

@@ -15,8 +15,14 @@ from .. import checks
 from .blocks import Blocks
 
 
+@dataclass(frozen=True)
 class ThreeBlocks(Blocks):
     """Blocks a (k1, dense), m (the rest, diagonal), e (k2, dense)."""
+
+    k1: int = 1
+    k2: int = 1
+    lead: tuple | None = None
+    tail: tuple | None = None
 
     _dense = (True, False, True)
 
@@ -44,7 +50,6 @@ class ThreeBlocks(Blocks):
         return (self.lead, None, self.tail)
 
 
-@dataclass(frozen=True)
 class HierarchicalLower(ThreeBlocks):
     """A few long and a few stiff directions at once (lower Heisenberg).
 
@@ -62,15 +67,9 @@ class HierarchicalLower(ThreeBlocks):
     lead, tail   their coordinates, k1 and k2 indices; None: the first k1 and the last k2
     """
 
-    k1: int = 1
-    k2: int = 1
-    lead: tuple | None = None
-    tail: tuple | None = None
-
     _edges = ((1, 0), (2, 0), (2, 1))
 
 
-@dataclass(frozen=True)
 class HierarchicalUpper(ThreeBlocks):
     """A few stiff and a few long directions at once (upper Heisenberg).
 
@@ -82,15 +81,9 @@ class HierarchicalUpper(ThreeBlocks):
     dof, cost and parameters as there. (Lin et al. 2021.)
     """
 
-    k1: int = 1
-    k2: int = 1
-    lead: tuple | None = None
-    tail: tuple | None = None
-
     _edges = ((0, 1), (0, 2), (1, 2))
 
 
-@dataclass(frozen=True)
 class HierarchicalUpperLower(ThreeBlocks):
     """The coordinates of SINGD; as covariances the same as `block_upper` with k = k1 + k2.
 
@@ -103,15 +96,9 @@ class HierarchicalUpperLower(ThreeBlocks):
     dof, cost and parameters as for `hierarchical_lower`. (Lin et al. 2023.)
     """
 
-    k1: int = 1
-    k2: int = 1
-    lead: tuple | None = None
-    tail: tuple | None = None
-
     _edges = ((0, 1), (0, 2), (2, 1))
 
 
-@dataclass(frozen=True)
 class HierarchicalLowerUpper(ThreeBlocks):
     """The dual of SINGD's coordinates; the same covariances as `block_lower` with k = k1 + k2.
 
@@ -123,10 +110,5 @@ class HierarchicalLowerUpper(ThreeBlocks):
     Use `block_lower` unless these coordinates matter to you (they differ in second order only).
     dof, cost and parameters as for `hierarchical_lower`. (Lin et al. 2023.)
     """
-
-    k1: int = 1
-    k2: int = 1
-    lead: tuple | None = None
-    tail: tuple | None = None
 
     _edges = ((1, 0), (2, 0), (1, 2))

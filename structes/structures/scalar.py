@@ -1,6 +1,6 @@
 """Scalar: one scale for all parameters, the isotropic Gaussian.
 
-B = b I            M = −(1/2d) Σ w (‖z‖² − d) I
+M = −(1/2d) Σ w (‖z‖² − d) I
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..backend import namespace
-from .base import Structure
+from .entrywise import Entrywise
 
 
 @dataclass(frozen=True)
-class Scalar(Structure):
+class Scalar(Entrywise):
     """Multiples of the identity: only the step size is learned.
+
+        B = b I
 
     Choose it for problems that are already well scaled, or as a floor to compare with.
     dof 1; a generation costs O(λ d), memory O(1). (Lin et al. 2021.)
@@ -25,18 +27,6 @@ class Scalar(Structure):
 
     def identity(self, xp, dtype):
         return (xp.ones(1, dtype=dtype),)
-
-    def unwhiten(self, factor, Z):
-        return Z / factor[0]
-
-    def whiten(self, factor, Y):
-        return Y * factor[0]
-
-    def whiten_gradient(self, factor, G):
-        return G / factor[0]
-
-    def unwhiten_gradient(self, factor, G):
-        return G * factor[0]
 
     def logdet(self, factor):
         xp = namespace(factor[0])
@@ -50,19 +40,8 @@ class Scalar(Structure):
         total = w @ xp.vecdot(Z, Z) - self.dim * xp.sum(w)
         return (xp.reshape(-0.5 / self.dim * total, (1,)),)
 
-    def retract(self, factor, M, Y=None):
-        (m,) = M
-        return (factor[0] * (1 + m + 0.5 * m * m),)
-
-    def transport(self, M, q):
-        (m,) = M
-        return q * (1 + m + 0.5 * m * m)
-
     def norm(self, M):
         return self.dim**0.5 * abs(float(M[0][0]))
-
-    def shift(self, M, value):
-        return (M[0] + value,)
 
     def trace(self, M):
         return self.dim * float(M[0][0])

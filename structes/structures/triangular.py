@@ -1,8 +1,6 @@
 """Lower and upper triangular: Cholesky factors, all covariances at half the numbers.
 
-    Lower  B = ⎡■    ⎤   Upper  B = ⎡■ ■ ■⎤    M = −tril (triu) of G = Σ w (z zᵀ − I),
-               ⎢■ ■  ⎥              ⎢  ■ ■⎥        diagonal halved
-               ⎣■ ■ ■⎦              ⎣    ■⎦
+    M = −tril (or triu) of Σ w (z zᵀ − I), its diagonal halved
 
 B itself is kept; samples come from a triangular solve. The first-order change of the covariance
 is that of `dense`, because the natural gradient belongs to the family and not to its coordinates;
@@ -180,6 +178,10 @@ class Triangular(Structure):
 class Lower(Triangular):
     """All correlations, in the coordinates of a lower Cholesky factor of the precision.
 
+        B = ⎡■    ⎤
+            ⎢■ ■  ⎥
+            ⎣■ ■ ■⎦
+
     Choose it over `dense` to keep the order of the parameters: parameter j is drawn given the
     parameters after it. dof d(d+1)/2; a generation costs O(λ d²), memory O(d²). (Lin et al. 2021.)
     """
@@ -190,6 +192,10 @@ class Lower(Triangular):
 @dataclass(frozen=True)
 class Upper(Triangular):
     """All correlations, in the coordinates of an upper Cholesky factor of the precision.
+
+        B = ⎡■ ■ ■⎤
+            ⎢  ■ ■⎥
+            ⎣    ■⎦
 
     As `Lower` with the order of the parameters reversed: parameter j is drawn given the
     parameters before it. dof d(d+1)/2; a generation costs O(λ d²), memory O(d²).
