@@ -1,4 +1,4 @@
-"""The command line: run, list, show, and the bench where its packages are installed.
+"""The command line: run, list, show, draw, and the bench where its packages are installed.
 
 Thin on purpose: a command turns words into arguments, calls one function, and prints what comes
 back. Results go to stdout, everything else to stderr. What a user can get wrong ends in one line
@@ -12,12 +12,12 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from textwrap import shorten
 
 import click
 
 from . import __version__
 from .registry import load_object, nearest
+from .tables import LISTS, number_text, print_table, vector_text
 
 EXIT_FAILED, EXIT_USAGE, EXIT_MISSED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -79,6 +79,7 @@ def cli():
     structes run --problem rosenbrock --dim 20         any function, from flags alone
     structes run --problem my_module:f --dim 5         a function of your own
     structes show latest                               what came out
+    structes draw block_upper                          a picture of a structure
     """
 
 
@@ -145,12 +146,11 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
 @click.argument("what", required=False)
 def list_(what):
     """What there is: structures, problems or configs; all three without an argument."""
-    tables = {"structures": _structures, "problems": _problems, "configs": _configs}
-    if what is not None and what not in tables:
-        hint = f"{nearest(what, tables)}; known: {', '.join(tables)}"
+    if what is not None and what not in LISTS:
+        hint = f"{nearest(what, LISTS)}; known: {', '.join(LISTS)}"
         raise Failure(f"nothing to list under {what!r}{hint}", EXIT_USAGE)
-    for name in tables if what is None else [what]:
-        _print_table((name, ""), tables[name]())
+    for name in LISTS if what is None else [what]:
+        print_table((name, ""), LISTS[name]())
 
 
 @cli.command()
@@ -180,7 +180,7 @@ def show(run, runs, rows):
     _print_result(done)
     for entry in done.result["problems"]:
         if entry.get("x") is not None:
-            x, fun = _short(entry["x"]), _number(entry["fun"], 15)
+            x, fun = vector_text(entry["x"]), number_text(entry["fun"], 15)
             click.echo(f"{entry['problem']}: best value {fun} at x = {x}")
         if "traceback" in entry:
             click.echo(f"\n{entry['problem']} failed:\n{entry['traceback']}")
@@ -188,7 +188,41 @@ def show(run, runs, rows):
     if tail:
         columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
         click.echo("\nlast rows of log.csv")
-        _print_table(columns, [[_number(row[c]) for c in columns] for row in tail])
+        print_table(columns, [[number_text(row[c]) for c in columns] for row in tail])
+
+
+@cli.command(no_args_is_help=True)
+@click.argument("structure")
+@click.option("--dim", default=24, show_default=True, metavar="N", help="Number of parameters.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
+@click.option("--seed", default=1, show_default=True, metavar="N", help="Of the random element.")
+@click.option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF; default: STRUCTURE.png")
+def draw(structure, dim, settings, seed, output):
+    """Draw a structure: its factor B, the precision and the covariance of a random element.
+
+    STRUCTURE is a name (`structes list structures`), a name with numbers (block_upper:k3), your
+    own module:Class, or `all`, and then -o is a folder. What is not set has a typical size.
+    """
+    from .plots import draw as draw_one
+    from .plots import draw_all
+    from .structures import build_structure
+
+    _find_local_modules()
+    try:
+        if structure == "all":
+            if settings:
+                raise ValueError("--set is for one structure; got `all`")
+            paths = draw_all(output or ".", dim, seed)
+        else:
+            built = build_structure(_structure(structure, dim, settings), dim)
+            paths = [output or f"{structure.replace(':', '-')}.png"]
+            draw_one(built, paths[0], seed=seed)
+    except (ValueError, TypeError) as error:
+        raise Failure(error, EXIT_USAGE) from error
+    except OSError as error:
+        raise Failure(error) from error
+    for path in paths:
+        click.echo(f"drawn in {path}")
 
 
 cli.add_command(
@@ -215,15 +249,10 @@ def _experiment(config, settings, flags):
 
     Raises ValueError or TypeError.
     """
-    from .config import load_config, parse_value, with_setting
+    from .config import load_config, parse_value
     from .experiment import experiment_from, label_of
 
-    mapping = {} if config is None else load_config(config)
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set needs KEY=VALUE; got {setting!r}")
-        mapping = with_setting(mapping, key.strip(), parse_value(value, f"--set {key}"))
+    mapping = _with_settings({} if config is None else load_config(config), settings)
     problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
     if problems:
         mapping["problems"] = problems
@@ -236,6 +265,28 @@ def _experiment(config, settings, flags):
             sections = key != "name" and value[:1] in ("[", "{")
             mapping[key] = parse_value(value, f"--{key}") if sections else value
     return experiment_from(mapping)
+
+
+def _structure(words, dim, settings):
+    """Specification of a structure of typical sizes, but for what `words` and KEY=VALUEs say."""
+    from .examples import example
+    from .structures import STRUCTURES
+
+    name, given = STRUCTURES.parse(words)
+    given = _with_settings(given, settings)
+    return example({"name": name, **given}, dim) if given or name in STRUCTURES else name
+
+
+def _with_settings(mapping, settings):
+    """A copy of the mapping, changed by KEY=VALUE strings."""
+    from .config import parse_value, with_setting
+
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set needs KEY=VALUE; got {setting!r}")
+        mapping = with_setting(mapping, key.strip(), parse_value(value, f"--set {key}"))
+    return mapping
 
 
 def _find_local_modules():
@@ -269,29 +320,6 @@ def _started(folder):
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _structures():
-    from .structures import STRUCTURES
-
-    return [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
-
-
-def _problems():
-    from .problem import PROBLEMS
-
-    return [(name, _first_line(PROBLEMS[name])) for name in PROBLEMS]
-
-
-def _configs():
-    from .config import configs, load_config
-
-    return [(name, load_config(name).get("description", "")) for name in configs()]
-
-
-def _first_line(thing):
-    """The first paragraph of a docstring, or as much of it as fits a line."""
-    return shorten((thing.__doc__ or "").strip().partition("\n\n")[0], 100, placeholder=" …")
-
-
 def _print_result(done):
     columns = ("problem", "error", "value", "evaluations", "generations", "stopped by", "seconds")
     rows = []
@@ -299,47 +327,15 @@ def _print_result(done):
         value = e.get("fun") if e.get("error") is None else None  # the error says more
         stop = ", ".join(e.get("stop", {})) if e["status"] == "done" else e["status"]
         seconds = "" if e.get("seconds") is None else f"{e['seconds']:.2f}"
-        counts = [_number(e.get(k)) for k in ("evaluations", "generations")]
+        counts = [number_text(e.get(k)) for k in ("evaluations", "generations")]
         rows.append(
-            [e["problem"], _number(e.get("error"), 3), _number(value), *counts, stop, seconds]
+            [
+                e["problem"],
+                number_text(e.get("error"), 3),
+                number_text(value),
+                *counts,
+                stop,
+                seconds,
+            ]
         )
-    _print_table(columns, rows)
-
-
-def _print_table(columns, rows):
-    """A table as wide as it needs to be: on a terminal lines wrap, but no word or number does."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    left = {"problem", "stopped by", "", columns[0]}
-    filled = [i for i in range(len(columns)) if any(row[i] != "" for row in rows)]
-    for i in filled:
-        justify = "left" if columns[i] in left else "right"
-        table.add_column(columns[i], justify=justify, no_wrap=columns[i] not in ("stopped by", ""))
-    for row in rows:
-        table.add_row(*(Text(str(row[i])) for i in filled))
-    console = Console(file=sys.stdout)
-    width, console.width = console.width, 10_000
-    if console.is_terminal:
-        console.width = max(width, console.measure(table).minimum)
-    console.print(table)
-    console.print()
-
-
-def _number(value, digits=6):
-    """A number (or the string of one) for reading; nothing for nan and None."""
-    if value is None or value == "nan":
-        return ""
-    try:
-        return f"{float(value):.{digits}g}" if not str(value).isdigit() else str(value)
-    except ValueError:
-        return value
-
-
-def _short(x, most=10):
-    """A vector in one line, with as many of its numbers as one reads."""
-    text = ", ".join(f"{v:.6g}" for v in x[:most])
-    return f"[{text}{f', … ({len(x)} in all)' if len(x) > most else ''}]"
+    print_table(columns, rows)

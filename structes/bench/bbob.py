@@ -13,11 +13,9 @@ at all, for a ratio alone would hide what was never solved.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +24,9 @@ import numpy as np
 from .. import noise
 from ..problem import load_problem
 from . import PEERS
+from .tasks import read_rows, run_tasks
 
 TARGETS = tuple(10.0**k for k in range(1, -8, -1))
-FIELDS = ("solver", "suite", "f", "i", "d", "budget", "evaluations", "restarts", "seconds")
 HITS = tuple(f"{t:.0e}" for t in TARGETS)
 
 
@@ -89,56 +87,19 @@ def _solver(solver: str):
     return solver
 
 
+COLUMNS = {"solver": str, "suite": str, "f": int, "i": int, "d": int, "budget": int}
+COLUMNS |= {"evaluations": int, "restarts": int, "seconds": float}
+COLUMNS |= {key: lambda text: int(text) if text else "" for key in HITS}
+
+
 def run(tasks, path: Path, jobs: int, report=lambda done, total: None) -> list[dict]:
-    """Run the tasks that are not in the CSV file yet, appending a row for each: all rows.
-
-    Interrupt it and call it again: finished tasks are not repeated. A torn last line (the process
-    was killed while writing) is done again.
-    """
-    rows = read(path)
-    done = {Task(*(row[k] for k in Task._fields)) for row in rows}
-    left = [task for task in tasks if task not in done]
-    wanted = set(tasks)
-    if left:
-        _write(path, rows)
-        with open(path, "a", newline="") as file, ProcessPoolExecutor(jobs) as pool:
-            writer = csv.DictWriter(file, FIELDS + HITS)
-            futures = [pool.submit(solve, task) for task in left]
-            try:
-                for n, future in enumerate(as_completed(futures), 1):
-                    rows.append(future.result())
-                    writer.writerow(rows[-1])
-                    file.flush()
-                    report(n, len(left))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return [row for row in rows if Task(*(row[k] for k in Task._fields)) in wanted]
-
-
-def _write(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS + HITS)
-        writer.writeheader()
-        writer.writerows(rows)
+    """Run the tasks that are not in the CSV file yet, appending a row for each: all rows."""
+    return run_tasks(tasks, solve, COLUMNS, path, jobs, report)
 
 
 def read(path: Path) -> list[dict]:
     """Rows of a result file, numbers as numbers; [] where there is none."""
-    if not path.exists():
-        return []
-    text = path.read_text()
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    rows = []
-    for row in csv.DictReader(lines):
-        for key in ("f", "i", "d", "budget", "evaluations", "restarts"):
-            row[key] = int(row[key])
-        row["seconds"] = float(row["seconds"])
-        for key in HITS:
-            row[key] = int(row[key]) if row[key] else ""
-        rows.append(row)
-    return rows
+    return read_rows(path, COLUMNS)
 
 
 class Comparison(NamedTuple):

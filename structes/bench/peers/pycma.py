@@ -1,4 +1,4 @@
-"""pycma (package `cma`): full and separable CMA-ES."""
+"""pycma (package `cma`): full, separable and VkD CMA-ES."""
 
 import numpy as np
 
@@ -6,16 +6,17 @@ import numpy as np
 class Pycma:
     """cma.CMAEvolutionStrategy with its defaults (active CMA, CSA)."""
 
-    options = {}
-
     def __init__(self, x0, sigma0, popsize=None, seed=1):
         import cma
 
-        options = {"verbose": -9, "seed": seed + 1, **self.options}  # its seed 0 means the clock
+        options = {"verbose": -9, "seed": seed + 1, **self._options()}  # seed 0: the clock
         if popsize is not None:
             options["popsize"] = popsize
         self.es = cma.CMAEvolutionStrategy(np.array(x0), sigma0, options)
         self.popsize = self.es.popsize
+
+    def _options(self):
+        return {}
 
     def ask(self):
         return np.array(self.es.ask())
@@ -30,4 +31,14 @@ class Pycma:
 class PycmaSep(Pycma):
     """The same with CMA_diagonal: independent coordinates."""
 
-    options = {"CMA_diagonal": True}
+    def _options(self):
+        return {"CMA_diagonal": True}
+
+
+class PycmaVkd(Pycma):
+    """VkD-CMA: diagonal and k vectors, k adapted (Akimoto & Hansen 2016)."""
+
+    def _options(self):
+        from cma.restricted_gaussian_sampler import GaussVkDSampler
+
+        return GaussVkDSampler.extend_cma_options()

@@ -1,0 +1,74 @@
+"""Tables and numbers as a terminal shows them, and the lists of what there is to name."""
+
+from __future__ import annotations
+
+import sys
+from textwrap import shorten
+
+
+def print_table(columns, rows):
+    """A table as wide as it needs to be: on a terminal lines wrap, but no word or number does."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    left = {"problem", "stopped by", "", columns[0]}
+    filled = [i for i in range(len(columns)) if any(row[i] != "" for row in rows)]
+    for i in filled:
+        justify = "left" if columns[i] in left else "right"
+        table.add_column(columns[i], justify=justify, no_wrap=columns[i] not in ("stopped by", ""))
+    for row in rows:
+        table.add_row(*(Text(str(row[i])) for i in filled))
+    console = Console(file=sys.stdout)
+    width, console.width = console.width, 10_000
+    if console.is_terminal:
+        console.width = max(width, console.measure(table).minimum)
+    console.print(table)
+    console.print()
+
+
+def number_text(value, digits=6):
+    """A number (or the string of one) for reading; nothing for nan and None."""
+    if value is None or value == "nan":
+        return ""
+    try:
+        return f"{float(value):.{digits}g}" if not str(value).isdigit() else str(value)
+    except ValueError:
+        return value
+
+
+def vector_text(x, most=10):
+    """A vector in one line, with as many of its numbers as one reads."""
+    text = ", ".join(f"{v:.6g}" for v in x[:most])
+    return f"[{text}{f', … ({len(x)} in all)' if len(x) > most else ''}]"
+
+
+# -- what there is
+
+
+def _structures():
+    from .structures import STRUCTURES
+
+    return [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
+
+
+def _problems():
+    from .problem import PROBLEMS
+
+    return [(name, _first_line(PROBLEMS[name])) for name in PROBLEMS]
+
+
+def _configs():
+    from .config import configs, load_config
+
+    return [(name, load_config(name).get("description", "")) for name in configs()]
+
+
+def _first_line(thing):
+    """The first paragraph of a docstring, or as much of it as fits a line."""
+    return shorten((thing.__doc__ or "").strip().partition("\n\n")[0], 100, placeholder=" …")
+
+
+LISTS = {"structures": _structures, "problems": _problems, "configs": _configs}
