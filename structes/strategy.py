@@ -156,9 +156,10 @@ class Strategy:
         if not growing:
             q += sqrt(cc * (2 - cc) * plan.mueff) * dz
 
-        # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter with
-        # their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma, which
-        # so is the geometric mean of the standard deviations, and its shape into B: |det B| = 1
+        # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter
+        # with their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma,
+        # so that it is the geometric mean of the standard deviations, and the shape into B, so
+        # that |det B| = 1
         stretch = d / xp.vecdot(Z, Z)
         M = self._gradient(Z, w_good + w_bad * stretch, q[None, :], c1)
         s = structure.trace(M) / d

@@ -11,8 +11,8 @@ in 50 dimensions first:
     resident  growth of the process's peak resident memory over the timed generations: what the
               machine sees, page by page, libraries' own buffers included
 
-λ d numbers of 8 bytes are the unit for judging memory: the normals Z, the directions Y and the
-candidates X of a population are three of them, the copy of X that `ask` gives away a fourth.
+λ d numbers of 8 bytes are the unit for judging memory: the candidates X of a population are one of
+them, the normals Z and the steps Y behind them two more.
 The exponent is the slope of the logarithms, by least squares over all dimensions measured.
 """
 
