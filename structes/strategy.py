@@ -127,12 +127,12 @@ class Strategy:
     def update(self, state: State, Z, Y, values) -> tuple[State, Info]:
         """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
 
-        Tied values share their weights, NaN ranks last; when all are equal, only the generation
-        counter moves.
+        Tied values share their weights, NaN ranks last; when all are equal (or there is only one),
+        only the generation counter moves.
         """
         structure, d = self.structure, self.structure.dim
         xp = namespace(state.mean)
-        plan = self.plan(len(values))
+        plan = self.plan(max(2, len(values)))
         c1, _, cc, cs, ds, chi = plan.rates
         weights, ranked = assign(values, plan.tables)
         seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])

@@ -100,6 +100,11 @@ def test_advance_closes_a_generation_with_what_is_there():
     es.tell(X[:4], [sphere(x) for x in X[:4]])
     es.advance()
     assert es.generation == 1 and not np.array_equal(es.mean, np.arange(1.0, 6))
+    X, before = es.ask(), es.mean
+    es.tell(X[:1], [1.0])
+    es.advance()  # one value alone says nothing
+    assert es.generation == 2
+    np.testing.assert_array_equal(es.mean, before)
     with pytest.raises(ValueError, match="at least one value"):
         es.advance()
 
