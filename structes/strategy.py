@@ -187,7 +187,9 @@ class Strategy:
         """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
         xp = namespace(Z)
         numbers = Z.shape[0] * Z.shape[1]
-        if numbers > max(2**20, 4 * self.structure.dof):  # a copy of Z costs more than two tangents
+        if numbers > max(
+            2**20, 4 * self.structure.dof
+        ):  # a copy of Z costs more than two tangents
             tangent = self.structure.tangent
             return self.structure.add(tangent(Z, w), tangent(q, xp.asarray([c1], dtype=w.dtype)))
         both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
