@@ -2,7 +2,9 @@
 
 One file a structure (or a family that shares its formulas), one line in the table below. What a
 structure is, and the laws that it obeys, is said in `base.py`; `tests/test_laws.py` checks every
-row of the table against the dense truth.
+row of the table against the dense truth. What several structures share has a room of its own:
+`entrywise` (diagonal, scalar), `blocks` (block triangular, hierarchical), `gathers` and `patterns`
+(sparse), `placement` (direct sums).
 """
 
 from __future__ import annotations
