@@ -253,13 +253,13 @@ def test_the_last_row_is_the_result(tmp_path):
 def test_ctrl_c_keeps_the_best_so_far(mine, tmp_path):
     problems = ["sphere", f"{mine}:stops", "rosenbrock"]
     e = experiment_from({"problems": problems, "dim": 3, "seed": 1, "max_evaluations": 100})
-    result = run_experiment(e, tmp_path).result
-    assert result["status"] == "interrupted"
-    one, two, three = result["problems"]
+    run = run_experiment(e, tmp_path)
+    assert run.result["status"] == "interrupted"
+    one, two, three = run.result["problems"]
     assert one["status"] == "done" and three == {"problem": "rosenbrock", "status": "not run"}
     assert two["status"] == "interrupted" and two["evaluations"] == 28
     assert two["fun"] == pytest.approx(np.dot(two["x"], two["x"]))
-    assert (next(tmp_path.iterdir()) / two["state"]).exists()
+    assert (run.folder / two["state"]).exists()
 
 
 def test_ctrl_c_between_two_searches(tmp_path, monkeypatch):
