@@ -1,6 +1,7 @@
 """The bench measures what it says: its bookkeeping against hand-made rows, and small real runs."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +85,13 @@ def test_every_peer_answers_to_the_same_words_and_converges(name):
         values = (X**2).sum(1)
         search.tell(X, values)
     assert values.min() < 1e-6
+
+
+@pytest.mark.parametrize(("peer", "package"), [("pycma", "cma"), ("cmaes-sep", "cmaes")])
+def test_a_missing_peer_says_how_to_install_it(peer, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"{package} is not installed: pip install 'structes"):
+        PEERS[peer](np.zeros(2), 1.0)
 
 
 def test_overhead_prints_ratios_to_peers_and_floor():

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from . import load_package
+
 
 class Cmaes:
     """cmaes.CMA with its defaults."""
@@ -9,7 +11,7 @@ class Cmaes:
     kind = "CMA"
 
     def __init__(self, x0, sigma0, popsize=None, seed=1):
-        import cmaes
+        cmaes = load_package("cmaes")
 
         self.es = getattr(cmaes, self.kind)(
             mean=np.array(x0), sigma=sigma0, seed=seed, population_size=popsize

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from . import load_package
+
 
 class Pycma:
     """cma.CMAEvolutionStrategy with its defaults (active CMA, CSA)."""
 
     def __init__(self, x0, sigma0, popsize=None, seed=1):
-        import cma
+        cma = load_package("cma")
 
         options = {"verbose": -9, "seed": seed + 1, **self._options()}  # seed 0: the clock
         if popsize is not None:
