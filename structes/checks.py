@@ -92,7 +92,7 @@ def objective_values(values, n: int) -> np.ndarray:
 
 
 def rows(name: str, value, dim: int, xp=np):
-    """`value` as an (n, dim) array of the backend, finite."""
+    """`value` as an (n, dim) array of the backend; whether it is finite is not looked at."""
     if xp is np:
         array = np.asarray(value)
         if array.dtype != np.float64:

@@ -34,7 +34,7 @@ class Stopping:
     condition        condition number of the covariance above it (looked at every 5 d generations)
     stagnation       medians of best and median values did not improve over so many generations;
                      "auto" is 100 + 100 d^1.5/λ
-    flat             all values equal, or missing in part, in so many generations in a row
+    flat             all values equal (+inf and missing ones are) in so many generations in a row
     failures         all values missing (NaN) in so many generations in a row
     noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean
                      in some coordinate (reason "noeffectcoord"), or a tenth of one along some axis
@@ -107,6 +107,7 @@ class Monitor:
         self.best = deque(maxlen=length)
         self.median = deque(maxlen=length)
         self.flat = self.failures = 0
+        self._ticks = -1
         self._axis_every = 10
         self._condition_every = max(10, 5 * d)
 
@@ -148,7 +149,7 @@ class Monitor:
 
     def _check_values(self, low, high):
         s, n = self.stopping, len(self.best)
-        # the range of the best values can only be small if it is so over the last two generations
+        # cheap first: the window's range is at least the distance of its newest to its oldest
         if n >= self._window and (s.tolfun or s.tolfunhist):
             near = max(s.tolfun or 0.0, s.tolfunhist or 0.0)
             if abs(low - self.best[-self._window]) <= near:
@@ -166,7 +167,8 @@ class Monitor:
                 self.reasons["stagnation"] = half
 
     def _due(self):
-        self._ticks = (getattr(self, "_ticks", -1) + 1) % self._axis_every
+        """Every tenth time; the first time, too."""
+        self._ticks = (self._ticks + 1) % self._axis_every
         return self._ticks == 0
 
     def _check_axes(self, state):
