@@ -6,11 +6,14 @@ import sys
 import time
 from contextlib import contextmanager
 
+from .restart_es import runs_of
+
 
 @contextmanager
 def progress_of(wanted: bool, es, label="", minimum=None, stream=None, every: float = 2.0):
     """A function to call with the ES after each generation; it shows what is new, now and then.
 
+    es        an ES or a RestartES
     label     what is searched, at the head of each line
     minimum   value of the minimum, where it is known: then the error is shown, not the value
     every     seconds between plain lines, after some quicker ones (a bar moves ten times a second)
@@ -34,9 +37,12 @@ class _Words:
         return f"{self.head}{es.structure!r}, {es.popsize} candidates a generation"
 
     def now(self, es):
+        run, restart = f"sigma {es.sigma:.1e}", len(runs_of(es)) - 1
+        if restart:
+            run += f"  restart {restart}, popsize {es.popsize}"
         if self.minimum is None:
-            return f"{self.head}best {es.best.fun:<12.6g} sigma {es.sigma:.1e}"
-        return f"{self.head}error {es.best.fun - self.minimum:<8.1e} sigma {es.sigma:.1e}"
+            return f"{self.head}best {es.best.fun:<12.6g} {run}"
+        return f"{self.head}error {es.best.fun - self.minimum:<8.1e} {run}"
 
     def end(self, es):
         said = f"{self.now(es)}  {es.evaluations} evaluations  {es.seconds:.1f} s"
