@@ -5,24 +5,31 @@
     result = structes.minimize(f, x0, sigma0)            # the whole loop
     es = structes.ES(x0, sigma0, structure="dense")      # or ask and tell yourself
 
-`structes.STRUCTURES` lists the structures, `structes.PROBLEMS` the benchmark problems;
+`structes.STRUCTURES` lists the structures, `structes.ENGINES` the updates, `structes.RESTARTS` how
+to start anew, `structes.PROBLEMS` the benchmark problems;
 `structes.structure_for` makes a structure from the shapes of named arrays.
 """
 
+from .engine import ENGINES
 from .es import ES, Best
 from .minimize import minimize
 from .parameters import structure_for
 from .problem import PROBLEMS, Problem
 from .record import load_runs
+from .restart_es import RestartES
+from .restarts import RESTARTS
 from .stopping import Stopping
 from .structures import STRUCTURES
 
 __all__ = [
+    "ENGINES",
     "ES",
     "PROBLEMS",
+    "RESTARTS",
     "STRUCTURES",
     "Best",
     "Problem",
+    "RestartES",
     "Stopping",
     "load_runs",
     "minimize",

@@ -143,3 +143,9 @@ def add_to_diagonal(a, value):
         a.ravel(order="K")[:: a.shape[0] + 1] += value  # a view: a fresh array is contiguous
         return a
     return a + value * namespace(a).eye(a.shape[0], dtype=a.dtype)
+
+
+def scale_parts(a, off: float, on: float):
+    """`a` (…, d, d) with its diagonal times `on` and all else times `off`."""
+    eye = namespace(a).eye(a.shape[-1], dtype=a.dtype)
+    return a * (off + (on - off) * eye)

@@ -89,8 +89,10 @@ def cli():
 @click.option("--problem", multiple=True, help="Name, bbob:f10:i3 or module:function; repeatable.")
 @click.option("--dim", metavar="N", help="Number of parameters.")
 @click.option("--structure", help="Structure of the covariance: `structes list structures`.")
+@click.option("--engine", help="The update: default, cma or xnes.")
 @click.option("--seed", metavar="N", help="Same seed, same run; default: a random one.")
 @click.option("--popsize", metavar="N", help="Candidates a generation; default: 4 + 3 ln(dim).")
+@click.option("--restarts", metavar="NAME", help="ipop or bipop: start anew when a run has ended.")
 @click.option("--x0", metavar="[X, …]", help="Start; default: the problem's.")
 @click.option("--sigma0", metavar="S", help="Initial standard deviation: S, or [S, …] for each.")
 @click.option("--max-evaluations", metavar="N", help="Never evaluate more often, each problem.")
@@ -142,10 +144,10 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
     ctx.exit(codes.get(status, EXIT_MISSED if require_target and missed else 0))
 
 
-@cli.command("list", short_help="What there is: structures, problems, configs.")
+@cli.command("list", short_help="What there is to name.")
 @click.argument("what", required=False)
 def list_(what):
-    """What there is: structures, problems or configs; all three without an argument."""
+    """What there is to name: structures, engines, restarts, problems, configs; or all of it."""
     if what is not None and what not in LISTS:
         hint = f"{nearest(what, LISTS)}; known: {', '.join(LISTS)}"
         raise Failure(f"nothing to list under {what!r}{hint}", EXIT_USAGE)
@@ -179,6 +181,9 @@ def show(run, runs, rows):
     click.echo(f"started {v['started']} on {v['host']}: {' '.join(v['argv'])}\n")
     _print_result(done)
     for entry in done.result["problems"]:
+        if entry.get("restarts"):
+            click.echo(f"the runs of {entry['problem']}")
+            print_table(*_restarts(entry))
         if entry.get("x") is not None:
             x, fun = vector_text(entry["x"]), number_text(entry["fun"], 15)
             click.echo(f"{entry['problem']}: best value {fun} at x = {x}")
@@ -187,8 +192,10 @@ def show(run, runs, rows):
     tail = tail_log(done.folder, rows)
     if tail:
         columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
+        if any(entry.get("restarts") for entry in done.result["problems"]):
+            columns = ("problem", "restart", "popsize", *columns[1:])
         click.echo("\nlast rows of log.csv")
-        print_table(columns, [[number_text(row[c]) for c in columns] for row in tail])
+        print_table(columns, [[number_text(row.get(c)) for c in columns] for row in tail])
 
 
 @cli.command(no_args_is_help=True)
@@ -320,19 +327,32 @@ def _started(folder):
 # -- tables ---------------------------------------------------------------------------------------
 
 
+def _restarts(entry):
+    """Columns and rows of the runs of a search with restarts."""
+    keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
+    rows = [
+        [*(number_text(run[key]) for key in keys), ", ".join(run["stop"])]
+        for run in entry["restarts"]
+    ]
+    return ("restart", *keys[1:-1], "best", "stopped by"), rows
+
+
 def _print_result(done):
-    columns = ("problem", "error", "value", "evaluations", "generations", "stopped by", "seconds")
+    columns = ("problem", "error", "value", "restarts", "evaluations", "generations")
+    columns += ("stopped by", "seconds")
     rows = []
     for e in done.result["problems"]:
         value = e.get("fun") if e.get("error") is None else None  # the error says more
         stop = ", ".join(e.get("stop", {})) if e["status"] == "done" else e["status"]
         seconds = "" if e.get("seconds") is None else f"{e['seconds']:.2f}"
+        restarts = len(e["restarts"]) - 1 if e.get("restarts") else None
         counts = [number_text(e.get(k)) for k in ("evaluations", "generations")]
         rows.append(
             [
                 e["problem"],
                 number_text(e.get("error"), 3),
                 number_text(value),
+                number_text(restarts),
                 *counts,
                 stop,
                 seconds,

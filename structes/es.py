@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from . import checks, noise
+from .auto import Auto, Switch
 from .backend import load_namespace, to_numpy
+from .engine import build_engine
 from .pending import Pending
 from .stopping import Monitor, stopping_from
 from .strategy import Info, Strategy, default_popsize
@@ -34,9 +37,12 @@ class ES:
 
     x0         (d,) start, finite
     sigma0     initial standard deviation: a positive number, or one for each coordinate (d,)
-    structure  name of `structes.STRUCTURES`, mapping with its parameters, or a Structure
+    structure  name of `structes.STRUCTURES`, mapping with its parameters, or a Structure; "auto"
+               finds one on the way (see `switches`, and auto.py)
     seed       integer in [0, 2⁶⁴); None takes one from the operating system (see `seed`)
     popsize    candidates a generation, ≥ 2; None: 4 + ⌊3 ln d⌋
+    engine     the update: name of `structes.ENGINES` ("default", "cma", "xnes"), or a mapping with
+               its switches (engine.py)
     backend    array library of the state: "numpy"
     stopping   any field of `structes.Stopping`, such as target=1e-8 or max_evaluations=10_000
 
@@ -58,6 +64,7 @@ class ES:
         seed=None,
         popsize=None,
         *,
+        engine="default",
         backend="numpy",
         **stopping,
     ):
@@ -68,13 +75,18 @@ class ES:
             default_popsize(self.dim) if popsize is None else checks.count("popsize", popsize, 2)
         )
         self.seed = noise.check_seed(seed)
-        self.structure = build_structure(structure, self.dim)
-        self.strategy = Strategy(self.structure)
+        self.engine = build_engine(engine)
+        self._auto = Auto(self.dim) if structure == "auto" else None
+        if self._auto is not None:
+            structure = self._auto.structure
+        self.structure = self.engine.fit(build_structure(structure, self.dim))
+        self.strategy = Strategy(self.structure, self.engine, self.popsize)
         self._xp = load_namespace(backend)
         self.state = self.strategy.init(x0, sigma, scale, self._xp)
         self.best = Best(None, np.inf, 0)
         self.evaluations = 0
         self.info = Info()
+        self.switches: list[Switch] = []
         self.monitor = Monitor(stopping_from(stopping), self.structure, self.popsize, sigma)
         self._open = Pending(self.strategy, self.state, self.seed)
         self._closed = Pending(self.strategy, self.state, self.seed)
@@ -118,6 +130,8 @@ class ES:
             raise ValueError("advance() needs at least one value; none was told since the last")
         Z, Y, values = self._open.samples()
         self.state, self.info = self.strategy.update(self.state, Z, Y, values)
+        if self._auto is not None and not self._auto.decided:
+            self._watch(Z, values)
         self._open.close()
         self._closed = self._open
         self._open = Pending(self.strategy, self.state, self.seed)
@@ -164,6 +178,21 @@ class ES:
         )
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _watch(self, Z, values):
+        """Let `auto` see a generation, and go on with the structure that it chooses."""
+        weights = self.strategy.shape_weights(Z, values)
+        if weights is None:
+            return
+        statistic = self._auto.observe(Z, weights)
+        if statistic is None:
+            return
+        name, before = self._auto.structure, self.structure
+        self.structure = self.engine.fit(build_structure(name, self.dim))
+        self.strategy = replace(self.strategy, structure=self.structure)
+        self.state = self.strategy.adopt(self.state, before)
+        self.monitor.structure = self.structure
+        self.switches.append(Switch(self.generation, self.evaluations, name, statistic))
 
     def _sort_in(self, X, values):
         """Tell rows one by one: asked ones to their places, others injected; those told before in

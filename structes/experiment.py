@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from . import checks, noise
 from .config import check_problems, coerce
-from .es import ES
 from .minimize import run
 from .problem import Problem, load_problem
 from .progress import progress_of
 from .record import Recorder, RunFolder, read_run
 from .registry import nearest
+from .restart_es import start_search
 from .stopping import Stopping
 
 
@@ -37,8 +37,10 @@ class Experiment:
     description   a line for `structes list`
     dim           number of parameters, where a problem's specification does not say
     structure     name or mapping, as for `ES`
+    engine        the update: a name ("default", "cma", "xnes") or mapping, as for `ES`
     seed          integer in [0, 2⁶⁴), the same for every problem
     popsize       candidates a generation; None: 4 + ⌊3 ln d⌋
+    restarts      None, or a restart strategy: a name ("ipop", "bipop") or mapping
     x0, sigma0    start (d,), initial standard deviation (number or (d,)); None: the problem's
     target_error  stop when the best value is this close to the problem's known minimum
     stopping      when else to stop; its `target` is a value of the objective
@@ -49,8 +51,10 @@ class Experiment:
     description: str = ""
     dim: int | None = None
     structure: str | dict = "dense"
+    engine: str | dict = "default"
     seed: int | None = None
     popsize: int | None = None
+    restarts: str | dict | None = None
     x0: list | None = None
     sigma0: float | list | None = None
     target_error: float | None = None
@@ -129,15 +133,17 @@ def plan(experiment: Experiment) -> list[Task]:
     return tasks
 
 
-def start(experiment: Experiment, task: Task) -> ES:
-    """The ES of one search."""
+def start(experiment: Experiment, task: Task):
+    """The ES, or RestartES, of one search."""
     problem, x0 = task.problem, experiment.x0
-    return ES(
+    return start_search(
         problem.x0() if x0 is None else checks.point("x0", x0, problem.dim),
         problem.sigma0() if experiment.sigma0 is None else experiment.sigma0,
         experiment.structure,
         experiment.seed,
         experiment.popsize,
+        experiment.restarts,
+        engine=experiment.engine,
         **asdict(task.stopping),
     )
 

@@ -39,6 +39,12 @@ def recombination_weights(n: int) -> Weights:
     return Weights(positive, negative, mueff, mueff_negative)
 
 
+def xnes_utilities(n: int) -> np.ndarray:
+    """(n,) utilities by rank, best first, sum 0 (Glasmachers et al. 2010, section 3.1)."""
+    u = np.maximum(0, np.log(n / 2 + 1) - np.log(np.arange(1, n + 1)))
+    return u / u.sum() - 1 / n
+
+
 def assign(values: np.ndarray, tables: np.ndarray):
     """Each row of `tables` (k, n), given by rank, handed to the candidates: (weights, ranked).
 

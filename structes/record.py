@@ -4,7 +4,8 @@
         config.yaml      the experiment, every key: `structes run` on it repeats the run
         versions.json    of structes and what it stands on, the command, the machine, the start
         log.csv          a row for each generation, all problems one below the other
-        result.json      for each problem: best point and value, why it stopped; rewritten whole
+        result.json      for each problem: best point and value, why it stopped, a row for each
+                         run of a search with restarts; rewritten whole
         state-….npz      the search distribution at the end of each problem
 
 A run can be killed at any moment, so nothing here needs an orderly end. The folder is filled under
@@ -38,15 +39,19 @@ import numpy as np
 from .backend import to_numpy
 from .files import file_name, is_locked, lock, replace, settle, to_json
 from .registry import nearest
+from .restart_es import RestartES, runs_of
 
 COLUMNS = (
     "problem",
-    "generation",  # closed so far
-    "evaluations",
-    "best",  # value of the best point so far
+    "restart",  # 0 in the first run
+    "generation",  # closed so far, of all runs
+    "evaluations",  # of all runs
+    "best",  # value of the best point so far, of all runs
     "error",  # its distance from the problem's minimum; nan where that is unknown
     "generation_best",  # of this generation's values (nan: the budget cut the generation short)
     "generation_median",
+    "popsize",
+    "dof",  # degrees of freedom of the structure: a jump is a switch of structure="auto"
     "sigma",
     "deviation_min",  # smallest and largest standard deviation of a coordinate; the shape is
     "deviation_max",  # measured every tenth generation, in between only sigma moves them
@@ -56,7 +61,7 @@ COLUMNS = (
     "failures",  # generations in a row without any value
     "seconds",  # since the start of this problem
 )
-_COUNTS = ("generation", "evaluations", "failures")
+_COUNTS = ("restart", "generation", "evaluations", "popsize", "dof", "failures")
 _EVERY = 1.0  # seconds between notes of the best point in result.json
 
 
@@ -117,32 +122,40 @@ class Recorder:
         self._log.close()
 
     def begin(self, problem: str, es, minimum: float | None) -> None:
-        """A search starts: the problem's name, its ES, the value of its minimum or None."""
+        """A search starts: the problem's name, its ES or RestartES, its minimum or None."""
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
         self._shape = math.nan, math.nan
-        self._row = -math.inf
+        self._row = -math.inf, -math.inf  # restart, generation
         self._entry.update(status="running", dim=es.dim, popsize=es.popsize, minimum=minimum)
         self._note()
         self._noted = -math.inf  # and again with the first generation
 
     def generation(self, es) -> None:
         """A row of the log: to be called after every generation of the search that began."""
-        closed = es.generation != self._row
-        if closed and (es.generation % 10 == 0 or self._shape[0] != self._shape[0]):
+        restart = len(runs_of(es)) - 1
+        closed = es.generation != self._row[1]
+        if restart != self._row[0] or (closed and es.generation % 10 == 0):
             shape = to_numpy(es.deviations) / es.sigma
             self._shape = float(shape.min()), float(shape.max())
-        self._row = es.generation
+        self._row = restart, es.generation
+        switches = [{"restart": restart, **s._asdict()} for s in es.switches]
+        known = self._entry.get("switches", [])
+        if switches and switches[-1] not in known:
+            self._entry["switches"] = known + [s for s in switches if s not in known]
         info, best = es.info, es.best.fun
         self._writer.writerow(
             (
                 self._entry["problem"],
+                restart,
                 es.generation,
                 es.evaluations,
                 best,
                 best - self._minimum,
                 info.best if closed else math.nan,
                 info.median if closed else math.nan,
+                es.popsize,
+                es.structure.dof,
                 es.sigma,
                 es.sigma * self._shape[0],
                 es.sigma * self._shape[1],
@@ -164,7 +177,8 @@ class Recorder:
             at = self.result["problems"].index(self._entry) + 1
             name = f"{name[:-4]}-{at}.npz"
         es = self._es
-        arrays = dict(_arrays("", es.state._asdict()), seed=es.seed, popsize=es.popsize)
+        about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
+        arrays = _arrays("", es.state._asdict()) | about
         replace(self.folder / name, lambda file: np.savez(file, **arrays))
         self._entry.update(status=status, stop=es.stop(), state=name)
         if traceback is not None:
@@ -192,6 +206,8 @@ class Recorder:
             generations=es.generation,
             seconds=es.seconds,
         )
+        if isinstance(es, RestartES):
+            self._entry["restarts"] = [run._asdict() for run in es.runs]
         self._write()
         now = time.monotonic()
         self._noted = now + max(_EVERY, 50 * (now - begun))
@@ -229,8 +245,9 @@ def read_run(folder) -> RunFolder:
 def tail_log(folder, n: int) -> list[dict]:
     """The last n rows of a run's log, as dicts from column to text, without a torn last line."""
     with open(Path(folder) / "log.csv", newline="", encoding="utf-8") as file:
-        rows = deque((line for line in file if line.endswith("\n")), maxlen=n + 1)
-    return list(csv.DictReader((r for r in rows if r != ",".join(COLUMNS) + "\n"), COLUMNS))[-n:]
+        lines = (line for line in file if line.endswith("\n"))
+        head = next(lines, "").strip().split(",")
+        return list(csv.DictReader(deque(lines, maxlen=n), head))
 
 
 def load_runs(runs):

@@ -16,16 +16,16 @@ values and makes the next State. Nothing here knows of evaluation, stopping or r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from math import exp, log, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import noise
 from .backend import namespace
-from .ranking import assign, recombination_weights
+from .engine import Engine
+from .ranking import assign, recombination_weights, xnes_utilities
 from .rates import Rates, learning_rates
 from .structures.base import Structure
 
@@ -79,16 +79,29 @@ class Strategy:
     """A structure and the settings of its search.
 
     structure      the matrix group of B
+    engine         switches of the update (engine.py)
+    popsize        candidates that one generation asks for; they are drawn in blocks that depend on
+                   it; None: 4 + ⌊3 ln d⌋
     trust_region   largest Frobenius norm of a step M
     """
 
     structure: Structure
+    engine: Engine = field(default_factory=Engine)
+    popsize: int | None = None
     trust_region: float = 0.5
+
+    def __post_init__(self):
+        if self.popsize is None:
+            object.__setattr__(self, "popsize", default_popsize(self.structure.dim))
+
+    @cached_property
+    def _sampling(self):
+        return self.engine.sampling_of(self.popsize, self.structure.noise_dim)
 
     def init(self, mean, sigma, scale, xp=np, dtype=None) -> State:
         """State of the first generation. mean (d,), sigma a positive number, scale (d,)."""
         dtype = xp.float64 if dtype is None else dtype
-        zeros = xp.zeros(self.structure.dim, dtype=dtype)
+        zeros = xp.zeros(self.structure.noise_dim, dtype=dtype)
         return State(
             mean=xp.asarray(mean, dtype=dtype),
             sigma=float(sigma),
@@ -102,11 +115,11 @@ class Strategy:
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
         xp = namespace(state.mean)
-        z = noise.normals(
-            seed, noise.CANDIDATES, state.generation, start, count, self.structure.dim
-        )
+        z = self._sampling.draw(seed, state.generation, start, count, self.structure.noise_dim)
         Z = z if xp is np else xp.asarray(z, dtype=state.mean.dtype)
         Y = self.structure.unwhiten(state.factor, Z)
+        if self.structure.noise_dim > self.structure.dim:
+            Z = self.structure.whiten(state.factor, Y)
         return Z, Y, self.place(state, Y)
 
     def place(self, state: State, Y):
@@ -120,9 +133,35 @@ class Strategy:
         Y = (X - state.mean) / (state.sigma * state.scale)
         return self.structure.whiten(state.factor, Y)
 
+    def adopt(self, state: State, before: Structure) -> State:
+        """The state of a search that had the structure `before`, for this one's: the same mean and
+        standard deviations, which become the scale; B starts from I."""
+        xp = namespace(state.mean)
+        factor = self.structure.identity(xp, state.mean.dtype)
+        spread = before.deviations(state.factor)
+        size = exp(float(xp.mean(xp.log(spread))))
+        paths = before.unwhiten(state.factor, xp.stack([state.path_sigma, state.path]))
+        paths = self.structure.whiten(factor, paths / spread)
+        return state._replace(
+            sigma=state.sigma * size,
+            scale=state.scale * (spread / size),
+            factor=factor,
+            path_sigma=paths[0, :],
+            path=paths[1, :],
+        )
+
+    def shape_weights(self, Z, values):
+        """Weights (n,) with which the samples enter the covariance; None when all tie."""
+        weights, _ = assign(values, self.plan(max(2, len(values))).tables)
+        if weights is None:
+            return None
+        xp = namespace(Z)
+        _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weights)
+        return good + bad * (self.structure.dim / xp.vecdot(Z, Z))
+
     def plan(self, n: int) -> Plan:
         """Weights and learning rates for n values."""
-        return _plan(self.structure, n)
+        return _plan(self.structure, self.engine, n, self._sampling.mirrored)
 
     def update(self, state: State, Z, Y, values) -> tuple[State, Info]:
         """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
@@ -133,7 +172,7 @@ class Strategy:
         structure, d = self.structure, self.structure.dim
         xp = namespace(state.mean)
         plan = self.plan(max(2, len(values)))
-        c1, _, cc, cs, ds, chi = plan.rates
+        c1, _, parts, cc, cs, ds, chi = plan.rates
         weights, ranked = assign(values, plan.tables)
         seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
         if weights is None:
@@ -161,12 +200,18 @@ class Strategy:
         # so that it is the geometric mean of the standard deviations, and the shape into B, so
         # that |det B| = 1
         stretch = d / xp.vecdot(Z, Z)
-        M = self._gradient(Z, w_good + w_bad * stretch, q[None, :], c1)
-        s = structure.trace(M) / d
-        M = structure.shift(M, -s)
-        s -= 0.5 * float(w_bad @ (stretch - 1))  # `tangent` subtracted Σ w° I, not Σ w I
+        M = self._gradient(Z, w_good + w_bad * stretch, q[None, :], c1, state.factor)
+        if parts is None:
+            s = structure.trace(M) / d
+            M = structure.shift(M, -s)
+            s -= 0.5 * float(w_bad @ (stretch - 1))  # `tangent` subtracted Σ w° I, not Σ w I
+        else:
+            M = structure.shift(M, -0.5 * float(w_bad @ (stretch - 1)))
+            M = structure.scale(M, parts)
+            s = structure.trace(M) / d
+            M = structure.shift(M, -s)
         norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
-        clipped = norm > self.trust_region
+        clipped = norm > self.trust_region and not self.engine.natural
         if clipped:
             M = structure.scale(M, self.trust_region / norm)
             s *= self.trust_region / norm
@@ -183,7 +228,7 @@ class Strategy:
         )
         return state, Info(*seen, True, norm, clipped, path_length)
 
-    def _gradient(self, Z, w, q, c1):
+    def _gradient(self, Z, w, q, c1, factor):
         """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
         xp = namespace(Z)
         numbers = Z.shape[0] * Z.shape[1]
@@ -191,22 +236,33 @@ class Strategy:
             2**20, 4 * self.structure.dof
         ):  # a copy of Z costs more than two tangents
             tangent = self.structure.tangent
-            return self.structure.add(tangent(Z, w), tangent(q, xp.asarray([c1], dtype=w.dtype)))
+            return self.structure.add(
+                tangent(Z, w, factor), tangent(q, xp.asarray([c1], dtype=w.dtype), factor)
+            )
         both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
         both[:-1] = w
         both[-1] = c1
-        return self.structure.tangent(xp.concat([Z, q]), both)
+        return self.structure.tangent(xp.concat([Z, q]), both, factor)
 
 
 @cache
-def _plan(structure: Structure, n: int) -> Plan:
+def _plan(structure: Structure, engine: Engine, n: int, mirrored: bool) -> Plan:
+    if engine.natural:
+        u = xnes_utilities(n)
+        rates = learning_rates(structure, engine, n, mueff=n / 4, mueff_mean=n / 4)
+        return Plan(np.stack([u, rates.cmu * u, 0 * u]), 1 / float(u @ u), rates)
     good, bad, mueff, mueff_bad = recombination_weights(n)
-    rates = learning_rates(structure.dim, structure.dof, structure.row, n, mueff)
+    mean = good - engine.mirror / (1 + 0.6 * n / structure.dim) * good[::-1]
+    square = float(mean @ mean)
+    if mirrored:  # E ‖Σ w z‖²/d under random ranks, where Σ z = 0
+        square = (n * square - float(mean.sum()) ** 2) / (n - 1)
+    mueff_mean = 1 / square
+    rates = learning_rates(structure, engine, n, mueff, mueff_mean)
     # Hansen 2016 eq. 49–52, without the bound that keeps C positive: h(M) is never singular
     alpha = 1 + 2 * mueff_bad / (mueff + 2)
     if rates.cmu > 0:
         alpha = min(alpha, 1 + rates.c1 / rates.cmu)
-    return Plan(np.stack([good, rates.cmu * good, rates.cmu * alpha * bad]), mueff, rates)
+    return Plan(np.stack([mean, rates.cmu * good, rates.cmu * alpha * bad]), mueff_mean, rates)
 
 
 def default_popsize(dim: int) -> int:

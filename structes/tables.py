@@ -51,7 +51,20 @@ def vector_text(x, most=10):
 def _structures():
     from .structures import STRUCTURES
 
-    return [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
+    auto = "Found on the way: dense or diagonal, by what the samples show (auto.py)."
+    return [("auto", auto)] + [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
+
+
+def _engines():
+    from .engine import ENGINES
+
+    return [(name, _first_line(ENGINES[name])) for name in ENGINES]
+
+
+def _restarts():
+    from .restarts import RESTARTS
+
+    return [(name, _first_line(RESTARTS[name])) for name in RESTARTS]
 
 
 def _problems():
@@ -71,4 +84,10 @@ def _first_line(thing):
     return shorten((thing.__doc__ or "").strip().partition("\n\n")[0], 100, placeholder=" …")
 
 
-LISTS = {"structures": _structures, "problems": _problems, "configs": _configs}
+LISTS = {
+    "structures": _structures,
+    "engines": _engines,
+    "restarts": _restarts,
+    "problems": _problems,
+    "configs": _configs,
+}

@@ -101,7 +101,9 @@ def test_list():
     everything = call("list")
     assert everything.exit_code == 0
     names = {
-        "structures": list(structes.STRUCTURES),
+        "structures": ["auto", *structes.STRUCTURES],
+        "engines": list(structes.ENGINES),
+        "restarts": list(structes.RESTARTS),
         "problems": list(structes.PROBLEMS),
         "configs": list(configs()),
     }

@@ -8,6 +8,7 @@ from scipy.linalg import expm
 from scipy.special import ndtr, ndtri
 
 from structes import noise
+from structes.engine import Engine, cma
 from structes.ranking import assign, recombination_weights
 from structes.rates import learning_rates
 from structes.strategy import Strategy, default_popsize
@@ -228,20 +229,22 @@ def test_ranks_nan_last_ties_share():
 @pytest.mark.parametrize(("name", "spec", "dim"), [*CASES, ("dense", "dense", 1000)])
 @pytest.mark.parametrize("popsize", [2, 4, 10, 100, 10_000])
 def test_rates_are_legal_for_every_structure_dimension_and_population(name, spec, dim, popsize):
-    structure = build_structure(spec, dim)
+    for engine in (Engine(), cma()):
+        check_rates(build_structure(spec, dim), engine, popsize)
+
+
+def check_rates(structure, engine, popsize):
     mueff = recombination_weights(popsize).mueff
-    rates = learning_rates(dim, structure.dof, structure.row, popsize, mueff)
+    rates = learning_rates(structure, engine, popsize, mueff, 1.5 * mueff)
     assert 0 < rates.c1 < 1 and 0 <= rates.cmu <= 1 and rates.c1 + rates.cmu <= 1
-    assert 0 < rates.cc <= 1 and 0 < rates.cs < 1 and rates.ds > 1
+    assert 0 < rates.cc <= 1 and 0 < rates.cs < 1 and rates.ds > 0.5
 
 
 def test_fewer_degrees_of_freedom_learn_faster():
     mueff = recombination_weights(12).mueff
     rates = {
-        name: learning_rates(20, s.dof, s.row, 12, mueff)
-        for name, s in (
-            (n, build_structure(n, 20)) for n in ("dense", "diagonal", "lower", "upper")
-        )
+        name: learning_rates(build_structure(name, 20), Engine(), 12, mueff, mueff)
+        for name in ("dense", "diagonal", "lower", "upper")
     }
     assert rates["diagonal"].cmu > 5 * rates["dense"].cmu
     assert rates["lower"] == rates["upper"] == rates["dense"]

@@ -56,6 +56,19 @@ class Structure(ABC):
         """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share)."""
         return self.dof / self.dim
 
+    @property
+    def parts(self) -> tuple:
+        """Degrees of freedom of the parts of the algebra that learn at rates of their own.
+
+        `scale` takes one number for each. The part that holds the noisiest numbers comes first.
+        """
+        return (self.dof,)
+
+    @property
+    def noise_dim(self) -> int:
+        """Numbers in a row of local coordinates z; more than `dim` where some are latent."""
+        return self.dim
+
     @classmethod
     def implied_dim(cls, **given) -> int | None:
         """The `dim` that follows from the other arguments (rows and cols, say); None: open."""
@@ -94,8 +107,11 @@ class Structure(ABC):
     # -- the tangent space ------------------------------------------------------------------------
 
     @abstractmethod
-    def tangent(self, Z, w) -> tuple:
-        """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve."""
+    def tangent(self, Z, w, factor=None) -> tuple:
+        """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve.
+
+        factor   where; a group ignores it, its tangent is the same everywhere
+        """
 
     @abstractmethod
     def retract(self, factor, M, Y=None) -> tuple:
@@ -118,8 +134,10 @@ class Structure(ABC):
         """M + N."""
         return tuple(m + n for m, n in zip(M, N, strict=True))
 
-    def scale(self, M, factor: float) -> tuple:
-        """factor · M."""
+    def scale(self, M, factor) -> tuple:
+        """factor · M; `factor` is a number, or one for each of `parts`."""
+        if isinstance(factor, tuple):
+            (factor,) = factor
         return tuple(factor * m for m in M)
 
     @abstractmethod

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..backend import namespace, tiles
+from ..backend import namespace, scale_parts, tiles
 from .base import Structure
 
 
@@ -81,6 +81,11 @@ class BlockDiagonal(Structure):
     @property
     def row(self):
         return float(max(self.sizes))
+
+    @property
+    def parts(self):
+        """Off the diagonal, and on it."""
+        return (self.dof, self.dim)
 
     # -- rows as stacks of blocks, and back ---------------------------------------------------
 
@@ -157,7 +162,7 @@ class BlockDiagonal(Structure):
 
     # -- the tangent space --------------------------------------------------------------------
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         out = []
         for n, where in self._kinds:
@@ -182,6 +187,11 @@ class BlockDiagonal(Structure):
 
     def norm(self, M):
         return sum(float(namespace(m).sum(m * m)) for m in M) ** 0.5
+
+    def scale(self, M, factor):
+        if isinstance(factor, tuple):
+            return tuple(scale_parts(m, *factor) for m in M)
+        return super().scale(M, factor)
 
     def shift(self, M, value):
         return tuple(m + value * namespace(m).eye(m.shape[-1], dtype=m.dtype) for m in M)

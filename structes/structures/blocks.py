@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..backend import by_rows, namespace, weighted_squares
+from ..backend import by_rows, namespace, scale_parts, weighted_squares
 from .base import Structure
 
 
@@ -101,6 +101,11 @@ class Blocks(Structure):
             if n
         ]
         return float(max(lengths))
+
+    @property
+    def parts(self):
+        """Off the diagonal, and on it."""
+        return (self.dof, self.dim)
 
     # -- rows in block order, and back --------------------------------------------------------
 
@@ -215,7 +220,7 @@ class Blocks(Structure):
 
     # -- the tangent space --------------------------------------------------------------------
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         z, total = self._cut(Z), xp.sum(w)
         out = []
@@ -261,6 +266,15 @@ class Blocks(Structure):
 
     def norm(self, M):
         return sum(float(namespace(m).sum(m * m)) for m in M) ** 0.5
+
+    def scale(self, M, factor):
+        if not isinstance(factor, tuple):
+            return super().scale(M, factor)
+        off, on = factor
+        return tuple(
+            off * m if r != c else scale_parts(m, off, on) if self._dense[r] else on * m
+            for (r, c), m in zip(self._keys, M, strict=True)
+        )
 
     def shift(self, M, value):
         out = list(M)

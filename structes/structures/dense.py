@@ -5,13 +5,22 @@
 Kept is A = B⁻ᵀ, because y = A z is what sampling needs. With r samples U = [z_1 … z_r] (d×r) and
 weights w the tangent never becomes a d×d matrix while r is small:
 
-    M = x I + U V Uᵀ,   V = −½ diag w,   x = ½ Σ w,   g = UᵀU                    (r×r)
-    h(M) = c I + U K Uᵀ,  c = 1 + x + x²/2,  K = (1+x) V + ½ V g V
-    A h(M)⁻ᵀ = (A − Y T Uᵀ)/c,   Y = A U,   T = K (c I + g K)⁻¹                 (Woodbury)
-    h(M)ᵀ q = c q + U K Uᵀ q
+    M = D + U V Uᵀ,   V = −½ diag w,   D diagonal,   g = UᵀU                       (r×r)
 
-One inverse of size r and one product of size r d²: no eigendecomposition, no d³. When r approaches
-d the plain form M (d×d) is the cheaper one.
+D is ½ Σ w I as it comes from the samples, and anything once the diagonal of M was given a rate of
+its own. With P = [U, D U] (d×2r)
+
+    h(M) = Δ + P K Pᵀ,   Δ = I + D + ½ D²,   K = ⎡V + ½ V g V   ½ V⎤
+                                                 ⎣½ V           0  ⎦
+    A h(M)⁻¹ = A' − (A' P) T Pᵀ Δ⁻¹,   A' = A Δ⁻¹,   T = K (I + Pᵀ Δ⁻¹ P K)⁻¹     (Woodbury)
+
+and where D = x I it all shrinks to rank r, with Y = A U, which sampling knows:
+
+    h(M) = c I + U K Uᵀ,   c = 1 + x + ½ x²,   K = (1+x) V + ½ V g V
+    A h(M)⁻¹ = (A − Y T Uᵀ)/c,   T = K (c I + g K)⁻¹
+
+One inverse of size r and products of size r d²: no eigendecomposition, no d³. When r approaches d
+the plain form M (d×d) is the cheaper one.
 """
 
 from __future__ import annotations
@@ -22,20 +31,24 @@ from typing import Any, NamedTuple
 from ..backend import (
     add_to_diagonal,
     namespace,
+    scale_parts,
     scaled_rank_update,
     solve_positive,
     total,
     trace,
+    weighted_squares,
 )
 from .base import Structure
 
+_RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
+
 
 class LowRank(NamedTuple):
-    """M = x I + Uᵀ diag(v) U; g = U Uᵀ is kept because every operation needs it."""
+    """M = diag(x) + Uᵀ diag(v) U; g = U Uᵀ is kept because every operation needs it."""
 
     U: Any  # (r, d) rows are samples
     v: Any  # (r,)
-    x: Any  # scalar
+    x: Any  # scalar, or (d,)
     g: Any  # (r, r)
 
 
@@ -75,6 +88,11 @@ class Dense(Structure):
     def row(self):
         return float(self.dim)
 
+    @property
+    def parts(self):
+        """Off the diagonal, and on it."""
+        return (self.dof, self.dim)
+
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
 
@@ -96,9 +114,9 @@ class Dense(Structure):
     def to_dense(self, factor):
         return namespace(factor[0]).linalg.inv(factor[0]).T
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         v, x = -0.5 * w, 0.5 * total(w)
-        if 2 * Z.shape[0] < self.dim and self.retraction == "h":
+        if _RANK * Z.shape[0] < self.dim and self.retraction == "h":
             return LowRank(Z, v, x, Z @ Z.T)
         return Plain(add_to_diagonal((Z.T * v) @ Z, x))
 
@@ -110,6 +128,8 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
+        if M.x.ndim:
+            return (_retract_scaled(A, M),)
         known = 0 if Y is None else Y.shape[0]
         if known < M.U.shape[0]:
             rest = self.unwhiten(factor, M.U[known:, :])
@@ -123,24 +143,25 @@ class Dense(Structure):
             return q @ _exp(M.M)
         if isinstance(M, Plain):
             return q + (q + 0.5 * (q @ M.M)) @ M.M
-        c, K = _h_low_rank(M)
-        return c * q + ((q @ M.U.T) @ K) @ M.U
+        t = _rows_times(q, M)
+        return q + t + 0.5 * _rows_times(t, M)
 
     def norm(self, M):
         xp = namespace(M[0])
         if isinstance(M, Plain):
             m = xp.reshape(M.M, (-1,))
             return float(m @ m) ** 0.5
-        # ‖x I + U V Uᵀ‖² = d x² + 2 x tr(V g) + tr(V g V g)
+        # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
+        own = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
+        mixed = total(M.x * weighted_squares(M.U, M.v))
         vg = M.v[:, None] * M.g
-        square = self.dim * M.x**2 + 2 * M.x * xp.linalg.trace(vg) + xp.sum(vg * vg.T)
-        return max(float(square), 0.0) ** 0.5
+        return max(float(own + 2 * mixed + xp.sum(vg * vg.T)), 0.0) ** 0.5
 
     def add(self, M, N):
         if isinstance(M, LowRank) and isinstance(N, LowRank):
             xp = namespace(M.U)
             U, v = xp.concat([M.U, N.U]), xp.concat([M.v, N.v])
-            if 2 * U.shape[0] < self.dim:
+            if _RANK * U.shape[0] < self.dim:
                 return LowRank(U, v, M.x + N.x, U @ U.T)
         return Plain(self.tangent_to_dense(M) + self.tangent_to_dense(N))
 
@@ -150,6 +171,12 @@ class Dense(Structure):
         return Plain(add_to_diagonal(1.0 * M.M, value))
 
     def scale(self, M, factor):
+        if isinstance(factor, tuple):
+            off, on = factor
+            if isinstance(M, Plain):
+                return Plain(scale_parts(M.M, off, on))
+            diagonal = weighted_squares(M.U, M.v)
+            return M._replace(v=off * M.v, x=on * M.x + (on - off) * diagonal)
         if isinstance(M, Plain):
             return Plain(factor * M.M)
         return M._replace(v=factor * M.v, x=factor * M.x)
@@ -158,12 +185,13 @@ class Dense(Structure):
         xp = namespace(M[0])
         if isinstance(M, Plain):
             return trace(M.M)
-        return float(self.dim * M.x + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+        own = total(M.x) if M.x.ndim else self.dim * M.x
+        return float(own + xp.sum(M.v * xp.linalg.diagonal(M.g)))
 
     def tangent_to_dense(self, M):
         if isinstance(M, Plain):
             return M.M
-        return (M.U.T * M.v) @ M.U + M.x * namespace(M.U).eye(self.dim, dtype=M.U.dtype)
+        return add_to_diagonal((M.U.T * M.v) @ M.U, M.x)
 
     def deviations(self, factor):
         xp = namespace(factor[0])
@@ -175,11 +203,34 @@ class Dense(Structure):
 
 
 def _h_low_rank(M):
-    """c and K of h(M) = c I + U K Uᵀ."""
+    """c and K of h(M) = c I + U K Uᵀ, for a scalar x."""
     c = 1 + M.x + 0.5 * M.x * M.x
-    xp, v = namespace(M.v), M.v
-    V = v[:, None] * xp.eye(v.shape[0], dtype=v.dtype)
-    return c, (1 + M.x) * V + 0.5 * (v[:, None] * M.g) * v
+    return c, (1 + M.x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
+
+
+def _retract_scaled(A, M):
+    """A h(M)⁻¹ for a vector x, by a Woodbury identity of rank 2 r."""
+    xp = namespace(A)
+    inverse = 1 / (1 + M.x + 0.5 * M.x * M.x)
+    P = xp.concat([M.U, M.x * M.U])
+    V, r = _diagonal(M.v), M.v.shape[0]
+    K = xp.zeros((2 * r, 2 * r), dtype=A.dtype)
+    K[:r, :r] = V + 0.5 * (M.v[:, None] * M.g) * M.v
+    K[:r, r:] = 0.5 * V
+    K[r:, :r] = 0.5 * V
+    scaled = P * inverse
+    T = xp.linalg.solve(add_to_diagonal(K @ (P @ scaled.T), 1.0), K)
+    A = A * inverse
+    return scaled_rank_update(A, 1.0, P @ A.T, -(T @ scaled))
+
+
+def _rows_times(q, M):
+    """Rows q M."""
+    return q * M.x + ((q @ M.U.T) * M.v) @ M.U
+
+
+def _diagonal(v):
+    return v[:, None] * namespace(v).eye(v.shape[0], dtype=v.dtype)
 
 
 def _exp(M):

@@ -38,7 +38,7 @@ class Diagonal(Entrywise):
     def to_dense(self, factor):
         return _diag(factor[0])
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         return (-0.5 * (weighted_squares(Z, w) - total(w)),)
 
     def norm(self, M):

@@ -63,6 +63,11 @@ class DirectSum(Structure):
     def row(self):
         return max(b.structure.row for b in self.blocks)
 
+    @property
+    def parts(self):
+        """Those of the blocks, one block after the other."""
+        return tuple(p for b in self.blocks for p in b.structure.parts)
+
     # -- where the blocks are ---------------------------------------------------------------------
 
     @cached_property
@@ -158,7 +163,7 @@ class DirectSum(Structure):
 
     # -- the tangent space ------------------------------------------------------------------------
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         return tuple(self._block_tangent(k, Z, w) for k in range(len(self.blocks)))
 
     def _block_tangent(self, k, Z, w):
@@ -187,7 +192,13 @@ class DirectSum(Structure):
         return tuple(s.add(m, n) for (s, m), n in parts)
 
     def scale(self, M, factor):
-        return tuple(s.scale(m, factor) for s, m in self._parts(M))
+        if not isinstance(factor, tuple):
+            return tuple(s.scale(m, factor) for s, m in self._parts(M))
+        out, left = [], factor
+        for s, m in self._parts(M):
+            own, left = left[: len(s.parts)], left[len(s.parts) :]
+            out.append(s.scale(m, own))
+        return tuple(out)
 
     def shift(self, M, value):
         return tuple(s.shift(m, value) for s, m in self._parts(M))

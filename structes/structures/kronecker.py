@@ -129,7 +129,7 @@ class Kronecker(Structure):
 
     # -- the tangent space: pairs (M₁, M₂) with tr M₁/rows = tr M₂/cols ---------------------------
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         left = right = None
         for t in tiles(*Z.shape):
@@ -156,6 +156,8 @@ class Kronecker(Structure):
         return self.left.add(M[0], N[0]), self.right.add(M[1], N[1])
 
     def scale(self, M, factor):
+        if isinstance(factor, tuple):
+            (factor,) = factor
         return self.left.scale(M[0], factor), self.right.scale(M[1], factor)
 
     def shift(self, M, value):

@@ -35,7 +35,7 @@ class Scalar(Entrywise):
     def to_dense(self, factor):
         return factor[0] * namespace(factor[0]).eye(self.dim, dtype=factor[0].dtype)
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         total = w @ xp.vecdot(Z, Z) - self.dim * xp.sum(w)
         return (xp.reshape(-0.5 / self.dim * total, (1,)),)

@@ -90,6 +90,11 @@ class Sparse(Structure):
     def row(self):
         return float(self.pattern.longest)
 
+    @property
+    def parts(self):
+        """Off the diagonal, and on it."""
+        return (self.dof, self.dim)
+
     def identity(self, xp, dtype):
         return xp.ones(self.dim, dtype=dtype), xp.zeros(len(self.pattern), dtype=dtype)
 
@@ -151,7 +156,7 @@ class Sparse(Structure):
         at = self.pattern.on(xp, "dense")
         return xp.reshape(xp.take(flat, xp.reshape(at, (-1,))), (self.dim, self.dim))
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         plan = self.pattern.on(xp, "columns")
         values = xp.zeros(len(self.pattern), dtype=Z.dtype)
@@ -192,6 +197,10 @@ class Sparse(Structure):
 
     def norm(self, M):
         return float(M[0] @ M[0] + M[1] @ M[1]) ** 0.5
+
+    def scale(self, M, factor):
+        off, on = factor if isinstance(factor, tuple) else (factor, factor)
+        return on * M[0], off * M[1]
 
     def shift(self, M, value):
         return M[0] + value, M[1]

@@ -63,7 +63,7 @@ class Toeplitz(Structure):
     def to_dense(self, factor):
         return self._matrix(_inverse(factor[0]))
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp, d = namespace(Z), self.dim
         n = _length(2 * d)
         power = 0.0

@@ -20,7 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from ..backend import add_to_diagonal, namespace, solve_triangular, tiles, weighted_squares
+from ..backend import (
+    add_to_diagonal,
+    namespace,
+    scale_parts,
+    solve_triangular,
+    tiles,
+    weighted_squares,
+)
 from .base import Structure
 
 _SMALL = 256  # below it the plain product of d×d matrices is the faster one (measured)
@@ -54,6 +61,11 @@ class Triangular(Structure):
     def row(self):
         return float(self.dim)
 
+    @property
+    def parts(self):
+        """Off the diagonal, and on it."""
+        return (self.dof, self.dim)
+
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
 
@@ -77,7 +89,7 @@ class Triangular(Structure):
     def to_dense(self, factor):
         return factor[0]
 
-    def tangent(self, Z, w):
+    def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         diagonal = -0.5 * (weighted_squares(Z, w) - xp.sum(w))
         return self._shortest(Factored(Z, w, diagonal))
@@ -146,6 +158,11 @@ class Triangular(Structure):
         return Plain(self.tangent_to_dense(M) + self.tangent_to_dense(N))
 
     def scale(self, M, factor):
+        if isinstance(factor, tuple):
+            off, on = factor
+            if isinstance(M, Plain):
+                return Plain(scale_parts(M.M, off, on))
+            return Factored(M.U, off * M.w, on * M.diagonal)
         if isinstance(M, Plain):
             return Plain(factor * M.M)
         return Factored(M.U, factor * M.w, factor * M.diagonal)

@@ -1,0 +1,110 @@
+"""The structure that a search finds for itself: `structure="auto"`.
+
+The search begins with `dense` and watches two parts of each generation's Σ w z zᵀ: what is off the
+diagonal (coordinates act together) and what is on it, less its mean (coordinates have different
+scales). Of either part S_t, with S̄_t its moving average,
+
+    u_t = ⟨S_t, S̄_{t−1}⟩ / ‖S̄_{t−1}‖,     statistic = Σ u_t / √(Σ u_t²)
+
+While there is nothing to learn S_t is noise and cannot agree with its own past: u_t has mean zero
+whatever the size of the noise, and the statistic is a standard normal. Where there is something it
+grows with the square root of time.
+
+* Scales show and couplings do not: the function looks separable, and the search goes on with
+  `diagonal`, which has d numbers to learn in place of d²/2.
+* Couplings show: back to `dense`, or for ever with it.
+
+The change keeps the mean, the step size and the standard deviations. A search on a function that
+is not separable is therefore the one with `dense` to the bit, as long as its couplings show before
+its scales do, and on a separable one it is late by the evaluations that the first answer takes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .backend import to_numpy
+
+WARM_UP = 20  # generations before the first decision
+MEMORY = 10  # length of the moving averages, in generations per dimension
+SURE = 4.0  # a statistic beyond it: there is something
+LIKELY = 3.0  # enough for `diagonal`, which can be undone
+DOUBTFUL = 2.0  # less than it: nothing to be seen
+
+
+class Switch(NamedTuple):
+    """A change of structure: when it happened, to which, and the statistic that decided it."""
+
+    generation: int
+    evaluations: int
+    structure: str
+    statistic: float
+
+
+class Agreement:
+    """How much the terms of a series of arrays agree with the average of those before them."""
+
+    def __init__(self, shape, length: float):
+        self._average = np.zeros(shape)
+        self._keep = 1 - 1 / length
+        self._sum = self._squares = 0.0
+
+    def add(self, S) -> None:
+        norm = float(np.vdot(self._average, self._average)) ** 0.5
+        if norm > 0:
+            u = float(np.vdot(S, self._average)) / norm
+            self._sum = self._keep * self._sum + u
+            self._squares = self._keep**2 * self._squares + u * u
+        self._average += (1 - self._keep) * (S - self._average)
+
+    @property
+    def statistic(self) -> float:
+        """A standard normal for noise of any size; 0 in the beginning."""
+        return self._sum / self._squares**0.5 if self._squares else 0.0
+
+
+class Auto:
+    """Chooses between `dense` and `diagonal` for `dim` parameters.
+
+    structure   the present choice; decided: whether it is the last one
+    couplings, scales   the statistics (Agreement)
+
+    Keeps one (dim, dim) array; a generation costs O(λ d²) until it is decided.
+    """
+
+    def __init__(self, dim: int):
+        self.structure = "dense"
+        self.decided = dim == 1
+        self.couplings = Agreement((dim, dim), MEMORY * dim)
+        self.scales = Agreement(dim, MEMORY * dim)
+        self._generations = 0
+
+    def observe(self, Z, w) -> float | None:
+        """A generation: samples Z (n, d) in local coordinates with weights w (n,).
+
+        When it changes the structure the statistic that decided, else None.
+        """
+        Z, w = to_numpy(Z), to_numpy(w)
+        S = (Z.T * w) @ Z
+        diagonal = S.diagonal() - S.trace() / S.shape[0]
+        np.fill_diagonal(S, 0.0)
+        self.couplings.add(S)
+        self.scales.add(diagonal)
+        self._generations += 1
+        if self._generations < WARM_UP:
+            return None
+        couplings, scales = self.couplings.statistic, self.scales.statistic
+        if couplings > SURE:
+            self.decided = True
+            return self._choose("dense", couplings)
+        if scales > LIKELY and couplings < DOUBTFUL:
+            return self._choose("diagonal", scales)
+        return None
+
+    def _choose(self, name, statistic):
+        if name == self.structure:
+            return None
+        self.structure = name
+        return statistic
