@@ -1,8 +1,8 @@
 """The structure that a search finds for itself: `structure="auto"`.
 
-The search begins with `dense` and watches two parts of each generation's Σ w z zᵀ: what is off the
-diagonal (coordinates act together) and what is on it, less its mean (coordinates have different
-scales). Of either part S_t, with S̄_t its moving average,
+The search begins with `dense`, from d = 61 on with `low_rank`, and watches two parts of each
+generation's Σ w z zᵀ: what is off the diagonal (coordinates act together) and what is on it, less
+its mean (coordinates have different scales). Of either part S_t, with S̄_t its moving average,
 
     u_t = ⟨S_t, S̄_{t−1}⟩ / ‖S̄_{t−1}‖,     statistic = Σ u_t / √(Σ u_t²)
 
@@ -11,12 +11,13 @@ whatever the size of the noise, and the statistic is a standard normal. Where th
 grows with the square root of time.
 
 * Scales show and couplings do not: the function looks separable, and the search goes on with
-  `diagonal`, which has d numbers to learn in place of d²/2.
-* Couplings show: back to `dense`, or for ever with it.
+  `diagonal`, which has d numbers to learn and no more.
+* Couplings show: back to where it began, or for ever with it.
 
 The change keeps the mean, the step size and the standard deviations. A search on a function that
-is not separable is therefore the one with `dense` to the bit, as long as its couplings show before
-its scales do, and on a separable one it is late by the evaluations that the first answer takes.
+is not separable is therefore the one with the full structure to the bit, as long as its couplings
+show before its scales do, and on a separable one it is late by the evaluations that the first
+answer takes. Beyond d = 300 nothing is watched, because it costs O(λ d²).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import numpy as np
 
 from .backend import to_numpy
 
+DENSE = 60  # largest dimension in which it begins with `dense` (measured on bbob-largescale)
+WATCHED = 300  # and in which it watches
 WARM_UP = 20  # generations before the first decision
 MEMORY = 10  # length of the moving averages, in generations per dimension
 SURE = 4.0  # a statistic beyond it: there is something
@@ -66,7 +69,7 @@ class Agreement:
 
 
 class Auto:
-    """Chooses between `dense` and `diagonal` for `dim` parameters.
+    """Chooses between a full structure and `diagonal` for `dim` parameters.
 
     structure   the present choice; decided: whether it is the last one
     couplings, scales   the statistics (Agreement)
@@ -75,14 +78,15 @@ class Auto:
     """
 
     def __init__(self, dim: int):
-        self.structure = "dense"
-        self.decided = dim == 1
-        self.couplings = Agreement((dim, dim), MEMORY * dim)
-        self.scales = Agreement(dim, MEMORY * dim)
+        self.full = self.structure = "dense" if dim <= DENSE else "low_rank"
+        self.decided = dim == 1 or dim > WATCHED
+        if not self.decided:
+            self.couplings = Agreement((dim, dim), MEMORY * dim)
+            self.scales = Agreement(dim, MEMORY * dim)
         self._generations = 0
 
     def observe(self, Z, w) -> float | None:
-        """A generation: samples Z (n, d) in local coordinates with weights w (n,).
+        """A generation: samples Z (n, d) in coordinates where they are N(0, I), weights w (n,).
 
         When it changes the structure the statistic that decided, else None.
         """
@@ -98,7 +102,7 @@ class Auto:
         couplings, scales = self.couplings.statistic, self.scales.statistic
         if couplings > SURE:
             self.decided = True
-            return self._choose("dense", couplings)
+            return self._choose(self.full, couplings)
         if scales > LIKELY and couplings < DOUBTFUL:
             return self._choose("diagonal", scales)
         return None

@@ -129,9 +129,10 @@ class ES:
         if not self._open.count() and not self._open.injected:
             raise ValueError("advance() needs at least one value; none was told since the last")
         Z, Y, values = self._open.samples()
-        self.state, self.info = self.strategy.update(self.state, Z, Y, values)
+        before = self.state
+        self.state, self.info = self.strategy.update(before, Z, Y, values)
         if self._auto is not None and not self._auto.decided:
-            self._watch(Z, values)
+            self._watch(before, Z, Y, values)
         self._open.close()
         self._closed = self._open
         self._open = Pending(self.strategy, self.state, self.seed)
@@ -179,11 +180,14 @@ class ES:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _watch(self, Z, values):
-        """Let `auto` see a generation, and go on with the structure that it chooses."""
+    def _watch(self, state, Z, Y, values):
+        """Let `auto` see a generation that was drawn from `state`, and go on with the structure
+        that it chooses."""
         weights = self.strategy.shape_weights(Z, values)
         if weights is None:
             return
+        if self.structure.noise_dim > self.dim:  # Z has more numbers than d
+            Z = Y @ self.structure.to_dense(state.factor)
         statistic = self._auto.observe(Z, weights)
         if statistic is None:
             return

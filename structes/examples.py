@@ -53,6 +53,10 @@ def _lead(dim):
     return {"k": max(1, min(16, dim // 8))}
 
 
+def _axes(dim):
+    return {"long": max(1, min(5, dim // 8)), "short": max(1, min(5, dim // 8))}
+
+
 def _lead_and_tail(dim):
     return {"k1": max(1, min(8, dim // 12)), "k2": min(dim - 1, max(1, min(8, dim // 12)))}
 
@@ -87,6 +91,7 @@ _SIZES = {
     "hierarchical_upper": _lead_and_tail,
     "hierarchical_upper_lower": _lead_and_tail,
     "hierarchical_lower_upper": _lead_and_tail,
+    "low_rank": _axes,
     "block_diagonal": _groups,
     "kronecker": _grid,
     "direct_sum": _layer,
@@ -137,7 +142,9 @@ def direction(structure, seed: int) -> tuple:
     Z = np.concatenate([np.eye(d), noise.normals(seed, noise.PROBLEM, 2, 0, rows, d)])
     signs = np.where(np.arange(rows) % 2, -1.0, 1.0)
     # entries of Σ ± g gᵀ have variance 2d, so their spectrum reaches 2 √d √(2d)
-    M = structure.tangent(Z, np.concatenate([grid, signs / (2 * 2**0.5 * d)]))
+    w = np.concatenate([grid, signs / (2 * 2**0.5 * d)])
+    identity = structure.identity(np, np.float64)
+    M = structure.tangent(structure.whiten(identity, Z), w, identity)
     return structure.shift(M, -structure.trace(M) / d)
 
 

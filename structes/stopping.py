@@ -186,8 +186,8 @@ class Monitor:
             step = state.sigma * state.scale
             if bool(xp.any(state.mean == state.mean + 0.2 * step * std)):
                 self.reasons["noeffectcoord"] = state.sigma
-            k = (state.generation // self._axis_every) % self.structure.dim
-            axis = xp.zeros_like(state.mean)
+            k = (state.generation // self._axis_every) % self.structure.noise_dim
+            axis = xp.zeros_like(state.path)
             axis[k] = 1.0
             axis = self.structure.unwhiten(state.factor, axis[None, :])[0, :]
             if bool(xp.all(state.mean == state.mean + 0.1 * step * axis)):

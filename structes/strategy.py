@@ -230,19 +230,19 @@ class Strategy:
 
     def _gradient(self, Z, w, q, c1, factor):
         """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
-        xp = namespace(Z)
+        xp, structure = namespace(Z), self.structure
         numbers = Z.shape[0] * Z.shape[1]
-        if numbers > max(
-            2**20, 4 * self.structure.dof
-        ):  # a copy of Z costs more than two tangents
-            tangent = self.structure.tangent
-            return self.structure.add(
-                tangent(Z, w, factor), tangent(q, xp.asarray([c1], dtype=w.dtype), factor)
-            )
+        apart = structure.path_parts
+        # a copy of a large Z costs more than two tangents
+        if apart is not None or numbers > max(2**20, 4 * structure.dof):
+            path = structure.tangent(q, xp.asarray([c1], dtype=w.dtype), factor)
+            if apart is not None:
+                path = structure.scale(path, apart)
+            return structure.add(structure.tangent(Z, w, factor), path)
         both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
         both[:-1] = w
         both[-1] = c1
-        return self.structure.tangent(xp.concat([Z, q]), both, factor)
+        return structure.tangent(xp.concat([Z, q]), both, factor)
 
 
 @cache

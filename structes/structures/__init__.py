@@ -27,6 +27,7 @@ STRUCTURES = Registry(
         "hierarchical_upper": "structes.structures.hierarchical:HierarchicalUpper",
         "hierarchical_upper_lower": "structes.structures.hierarchical:HierarchicalUpperLower",
         "hierarchical_lower_upper": "structes.structures.hierarchical:HierarchicalLowerUpper",
+        "low_rank": "structes.structures.low_rank:LowRank",
         "toeplitz_lower": "structes.structures.toeplitz:ToeplitzLower",
         "toeplitz_upper": "structes.structures.toeplitz:ToeplitzUpper",
         "sparse": "structes.structures.sparse:Sparse",

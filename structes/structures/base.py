@@ -65,6 +65,12 @@ class Structure(ABC):
         return (self.dof,)
 
     @property
+    def path_parts(self) -> tuple | None:
+        """For each of `parts` 1 where the path of the mean tells something about it, 0 where not;
+        None: about all of them."""
+        return None
+
+    @property
     def noise_dim(self) -> int:
         """Numbers in a row of local coordinates z; more than `dim` where some are latent."""
         return self.dim
