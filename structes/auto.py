@@ -8,16 +8,19 @@ its mean (coordinates have different scales). Of either part S_t, with S̄_t its
 
 While there is nothing to learn S_t is noise and cannot agree with its own past: u_t has mean zero
 whatever the size of the noise, and the statistic is a standard normal. Where there is something it
-grows with the square root of time.
+grows with the square root of time; what the structure itself can learn goes away again.
 
 * Scales show and couplings do not: the function looks separable, and the search goes on with
   `diagonal`, which has d numbers to learn and no more.
-* Couplings show: back to where it began, or for ever with it.
+* Couplings show, or nothing does for some time: back to where it began, or for ever with it.
+* With `low_rank` couplings show period after period: a few axes are not enough, and the search
+  goes on with `dense`.
 
-The change keeps the mean, the step size and the standard deviations. A search on a function that
-is not separable is therefore the one with the full structure to the bit, as long as its couplings
-show before its scales do, and on a separable one it is late by the evaluations that the first
-answer takes. Beyond d = 300 nothing is watched, because it costs O(λ d²).
+`dense` takes the distribution over as it is, the others its mean, step size and standard
+deviations. On a function that is not separable the search is therefore the one with the full
+structure to the bit, as long as couplings show before scales do, and on a separable one it is late
+by the evaluations that the first answer takes. Beyond d = 300 nothing is watched, because it costs
+O(λ d²), and `dense` is not taken beyond d = 200.
 """
 
 from __future__ import annotations
@@ -29,9 +32,12 @@ import numpy as np
 from .backend import to_numpy
 
 DENSE = 60  # largest dimension in which it begins with `dense` (measured on bbob-largescale)
+AFFORDABLE = 200  # in which it may take `dense` where `low_rank` does not do
 WATCHED = 300  # and in which it watches
 WARM_UP = 20  # generations before the first decision
+PATIENCE = 100  # and until which scales must show: they do within 65 if ever (measured)
 MEMORY = 10  # length of the moving averages, in generations per dimension
+PERIOD = 5  # length of the periods with `low_rank`, in generations per dimension
 SURE = 4.0  # a statistic beyond it: there is something
 LIKELY = 3.0  # enough for `diagonal`, which can be undone
 DOUBTFUL = 2.0  # less than it: nothing to be seen
@@ -69,21 +75,23 @@ class Agreement:
 
 
 class Auto:
-    """Chooses between a full structure and `diagonal` for `dim` parameters.
+    """Chooses among `dense`, `low_rank` and `diagonal` for `dim` parameters.
 
     structure   the present choice; decided: whether it is the last one
-    couplings, scales   the statistics (Agreement)
 
     Keeps one (dim, dim) array; a generation costs O(λ d²) until it is decided.
     """
 
     def __init__(self, dim: int):
+        self.dim = dim
         self.full = self.structure = "dense" if dim <= DENSE else "low_rank"
         self.decided = dim == 1 or dim > WATCHED
         if not self.decided:
             self.couplings = Agreement((dim, dim), MEMORY * dim)
             self.scales = Agreement(dim, MEMORY * dim)
+        self._decide = self._by_scales
         self._generations = 0
+        self._periods: list[bool] = []  # with low_rank: whether couplings showed
 
     def observe(self, Z, w) -> float | None:
         """A generation: samples Z (n, d) in coordinates where they are N(0, I), weights w (n,).
@@ -92,20 +100,44 @@ class Auto:
         """
         Z, w = to_numpy(Z), to_numpy(w)
         S = (Z.T * w) @ Z
-        diagonal = S.diagonal() - S.trace() / S.shape[0]
+        diagonal = S.diagonal() - S.trace() / self.dim
         np.fill_diagonal(S, 0.0)
         self.couplings.add(S)
         self.scales.add(diagonal)
         self._generations += 1
+        return self._decide(self.couplings.statistic, self.scales.statistic)
+
+    def _by_scales(self, couplings, scales):
+        """Is it separable?"""
         if self._generations < WARM_UP:
             return None
-        couplings, scales = self.couplings.statistic, self.scales.statistic
         if couplings > SURE:
-            self.decided = True
+            self._stay()
             return self._choose(self.full, couplings)
-        if scales > LIKELY and couplings < DOUBTFUL:
-            return self._choose("diagonal", scales)
+        if self.structure == self.full:
+            if scales > LIKELY and couplings < DOUBTFUL:
+                return self._choose("diagonal", scales)
+            if self._generations >= PATIENCE:
+                self._stay()
         return None
+
+    def _stay(self):
+        """It is not separable."""
+        self._decide = self._by_periods
+        self.decided = self.full == "dense" or self.dim > AFFORDABLE
+        self._begin()
+
+    def _begin(self):
+        self.couplings, self._generations = Agreement((self.dim, self.dim), MEMORY * self.dim), 0
+
+    def _by_periods(self, couplings, _):
+        """Is `low_rank` enough? Two periods in a row must agree."""
+        if self._generations < PERIOD * self.dim:
+            return None
+        self._periods.append(couplings > SURE)
+        self.decided = self._periods[-2:] in ([True, True], [False, False])
+        self._begin()
+        return self._choose("dense", couplings) if self.decided and self._periods[-1] else None
 
     def _choose(self, name, statistic):
         if name == self.structure:

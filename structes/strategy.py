@@ -28,6 +28,7 @@ from .engine import Engine
 from .ranking import assign, recombination_weights, xnes_utilities
 from .rates import Rates, learning_rates
 from .structures.base import Structure
+from .structures.dense import Dense
 
 
 class State(NamedTuple):
@@ -134,17 +135,24 @@ class Strategy:
         return self.structure.whiten(state.factor, Y)
 
     def adopt(self, state: State, before: Structure) -> State:
-        """The state of a search that had the structure `before`, for this one's: the same mean and
-        standard deviations, which become the scale; B starts from I."""
+        """The state of a search that had the structure `before`, for this one's.
+
+        `dense` keeps the distribution as it is. The others keep its mean and its standard
+        deviations, which become the scale, and begin anew with B = I.
+        """
         xp = namespace(state.mean)
-        factor = self.structure.identity(xp, state.mean.dtype)
-        spread = before.deviations(state.factor)
-        size = exp(float(xp.mean(xp.log(spread))))
         paths = before.unwhiten(state.factor, xp.stack([state.path_sigma, state.path]))
-        paths = self.structure.whiten(factor, paths / spread)
+        if isinstance(self.structure, Dense):
+            factor = self.structure.factor_of(before.to_dense(state.factor))
+            scale = sigma = 1.0
+        else:
+            factor = self.structure.identity(xp, state.mean.dtype)
+            scale = before.deviations(state.factor)
+            sigma = exp(float(xp.mean(xp.log(scale))))
+        paths = self.structure.whiten(factor, paths / scale)
         return state._replace(
-            sigma=state.sigma * size,
-            scale=state.scale * (spread / size),
+            sigma=state.sigma * sigma,
+            scale=state.scale * (scale / sigma),
             factor=factor,
             path_sigma=paths[0, :],
             path=paths[1, :],

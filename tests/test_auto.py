@@ -5,6 +5,8 @@ import pytest
 
 from structes import ES, minimize
 from structes.auto import SURE, Agreement
+from structes.strategy import Strategy
+from structes.structures import build_structure
 
 DIM = 10
 SCALES = np.geomspace(1, 1e6, DIM)
@@ -101,3 +103,39 @@ def test_a_change_keeps_the_distribution_up_to_its_correlations():
     np.testing.assert_allclose(np.log(es.deviations / before[1]), 0, atol=0.7)
     assert es.structure.logdet(es.state.factor) == pytest.approx(0)
     assert np.isfinite(es.state.path).all()
+
+
+@pytest.mark.slow
+def test_low_rank_gives_way_to_dense_where_a_few_axes_do_not_do():
+    dim, R = 64, rotation(64)
+    ellipsoid, axis = np.geomspace(1, 1e3, dim), np.array([1e4] + [1.0] * (dim - 1))
+
+    def search(scales):
+        return minimize(
+            lambda X: (X @ R) ** 2 @ scales, np.full(dim, 3.0), 2.0, "auto", seed=1, target=1e-9,
+            max_evaluations=60_000, vectorized=True,
+        )  # fmt: skip
+
+    many, one = search(ellipsoid), search(axis)
+    assert [s.structure for s in many.es.switches] == ["dense"] and many.success
+    assert one.es.switches == [] and one.success
+    assert one.es.structure.noise_dim > dim  # low_rank
+
+
+def test_dense_takes_the_distribution_over_as_it_is():
+    start, dense = build_structure("low_rank", 8), build_structure("dense", 8)
+    old, new = Strategy(start), Strategy(dense)
+    state = old.init(np.zeros(8), 0.7, np.linspace(1, 2, 8))
+    for _ in range(20):
+        Z, Y, X = old.draw(state, 3, 0, 10)
+        state, _ = old.update(state, Z, Y, separable(np.pad(X, ((0, 0), (0, 2)))))
+    taken = new.adopt(state, start)
+    points = np.random.default_rng(1).normal(size=(5, 8))
+
+    def lengths(strategy, state):
+        return np.sum(strategy.locate(state, points) ** 2, axis=1)
+
+    np.testing.assert_allclose(lengths(new, taken), lengths(old, state), rtol=1e-9)
+    for name in ("path", "path_sigma"):
+        before, after = getattr(state, name), getattr(taken, name)
+        assert np.linalg.norm(after) == pytest.approx(np.linalg.norm(before), rel=0.3)

@@ -96,6 +96,10 @@ class Dense(Structure):
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
 
+    def factor_of(self, B) -> tuple:
+        """Factor of the matrix B (d, d)."""
+        return (namespace(B).linalg.inv(B).T,)
+
     def unwhiten(self, factor, Z):
         return Z @ factor[0].T
 
