@@ -83,19 +83,31 @@ def solve_positive(a, b):
     return namespace(a).linalg.solve(a, b)
 
 
-def scaled_rank_update(a, scale: float, y, p):
-    """scale a + yᵀ p for a (d, d), y and p (r, d)."""
+def scaled_rank_update(a, scale: float, y, p, *, given: bool = False):
+    """scale a + yᵀ p for a (d, d), y and p (r, d); `given`: the caller gives `a` away."""
     if isinstance(a, np.ndarray) and a.dtype == np.float64 and a.flags.c_contiguous:
-        return _fortran().dgemm(1.0, p.T, y.T, beta=scale, c=a.T, trans_b=1).T  # one pass over a
+        dgemm = _fortran().dgemm  # one pass over a
+        return dgemm(1.0, p.T, y.T, beta=scale, c=a.T, trans_b=1, overwrite_c=given).T
     return scale * a + y.T @ p
+
+
+def orthonormal_rows(z) -> np.ndarray:
+    """Orthonormal rows that span, one after the other, the same as those of z (n, d), n ≤ d, and
+    point to the same side (Gram–Schmidt, by QR). NumPy only, and a quarter of the time of
+    np.linalg.qr where n and d are small."""
+    packed, tau, _, _ = _fortran().dgeqrf(z.T)
+    q, _, _ = _fortran().dorgqr(packed, tau)
+    return (q * np.copysign(1.0, packed.diagonal())).T
 
 
 @cache
 def _fortran():
-    """dposv and dgemm, imported when first needed."""
+    """Routines of LAPACK and BLAS, imported when first needed."""
     from scipy.linalg import blas, lapack
 
-    return SimpleNamespace(dposv=lapack.dposv, dgemm=blas.dgemm)
+    return SimpleNamespace(
+        dposv=lapack.dposv, dgeqrf=lapack.dgeqrf, dorgqr=lapack.dorgqr, dgemm=blas.dgemm
+    )
 
 
 def tiles(rows: int, width: int, numbers: int = 2**18):
@@ -147,5 +159,7 @@ def add_to_diagonal(a, value):
 
 def scale_parts(a, off: float, on: float):
     """`a` (…, d, d) with its diagonal times `on` and all else times `off`."""
+    if isinstance(a, np.ndarray) and a.ndim == 2:
+        return add_to_diagonal(off * a, (on - off) * a.diagonal())
     eye = namespace(a).eye(a.shape[-1], dtype=a.dtype)
     return a * (off + (on - off) * eye)

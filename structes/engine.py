@@ -31,8 +31,9 @@ class Engine:
     sampling   "orthogonal": rows are orthogonal to each other, so that few candidates see many
                directions; "mirrored": besides, each is followed by its mirror image, so that both
                sides of a direction are seen, but half as many directions; "auto": mirrored where
-               4 λ ≥ d, orthogonal otherwise, independent above d = 1000 (there rows are nearly
-               orthogonal anyway, and a worker should draw a row by itself) ["independent"]
+               4 λ ≥ d, orthogonal where 20 λ ≥ d, else independent, and above d = 1000 in any case
+               (there rows are nearly orthogonal anyway, and a worker should draw a row by itself)
+               ["independent"]
     mirror     the mean moves away from bad candidates, too: with the weights of the good ones,
                reversed, times −mirror / (1 + 0.6 λ/d) (on the sphere the bad half knows as much as
                the good one, as long as λ is small: Arnold 2006) [0]
@@ -75,7 +76,7 @@ class Engine:
         kind = self.sampling
         if kind == "auto":
             kind = "mirrored" if 4 * popsize >= dim else "orthogonal"
-            kind = "independent" if dim > LONG else kind
+            kind = "independent" if dim > min(LONG, 20 * popsize) else kind
         if kind == "independent":
             return Sampling()
         mirrored = kind == "mirrored"

@@ -72,7 +72,7 @@ def learning_rates(
 def _part(dof, structure, engine, n, mueff) -> tuple:
     """c1 and cmu of a part with dof degrees of freedom."""
     d, m = structure.dim, max(dof, structure.dim)
-    if dof == d < structure.dof:
+    if dof <= d < structure.dof:
         s = 2 - 1.4 * (structure.dof - d) / (d * (d - 1) / 2)
     else:
         m = max(m, structure.row * d / 8)

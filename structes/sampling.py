@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import noise
+from .backend import orthonormal_rows
 
 
 class Sampling(NamedTuple):
@@ -60,6 +61,4 @@ class Sampling(NamedTuple):
 
 def orthogonalised(Z):
     """Rows of Z (n, d), n ≤ d, made orthogonal one after the other; each keeps its length."""
-    Q, R = np.linalg.qr(Z.T)
-    lengths = np.sqrt(np.einsum("ij,ij->i", Z, Z))
-    return (Q * np.copysign(lengths, R.diagonal())).T
+    return orthonormal_rows(Z) * np.sqrt(np.vecdot(Z, Z))[:, None]

@@ -96,6 +96,10 @@ class Strategy:
             object.__setattr__(self, "popsize", default_popsize(self.structure.dim))
 
     @cached_property
+    def _plans(self) -> dict:
+        return {}
+
+    @cached_property
     def _sampling(self):
         return self.engine.sampling_of(self.popsize, self.structure.noise_dim)
 
@@ -169,7 +173,9 @@ class Strategy:
 
     def plan(self, n: int) -> Plan:
         """Weights and learning rates for n values."""
-        return _plan(self.structure, self.engine, n, self._sampling.mirrored)
+        if n not in self._plans:
+            self._plans[n] = _plan(self.structure, self.engine, n, self._sampling.mirrored)
+        return self._plans[n]
 
     def update(self, state: State, Z, Y, values) -> tuple[State, Info]:
         """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
@@ -209,15 +215,13 @@ class Strategy:
         # that |det B| = 1
         stretch = d / xp.vecdot(Z, Z)
         M = self._gradient(Z, w_good + w_bad * stretch, q[None, :], c1, state.factor)
-        if parts is None:
-            s = structure.trace(M) / d
-            M = structure.shift(M, -s)
-            s -= 0.5 * float(w_bad @ (stretch - 1))  # `tangent` subtracted Σ w° I, not Σ w I
-        else:
-            M = structure.shift(M, -0.5 * float(w_bad @ (stretch - 1)))
+        identity = 0.5 * float(w_bad @ (stretch - 1))  # `tangent` subtracted Σ w° I, not Σ w I
+        if parts is not None:
             M = structure.scale(M, parts)
-            s = structure.trace(M) / d
-            M = structure.shift(M, -s)
+            identity *= parts[-1]
+        s = structure.trace(M) / d
+        M = structure.shift(M, -s)
+        s -= identity
         norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
         clipped = norm > self.trust_region and not self.engine.natural
         if clipped:

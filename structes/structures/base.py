@@ -60,7 +60,7 @@ class Structure(ABC):
     def parts(self) -> tuple:
         """Degrees of freedom of the parts of the algebra that learn at rates of their own.
 
-        `scale` takes one number for each. The part that holds the noisiest numbers comes first.
+        `scale` takes one number for each. The last one holds the identity.
         """
         return (self.dof,)
 

@@ -225,7 +225,7 @@ def _retract_scaled(A, M):
     scaled = P * inverse
     T = xp.linalg.solve(add_to_diagonal(K @ (P @ scaled.T), 1.0), K)
     A = A * inverse
-    return scaled_rank_update(A, 1.0, P @ A.T, -(T @ scaled))
+    return scaled_rank_update(A, 1.0, P @ A.T, -(T @ scaled), given=True)
 
 
 def _rows_times(q, M):
