@@ -9,10 +9,10 @@ ROOT = Path(__file__).parent.parent
 # lower layers first; a module may import its own layer and those below. A package stands for its
 # modules. Add a new module to its layer here: that is the moment to ask where it belongs.
 LAYERS = [
-    {"backend", "noise", "registry", "ranking", "checks", "problem", "files"},
+    {"backend", "noise", "sampling", "registry", "ranking", "checks", "problem", "files"},
     {"structures", "parameters", "examples"},
-    {"strategy", "rates", "stopping"},
-    {"es", "pending", "record", "progress"},
+    {"strategy", "engine", "rates", "auto", "stopping", "restarts"},
+    {"es", "pending", "restart_es", "record", "progress"},
     {"minimize", "experiment", "config", "bench", "plots"},
     {"cli", "__main__", "tables"},
 ]

@@ -1,39 +1,29 @@
-"""The bench measures what it says: its bookkeeping against hand-made rows, and small real runs."""
+"""The bench measures what it says: counting, resuming, and the commands, on small real runs."""
 
-import math
+import os
+import signal
+import subprocess
 import sys
+import time
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 
 pytest.importorskip("cocoex")
 pytest.importorskip("cma")
 pytest.importorskip("cmaes")
 
-from structes.bench import PEERS, bbob
-from structes.bench.bbob import HITS, TARGETS, Task, compare
+from structes.bench import PEERS, bbob, solvers
+from structes.bench.ablation import SWITCHES
+from structes.bench.bbob import HITS, TARGETS, Task
 from structes.bench.commands import bench
+from structes.bench.compare import compare
 from structes.bench.overhead import measure
+from structes.bench.tasks import Failed, read_rows, run_tasks
 from structes.problem import load_problem
-
-
-def row(solver, hits, f=1, seconds=1.0, evaluations=100):
-    task = Task(solver, "bbob", f, 1, 5, 1000)
-    filled = [*hits, *[""] * (len(HITS) - len(hits))]
-    return dict(task._asdict(), evaluations=evaluations, restarts=0, seconds=seconds) | dict(
-        zip(HITS, filled, strict=True)
-    )
-
-
-def test_compare_is_the_geometric_mean_over_targets_that_both_reached():
-    rows = [row("a", [10, 20, 30]), row("b", [20, 80]), row("a", [], f=2), row("b", [7], f=2)]
-    got = compare(rows, "a", "b")
-    assert got.ratio == pytest.approx(math.sqrt((10 / 20) * (20 / 80)))
-    assert got.pairs == 2
-    assert (got.solved, got.solved_other) == (3 / 18, 3 / 18)
-    assert got.seconds == pytest.approx(1.0)
-    assert math.isnan(compare(rows, "a", "nobody").ratio)
 
 
 def test_solve_counts_the_evaluation_at_which_a_target_was_first_reached():
@@ -74,26 +64,6 @@ def test_a_run_goes_on_where_it_was_interrupted(tmp_path):
         assert without_time(r) in [without_time(x) for x in rows]
 
 
-@pytest.mark.parametrize("name", list(PEERS))
-def test_every_peer_answers_to_the_same_words_and_converges(name):
-    search = PEERS[name](np.full(3, 2.0), 1.0, 10, 1)
-    assert search.popsize == 10
-    values = np.array([np.inf])
-    for _ in range(120):
-        X = search.ask()
-        assert X.shape == (10, 3)
-        values = (X**2).sum(1)
-        search.tell(X, values)
-    assert values.min() < 1e-6
-
-
-@pytest.mark.parametrize(("peer", "package"), [("pycma", "cma"), ("cmaes-sep", "cmaes")])
-def test_a_missing_peer_says_how_to_install_it(peer, package, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"{package} is not installed: pip install 'structes"):
-        PEERS[peer](np.zeros(2), 1.0)
-
-
 def test_overhead_prints_ratios_to_peers_and_floor():
     rows = list(measure([3], 0.05))
     names = {(r.kind, r.name) for r in rows}
@@ -104,20 +74,146 @@ def test_overhead_prints_ratios_to_peers_and_floor():
     assert [r.ratio for r in own] == [1.0, 1.0]
 
 
+def test_budget_and_last_target_end_a_solver_that_drives():
+    evaluations = bbob.Evaluations(lambda X: (X**2).sum(1), 0.0, budget=3)
+    assert evaluations.one([1.0, 0.0]) == 1.0
+    evaluations.one([2.0, 0.0])
+    with pytest.raises(bbob.Finished):
+        evaluations.one([0.09, 0.0])
+    with pytest.raises(bbob.Finished):
+        evaluations.one([0.0, 0.0])
+    assert evaluations.used == 3
+    assert evaluations.hits[:4] == [1, 1, 3, 3]  # 10, 1, 0.1, 0.01
+    again = bbob.Evaluations(lambda X: (X**2).sum(1), 0.0, budget=100)
+    with pytest.raises(bbob.Finished):
+        again.one([0.0])
+    assert again.hits == [1] * len(TARGETS)
+
+
+def test_a_solver_name_carries_options_of_es():
+    name = solvers.name_of("dense", {"popsize": 20, "tolx": 1e-10, "engine": {"name": "cma"}})
+    assert name == "structes-dense@popsize=20;tolx=1e-10;engine={name: cma}"
+    wanted = {"structure": "dense", "popsize": 20, "tolx": 1e-10, "engine": {"name": "cma"}}
+    assert solvers.parse(name) == ("structes", wanted)
+    assert solvers.parse("structes-block_upper:k2")[1] == {"structure": "block_upper:k2"}
+    assert solvers.split_names("dense,dense@engine={name: cma, kappa: 0.5};tolx=1,lower") == [
+        "dense",
+        "dense@engine={name: cma, kappa: 0.5};tolx=1",
+        "lower",
+    ]
+    x0 = np.zeros(4)
+    search = solvers.build("structes-dense@popsize=20;tolx=1e-10", x0, 1.0, None, 1, 100)
+    assert search.popsize == 20 and search.es.monitor.stopping.tolx == 1e-10
+    assert solvers.build("structes-dense@popsize=20", x0, 1.0, 40, 1, 100).popsize == 40
+    for wrong, said in (("dense@popsize", "KEY=VALUE"), ("dense@tolxx=1", "tolx")):
+        with pytest.raises((ValueError, TypeError), match=said):
+            solvers.check(f"structes-{wrong}", 4)
+
+
+def _twice(task):
+    if task.n == 2:
+        raise ValueError("two is wrong")
+    return {"n": task.n, "twice": 2 * task.n}
+
+
+class Number(NamedTuple):
+    n: int
+
+
+def test_a_task_that_fails_stops_no_other(tmp_path):
+    path, columns, sizes = tmp_path / "out.csv", {"n": int, "twice": int}, []
+    tasks = [Number(n) for n in (1, 2, 3)]
+    with pytest.raises(Failed, match="1 of 3 runs failed") as failed:
+        run_tasks(tasks, _twice, columns, path, 2, lambda *a: sizes.append(a), lambda t: t.n)
+    assert list(failed.value.failures) == [Number(2)] and "two is wrong" in str(failed.value)
+    assert sorted(r["twice"] for r in read_rows(path, columns)) == [2, 6]
+    assert sizes[0] == (0, 6) and sizes[-1] == (6, 6)
+
+
+def test_ctrl_c_ends_at_once_and_leaves_no_worker(tmp_path):
+    command = [sys.executable, "-m", "structes", "bench", "bbob", "--no-plots", "-o", "out"]
+    command += ["--dims", "2,20", "--functions", "1,3", "--instances", "1", "--budget", "1000000"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    results = tmp_path / "out" / "results.csv"
+    deadline = time.monotonic() + 60
+    while not results.exists() or results.read_text().count("\n") < 2:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert "the same command goes on" in said and "Traceback" not in said
+    with pytest.raises(ProcessLookupError):  # the session that it led is empty
+        os.killpg(process.pid, 0)
+    assert len(bbob.read(results)) >= 1
+
+
 def test_commands(tmp_path):
     runner = CliRunner()
-    args = ["bbob", "--dims", "2", "--functions", "1,5", "--instances", "1", "--jobs", "1"]
-    result = runner.invoke(bench, [*args, "--budget", "200", "-o", str(tmp_path / "x.csv")])
+    out = tmp_path / "out"
+    args = ["bbob", "--dims", "2,3", "--functions", "1,5", "--instances", "1", "--budget", "200"]
+    result = runner.invoke(bench, [*args, "--jobs", "1", "-o", str(out)])
     assert result.exit_code == 0, result.output
-    assert "dense" in result.output and "pycma" in result.output
-    for wrong, said in (
+    assert "structes-dense  pycma    d = 2" in result.output and "separable" in result.output
+    assert {p.name for p in out.iterdir()} == {
+        "results.csv",
+        "made.yaml",
+        "report.txt",
+        "ecdf.png",
+        "ert.png",
+    }
+    assert (out / "ecdf.png").read_bytes()[:4] == b"\x89PNG"
+    (made,) = yaml.safe_load((out / "made.yaml").read_text())
+    assert "--dims 2,3 --functions 1,5 --instances 1" in made["command"]
+    assert str(tmp_path) not in (out / "made.yaml").read_text()
+    again = runner.invoke(
+        bench, ["report", str(out), "--by", "function", "--no-plots", "-o", str(tmp_path / "r")]
+    )
+    assert again.exit_code == 0, again.output
+    assert "f5" in again.output
+    assert (tmp_path / "r" / "report.txt").read_text() == (out / "report.txt").read_text()
+    kept = runner.invoke(bench, ["keep", str(out), str(tmp_path / "results" / "small")])
+    assert kept.exit_code == 0, kept.output
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- bench:small -->\n<!-- /bench -->\nafter\n")
+    tables = ["tables", "--results", str(tmp_path / "results"), "--readme", str(readme)]
+    assert runner.invoke(bench, tables).exit_code == 0
+    text = readme.read_text()
+    assert "| `dense` / pycma | " in text and text.endswith("<!-- /bench -->\nafter\n")
+    assert "nothing changed" in runner.invoke(bench, tables).output
+    assert "pycma" in runner.invoke(bench, ["list"]).output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
         (["bbob", "--against", "pycam"], "did you mean 'pycma'"),
         (["bbob", "--structures", "dens"], "did you mean 'dense'"),
+        (["bbob", "--structures", "dense@popsise=3"], "unknown argument 'popsise'"),
         (["bbob", "--dims", "two"], "numbers and ranges"),
-    ):
-        result = runner.invoke(bench, wrong)
-        assert result.exit_code == 2 and said in result.output
-    assert "pycma" in runner.invoke(bench, ["list"]).output
+        (["bbob", "--dims", "7", "--functions", "1", "--coco", "c"], "in dimensions 2, 3, 5"),
+        (["ablation", "--switches", "nothing"], "no switch 'nothing'"),
+    ],
+)
+def test_wrong_words_are_named(wrong, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(bench, wrong)
+    assert result.exit_code == 2 and said in result.output
+
+
+def test_ablation_prints_a_line_for_each_switch(tmp_path):
+    args = ["ablation", "--dims", "3", "--functions", "1", "--instances", "1", "--budget", "200"]
+    result = CliRunner().invoke(bench, [*args, "--jobs", "1", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    for switch in SWITCHES:
+        assert any(
+            line.startswith(switch.name) and line.endswith(switch.sentence)
+            for line in result.output.splitlines()
+        )
+    names = [switch.name for switch in SWITCHES]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.slow

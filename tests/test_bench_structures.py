@@ -152,7 +152,7 @@ def test_rows_survive_the_file_and_a_torn_line_is_done_again(tmp_path):
     made = [Task("a", "b", d, 1, 9) for d in (1, 2, 3)]
     seen = []
     rows = tasks.run_tasks(made[:2], double, families.COLUMNS, path, 1, lambda *n: seen.append(n))
-    assert seen == [(1, 2), (2, 2)]
+    assert seen == [(0, 2), (1, 2), (2, 2)]
     assert sorted(rows, key=lambda r: r["d"]) == [double(task) for task in made[:2]]
     assert tasks.read_rows(path, families.COLUMNS) == rows
     path.write_bytes(path.read_bytes()[:-3])

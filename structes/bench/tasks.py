@@ -8,47 +8,103 @@ call it again and finished tasks are not repeated.
 from __future__ import annotations
 
 import csv
+import io
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from multiprocessing import active_children
 from pathlib import Path
 
+from ..files import replace
 
-def run_tasks(tasks, solve, columns, path: Path, jobs: int, report=lambda done, total: None):
+
+class Failed(RuntimeError):
+    """Some tasks failed, with failures: {task: exception}; the rows of the others are recorded."""
+
+    def __init__(self, failures: dict, total: int):
+        self.failures = failures
+        task, error = next(iter(failures.items()))
+        where = f"{error.__cause__ or error}".strip()
+        super().__init__(
+            f"{len(failures)} of {total} runs failed; the others are recorded. First: {task}\n"
+            f"{where}"
+        )
+
+
+def run_tasks(
+    tasks,
+    solve,
+    columns,
+    path: Path,
+    jobs: int,
+    report=lambda done, total: None,
+    size=lambda task: 1,
+):
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all.
 
     tasks     NamedTuples of one type, with fields that identify them
-    solve     function of a task, of a module's top level: returns its row
+    solve     function of a task, that can be pickled: returns its row
     columns   {column: function that reads it from text}, the task's fields among them
-    report    called with (done, total) after each
+    report    called with (done, total) at the start and after each, sums of sizes
+    size      function of a task: how long it may take, in any unit
 
-    A torn last line (the process was killed while writing) is done again.
+    A torn last line (the process was killed while writing) is done again. Ctrl-C ends the workers
+    at once; what they were at is lost. A task that fails stops no other; raises Failed at the end.
     """
     rows, wanted = read_rows(path, columns), set(tasks)
     fields = type(tasks[0])._fields if tasks else ()
     done = {tuple(row[k] for k in fields) for row in rows}
     left = [task for task in tasks if tuple(task) not in done]
     if left:
-        _write(path, rows, columns)
-        with open(path, "a", newline="") as file, ProcessPoolExecutor(jobs) as pool:
+        write_rows(path, rows, columns)
+        with open(path, "a", newline="") as file:
             writer = csv.DictWriter(file, columns)
-            futures = [pool.submit(solve, task) for task in left]
-            try:
-                for n, future in enumerate(as_completed(futures), 1):
-                    rows.append(future.result())
-                    writer.writerow(rows[-1])
-                    file.flush()
-                    report(n, len(left))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            gone, total, failures = 0, sum(map(size, left)), {}
+            report(gone, total)
+            with closing(_solved(left, solve, jobs)) as solved:
+                for task, row, error in solved:
+                    if error is None:
+                        rows.append(row)
+                        writer.writerow(row)
+                        file.flush()
+                    else:
+                        failures[task] = error
+                    gone += size(task)
+                    report(gone, total)
+        if failures:
+            raise Failed(failures, len(left)) from next(iter(failures.values()))
     return [row for row in rows if tuple(row[k] for k in fields) in wanted]
 
 
-def _write(path, rows, columns):
+def _solved(tasks, solve, jobs):
+    """(task, row, None) of each task as it ends; (task, None, error) of one that fails."""
+    before = set(active_children())
+    pool = ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent)
+    try:
+        futures = {pool.submit(solve, task): task for task in tasks}
+        for future in as_completed(futures):
+            error = future.exception()
+            yield futures[future], None if error else future.result(), error
+    except BaseException:
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def write_rows(path: Path, rows, columns) -> None:
+    """Make the file hold these rows: the old file is there until the new one is whole."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    replace(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def read_rows(path: Path, columns: dict) -> list[dict]:

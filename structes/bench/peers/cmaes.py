@@ -1,8 +1,11 @@
-"""cmaes (CyberAgent): CMA, SepCMA and XNES."""
+"""cmaes (CyberAgent): CMA, SepCMA, XNES and DX-NES-IC.
+
+Its SepCMA writes into the mean that it is given, so it gets a copy.
+"""
 
 import numpy as np
 
-from . import load_package
+from . import load_package, refuse_numpy
 
 
 class Cmaes:
@@ -38,3 +41,18 @@ class CmaesXnes(Cmaes):
     """cmaes.XNES: the exponential natural evolution strategy."""
 
     kind = "XNES"
+
+
+class CmaesDxnesIc(Cmaes):
+    """cmaes.DXNESIC: NES with distance weights and phases (Nomura et al. 2021).
+
+    Version 0.13.1 fails with numpy 2.4 and newer; the extra `peers` keeps numpy below. It also
+    forgets the factor γ of its expansion after each generation, which the paper accumulates.
+    """
+
+    kind = "DXNESIC"
+
+    def __init__(self, x0, sigma0, popsize=None, seed=1):
+        load_package("cmaes")
+        refuse_numpy("cmaes", last="0.13.1")  # floats of arrays with one element
+        super().__init__(x0, sigma0, popsize, seed)

@@ -6,8 +6,8 @@ from ... import ES
 class Structes:
     """structes.ES; `structure` is any specification that ES takes."""
 
-    def __init__(self, x0, sigma0, popsize=None, seed=1, structure="dense"):
-        self.es = ES(x0, sigma0, structure, seed, popsize)
+    def __init__(self, x0, sigma0, popsize=None, seed=1, structure="dense", **options):
+        self.es = ES(x0, sigma0, structure, seed, popsize, **options)
         self.popsize = self.es.popsize
 
     def ask(self):

@@ -1,0 +1,119 @@
+"""The comparison of solvers in words: by dimension, by group of functions, by function."""
+
+from __future__ import annotations
+
+import math
+
+from .compare import compare, group_of, losses
+
+LEGEND = """\
+ratio   evaluations, ours / the peer's: geometric mean over targets that both reached
+ERT     expected running time, ours / the peer's: geometric mean where both are finite
+        (how many; + finite for us alone; - finite for the peer alone)
+solved  share of all targets reached (the peer's)
+cpu     CPU time of whole runs, ours / the peer's, without the function's own; and an evaluation"""
+
+
+def rows_of_kind(rows, by: str) -> list[tuple[str, object]]:
+    """[(name, condition on a row)] of the parts that `by` divides the rows into.
+
+    by   "dimension", "group" or "function"
+    """
+    if by == "dimension":
+        return [
+            (f"d = {d}", lambda row, d=d: row["d"] == d) for d in sorted({r["d"] for r in rows})
+        ]
+    if by == "function":
+        return [(f"f{f}", lambda row, f=f: row["f"] == f) for f in sorted({r["f"] for r in rows})]
+    if by != "group":
+        raise ValueError(f"rows are divided by dimension, group or function; got {by!r}")
+    ordered = sorted(rows, key=lambda row: row["f"])
+    groups = dict.fromkeys(group_of(row["suite"], row["f"]) for row in ordered)
+    return [
+        (name, lambda row, name=name: group_of(row["suite"], row["f"]) == name) for name in groups
+    ]
+
+
+def everything(row) -> bool:
+    return True
+
+
+def report(rows, pairs, by=("group",)) -> list[str]:
+    """Lines of the whole report.
+
+    pairs   [(solver, solver that it is compared with)]
+    by      which tables follow the one by dimension: of "group" and "function"
+    """
+    lines = [LEGEND, "", *by_dimension(rows, pairs)]
+    for kind in by:
+        for ours, other in pairs:
+            lines += ["", f"{ours} against {other}, by {kind}: ratio (solved %, the peer's)"]
+            lines += matrix(rows, ours, other, kind)
+    lines += ["", "functions where we lose (ratio > 1.05, or fewer targets solved)"]
+    for ours, other in pairs:
+        lines += lost(rows, ours, other)
+    return lines
+
+
+def by_dimension(rows, pairs) -> list[str]:
+    """A line for each pair of solvers and dimension, and one for all dimensions."""
+    parts = rows_of_kind(rows, "dimension")
+    if len(parts) > 1:
+        parts.append(("all", everything))
+    table = [["solver", "against", "", "ratio", "ERT", "(both + -)", "solved", "", "cpu", "/eval"]]
+    for ours, other in pairs:
+        for name, where in parts:
+            c = compare(rows, ours, other, where)
+            counts = f"({c.erts} +{c.ert_only} -{c.ert_only_other})"
+            numbers = [_ratio(c.ratio), _ratio(c.ert), counts, f"{c.solved:.3f}"]
+            numbers += [f"({c.solved_other:.3f})", _ratio(c.cpu), _ratio(c.seconds)]
+            table.append([ours, other, name, *numbers])
+    return aligned(table, {0, 1, 2})
+
+
+def matrix(rows, ours: str, other: str, by: str) -> list[str]:
+    """A line for each group or function, a column for each dimension, and the sums of both."""
+    columns = rows_of_kind(rows, "dimension")
+    if len(columns) > 1:
+        columns.append(("all", everything))
+    table = [["", *(name for name, _ in columns)]]
+    for name, inside in [*rows_of_kind(rows, by), ("all", everything)]:
+        cells = [
+            cell(compare(rows, ours, other, lambda row, a=inside, b=within: a(row) and b(row)))
+            for _, within in columns
+        ]
+        table.append([name, *cells])
+    return aligned(table, {0})
+
+
+def cell(c) -> str:
+    """A comparison as one cell: "0.94 (63, 62)"; "-" where there are no runs of both."""
+    if c.pairs == 0 and c.solved == c.solved_other == 0:
+        return "-"
+    return f"{_ratio(c.ratio)} ({100 * c.solved:.0f}, {100 * c.solved_other:.0f})"
+
+
+def lost(rows, ours: str, other: str) -> list[str]:
+    """A line for each dimension that names the functions where we lose."""
+    lines = []
+    for name, where in rows_of_kind(rows, "dimension"):
+        found = losses(rows, ours, other, where)
+        words = ", ".join(f"f{f} {cell(c)}" for f, c in found.items())
+        lines.append(f"{ours} against {other}, {name}: {words or 'none'}")
+    return lines
+
+
+def _ratio(value: float) -> str:
+    return "nan" if math.isnan(value) else f"{value:.2f}"
+
+
+def aligned(table, left) -> list[str]:
+    """Lines of a table of texts; the columns whose numbers are in `left` are flush left."""
+    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
+    return [
+        "  ".join(
+            text.ljust(width) if k in left else text.rjust(width)
+            for k, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]

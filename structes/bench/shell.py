@@ -1,0 +1,99 @@
+"""What the commands of the bench share: words to numbers, a progress bar, and Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+
+import click
+
+from .solvers import split_names
+
+EXIT_INTERRUPTED = 130
+
+
+def numbers(ctx, param, text):
+    """ "1-5,8" as [1, 2, 3, 4, 5, 8]."""
+    try:
+        found = []
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found += range(int(first), int(last or first) + 1)
+        if not found or min(found) < 1:
+            raise ValueError
+        return list(dict.fromkeys(found))
+    except ValueError:
+        expected = "must be positive numbers and ranges as in 1-5,8"
+        raise click.BadParameter(f"{expected}; got {text!r}") from None
+
+
+def names(ctx, param, text):
+    """ "a,b" as ["a", "b"], each once."""
+    return list(dict.fromkeys(split_names(text)))
+
+
+def check(words, build):
+    """Stop with a line that names the wrong one, where `build` of a name refuses it."""
+    for name in words:
+        try:
+            build(name)
+        except (ValueError, KeyError, TypeError) as error:
+            raise click.UsageError(error.args[0]) from None
+
+
+@contextmanager
+def bar(title):
+    """Progress on stderr: gives the function of (done, total) that shows it.
+
+    A bar on a terminal, a line every half minute elsewhere; both with the time that has passed
+    and what is left of it if the rest goes as fast as the whole did so far.
+    """
+    yield from _bar(title) if sys.stderr.isatty() else _lines(title)
+
+
+def _bar(title):
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()]
+    columns += [TimeElapsedColumn(), TextColumn("elapsed,"), TimeRemainingColumn()]
+    columns += [TextColumn("left")]
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, speed_estimate_period=1e9) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _lines(title, every=30.0):
+    began = said = time.monotonic()
+
+    def report(done, total):
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= every or done == total:
+            said, passed = now, now - began
+            left = f"{passed * (total - done) / done:.0f} s left" if done else "just begun"
+            click.echo(f"{title}: {done / total:.0%}, {passed:.0f} s elapsed, {left}", err=True)
+
+    yield report
+
+
+@contextmanager
+def interruptible(place):
+    """Ctrl-C ends with exit code 130 and says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nInterrupted. What is done is in {place}; the same command goes on from there.",
+            err=True,
+        )
+        sys.exit(EXIT_INTERRUPTED)
