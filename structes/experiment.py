@@ -50,7 +50,7 @@ class Experiment:
     name: str = "run"
     description: str = ""
     dim: int | None = None
-    structure: str | dict = "dense"
+    structure: str | dict = "auto"
     engine: str | dict = "default"
     seed: int | None = None
     popsize: int | None = None

@@ -13,7 +13,7 @@ def minimize(
     fun,
     x0,
     sigma0,
-    structure="dense",
+    structure="auto",
     seed=None,
     max_evaluations=None,
     target=None,
@@ -28,7 +28,7 @@ def minimize(
     fun              function of one point (d,) that returns a number; NaN = failed
     x0, sigma0       (d,) start; initial standard deviation, a number or (d,). With restarts x0
                      may be a function of the number of the run, 0, 1, …, that returns its start
-    structure, seed  as for `ES`
+    structure, seed  as for `ES`; "auto": dense, diagonal or low_rank, by what the samples show
     max_evaluations  never more than so many evaluations; None: until a stopping criterion fires
     target           stop when a value ≤ target was found
     vectorized       True: `fun` takes (n, d) rows and returns (n,) values

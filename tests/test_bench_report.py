@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("cocoex")
 
@@ -124,7 +125,11 @@ def test_readme_is_up_to_date_with_the_kept_results():
     assert reference.with_tables(text, ROOT / "results") == text
 
 
-def test_kept_results_name_no_host_and_no_path():
-    for path in sorted((ROOT / "results").glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        assert "host" not in text and str(Path.home()) not in text, path.name
+def test_how_a_result_was_made_names_no_host_and_no_folder(tmp_path):
+    path = tmp_path / "made.yaml"
+    for command in ("structes bench bbob", "structes bench bbob", "structes bench other"):
+        reference.note(path, command)
+    made = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert [entry["command"] for entry in made] == ["structes bench bbob", "structes bench other"]
+    assert all(set(e) == {"command", "date", "versions", "processor"} for e in made)
+    assert made[0]["versions"]["structes"] and made[0]["processor"]

@@ -34,7 +34,7 @@ def rastrigin(x):
 
 
 def minimize(fun=rastrigin, x0=(3.0, -2.0, 1.0), sigma0=0.5, **more):
-    given = {"seed": 1, "restarts": "ipop", "popsize": 7, **more}
+    given = {"structure": "dense", "seed": 1, "restarts": "ipop", "popsize": 7, **more}
     return structes.minimize(fun, x0, sigma0, **given)
 
 
@@ -217,7 +217,8 @@ def test_never_more_evaluations_than_allowed(restarts, limit):
 
 
 def test_the_small_regime_stays_within_its_share():
-    result = minimize(restarts="bipop", max_evaluations=100_000, popsize=6)
+    late = {"tolfun": None, "tolfunhist": None}  # runs go on until something else ends them
+    result = minimize(restarts="bipop", max_evaluations=100_000, popsize=6, **late)
     rows = result.restarts
     small = [r for r in rows[:-1] if r.regime == "small"]
     assert any("regime_budget" in r.stop for r in small)

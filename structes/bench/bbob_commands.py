@@ -74,10 +74,14 @@ def bbob(structures, against, coco, no_plots, output, **problems):
 @click.option("--no-plots", is_flag=True, help="no pictures (they need the extra `plot`)")
 @click.option("-o", "--output", type=FOLDER, required=True, help="folder of report and plots")
 def report(results, structures, against, by, no_plots, output):
-    """Report and plots from RESULTS: folders of `bench bbob`, or CSV files of that kind."""
-    from .bbob import read
+    """Report and plots from RESULTS: folders of `bench bbob`, or CSV files of that kind.
 
-    rows = [r for p in results for r in read(p / "results.csv" if p.is_dir() else p)]
+    Where two of them hold the same run, the later one counts.
+    """
+    from .bbob import Task, read
+
+    every = [r for p in results for r in read(p / "results.csv" if p.is_dir() else p)]
+    rows = list({tuple(r[k] for k in Task._fields): r for r in every}.values())
     solvers = dict.fromkeys(row["solver"] for row in rows)
     ours = [f"structes-{s}" for s in structures] or [s for s in solvers if "structes" in s]
     against = against or [name for name in solvers if name not in ours]

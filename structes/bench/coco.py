@@ -6,8 +6,9 @@ into each other's way, and a run that was interrupted is simply written again. `
 
     python -m cocopp FOLDER/structes-dense FOLDER/pycma
 
-All restarts of a run are evaluations of one COCO run. The evaluations that complete the last
-generation after the last target or the budget are in the data too.
+All restarts of a run are evaluations of one COCO run. With the observer on, a run goes on to the
+error 10⁻⁸, the last target of cocopp, where cocopp stops counting; a run that misses it has the
+number of evaluations that our rows have.
 """
 
 from __future__ import annotations
