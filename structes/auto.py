@@ -35,12 +35,12 @@ DENSE = 60  # largest dimension in which it begins with `dense` (measured on bbo
 AFFORDABLE = 200  # in which it may take `dense` where `low_rank` does not do
 WATCHED = 300  # and in which it watches
 WARM_UP = 20  # generations before the first decision
-PATIENCE = 100  # and until which scales must show: they do within 65 if ever (measured)
+PATIENCE = 40  # and until which scales must show: strong ones do within 30 (measured)
 MEMORY = 10  # length of the moving averages, in generations per dimension
 PERIOD = 5  # length of the periods with `low_rank`, in generations per dimension
 SURE = 4.0  # a statistic beyond it: there is something
 LIKELY = 3.0  # enough for `diagonal`, which can be undone
-DOUBTFUL = 2.0  # less than it: nothing to be seen
+DOUBTFUL = 1.0  # less than it: nothing to be seen
 
 
 class Switch(NamedTuple):
