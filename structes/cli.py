@@ -17,7 +17,14 @@ import click
 
 from . import __version__
 from .registry import load_object, nearest
-from .tables import LISTS, number_text, print_table, vector_text
+from .tables import (
+    LISTS,
+    number_text,
+    print_table,
+    restarts_table,
+    result_table,
+    vector_text,
+)
 
 EXIT_FAILED, EXIT_USAGE, EXIT_MISSED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -133,7 +140,7 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
     status = done.result["status"]
     if status == "interrupted":
         click.echo("interrupted; the best so far:", err=True)
-    _print_result(done)
+    print_table(*result_table(done))
     for entry in done.result["problems"]:
         if "traceback" in entry:
             last = entry["traceback"].strip().splitlines()[-1]
@@ -179,11 +186,11 @@ def show(run, runs, rows):
     packages = ("structes", "numpy", "scipy", "coco-experiment", "python")
     click.echo(", ".join(f"{p} {v[p]}" for p in packages if v.get(p)) + f", {v['platform']}")
     click.echo(f"started {v['started']} on {v['host']}: {' '.join(v['argv'])}\n")
-    _print_result(done)
+    print_table(*result_table(done))
     for entry in done.result["problems"]:
         if entry.get("restarts"):
             click.echo(f"the runs of {entry['problem']}")
-            print_table(*_restarts(entry))
+            print_table(*restarts_table(entry))
         if entry.get("x") is not None:
             x, fun = vector_text(entry["x"]), number_text(entry["fun"], 15)
             click.echo(f"{entry['problem']}: best value {fun} at x = {x}")
@@ -322,40 +329,3 @@ def _started(folder):
     from .record import read_run
 
     return read_run(folder).result["started"]
-
-
-# -- tables ---------------------------------------------------------------------------------------
-
-
-def _restarts(entry):
-    """Columns and rows of the runs of a search with restarts."""
-    keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
-    rows = [
-        [*(number_text(run[key]) for key in keys), ", ".join(run["stop"])]
-        for run in entry["restarts"]
-    ]
-    return ("restart", *keys[1:-1], "best", "stopped by"), rows
-
-
-def _print_result(done):
-    columns = ("problem", "error", "value", "restarts", "evaluations", "generations")
-    columns += ("stopped by", "seconds")
-    rows = []
-    for e in done.result["problems"]:
-        value = e.get("fun") if e.get("error") is None else None  # the error says more
-        stop = ", ".join(e.get("stop", {})) if e["status"] == "done" else e["status"]
-        seconds = "" if e.get("seconds") is None else f"{e['seconds']:.2f}"
-        restarts = len(e["restarts"]) - 1 if e.get("restarts") else None
-        counts = [number_text(e.get(k)) for k in ("evaluations", "generations")]
-        rows.append(
-            [
-                e["problem"],
-                number_text(e.get("error"), 3),
-                number_text(value),
-                number_text(restarts),
-                *counts,
-                stop,
-                seconds,
-            ]
-        )
-    print_table(columns, rows)

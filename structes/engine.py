@@ -31,7 +31,7 @@ class Engine:
     sampling   "orthogonal": rows are orthogonal to each other, so that few candidates see many
                directions; "mirrored": besides, each is followed by its mirror image, so that both
                sides of a direction are seen, but half as many directions; "auto": mirrored where
-               4 λ ≥ d, orthogonal where 20 λ ≥ d, else independent, and above d = 1000 in any case
+               2 λ ≥ d, orthogonal where 20 λ ≥ d, else independent, and above d = 1000 in any case
                (there rows are nearly orthogonal anyway, and a worker should draw a row by itself)
                ["independent"]
     mirror     the mean moves away from bad candidates, too: with the weights of the good ones,
@@ -75,7 +75,7 @@ class Engine:
         """How rows of `dim` numbers are drawn for generations of `popsize`."""
         kind = self.sampling
         if kind == "auto":
-            kind = "mirrored" if 4 * popsize >= dim else "orthogonal"
+            kind = "mirrored" if 2 * popsize >= dim else "orthogonal"
             kind = "independent" if dim > min(LONG, 20 * popsize) else kind
         if kind == "independent":
             return Sampling()

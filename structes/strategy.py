@@ -5,10 +5,10 @@ Everything happens in local coordinates. A candidate is
     x = mean + sigma D₀ y,    y = B⁻ᵀ z,    z ~ N(0, I)
 
 with D₀ the per-coordinate scale that the user gave. The structure supplies B⁻ᵀ z, the projected
-natural gradient, the retraction, and how a path in local coordinates follows it; everything else
-is the same for all structures. With a dense B and to first order this is CMA-ES (Hansen 2016);
-with a diagonal B sep-CMA-ES; without the paths, and with exp in place of h, xNES (Glasmachers et
-al. 2010).
+natural gradient, the retraction, and how a path in local coordinates follows it; the engine says
+how candidates are drawn and weighed and how fast things are learned; everything else is the same
+for all. With the engine `cma` and a dense B this is, to first order, CMA-ES (Hansen 2016), with a
+diagonal B sep-CMA-ES; with the engine `xnes` it is xNES (Glasmachers et al. 2010).
 
 The functions are pure: `init` makes a State, `draw` makes candidates from it, `update` takes their
 values and makes the next State. Nothing here knows of evaluation, stopping or randomness's source.
@@ -36,7 +36,7 @@ class State(NamedTuple):
 
     mean (d,) · sigma (number) · scale (d,) D₀ · factor (tuple of arrays) B, |det B| = 1 to
     third order in the steps
-    path_sigma (d,) step-size path · path (d,) rank-one path, both in local coordinates
+    path_sigma, path (noise_dim,) step-size path and rank-one path, both in local coordinates
     generation (int) number of updates made
     """
 

@@ -45,6 +45,41 @@ def vector_text(x, most=10):
     return f"[{text}{f', … ({len(x)} in all)' if len(x) > most else ''}]"
 
 
+def restarts_table(entry):
+    """Columns and rows of the runs of a search with restarts."""
+    keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
+    rows = [
+        [*(number_text(run[key]) for key in keys), ", ".join(run["stop"])]
+        for run in entry["restarts"]
+    ]
+    return ("restart", *keys[1:-1], "best", "stopped by"), rows
+
+
+def result_table(done):
+    """Columns and rows of the problems of a run that was read back."""
+    columns = ("problem", "error", "value", "restarts", "evaluations", "generations")
+    columns += ("stopped by", "seconds")
+    rows = []
+    for e in done.result["problems"]:
+        value = e.get("fun") if e.get("error") is None else None  # the error says more
+        stop = ", ".join(e.get("stop", {})) if e["status"] == "done" else e["status"]
+        seconds = "" if e.get("seconds") is None else f"{e['seconds']:.2f}"
+        restarts = len(e["restarts"]) - 1 if e.get("restarts") else None
+        counts = [number_text(e.get(k)) for k in ("evaluations", "generations")]
+        rows.append(
+            [
+                e["problem"],
+                number_text(e.get("error"), 3),
+                number_text(value),
+                number_text(restarts),
+                *counts,
+                stop,
+                seconds,
+            ]
+        )
+    return columns, rows
+
+
 # -- what there is
 
 

@@ -62,7 +62,7 @@ def test_every_single_row_is_standard_normal(sampling):
 def test_auto_sampling_mirrors_where_candidates_are_many():
     engine = Engine()
     assert engine.sampling_of(10, 10) == Sampling(5, True)
-    assert engine.sampling_of(10, 41) == Sampling(10, False)
+    assert engine.sampling_of(10, 21) == Sampling(10, False)
     assert engine.sampling_of(400, 41) == Sampling(41, True)
     assert engine.sampling_of(10, 201) == engine.sampling_of(500, 1001) == Sampling()
     assert Engine(sampling="independent").sampling_of(10, 10) == Sampling()
@@ -154,8 +154,8 @@ def test_each_switch_earns_its_keep_on_an_ellipsoid(dim):
         engine = {"name": "default", **switches}
         runs = [
             minimize(
-                lambda X: X**2 @ scales, np.ones(dim), 1.0, seed=seed, engine=engine, target=1e-9,
-                max_evaluations=100_000, vectorized=True,
+                lambda X: X**2 @ scales, np.ones(dim), 1.0, "dense", seed, engine=engine,
+                target=1e-9, max_evaluations=100_000, vectorized=True,
             ).nfev
             for seed in range(5)
         ]  # fmt: skip

@@ -38,7 +38,7 @@ OFF = dict(tolfun=None, tolfunhist=None, tolx=None, stagnation=None, noeffect=Fa
         ("stagnation", lambda x: 1 + zlib.crc32(x.tobytes()) % 1000, {**OFF, "stagnation": 50}),
         (
             "noeffectcoord",
-            lambda x: sphere(x - 1e6),
+            lambda x: sphere(x - [1e6, 0.0, 0.0]),
             {**OFF, "noeffect": True, "flat": None, "sigma0": 1e5},
         ),
         (

@@ -49,10 +49,18 @@ def solvers(structure: str, switches=SWITCHES) -> list[str]:
 
 
 def lines(rows, structure: str, switches=SWITCHES) -> list[str]:
-    """The table: a line for each switch, ratios of the switch / the default."""
+    """The table for a terminal."""
+    return aligned(table(rows, structure, switches), {0, 6})
+
+
+def table(rows, structure: str, switches=SWITCHES) -> list[list[str]]:
+    """Heads, and a line for each switch that the rows hold: ratios of the switch / the default."""
+    there = {row["solver"] for row in rows}
     table = [["switch", "ratio", "ERT", "solved", "(default)", "cpu", "what is different"]]
     for switch in switches:
+        if name_of(structure, switch.options) not in there:
+            continue
         c = compare(rows, name_of(structure, switch.options), name_of(structure))
         numbers = [f"{c.ratio:.3f}", f"{c.ert:.3f}", f"{c.solved:.3f}", f"({c.solved_other:.3f})"]
         table.append([switch.name, *numbers, f"{c.cpu:.2f}", switch.sentence])
-    return aligned(table, {0, 6})
+    return table

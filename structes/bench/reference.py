@@ -6,6 +6,7 @@ between two lines, and the first says what it shows:
 
     <!-- bench:NAME -->              for each structure and peer: a column for each dimension
     <!-- bench:NAME by=group -->     a table for each pair, a line for each group; or by=function
+    <!-- bench:NAME by=ablation -->  a line for each switch of the update
     <!-- /bench -->
 
 `structes bench tables` writes them anew; a test asserts that nothing changes then.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from . import bbob
+from . import ablation, bbob
 from .compare import compare
 from .report import cell, everything, rows_of_kind
 from .solvers import OURS
@@ -95,10 +96,13 @@ def table(rows, by: str = "dimension") -> str:
     """Markdown of the comparison of each structure with each peer.
 
     by   dimension: one line a pair, a column a dimension. group, function: one line each, a
-         column a pair
+         column a pair. ablation: one line a switch
 
     A cell is the paired ratio, the ratio of ERT, and the shares of targets solved.
     """
+    if by == "ablation":
+        heads, *lines = ablation.table(rows, "dense")
+        return _markdown([heads, ["---"] * len(heads), *lines])
     solvers = list(dict.fromkeys(row["solver"] for row in rows))
     ours = [name for name in solvers if name.startswith(OURS)]
     pairs = [(a, b) for a in ours for b in solvers if b not in ours]
@@ -110,6 +114,10 @@ def table(rows, by: str = "dimension") -> str:
         cells, heads, labels = list(zip(*cells, strict=True)), labels, heads
     lines = [["", *heads], ["---"] * (len(heads) + 1)]
     lines += [[label, *line] for label, line in zip(labels, cells, strict=True)]
+    return _markdown(lines)
+
+
+def _markdown(lines) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

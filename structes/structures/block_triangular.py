@@ -74,8 +74,3 @@ class BlockLower(TwoBlocks):
     """
 
     _edges = ((1, 0),)
-
-    @property
-    def path_parts(self):
-        """The mean does not travel along stiff directions, and only noise would be learned."""
-        return (0, 1)

@@ -104,8 +104,17 @@ class Blocks(Structure):
 
     @property
     def parts(self):
-        """Off the diagonal, and on it."""
-        return (self.dof, self.dim)
+        """Long and other couplings, stiff ones, and the diagonal."""
+        return (self.dof, self.dof, self.dim)
+
+    @property
+    def path_parts(self):
+        """The mean does not travel along stiff directions, and only noise would be learned."""
+        return (1, 0, 1) if any(self._stiff(r, c) for r, c in self._edges) else None
+
+    def _stiff(self, r, c):
+        """Whether the block (r, c) makes sums of parameters stiff: few columns, all rows."""
+        return self._dense[c] and not self._dense[r]
 
     # -- rows in block order, and back --------------------------------------------------------
 
@@ -270,11 +279,14 @@ class Blocks(Structure):
     def scale(self, M, factor):
         if not isinstance(factor, tuple):
             return super().scale(M, factor)
-        off, on = factor
-        return tuple(
-            off * m if r != c else scale_parts(m, off, on) if self._dense[r] else on * m
-            for (r, c), m in zip(self._keys, M, strict=True)
-        )
+        off, stiff, on = factor
+        out = []
+        for (r, c), m in zip(self._keys, M, strict=True):
+            if r != c:
+                out.append((stiff if self._stiff(r, c) else off) * m)
+            else:
+                out.append(scale_parts(m, off, on) if self._dense[r] else on * m)
+        return tuple(out)
 
     def shift(self, M, value):
         out = list(M)
