@@ -122,7 +122,7 @@ def test_readme_is_up_to_date_with_the_kept_results():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     if "<!-- bench:" not in text:
         pytest.skip("README has no tables of kept results yet")
-    assert reference.with_tables(text, ROOT / "results") == text
+    assert reference.with_tables(text, ROOT / "structes" / "bench" / "results") == text
 
 
 def test_how_a_result_was_made_names_no_host_and_no_folder(tmp_path):

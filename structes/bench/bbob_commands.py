@@ -129,7 +129,7 @@ def keep(folder, target):
 
 
 @click.command()
-@click.option("--results", type=FOLDER, default="results", show_default=True)
+@click.option("--results", type=FOLDER, default="structes/bench/results", show_default=True)
 @click.option("--readme", type=FILE, default="README.md", show_default=True)
 def tables(results, readme):
     """Make the tables in a README anew from kept results, between <!-- bench:NAME --> marks."""
