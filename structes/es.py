@@ -76,7 +76,7 @@ class ES:
         )
         self.seed = noise.check_seed(seed)
         self.engine = build_engine(engine)
-        self._auto = Auto(self.dim) if structure == "auto" else None
+        self._auto = Auto(self.dim) if structure in ("auto", {"name": "auto"}) else None
         if self._auto is not None:
             structure = self._auto.structure
         self.structure = self.engine.fit(build_structure(structure, self.dim))

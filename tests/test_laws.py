@@ -192,6 +192,28 @@ def test_tangents_are_a_linear_space_with_the_identity(law):
     law.close(law.structure.to_dense(law.structure.retract(law.factor, both)), wanted)
 
 
+def test_the_parts_of_a_tangent_add_up_and_retract_as_what_they_are(law):
+    M, n = law.tangent(), len(law.structure.parts)
+    pieces = [
+        law.M(law.structure.scale(M, tuple(float(p == q) for q in range(n)))) for p in range(n)
+    ]
+    np.testing.assert_allclose(sum(pieces), law.M(M), atol=1e-12)
+    rates = tuple(1 + 0.5 * p for p in range(n))
+    parted = law.structure.scale(M, rates)
+    np.testing.assert_allclose(
+        sum(rate * piece for rate, piece in zip(rates, pieces, strict=True)),
+        law.M(parted),
+        atol=1e-12,
+    )
+    wanted = law.B() @ law.h(parted)
+    law.close(law.structure.to_dense(law.structure.retract(law.factor, parted)), wanted)
+    identity = law.structure.scale(
+        law.structure.shift(law.structure.scale(M, 0.0), 1.0), (*(0.0,) * (n - 1), 1.0)
+    )
+    if len(law.structure.parts) == 1 or type(law.structure).__name__ != "DirectSum":
+        law.close(law.structure.tangent_to_dense(identity), np.eye(law.dim))  # is in the last
+
+
 def test_tangent_is_linear_in_the_samples(law):
     (Z, w), (more, v) = law.samples(), law.samples(6)
     xp = law.backend.xp

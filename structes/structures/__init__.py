@@ -57,7 +57,10 @@ def build_part(what: str, spec, dim: int) -> Structure:
     try:
         if isinstance(spec, Structure) and spec.dim != dim:
             raise ValueError(f"must be a structure for {dim} parameters; {spec!r} has {spec.dim}")
-        return build_structure(spec, dim)
+        part = build_structure(spec, dim)
+        if part.noise_dim != dim:
+            raise ValueError(f"{spec!r} has latent coordinates and cannot be part of another")
+        return part
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from error
 
