@@ -13,6 +13,7 @@
     tasks.py      many runs in several processes, recorded as they end
     solvers.py    names such as structes-dense@popsize=20
     peers/        small adapters, named in the table below
+    results/      the runs behind README's tables, with command, date and versions
 
 A claim about speed in this project is a line that one of these commands prints.
 """
