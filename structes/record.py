@@ -140,9 +140,9 @@ class Recorder:
             self._shape = float(shape.min()), float(shape.max())
         self._row = restart, es.generation
         switches = [{"restart": restart, **s._asdict()} for s in es.switches]
-        known = self._entry.get("switches", [])
-        if switches and switches[-1] not in known:
-            self._entry["switches"] = known + [s for s in switches if s not in known]
+        if switches:  # of the present run; those of earlier runs are there
+            known = self._entry.setdefault("switches", [])
+            known += [s for s in switches if s not in known]
         info, best = es.info, es.best.fun
         self._writer.writerow(
             (

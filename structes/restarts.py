@@ -10,6 +10,7 @@ with it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -69,7 +70,7 @@ class Plan(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RestartStrategy:
+class RestartStrategy(ABC):
     """What strategies share.
 
     factor        by which the population grows with each large restart, ≥ 1
@@ -93,12 +94,12 @@ class RestartStrategy:
         if not 0 <= checks.number("spread", self.spread) < inf:
             raise ValueError(f"spread must be ≥ 0 and finite; got {self.spread}")
 
+    @abstractmethod
     def next(self, runs: tuple[Run, ...], u) -> Plan | None:
         """The plan of the run after `runs` (one at least); None: there shall be none.
 
         u   two uniform numbers in (0, 1)
         """
-        raise NotImplementedError
 
     def grow(self, runs) -> Plan | None:
         """A run with a larger population than all before; None after `max_restarts` of them."""

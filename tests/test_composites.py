@@ -240,6 +240,22 @@ def test_composites_are_values(spec):
     assert one != build_structure("dense", 12)
 
 
+def test_a_block_without_a_path_keeps_it_out_of_a_sum():
+    spec = direct_sum(a={"name": "block_lower", "k": 2, "dim": 6}, b={"name": "dense", "dim": 6})
+    whole, part = build_structure(spec, 12), build_structure({"name": "block_lower", "k": 2}, 6)
+    assert whole.path_parts == (*part.path_parts, 1, 1) and len(whole.path_parts) == len(
+        whole.parts
+    )
+    M = whole.tangent(np.ones((1, 12)), np.ones(1))
+    kept = whole.tangent_to_dense(whole.scale(M, whole.path_parts))
+    full = whole.tangent_to_dense(M)
+    assert not kept[2:6, :2].any() and full[2:6, :2].all()  # the stiff couplings, and no others
+    kept[2:6, :2] = full[2:6, :2]
+    np.testing.assert_array_equal(kept, full)
+    plain = direct_sum(a={"name": "dense", "dim": 6}, b={"name": "diagonal", "dim": 6})
+    assert build_structure(plain, 12).path_parts is None
+
+
 @pytest.mark.parametrize("spec", BOTH)
 def test_a_population_in_many_tiles_is_one_population(spec):
     structure = build_structure(spec, 12)

@@ -409,8 +409,8 @@ def test_rows_are_plain():
     rows = minimize(max_evaluations=3000).restarts
     assert pickle.loads(pickle.dumps(rows)) == rows
     assert runs_of(structes.ES([1.0], 1.0, seed=5))[0].seed == 5
-    with pytest.raises(NotImplementedError):
-        RestartStrategy().next((), (0.5, 0.5))
+    with pytest.raises(TypeError, match="abstract"):
+        RestartStrategy()
 
 
 def test_examples_in_the_documentation():

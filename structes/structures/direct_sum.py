@@ -65,8 +65,16 @@ class DirectSum(Structure):
 
     @property
     def parts(self):
-        """Those of the blocks, one block after the other."""
+        """Those of the blocks, one block after the other. The identity has a share in the last one
+        of every block; they learn alike, so the last of all stands for them."""
         return tuple(p for b in self.blocks for p in b.structure.parts)
+
+    @property
+    def path_parts(self):
+        each = [(b.structure.path_parts, len(b.structure.parts)) for b in self.blocks]
+        if all(parts is None for parts, _ in each):
+            return None
+        return tuple(p for parts, n in each for p in parts or (1,) * n)
 
     # -- where the blocks are ---------------------------------------------------------------------
 
