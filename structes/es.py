@@ -17,6 +17,7 @@ import numpy as np
 from . import checks, noise
 from .auto import Auto, Switch
 from .backend import load_namespace, to_numpy
+from .domain import build_domain
 from .engine import build_engine
 from .pending import Pending
 from .stopping import Monitor, stopping_from
@@ -64,6 +65,10 @@ class ES:
         seed=None,
         popsize=None,
         *,
+        bounds=None,
+        boundary=None,
+        transforms=None,
+        integers=None,
         engine="default",
         backend="numpy",
         **stopping,
@@ -80,9 +85,11 @@ class ES:
         if self._auto is not None:
             structure = self._auto.structure
         self.structure = self.engine.fit(build_structure(structure, self.dim))
-        self.strategy = Strategy(self.structure, self.engine, self.popsize)
+        self.domain = build_domain(self.dim, bounds, boundary, transforms, integers)
+        self.strategy = Strategy(self.structure, self.engine, self.popsize, domain=self.domain)
         self._xp = load_namespace(backend)
-        self.state = self.strategy.init(x0, sigma, scale, self._xp)
+        u0 = self.domain.encode(x0[None, :])[0, :]
+        self.state = self.strategy.init(u0, sigma, scale, self._xp)
         self.best = Best(None, np.inf, 0)
         self.evaluations = 0
         self.info = Info()
@@ -153,8 +160,9 @@ class ES:
 
     @property
     def mean(self):
-        """(d,) mean of the search distribution: the best estimate under noise."""
-        return self._xp.asarray(self.state.mean, copy=True)
+        """(d,) mean of the search distribution, as a point: the best estimate under noise."""
+        u = self._xp.asarray(self.state.mean, copy=True)
+        return self.domain.decode(u[None, :])[0, :]
 
     @property
     def sigma(self) -> float:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import namespace
+from .domain import Domain
 from .engine import Engine
 from .ranking import assign, recombination_weights, xnes_utilities
 from .rates import Rates, learning_rates
@@ -84,14 +85,18 @@ class Strategy:
     popsize        candidates that one generation asks for; they are drawn in blocks that depend on
                    it; None: 4 + ⌊3 ln d⌋
     trust_region   largest Frobenius norm of a step M
+    domain         where the points live (domain.py); None: all of R^d
     """
 
     structure: Structure
     engine: Engine = field(default_factory=Engine)
     popsize: int | None = None
     trust_region: float = 0.5
+    domain: Domain | None = None
 
     def __post_init__(self):
+        if self.domain is None:
+            object.__setattr__(self, "domain", Domain(self.structure.dim))
         if self.popsize is None:
             object.__setattr__(self, "popsize", default_popsize(self.structure.dim))
 
@@ -128,14 +133,14 @@ class Strategy:
         return Z, Y, self.place(state, Y)
 
     def place(self, state: State, Y):
-        """Rows x = mean + sigma D₀ y of the rows of Y (n, d)."""
-        X = (state.sigma * state.scale) * Y
-        X += state.mean
-        return X
+        """Points (n, d) of the rows of Y (n, d): u = mean + sigma D₀ y, as the domain has them."""
+        U = (state.sigma * state.scale) * Y
+        U += state.mean
+        return self.domain.decode(U)
 
     def locate(self, state: State, X):
         """Z (n, d) such that `place(unwhiten(Z))` is X (n, d): points that were not drawn here."""
-        Y = (X - state.mean) / (state.sigma * state.scale)
+        Y = (self.domain.encode(X) - state.mean) / (state.sigma * state.scale)
         return self.structure.whiten(state.factor, Y)
 
     def adopt(self, state: State, before: Structure) -> State:
@@ -238,6 +243,7 @@ class Strategy:
             path=exp(s) * structure.transport(M, q),
             generation=t,
         )
+        state = self.domain.adjust(state, structure)
         return state, Info(*seen, True, norm, clipped, path_length)
 
     def _gradient(self, Z, w, q, c1, factor):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"backend", "noise", "sampling", "registry", "ranking", "checks", "problem", "files"},
     {"structures", "parameters", "examples"},
-    {"strategy", "engine", "rates", "auto", "stopping", "restarts"},
+    {"strategy", "engine", "rates", "auto", "stopping", "restarts", "domain", "space"},
     {"es", "pending", "restart_es", "record", "progress"},
     {"minimize", "experiment", "config", "bench", "plots"},
     {"cli", "__main__", "tables"},
