@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks, noise
+from .arrivals import NEGLIGIBLE, Arrival, late, own
 from .auto import Auto, Switch
 from .backend import load_namespace, to_numpy
 from .domain import build_domain
 from .engine import build_engine
-from .pending import Pending
+from .pending import FOREIGN, FORGOTTEN, LATE, OPEN, REPEATED, Generation, Ledger
 from .stopping import Monitor, stopping_from
 from .strategy import Info, Strategy, default_popsize
 from .structures import build_structure
@@ -95,37 +96,47 @@ class ES:
         self.info = Info()
         self.switches: list[Switch] = []
         self.monitor = Monitor(stopping_from(stopping), self.structure, self.popsize, sigma)
-        self._open = Pending(self.strategy, self.state, self.seed)
-        self._closed = Pending(self.strategy, self.state, self.seed)
+        self.ledger = Ledger(self._generation())
+        self._arrivals: list[Arrival] = []
+        self._counts = dict.fromkeys(("missing", "late", "stale", "injected", "repeated"), 0)
         self._start = time.monotonic()
         self._warned = set()
 
     # -- the loop ---------------------------------------------------------------------------------
 
-    def ask(self):
-        """(popsize, d) new candidates. Asking again before telling gives further ones."""
-        return self._open.ask(self.popsize)
+    def ask(self, n: int | None = None):
+        """(n, d) new candidates, `popsize` of them unless n is given; at any time, also while
+        others are out. They are in `pending` until they are told."""
+        n = self.popsize if n is None else checks.count("n", n, 1)
+        return self.ledger.open.ask(n)
 
     def tell(self, X, values) -> None:
-        """Values of candidates; when `popsize` asked ones are known the distribution moves.
+        """Values of candidates: any of those that are out, of any `ask`, in any order.
 
-        X       (n, d) rows in any order: asked candidates, all of them or some, or points of your
-                own, which join the generation with their Mahalanobis length clipped
-        values  (n,) smaller is better; NaN = failed (ranks last), +inf = worst possible
+        X       (n, d) rows that were asked, or points of your own
+        values  (n,) smaller is better; NaN: the evaluation failed, the value is missing; +inf:
+                the worst value there is
+
+        When `popsize` values are there the generation closes and the distribution moves. A value
+        of an earlier generation is used as well: the sample counts as much as the ratio of the
+        present density to the one it was drawn from, at most 1, and the generation is closed when
+        the samples count as `popsize`. Points of your own join with their Mahalanobis length
+        clipped. Of a candidate that is told again while its generation is open the later value
+        stands; after that it is ignored, with a warning. `info` counts all of these.
 
         Raises TypeError or ValueError, and changes nothing, when shapes or types do not fit.
         """
         X = checks.rows("X", X, self.dim, self._xp)
         values = checks.objective_values(values, X.shape[0])
-        if self._open.are(X):
-            self._open.tell(slice(None), values)
+        generation = self.ledger.open
+        if generation.is_asked(X):
+            self.evaluations += len(values) - int(np.count_nonzero(generation.told))
+            generation.tell(slice(None), values)
         else:
             X, values = self._sort_in(X, values)
-        self.evaluations += len(values)
         self._remember(X, values)
         self.monitor.tell(self.best.fun, self.evaluations)
-        told = self._open.count() if len(self._open) else len(self._open.injected)
-        if told >= self.popsize:
+        if self._is_full():
             self.advance()
 
     def advance(self) -> None:
@@ -133,16 +144,19 @@ class ES:
 
         Raises ValueError when nothing was told in this generation.
         """
-        if not self._open.count() and not self._open.injected:
+        generation = self.ledger.open
+        if not (generation.told.any() or self._arrivals):
             raise ValueError("advance() needs at least one value; none was told since the last")
-        Z, Y, values = self._open.samples()
+        Z, Y, values, mass = self._samples()
         before = self.state
-        self.state, self.info = self.strategy.update(before, Z, Y, values)
+        self.state, info = self.strategy.update(before, Z, Y, values, mass)
+        self._counts["missing"] = int(np.isnan(values).sum())
+        self.info = info._replace(**self._counts)
         if self._auto is not None and not self._auto.decided:
-            self._watch(before, Z, Y, values)
-        self._open.close()
-        self._closed = self._open
-        self._open = Pending(self.strategy, self.state, self.seed)
+            self._watch(before, Z, Y, values, mass)
+        self._arrivals = []
+        self._counts = dict.fromkeys(self._counts, 0)
+        self.ledger.next(self._generation())
         self.monitor.generation(self.state, self.info, self.seconds)
         if self.monitor.failures:
             self._warn("all values of a generation were NaN: the search did not move")
@@ -152,6 +166,13 @@ class ES:
         return dict(self.monitor.reasons)
 
     # -- what it knows ----------------------------------------------------------------------------
+
+    @property
+    def pending(self):
+        """(n, d) points that were asked and not told, the oldest first. A candidate is waited for
+        until `structes.pending.KEPT` generations have closed after its own."""
+        parts = self.ledger.pending() or [self._xp.empty((0, self.dim))]
+        return self._xp.concat(parts)
 
     @property
     def generation(self) -> int:
@@ -188,10 +209,10 @@ class ES:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _watch(self, state, Z, Y, values):
+    def _watch(self, state, Z, Y, values, mass):
         """Let `auto` see a generation that was drawn from `state`, and go on with the structure
         that it chooses."""
-        weights = self.strategy.shape_weights(Z, values)
+        weights = self.strategy.shape_weights(Z, values, mass)
         if weights is None:
             return
         if self.structure.noise_dim > self.dim:  # Z has more numbers than d
@@ -206,42 +227,77 @@ class ES:
         self.monitor.structure = self.structure
         self.switches.append(Switch(self.generation, self.evaluations, name, statistic))
 
+    def _generation(self) -> Generation:
+        return Generation(self.strategy, self.state, self.seed)
+
+    def _is_full(self) -> bool:
+        """Do the samples of this generation count as many as it takes?"""
+        asked, late_ = int(np.count_nonzero(self.ledger.open.told)), self._counts["late"]
+        if len(self.ledger.open) or late_:  # points of the user's own do not close it
+            own = self.state.generation + 1
+            asked += sum(a.mass for a in self._arrivals if a.key[0] != own)
+        else:
+            asked = len(self._arrivals)
+        return asked >= self.popsize
+
+    def _samples(self):
+        """(Z, Y, values, mass or None) of the generation: asked candidates in their order, then
+        the arrivals in theirs."""
+        generation, arrivals = self.ledger.open, sorted(self._arrivals, key=lambda a: a.key)
+        kept = np.flatnonzero(generation.told)
+        parts = []
+        if len(kept):
+            Z, Y = generation.samples()
+            if len(kept) < len(generation):
+                rows = self._xp.asarray(kept)
+                Z, Y = self._xp.take(Z, rows, axis=0), self._xp.take(Y, rows, axis=0)
+            if not arrivals:
+                return Z, Y, generation.values[kept], None
+            parts.append((Z, Y, generation.values[kept], np.ones(len(kept))))
+        parts += [(a.Z, a.Y, np.array([a.value]), np.array([a.mass])) for a in arrivals]
+        Z, Y, values, mass = zip(*parts, strict=True)
+        mass = np.concatenate(mass)
+        if (mass == 1).all():
+            mass = None
+        return self._xp.concat(list(Z)), self._xp.concat(list(Y)), np.concatenate(values), mass
+
     def _sort_in(self, X, values):
-        """Tell rows one by one: asked ones to their places, others injected; those told before in
-        the last generation are left out. Returns what was taken."""
-        at = self._open.match(X)
-        foreign = at < 0
-        if foreign.any():
-            before = self._closed.match(X)
-            self._closed.close()
-            again = foreign & (before >= 0) & np.append(self._closed.told, False)[before]
-            if again.any():
-                self._warn(
-                    f"values of candidates that were told before are ignored: {again.sum()}"
-                )
-            injected = [self._place(X[i, :], i) for i in np.flatnonzero(foreign & ~again)]
-            injected_values = values[foreign & ~again]
-            self._open.injected += [
-                (Z, Y, float(v)) for (Z, Y), v in zip(injected, injected_values, strict=True)
-            ]
-            X = self._xp.take(X, self._xp.asarray(np.flatnonzero(~again)), axis=0)
-            values, at = values[~again], at[~again]
-        self._open.tell(at[at >= 0], values[at >= 0])
-        return X, values
-
-    def _place(self, x, i):
-        """(Z, Y), each (1, d), of a point of the user's own, its Mahalanobis length clipped."""
-        if not bool(self._xp.all(self._xp.isfinite(x))):
-            raise ValueError(f"X must be finite; row {i} is {x}")
-        Z = self.strategy.locate(self.state, x[None, :])
-        length = float(self._xp.vecdot(Z, Z)[0]) ** 0.5
-        Z = Z * min(1.0, self._longest / max(length, 1e-300))
-        return Z, self.structure.unwhiten(self.state.factor, Z)
-
-    @property
-    def _longest(self) -> float:
-        """Mahalanobis length to which injected points are clipped (Hansen 2011, INRIA RR-7748)."""
-        return self.dim**0.5 + 2 * self.dim / (self.dim + 2)
+        """Tell rows one by one, each as what it is (pending.py). Returns what was taken: X, values
+        without the repeated ones."""
+        places = self.ledger.find(X)
+        kinds = np.array([place.kind for place in places], dtype=int)
+        for i in np.flatnonzero(kinds == FOREIGN):
+            if not bool(self._xp.all(self._xp.isfinite(X[i, :]))):
+                raise ValueError(f"X must be finite; row {i} is {X[i, :]}")
+        arrivals, number = [], self._counts["injected"]
+        for i, (place, value) in enumerate(zip(places, values.tolist(), strict=True)):
+            if place.kind == LATE:
+                arrivals.append(late(self.strategy, self.state, *place[2:], value))
+            elif place.kind == FOREIGN:
+                row = X[i : i + 1, :]
+                arrivals.append(own(self.strategy, self.state, row, value, number + len(arrivals)))
+        # nothing has changed up to here
+        used = [a for a in arrivals if a.mass >= NEGLIGIBLE]
+        self._arrivals += used
+        for place, value in zip(places, values, strict=True):
+            if place.kind == OPEN:
+                generation, i = place[2:]
+                self.evaluations += not generation.told[i]
+                generation.tell(i, value)
+            elif place.kind in (LATE, FORGOTTEN):
+                self.ledger.tell_late(place)
+        kept = kinds != REPEATED
+        counts, count = self._counts, lambda kind: int(np.count_nonzero(kinds == kind))
+        counts["injected"] += count(FOREIGN)
+        counts["late"] += len(used) - count(FOREIGN)
+        counts["stale"] += len(arrivals) - len(used) + count(FORGOTTEN)
+        counts["repeated"] += count(REPEATED)
+        self.evaluations += count(LATE) + count(FORGOTTEN) + count(FOREIGN)
+        if count(REPEATED):
+            self._warn(f"values of candidates that were told before are ignored: {(~kept).sum()}")
+        if not kept.all():
+            X = self._xp.take(X, self._xp.asarray(np.flatnonzero(kept)), axis=0)
+        return X, values[kept]
 
     def _remember(self, X, values):
         if not len(values):

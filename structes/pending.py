@@ -1,126 +1,275 @@
-"""Candidates that were asked in one generation, and the values told for them so far.
+"""What was asked, and what was told of it: candidate by candidate, generation by generation.
 
-Values come back in any order and in any portions, and a row may never have been asked at all. A
-row is recognised by its exact bits, so the caller's copies, lists and reorderings are all fine.
-Points themselves are not kept: they follow from their steps y, and those from their addresses in
-the noise. A closed generation keeps nothing but the state it was drawn from.
+Values come back in any order and in any portions, late, twice, or never, and a row may never have
+been asked at all. A row is recognised by a fingerprint of its bits (64 of them), so the caller's
+copies, lists and reorderings are all fine. A candidate is one of
+
+    open       asked in the present generation
+    late       asked in an earlier one, and its value has not come yet
+    forgotten  asked more than `KEPT` generations ago and not told: the distribution that it came
+               from is of no use any more
+    repeated   told before
+
+and what is none of these was never asked. Points are not kept: they follow from their addresses
+(seed, generation, index) and the state that they were drawn from. A closed generation keeps its
+state as long as one of its candidates is late.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from functools import lru_cache
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from . import noise
 from .backend import namespace, tiles, to_numpy
 
+KEPT = 50  # generations for which an untold candidate is waited for
+REMEMBERED = 2000  # rows, at least, of which it is known that they were told or forgotten
+_CHUNK = 8192  # numbers of a row that are taken into its fingerprint at a time
 
-class Pending:
-    """One generation.
+OPEN, LATE, FORGOTTEN, REPEATED, FOREIGN = range(5)
 
-    Z, Y      (n, d) asked candidates: local coordinates, steps B⁻ᵀ z
-    values    (n,) NumPy; `told` (n,) says where one has come
-    injected  list of (z (1, d), y (1, d), value): points that were told but never asked
+
+def fingerprints(X) -> np.ndarray:
+    """(n,) uint64, one for each row of X (n, d): rows with the same bits have the same one."""
+    X = np.ascontiguousarray(to_numpy(X), dtype=np.float64).view(np.uint64)
+    out = np.zeros(X.shape[0], dtype=np.uint64)
+    for a in range(0, X.shape[1], _CHUNK):
+        words = X[:, a : a + _CHUNK]
+        words = words ^ (words >> np.uint64(29))  # so that the signs reach more than one bit
+        out += np.einsum("ij,j->i", words, _multipliers(words.shape[1])) * np.uint64(2 * a + 1)
+    return out
+
+
+@lru_cache(maxsize=8)
+def _multipliers(n: int) -> np.ndarray:
+    u = noise.uniforms(0, noise.STARTS, 0, 0, 1, 2 * n)[0]
+    low, high = (u * 2.0**32).astype(np.uint64).reshape(2, n)
+    return (high << np.uint64(32)) | low | np.uint64(1)
+
+
+class Generation:
+    """Candidates that were drawn from one state.
+
+    strategy, state, seed   what they were drawn with
+    asked    how many at a time: a portion is drawn again as it was, to the bit
+    values   (n,) NumPy; `told` (n,) says where one has come
     """
 
-    def __init__(self, strategy, state, seed: int):
+    def __init__(self, strategy, state, seed: int, asked=()):
         self.strategy, self.state, self.seed = strategy, state, seed
-        self.Z = self.Y = None
-        self.values = np.empty(0)
-        self.told = np.zeros(0, dtype=bool)
-        self.injected = []
-        self._asked = []  # how many at a time
-        self._places = None
+        self.asked = list(asked)
+        self.values = np.full(sum(self.asked), np.nan)
+        self.told = np.zeros(sum(self.asked), dtype=bool)
+        self._portions: list = []  # (Z, Y, fingerprints) of each, while it is open
 
     def __len__(self):
         return len(self.told)
 
-    def count(self) -> int:
-        """Number of asked candidates whose value has come."""
-        return int(np.count_nonzero(self.told))
+    @property
+    def number(self) -> int:
+        return self.state.generation
 
     def ask(self, n: int):
         """(n, d) further candidates."""
-        X = self._draw(len(self), n)
-        values, told = np.full(n, np.nan), np.zeros(n, dtype=bool)
-        if self._asked:
-            values, told = np.concatenate([self.values, values]), np.append(self.told, told)
-        self.values, self.told = values, told
-        self._asked.append(n)
-        self._places = None
+        self._portions = self.portions()
+        *portion, X = self._draw(len(self), n)
+        self._portions.append((*portion, fingerprints(X)))
+        self.asked.append(n)
+        new = np.full(n, np.nan), np.zeros(n, dtype=bool)
+        if len(self):
+            new = np.append(self.values, new[0]), np.append(self.told, new[1])
+        self.values, self.told = new
         return X
 
     def _draw(self, start, n):
-        Z, Y, X = self.strategy.draw(self.state, self.seed, start, n)
-        if start:
-            concat = namespace(Z).concat
-            Z, Y = concat([self.Z, Z]), concat([self.Y, Y])
-        self.Z, self.Y = Z, Y
-        return X
+        return self.strategy.draw(self.state, self.seed, start, n)
 
-    def close(self):
-        """Forget what can be drawn again."""
-        self.Z = self.Y = self._places = None
-        self.injected = []
+    def points(self):
+        """The portions of points (n, d), as they were asked."""
+        start = 0
+        for n in self.asked:
+            yield self._draw(start, n)[2]
+            start += n
 
-    def are(self, X) -> bool:
+    def portions(self) -> list:
+        """(Z, Y, fingerprints) of each portion, drawn again where they are not there."""
+        if len(self._portions) == len(self.asked):
+            return self._portions
+        starts = np.cumsum([0, *self.asked])
+        drawn = (self._draw(start, n) for start, n in zip(starts, self.asked, strict=False))
+        return [(Z, Y, fingerprints(X)) for Z, Y, X in drawn]
+
+    def samples(self):
+        """Z (n, noise_dim) and Y (n, d) of all candidates: local coordinates, and steps."""
+        Z, Y, _ = zip(*self.portions(), strict=True)
+        concat = namespace(Z[0]).concat
+        return (concat(list(Z)), concat(list(Y))) if len(Z) > 1 else (Z[0], Y[0])
+
+    def sample(self, i: int):
+        """(Z (1, noise_dim), Y (1, d)) of candidate i."""
+        start = 0
+        for k, n in enumerate(self.asked):
+            if i < start + n:
+                kept = self._portions[k] if k < len(self._portions) else self._draw(start, n)
+                return tuple(a[i - start : i - start + 1, :] for a in kept[:2])
+            start += n
+        raise IndexError(i)
+
+    def prints(self) -> np.ndarray:
+        """(n,) fingerprints of all candidates."""
+        parts = [prints for _, _, prints in self.portions()]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
+
+    def is_asked(self, X) -> bool:
         """Is X what was asked, all of it and in the same order? (The common case, made cheap.)"""
-        if self.Y is None or X.shape != self.Y.shape:
+        if X.shape[0] != len(self) or not len(self):
             return False
-        xp = namespace(X)
-        for t in tiles(*X.shape):
-            same = X[t, :] == self.strategy.place(self.state, self.Y[t, :])
-            if not bool(same.all() if xp is np else xp.all(same)):
-                return False
-        return True
-
-    def match(self, X) -> np.ndarray:
-        """(n,) index of each row of X among the asked ones, −1 for a row never asked.
-
-        A row that was asked several times is matched with one that was not told yet, if any.
-        """
-        if self._places is None:
-            self._look_up()
-        taken, found = set(), []
-        for x in X if isinstance(X, np.ndarray) else to_numpy(X):
-            same = [i for i in self._places.get(hash(x.tobytes()), ()) if self._is(i, x)]
-            free = [i for i in same if i not in taken and not self.told[i]]
-            found.append(free[0] if free else same[0] if same else -1)
-            taken.add(found[-1])
-        return np.array(found, dtype=int)
-
-    def _look_up(self):
-        """Places of the asked rows by the hash of their bits; a closed generation is redrawn."""
-        if self.Y is None:
-            start = 0
-            for n in self._asked:
-                self._draw(start, n)
-                start += n
-        self._places = {}
-        for i in range(len(self)):
-            self._places.setdefault(hash(self._row(i).tobytes()), []).append(i)
-
-    def _row(self, i):
-        return to_numpy(self.strategy.place(self.state, self.Y[i : i + 1, :]))[0]
-
-    def _is(self, i, x):
-        return self._row(i).tobytes() == x.tobytes()
+        if isinstance(X, np.ndarray):
+            return np.array_equal(fingerprints(X), self.prints())
+        xp, (_, Y) = namespace(X), self.samples()  # an array of a device stays there
+        return all(
+            bool(xp.all(X[t, :] == self.strategy.place(self.state, Y[t, :])))
+            for t in tiles(*X.shape)
+        )
 
     def tell(self, at, values):
         """Values of the candidates `at` (indices); a later value replaces an earlier one."""
         self.values[at] = values
         self.told[at] = True
 
-    def samples(self):
-        """(Z, Y, values) of all that was told: asked ones in their order, then the injected."""
-        if not self.injected and self.told.all():
-            return self.Z, self.Y, self.values
-        parts = []
-        if self.told.any():
-            xp = namespace(self.Z)
-            kept = np.flatnonzero(self.told)
-            rows = xp.asarray(kept)
-            Z, Y = xp.take(self.Z, rows, axis=0), xp.take(self.Y, rows, axis=0)
-            parts.append((Z, Y, self.values[kept]))
-        parts += [(z, y, np.array([value])) for z, y, value in self.injected]
-        Z, Y, values = zip(*parts, strict=True)
-        xp = namespace(Z[0])
-        return xp.concat(list(Z)), xp.concat(list(Y)), np.concatenate(values)
+    def close(self):
+        """Forget what can be drawn again."""
+        self._portions = []
+
+
+class Place(NamedTuple):
+    """Where a row belongs: a kind, its fingerprint, and for OPEN and LATE the generation and the
+    index in it."""
+
+    kind: int
+    print: int
+    generation: Any = None
+    index: int = -1
+
+
+class Recent:
+    """The fingerprints that came last, `REMEMBERED` of them at least."""
+
+    def __init__(self, prints=()):
+        self._parts = deque([np.array(prints, dtype=np.uint64)])
+        self._size = len(prints)
+        self._set = None
+
+    def add(self, prints: np.ndarray) -> None:
+        self._parts.append(prints)
+        self._size += len(prints)
+        self._set = None
+        while self._size - len(self._parts[0]) >= REMEMBERED:
+            self._size -= len(self._parts.popleft())
+
+    def __contains__(self, print_: int) -> bool:
+        if self._set is None:
+            self._set = set(self.array().tolist())
+        return print_ in self._set
+
+    def array(self) -> np.ndarray:
+        return np.concatenate(self._parts)
+
+
+class Ledger:
+    """All candidates of a search that still matter: the open generation, and those before it."""
+
+    def __init__(self, generation: Generation):
+        self.open = generation
+        self.late: dict[int, Generation] = {}  # by number: those that some values miss
+        self.told, self.forgotten = Recent(), Recent()
+        self._places: dict[int, list] = {}  # fingerprint -> [(generation, index)]
+        self._entered = 0  # candidates of the open generation that are in `_places`
+
+    def next(self, generation: Generation) -> None:
+        """Close the open generation; `generation` is the new one."""
+        closed, whole = self.open, bool(self.open.told.all())
+        if not whole:
+            self._enter()
+        prints, entered = closed.prints(), self._entered
+        closed.close()
+        self.open, self._entered = generation, 0
+        self.told.add(prints if whole else prints[closed.told])
+        if entered:
+            self._leave(prints)
+        if not whole:
+            self.late[closed.number] = closed
+        for number in [n for n in self.late if n < generation.number - KEPT]:
+            old = self.late.pop(number)
+            left, old.told[:] = old.prints()[~old.told], True
+            self._leave(left)
+            self.forgotten.add(left)
+
+    def find(self, X) -> list[Place]:
+        """The Place of each row of X (n, d). A row that was asked several times takes one that was
+        not told yet, if any."""
+        self._enter()
+        taken: set = set()
+        return [self._find(p, taken) for p in fingerprints(X).tolist()]
+
+    def _find(self, print_, taken):
+        told = None
+        for place in self._places.get(print_, ()):
+            generation, i = place
+            if generation.told[i]:
+                told = place
+            elif (generation.number, i) not in taken:
+                taken.add((generation.number, i))
+                return Place(OPEN if generation is self.open else LATE, print_, *place)
+            else:
+                told = place
+        if told is not None:
+            return Place(OPEN, print_, *told) if told[0] is self.open else Place(REPEATED, print_)
+        if print_ in self.told:
+            return Place(REPEATED, print_)
+        return Place(FORGOTTEN if print_ in self.forgotten else FOREIGN, print_)
+
+    def tell_late(self, place: Place) -> None:
+        """The value of a late or forgotten candidate has come."""
+        prints = np.array([place.print], dtype=np.uint64)
+        self.told.add(prints)
+        if place.kind == LATE:
+            place.generation.told[place.index] = True
+            self._leave(prints)
+            if place.generation.told.all():
+                del self.late[place.generation.number]
+
+    def pending(self) -> list:
+        """Arrays (n, d) of the points that were asked and not told, the oldest first."""
+        found = []
+        for generation in [*self.late.values(), self.open]:
+            start = 0
+            for X in generation.points():
+                left = np.flatnonzero(~generation.told[start : start + X.shape[0]])
+                found.append(namespace(X).take(X, namespace(X).asarray(left), axis=0))
+                start += X.shape[0]
+        return found
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _enter(self):
+        """All candidates of the open generation into `_places`."""
+        if self._entered == len(self.open):
+            return
+        for i, p in enumerate(self.open.prints()[self._entered :].tolist(), self._entered):
+            self._places.setdefault(p, []).append((self.open, i))
+        self._entered = len(self.open)
+
+    def _leave(self, prints):
+        """Those that were told are out of `_places`; of the open generation they stay, because a
+        later value may replace the first."""
+        for p in prints.tolist():
+            left = [(g, i) for g, i in self._places.get(p, ()) if g is self.open or not g.told[i]]
+            if left:
+                self._places[p] = left
+            else:
+                self._places.pop(p, None)

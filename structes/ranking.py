@@ -16,61 +16,88 @@ class Weights(NamedTuple):
     """Recombination weights by rank, best first (Hansen 2016, eq. 49–53).
 
     positive  (n,) weights of the mean, sum 1, zero for the worse half
+    mirrored  (n,) the same counted from the other end: zero for the better half, sum 1
     negative  (n,) weights of the worse half, sum −1, zero for the better half
     mueff     variance-effective selection mass 1 / Σ positive²
     mueff_negative   the same of the negative weights
     """
 
     positive: np.ndarray
+    mirrored: np.ndarray
     negative: np.ndarray
     mueff: float
     mueff_negative: float
 
 
-def recombination_weights(n: int) -> Weights:
-    """Logarithmic weights w'_i = ln((n+1)/2) − ln i of n ≥ 2 ranks, split by sign."""
-    if n < 2:
-        raise ValueError(f"ranking needs at least 2 values; got {n}")
-    raw = np.log((n + 1) / 2) - np.log(np.arange(1, n + 1))
+def positions(mass: np.ndarray) -> np.ndarray:
+    """(n,) places 1, 2, … of ranked values that count `mass` (n,) times each: the middle of the
+    stretch that each takes up."""
+    return np.cumsum(mass) - mass / 2 + 0.5
+
+
+def recombination_weights(mass: np.ndarray) -> Weights:
+    """Logarithmic weights w'_i = ln((N+1)/2) − ln i of ranked values, split by sign.
+
+    mass   (n,) how much each value counts, in (0, 1]: 1 for a sample of the distribution, less for
+           one of an earlier one; N = Σ mass ≥ 2
+    """
+    n = float(mass.sum())
+    if len(mass) < 2 or n < 2:
+        raise ValueError(f"ranking needs values that count as 2 at least; got {n:g}")
+    place, middle = positions(mass), np.log((n + 1) / 2)
+    raw = mass * (middle - np.log(place))
     positive, negative = np.maximum(raw, 0), np.minimum(raw, 0)
+    mirrored = np.maximum(mass * (middle - np.log(n + 1 - place)), 0)
     positive /= positive.sum()
+    mirrored /= mirrored.sum()
     negative /= -negative.sum()
     mueff, mueff_negative = 1 / float(positive @ positive), 1 / float(negative @ negative)
-    return Weights(positive, negative, mueff, mueff_negative)
+    return Weights(positive, mirrored, negative, mueff, mueff_negative)
 
 
-def xnes_utilities(n: int) -> np.ndarray:
+def xnes_utilities(mass: np.ndarray) -> np.ndarray:
     """(n,) utilities by rank, best first, sum 0 (Glasmachers et al. 2010, section 3.1)."""
-    u = np.maximum(0, np.log(n / 2 + 1) - np.log(np.arange(1, n + 1)))
-    return u / u.sum() - 1 / n
+    n = float(mass.sum())
+    u = mass * np.maximum(0, np.log(n / 2 + 1) - np.log(positions(mass)))
+    return u / u.sum() - mass / n
 
 
-def assign(values: np.ndarray, tables: np.ndarray):
-    """Each row of `tables` (k, n), given by rank, handed to the candidates: (weights, ranked).
+def ranking(values: np.ndarray):
+    """(order, ranked): indices of `values` (n,) from best to worst, and the values so ordered.
 
-    values   (n,) floats; smaller is better, NaN and +inf rank last together
-    tables   (k, n) weights by rank, best first
-
-    weights  (k, n), or None when all values are equal (or all missing): then no candidate is
-             better than another
-    ranked   (n,) the values in ascending order, NaN last
+    Equal values keep their order; NaN ranks last.
     """
     order = values.argsort(kind="stable")
-    ranked = values[order]
+    return order, values[order]
+
+
+def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None):
+    """Each row of `tables` (k, n), given by rank, handed to the candidates: (k, n), or None.
+
+    order, ranked   of `ranking`; NaN and +inf tie
+    tables          (k, n) weights by rank, best first
+    mass            (n,) by rank: how much each value counts; None: all the same
+
+    None when all values are equal (or all missing): then no candidate is better than another.
+    Equal values share the weights of their ranks.
+    """
     known = ranked
     if ranked[-1] != ranked[-1]:  # NaN sorts last
         known = np.where(np.isnan(ranked), np.inf, ranked)
     if known[0] == known[-1]:
-        return None, ranked
+        return None
     if (known[1:] == known[:-1]).any():
-        tables = _share(known, tables)
+        tables = _share(known, tables, mass)
     given = np.empty_like(tables)
     given[:, order] = tables
-    return given, ranked
+    return given
 
 
-def _share(ranked, tables):
-    """Tables with each run of equal values given the mean of its weights."""
+def _share(ranked, tables, mass):
+    """Tables with each run of equal values given what its ranks have, in proportion to mass."""
     first = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
     length = np.diff(np.append(first, len(ranked)))
-    return np.repeat(np.add.reduceat(tables, first, axis=1) / length, length, axis=1)
+    if mass is None:
+        return np.repeat(np.add.reduceat(tables, first, axis=1) / length, length, axis=1)
+    total = np.add.reduceat(mass, first)
+    return mass * np.repeat(np.add.reduceat(tables, first, axis=1) / total, length, axis=1)

@@ -35,9 +35,9 @@ class Rates(NamedTuple):
 
 
 def learning_rates(
-    structure: Structure, engine: Engine, n: int, mueff: float, mueff_mean: float
+    structure: Structure, engine: Engine, n: float, mueff: float, mueff_mean: float
 ) -> Rates:
-    """Rates for n values.
+    """Rates for samples that count as n.
 
     mueff, mueff_mean   variance-effective selection mass of the weights of the covariance (the
                         positive ones), and of the mean

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import namespace
+from .backend import namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
-from .ranking import assign, recombination_weights, xnes_utilities
+from .ranking import assign, ranking, recombination_weights, xnes_utilities
 from .rates import Rates, learning_rates
 from .structures.base import Structure
 from .structures.dense import Dense
@@ -57,6 +57,11 @@ class Info(NamedTuple):
     updated      False when all values were equal or missing: then only the generation moved
     norm         ‖M‖, Frobenius, before the trust region; clipped: whether that acted
     path_length  ‖path_sigma‖ over its expectation
+    missing      values that were NaN
+    late         values of earlier generations' candidates that were used, weighted by the ratio of
+                 the densities; stale: those left out, because it was next to nothing
+    injected     points that were told but never asked
+    repeated     values of candidates that were told before; left out
     """
 
     best: float = nan
@@ -66,10 +71,15 @@ class Info(NamedTuple):
     norm: float = 0.0
     clipped: bool = False
     path_length: float = 0.0
+    missing: int = 0
+    late: int = 0
+    stale: int = 0
+    injected: int = 0
+    repeated: int = 0
 
 
 class Plan(NamedTuple):
-    """Weights and rates for n values: everything that does not change between generations."""
+    """Weights and rates for n ranked values."""
 
     tables: np.ndarray  # (3, n) by rank: weights of the mean; cmu times those of G, + and −
     mueff: float
@@ -134,14 +144,26 @@ class Strategy:
 
     def place(self, state: State, Y):
         """Points (n, d) of the rows of Y (n, d): u = mean + sigma D₀ y, as the domain has them."""
+        return self.domain.decode(self.coordinates(state, Y))
+
+    def coordinates(self, state: State, Y):
+        """Search coordinates u = mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
         U = (state.sigma * state.scale) * Y
         U += state.mean
-        return self.domain.decode(U)
+        return U
 
-    def locate(self, state: State, X):
-        """Z (n, d) such that `place(unwhiten(Z))` is X (n, d): points that were not drawn here."""
-        Y = (self.domain.encode(X) - state.mean) / (state.sigma * state.scale)
-        return self.structure.whiten(state.factor, Y)
+    def locate(self, state: State, U):
+        """Local coordinates z (n, noise_dim) of search coordinates U (n, d): the inverse of
+        drawing, for points that were not drawn here."""
+        return self.structure.whiten(state.factor, (U - state.mean) / (state.sigma * state.scale))
+
+    def log_density(self, state: State, Z) -> np.ndarray:
+        """(n,) log density of the search coordinates whose local ones are Z (n, noise_dim), up to
+        a constant of d: −‖z‖²/2 + log |det B| − d log sigma − Σ log D₀ (math: log q(x))."""
+        xp = namespace(Z)
+        volume = self.structure.dim * log(state.sigma) + float(xp.sum(xp.log(state.scale)))
+        volume -= self.structure.logdet(state.factor)
+        return -0.5 * to_numpy(xp.vecdot(Z, Z)) - volume
 
     def adopt(self, state: State, before: Structure) -> State:
         """The state of a search that had the structure `before`, for this one's.
@@ -167,9 +189,9 @@ class Strategy:
             path=paths[1, :],
         )
 
-    def shape_weights(self, Z, values):
+    def shape_weights(self, Z, values, mass=None):
         """Weights (n,) with which the samples enter the covariance; None when all tie."""
-        weights, _ = assign(values, self.plan(max(2, len(values))).tables)
+        weights, _, _ = self._weigh(values, mass)
         if weights is None:
             return None
         xp = namespace(Z)
@@ -177,25 +199,39 @@ class Strategy:
         return good + bad * (self.structure.dim / xp.vecdot(Z, Z))
 
     def plan(self, n: int) -> Plan:
-        """Weights and learning rates for n values."""
+        """Weights and learning rates for n ≥ 2 samples of the present distribution."""
         if n not in self._plans:
-            self._plans[n] = _plan(self.structure, self.engine, n, self._sampling.mirrored)
+            self._plans[n] = _plan_of(self.structure, self.engine, n, self._sampling.mirrored)
         return self._plans[n]
 
-    def update(self, state: State, Z, Y, values) -> tuple[State, Info]:
+    def _weigh(self, values, mass):
+        """(weights (3, n) or None, ranked values, plan) of values (n,) that count `mass` (n,)."""
+        order, ranked = ranking(values)
+        if (len(values) if mass is None else mass.sum()) < 2:  # says nothing
+            return None, ranked, None
+        if mass is None:
+            plan = self.plan(len(values))
+        else:
+            mass = mass[order]
+            plan = _plan(self.structure, self.engine, mass, mirrored=False)
+        return assign(order, ranked, plan.tables, mass), ranked, plan
+
+    def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
         """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
 
-        Tied values share their weights, NaN ranks last; when all are equal (or there is only one),
-        only the generation counter moves.
+        mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
+               ratio of the densities for one of an earlier distribution; None: 1 for all
+
+        Tied values share their weights, NaN ranks last; when all are equal (or they count as less
+        than two), only the generation counter moves.
         """
         structure, d = self.structure, self.structure.dim
         xp = namespace(state.mean)
-        plan = self.plan(max(2, len(values)))
-        c1, _, parts, cc, cs, ds, chi = plan.rates
-        weights, ranked = assign(values, plan.tables)
+        weights, ranked, plan = self._weigh(values, mass)
         seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
         if weights is None:
             return state._replace(generation=state.generation + 1), Info(*seen)
+        c1, _, parts, cc, cs, ds, chi = plan.rates
         if xp is not np:
             weights = [xp.asarray(row, dtype=Z.dtype) for row in weights]
         w_mean, w_good, w_bad = weights
@@ -264,13 +300,18 @@ class Strategy:
 
 
 @cache
-def _plan(structure: Structure, engine: Engine, n: int, mirrored: bool) -> Plan:
+def _plan_of(structure: Structure, engine: Engine, n: int, mirrored: bool) -> Plan:
+    return _plan(structure, engine, np.ones(n), mirrored)
+
+
+def _plan(structure: Structure, engine: Engine, mass, mirrored: bool) -> Plan:
+    n = float(mass.sum())
     if engine.natural:
-        u = xnes_utilities(n)
+        u = xnes_utilities(mass)
         rates = learning_rates(structure, engine, n, mueff=n / 4, mueff_mean=n / 4)
         return Plan(np.stack([u, rates.cmu * u, 0 * u]), 1 / float(u @ u), rates)
-    good, bad, mueff, mueff_bad = recombination_weights(n)
-    mean = good - engine.mirror / (1 + 0.6 * n / structure.dim) * good[::-1]
+    good, other, bad, mueff, mueff_bad = recombination_weights(mass)
+    mean = good - engine.mirror / (1 + 0.6 * n / structure.dim) * other
     square = float(mean @ mean)
     if mirrored:  # E ‖Σ w z‖²/d under random ranks, where Σ z = 0
         square = (n * square - float(mean.sum()) ** 2) / (n - 1)

@@ -12,7 +12,7 @@ LAYERS = [
     {"backend", "noise", "sampling", "registry", "ranking", "checks", "problem", "files"},
     {"structures", "parameters", "examples"},
     {"strategy", "engine", "rates", "auto", "stopping", "restarts", "domain", "space"},
-    {"es", "pending", "restart_es", "record", "progress"},
+    {"es", "arrivals", "pending", "checkpoint", "restart_es", "record", "progress"},
     {"minimize", "experiment", "config", "bench", "plots"},
     {"cli", "__main__", "tables"},
 ]

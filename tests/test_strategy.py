@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri
 
 from structes import noise
 from structes.engine import Engine, cma
-from structes.ranking import assign, recombination_weights
+from structes.ranking import assign, ranking, recombination_weights
 from structes.rates import learning_rates
 from structes.strategy import Strategy, default_popsize
 from structes.structures import build_structure
@@ -205,25 +205,27 @@ def test_seed_is_checked():
 
 @pytest.mark.parametrize("n", [2, 3, 10, 101])
 def test_weights(n):
-    good, bad, mueff, mueff_bad = recombination_weights(n)
+    good, mirrored, bad, mueff, mueff_bad = recombination_weights(np.ones(n))
     raw = np.log((n + 1) / 2) - np.log(np.arange(1, n + 1))
     assert good.sum() == pytest.approx(1) and bad.sum() == pytest.approx(-1)
     assert (good[raw <= 0] == 0).all() and (bad[raw >= 0] == 0).all()
     assert mueff == pytest.approx(1 / np.sum(good**2))
     assert mueff_bad == pytest.approx(1 / np.sum(bad**2))
     assert (np.diff(good) <= 0).all() and (np.diff(bad) <= 0).all()
+    np.testing.assert_allclose(mirrored, good[::-1])
 
 
 def test_ranks_nan_last_ties_share():
     tables = np.array([[4.0, 3.0, 2.0, 1.0, 0.0], [8.0, 4.0, 2.0, 1.0, 0.5]])
     nan, inf = np.nan, np.inf
-    given, ranked = assign(np.array([3.0, 1.0, nan, 2.0, 0.0]), tables)
+    order, ranked = ranking(np.array([3.0, 1.0, nan, 2.0, 0.0]))
+    given = assign(order, ranked, tables)
     np.testing.assert_array_equal(given[0], [1, 3, 0, 2, 4])
     np.testing.assert_array_equal(ranked, [0, 1, 2, 3, nan])
-    given, _ = assign(np.array([1.0, 0.0, 1.0, nan, inf]), tables)
+    given = assign(*ranking(np.array([1.0, 0.0, 1.0, nan, inf])), tables)
     np.testing.assert_array_equal(given, [[2.5, 4, 2.5, 0.5, 0.5], [3, 8, 3, 0.75, 0.75]])
     for same in (np.full(5, 2.0), np.full(5, nan), np.array([inf, nan, inf, nan, inf])):
-        assert assign(same, tables)[0] is None
+        assert assign(*ranking(same), tables) is None
 
 
 @pytest.mark.parametrize(("name", "spec", "dim"), [*CASES, ("dense", "dense", 1000)])
@@ -234,7 +236,7 @@ def test_rates_are_legal_for_every_structure_dimension_and_population(name, spec
 
 
 def check_rates(structure, engine, popsize):
-    mueff = recombination_weights(popsize).mueff
+    mueff = recombination_weights(np.ones(popsize)).mueff
     rates = learning_rates(structure, engine, popsize, mueff, 1.5 * mueff)
     for part in rates.parts or (1.0,):
         c1, cmu = part * rates.c1, part * rates.cmu
@@ -243,7 +245,7 @@ def check_rates(structure, engine, popsize):
 
 
 def test_fewer_degrees_of_freedom_learn_faster():
-    mueff = recombination_weights(12).mueff
+    mueff = recombination_weights(np.ones(12)).mueff
     rates = {
         name: learning_rates(build_structure(name, 20), Engine(), 12, mueff, mueff)
         for name in ("dense", "diagonal", "lower", "upper")
