@@ -12,12 +12,13 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 
 from .engine import ENGINES
 from .es import ES, Best
+from .history import load_runs
 from .minimize import minimize
 from .parameters import structure_for
 from .problem import PROBLEMS, Problem
-from .record import load_runs
 from .restart_es import RestartES
 from .restarts import RESTARTS
+from .space import Choice, Float, Int, Space
 from .stopping import Stopping
 from .structures import STRUCTURES
 
@@ -28,8 +29,12 @@ __all__ = [
     "RESTARTS",
     "STRUCTURES",
     "Best",
+    "Choice",
+    "Float",
+    "Int",
     "Problem",
     "RestartES",
+    "Space",
     "Stopping",
     "load_runs",
     "minimize",

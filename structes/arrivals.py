@@ -47,9 +47,12 @@ def late(strategy: Strategy, state: State, generation, index: int, value: float)
     return Arrival(*_clipped(strategy, state, Z), value, mass, (generation.number, index))
 
 
-def own(strategy: Strategy, state: State, x, value: float, number: int) -> Arrival:
-    """The arrival of a point x (1, d) of the user's own; it sorts behind all others."""
-    Z = strategy.locate(state, strategy.domain.encode(x))
+def own(strategy: Strategy, state: State, x, value: float, number: int, name: str) -> Arrival:
+    """The arrival of a point x (1, d) of the user's own; it sorts behind all others.
+
+    Raises ValueError, with `name` for x, where it lies outside the bounds.
+    """
+    Z = strategy.locate(state, strategy.domain.encode(x, name))
     key = state.generation + 1, number
     return Arrival(*_clipped(strategy, state, Z), value, 1.0, key)
 

@@ -60,6 +60,14 @@ class Agreement:
         self._keep = 1 - 1 / length
         self._sum = self._squares = 0.0
 
+    def snapshot(self) -> list:
+        """What `restore` takes: plain values and arrays, as in checkpoint.py."""
+        return [self._average, self._sum, self._squares]
+
+    def restore(self, tree) -> None:
+        average, self._sum, self._squares = tree
+        self._average = average.reshape(self._average.shape)
+
     def add(self, S) -> None:
         norm = float(np.vdot(self._average, self._average)) ** 0.5
         if norm > 0:
@@ -92,6 +100,27 @@ class Auto:
         self._decide = self._by_scales
         self._generations = 0
         self._periods: list[bool] = []  # with low_rank: whether couplings showed
+
+    def snapshot(self) -> dict:
+        """What `restore` takes: plain values and arrays, as in checkpoint.py."""
+        return {
+            "structure": self.structure,
+            "decided": self.decided,
+            "stays": self._decide == self._by_periods,
+            "generations": self._generations,
+            "periods": self._periods,
+            "statistics": [a.snapshot() for a in self._statistics()],
+        }
+
+    def restore(self, tree: dict) -> None:
+        self.structure, self.decided = tree["structure"], tree["decided"]
+        self._decide = self._by_periods if tree["stays"] else self._by_scales
+        self._generations, self._periods = tree["generations"], list(tree["periods"])
+        for statistic, part in zip(self._statistics(), tree["statistics"], strict=True):
+            statistic.restore(part)
+
+    def _statistics(self) -> list:
+        return [self.couplings, self.scales] if hasattr(self, "scales") else []
 
     def observe(self, Z, w) -> float | None:
         """A generation: samples Z (n, d) in coordinates where they are N(0, I), weights w (n,).

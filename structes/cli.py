@@ -137,18 +137,31 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
         raise Failure(error, EXIT_USAGE) from error
     except (LoadError, OSError) as error:
         raise Failure(error) from error
-    status = done.result["status"]
-    if status == "interrupted":
-        click.echo("interrupted; the best so far:", err=True)
-    print_table(*result_table(done))
-    for entry in done.result["problems"]:
-        if "traceback" in entry:
-            last = entry["traceback"].strip().splitlines()[-1]
-            click.echo(f"{entry['problem']} failed: {last} (more: structes show)", err=True)
-    click.echo(f"recorded in {done.folder}")
     missed = any("target" not in e.get("stop", {}) for e in done.result["problems"])
-    codes = {"failed": EXIT_FAILED, "interrupted": EXIT_INTERRUPTED}
-    ctx.exit(codes.get(status, EXIT_MISSED if require_target and missed else 0))
+    ctx.exit(_report(done) or (EXIT_MISSED if require_target and missed else 0))
+
+
+@cli.command()
+@click.argument("run")
+@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.pass_context
+def resume(ctx, run, runs, quiet):
+    """Go on with a run that was killed or interrupted.
+
+    RUN is a run's folder, its name inside runs/, or `latest`. What comes out is to the bit what
+    the run would have found by itself. Exit codes are those of `structes run`.
+    """
+    from .experiment import LoadError, resume_experiment
+
+    _find_local_modules()
+    try:
+        done = resume_experiment(_find_run(run, runs), progress=not quiet)
+    except (ValueError, TypeError) as error:
+        raise Failure(error, EXIT_USAGE) from error
+    except (LoadError, OSError) as error:
+        raise Failure(error) from error
+    ctx.exit(_report(done))
 
 
 @cli.command("list", short_help="What there is to name.")
@@ -173,7 +186,7 @@ def show(run, runs, rows):
     """
     import yaml
 
-    from .record import read_run, tail_log
+    from .history import read_run, tail_log
 
     try:
         done = read_run(_find_run(run, runs))
@@ -192,8 +205,10 @@ def show(run, runs, rows):
             click.echo(f"the runs of {entry['problem']}")
             print_table(*restarts_table(entry))
         if entry.get("x") is not None:
-            x, fun = vector_text(entry["x"]), number_text(entry["fun"], 15)
-            click.echo(f"{entry['problem']}: best value {fun} at x = {x}")
+            at, fun = f"x = {vector_text(entry['x'])}", number_text(entry["fun"], 15)
+            if "params" in entry:
+                at = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
+            click.echo(f"{entry['problem']}: best value {fun} at {at}")
         if "traceback" in entry:
             click.echo(f"\n{entry['problem']} failed:\n{entry['traceback']}")
     tail = tail_log(done.folder, rows)
@@ -253,6 +268,21 @@ def main():
     """The console script."""
     warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
     cli(prog_name="structes")
+
+
+def _report(done) -> int:
+    """Print what came out of a run: the exit code."""
+    status = done.result["status"]
+    if status == "interrupted":
+        click.echo("interrupted; the best so far (structes resume goes on):", err=True)
+    print_table(*result_table(done))
+    for entry in done.result["problems"]:
+        if "traceback" in entry:
+            last = entry["traceback"].strip().splitlines()[-1]
+            what = "failed" if entry["status"] == "failed" else f"{entry['errors']} exceptions"
+            click.echo(f"{entry['problem']} {what}: {last} (more: structes show)", err=True)
+    click.echo(f"recorded in {done.folder}")
+    return {"failed": EXIT_FAILED, "interrupted": EXIT_INTERRUPTED}.get(status, 0)
 
 
 # -- words to arguments ---------------------------------------------------------------------------
@@ -326,6 +356,6 @@ def _find_run(run, runs) -> Path:
 
 
 def _started(folder):
-    from .record import read_run
+    from .history import read_run
 
     return read_run(folder).result["started"]

@@ -109,6 +109,17 @@ def check_problems(value) -> tuple:
     return tuple(plain(value))
 
 
+def numbers(value):
+    """`value` in plain types, in which text that is a number has become one (YAML's 1e-3)."""
+    value = plain(value)
+    if isinstance(value, dict):
+        return {key: numbers(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [numbers(v) for v in value]
+    number = _number(value) if isinstance(value, str) else None
+    return value if number is None else number
+
+
 def coerce(value, annotation: str, what: str):
     """`value` as one of the types of the annotation ("int | None"); a number may be a string.
 

@@ -2,11 +2,42 @@
 
 A search moves in all of R^d; the user's points live in a box, on a logarithmic scale, on integers.
 `decode` makes points of search coordinates, `encode` is its inverse on points that are allowed.
+Every point that `decode` gives is inside the bounds, exactly, and has exact integers.
+
+A bound folds the search coordinate: what steps over it comes back inside, as from a mirror (with
+two bounds as between two mirrors), so that the search sees the function on both sides of the bound
+and its minimum there as one that it can surround. Behind a plain mirror ("reflect") a minimum on
+the bound is a kink, g |u|, beside the other coordinates' u²: the condition number grows for ever
+as the search converges. Therefore the mirror is rounded ("transform"): within a zone of width a
+from the bound x is quadratic, and a minimum on the bound is one of u² like the others:
+
+    x = u                        where u ≥ lower + a, exactly
+    x = lower + (u − m)²/(4 a)   where u is nearer to the mirror at m = lower − a
+
+What was tried, on sphere, ellipsoids (rotated, too), Rosenbrock and slopes with the minimum on one
+bound, on some, on all, inside and close by: the rounded mirror solves all, in 0.54 of pycma's
+evaluations (its zone is 0.05 |lower| wide); the plain one solves 92 %, is better where the slope
+vanishes on the bound and up to three times as slow elsewhere; clipping for evaluation and learning
+from clipped steps freeze (42 and 48 % solved); clipping with an adaptive penalty (Hansen et al.
+2009) is good inside, twice as slow on bounds, and fails on ill-conditioned ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+
+from .backend import namespace, to_numpy
+from .integers import with_margin
+from .limits import bounds_of, integers_of, logs_of, whole
+from .registry import nearest
+
+BOUNDARIES = {"transform": 0.03, "reflect": 0.0}  # width of the rounded zone, in sigma0
+_FAR = 1e300  # a bound beyond it has no mirror; points are clipped
+_LARGEST = log(np.finfo(float).max) - 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,26 +49,246 @@ class Domain:
 
     dim: int
 
+    @property
+    def has_integers(self) -> bool:
+        return False
+
     def decode(self, U):
         """Points X (n, d) of search coordinates U (n, d), which it may give back as they are."""
         return U
 
-    def encode(self, X):
-        """Search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X."""
+    def encode(self, X, name: str = "X"):
+        """Search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to rounding.
+
+        Raises ValueError, with `name` for X, where a point lies outside.
+        """
         return X
 
     def adjust(self, state, structure):
-        """The state after an update, kept from freezing where coordinates are integers."""
+        """The state of a new generation, kept from freezing where coordinates are integers, and
+        from steps that are longer than the box is wide."""
         return state
 
 
-def build_domain(dim: int, bounds=None, boundary=None, transforms=None, integers=None) -> Domain:
+@dataclass(frozen=True, eq=False)
+class Limited(Domain):
+    """Coordinates of which some are bounded, logarithms, or integers. All fields are (d,) arrays.
+
+    low, high   bounds of x, −inf and inf where open; integers where x is an integer
+    log         where u = ln x
+    integer     where x is the nearest integer
+    zone        width a of the rounded zone, in u; 0 where the mirror is plain
+    """
+
+    low: Any
+    high: Any
+    log: Any
+    integer: Any
+    zone: Any
+
+    def __post_init__(self):
+        half = 0.5 * self.integer  # an integer has the cell from k − ½ to k + ½
+        floor, ceiling = (
+            _logarithm(bound, self.log) for bound in (self.low - half, self.high + half)
+        )
+        left, right = (np.abs(side) < _FAR for side in (floor, ceiling))
+        two = left & right
+        width = np.where(two, ceiling, 0.0) - np.where(two, floor, 0.0)
+        fields = {
+            "_floor": floor,  # where the bounds are, in u
+            "_ceiling": ceiling,
+            "_inner": np.where(left, floor + self.zone, -np.inf),  # x = u from here …
+            "_outer": np.where(right, ceiling - self.zone, np.inf),  # … to there
+            "_left": np.where(left, floor - self.zone, 0.0),  # where the mirrors are
+            "_right": np.where(right, ceiling + self.zone, 0.0),
+            "_two": two,
+            "_one": left & ~right,
+            "_other": right & ~left,
+            "_slope": np.where(self.zone > 0, 4 * self.zone, 1.0),
+            "_longest": np.where(two, np.maximum(width / 3, 1e-300), np.inf),  # standard deviation
+        }
+        fields["_turn"] = np.where(two, fields["_right"] - fields["_left"], 1.0)
+        fields["_some_log"], fields["_at"] = bool(self.log.any()), np.flatnonzero(self.integer)
+        fields["_loose"] = not (two.any() or self.integer.any())  # nothing to adjust
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def has_integers(self) -> bool:
+        return len(self._at) > 0
+
+    def decode(self, U):
+        xp = namespace(U)
+        get = self if xp is np else _Constants(self, U, xp)
+        inside = (get._inner <= U) & (get._outer >= U)
+        all_inside = bool(xp.all(inside))
+        X = U if all_inside else xp.where(inside, U, _rounded(get, _folded(get, U)[0]))
+        if self._some_log:
+            bounded = xp.clip(xp.where(get.log, X, 0.0), -_LARGEST, _LARGEST)
+            X = xp.where(get.log, xp.exp(bounded), X)
+        elif all_inside and not len(self._at):
+            return X
+        if len(self._at):
+            X = xp.where(get.integer, xp.floor(X + 0.5), X)
+        return xp.clip(X, get.low, get.high)
+
+    def encode(self, X, name: str = "X"):
+        self._check(X, name)
+        xp = namespace(X)
+        get = self if xp is np else _Constants(self, X, xp)
+        U = X
+        if self._some_log:
+            U = xp.where(get.log, xp.log(xp.where(get.log, X, 1.0)), X)
+        low = get._inner > U
+        high = get._outer < U
+        if bool(xp.any(low | high)):
+            depth = xp.where(low, U - get._floor, xp.where(high, get._ceiling - U, 0.0))
+            depth = xp.sqrt(get._slope * xp.abs(depth))
+            rounded = get.zone > 0
+            U = xp.where(low & rounded, get._left + depth, U)
+            U = xp.where(high & rounded, get._right - depth, U)
+        return U
+
+    def adjust(self, state, structure):
+        if self._loose:
+            return state
+        xp = namespace(state.mean)
+        std = to_numpy(structure.deviations(state.factor) * (state.sigma * state.scale))
+        new = np.minimum(std, self._longest)
+        if len(self._at):
+            at, mean = self._at, np.array(to_numpy(state.mean))
+            step, new[at] = with_margin(*self._distances(mean), new[at], self.dim)
+            if step.any():
+                mean[at] += step
+                mean = xp.asarray(mean, dtype=state.mean.dtype)
+                state = state._replace(mean=mean)
+        if (new != std).any():
+            change = xp.asarray(new / std, dtype=state.scale.dtype)
+            state = state._replace(scale=state.scale * change)
+        return state
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _distances(self, mean):
+        """(k,) distances from the mean (d,) to the next value below and above, for each integer:
+        to where x changes, so a mirror is none."""
+        V, turned = (a[self._at] for a in _folded(self, mean))
+        low, high, log_ = self.low[self._at], self.high[self._at], self.log[self._at]
+        x = np.where(log_, np.exp(np.clip(np.where(log_, V, 0.0), -_LARGEST, _LARGEST)), V)
+        cell = np.clip(np.floor(x + 0.5), low, high)
+        below, above = _logarithm(cell - 0.5, log_), _logarithm(cell + 0.5, log_)
+        down, up = V - below, above - V
+        at_low, at_high = cell == low, cell == high
+        to_floor, to_ceiling = V - self._floor[self._at], self._ceiling[self._at] - V
+        down, up = (
+            np.where(at_low, 2 * to_floor + up, down),
+            np.where(at_high, 2 * to_ceiling + down, up),
+        )
+        return np.where(turned, up, down), np.where(turned, down, up)
+
+    def _check(self, X, name):
+        X = to_numpy(X)
+        outside = ~((self.low - 0.5 * self.integer <= X) & (self.high + 0.5 * self.integer >= X))
+        if (self.log & ~(X > 0)).any():
+            row, i = (int(k[0]) for k in np.nonzero(self.log & ~(X > 0)))
+            raise ValueError(
+                f"{name}{'' if X.shape[0] == 1 else f': row {row}'}: coordinate {i} must be "
+                f"positive, because its transform is 'log'; got {X[row, i]}"
+            )
+        if outside.any():
+            row, i = (int(k[0]) for k in np.nonzero(outside))
+            raise ValueError(
+                f"{name}{'' if X.shape[0] == 1 else f': row {row}'}: coordinate {i} is "
+                f"{X[row, i]}, outside its bounds [{self.low[i]}, {self.high[i]}]"
+            )
+
+
+class _Constants:
+    """The arrays of a Limited as those of the library `xp`, in the precision of `like`."""
+
+    def __init__(self, domain, like, xp):
+        self._domain, self._like, self._xp = domain, like, xp
+
+    def __getattr__(self, name):
+        value = getattr(self._domain, name)
+        dtype = self._xp.bool if value.dtype == bool else self._like.dtype
+        value = self._xp.asarray(value, dtype=dtype)
+        setattr(self, name, value)
+        return value
+
+
+def _folded(get, U):
+    """U between the mirrors, and where that turned it round."""
+    xp, two = namespace(U), get._two
+    phase = xp.remainder(U - get._left, 2 * get._turn)
+    turned = (two & (phase > get._turn)) | (get._one & (get._left > U))
+    turned = turned | (get._other & (get._right < U))
+    V = get._left + (get._turn - xp.abs(phase - get._turn))
+    return xp.where(two, V, xp.where(turned, 2 * (get._left + get._right) - U, U)), turned
+
+
+def _rounded(get, V):
+    """x, or ln x, of V that lies between the mirrors."""
+    xp = namespace(V)
+    end = 2 * get.zone  # of the zone, from the mirror
+    low, high = xp.clip(V - get._left, 0.0, end), xp.clip(get._right - V, 0.0, end)
+    X = xp.where((get.zone > 0) & (get._inner > V), get._floor + low * low / get._slope, V)
+    near = (get.zone > 0) & (get._outer < V)
+    return xp.where(near, get._ceiling - high * high / get._slope, X)
+
+
+def _logarithm(x, where):
+    """ln x where `where`, else x; of what is not positive −inf."""
+    positive = where & (x > 0)
+    return np.where(
+        where & ~positive, -np.inf, np.where(where, np.log(np.where(positive, x, 1.0)), x)
+    )
+
+
+# -- from what a user says ------------------------------------------------------------------------
+
+
+def build_domain(
+    dim: int, bounds=None, boundary=None, transforms=None, integers=None, sigma0=1.0
+) -> Domain:
     """The Domain of what a user says; raises ValueError or TypeError, naming the argument.
 
     bounds      scipy's: a sequence of d pairs (lower, upper) with None for open, or an object
-                with lb and ub (scipy.optimize.Bounds); in the coordinates of the user
-    boundary    how bounds are kept: a name; None: the best one by evidence
-    transforms  None, or a sequence of d names (None or "linear", "log"), or {index: name}
+                with lb and ub (scipy.optimize.Bounds); in the coordinates of the user. Those of
+                an integer are rounded inward, and leave at least two values
+    boundary    how bounds are kept: a name of BOUNDARIES; None: "transform", the best by evidence.
+                Integers always have plain mirrors
+    transforms  None, or a sequence of d names (None or "linear", "log"), or {index: name}. "log":
+                the search moves ln x, in which its sigma0 is; x must be positive, and ≥ 1 if it is
+                an integer
     integers    None, True (all), or indices of the coordinates that are integers
+    sigma0      initial standard deviation, a number or (d,), in search coordinates: the scale on
+                which bounds are rounded
     """
-    return Domain(dim)
+    if boundary is None:
+        boundary = "transform"
+    elif not isinstance(boundary, str) or boundary not in BOUNDARIES:
+        known = ", ".join(BOUNDARIES)
+        raise ValueError(
+            f"boundary must be one of {known}; got {boundary!r}{nearest(boundary, BOUNDARIES)}"
+        )
+    low, high = bounds_of(bounds, dim)
+    log_, integer = logs_of(transforms, dim), integers_of(integers, dim)
+    if not (np.isfinite(low).any() or np.isfinite(high).any() or log_.any() or integer.any()):
+        return Domain(dim)
+    low, high = whole(low, high, integer)
+    for i in np.flatnonzero(log_):
+        least = 1.0 if integer[i] else 0.0
+        if low[i] == -np.inf and high[i] > least:
+            low[i] = least if integer[i] else -np.inf
+        elif not low[i] >= (least or np.finfo(float).tiny):
+            raise ValueError(
+                f"bounds[{i}] must be {'≥ 1' if integer[i] else 'positive'}, because its "
+                f"coordinate has the transform 'log'; got ({low[i]}, {high[i]})"
+            )
+    with np.errstate(over="ignore"):
+        width = _logarithm(high, log_) - _logarithm(low, log_)
+    zone = np.minimum(BOUNDARIES[boundary] * np.broadcast_to(sigma0, dim), width / 4)
+    bounded = np.isfinite(low) | np.isfinite(high)
+    zone = np.where(bounded & ~integer, zone, 0.0)
+    return Limited(dim, low, high, log_, integer, zone)

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from . import checks, noise
+from . import checkpoint, checks, noise
 from .arrivals import NEGLIGIBLE, Arrival, late, own
 from .auto import Auto, Switch
 from .backend import load_namespace, to_numpy
+from .choices import with_choices
 from .domain import build_domain
-from .engine import build_engine
+from .engine import Engine, build_engine
+from .files import plain
+from .limits import bounds_of
 from .pending import FOREIGN, FORGOTTEN, LATE, OPEN, REPEATED, Generation, Ledger
+from .space import Space
 from .stopping import Monitor, stopping_from
 from .strategy import Info, Strategy, default_popsize
-from .structures import build_structure
+from .structures import build_structure, known_spec, spec_of
 
 
 class Best(NamedTuple):
@@ -37,12 +41,19 @@ class Best(NamedTuple):
 class ES:
     """Evolution strategy with a structured covariance: minimises from values alone.
 
-    x0         (d,) start, finite
-    sigma0     initial standard deviation: a positive number, or one for each coordinate (d,)
+    x0         (d,) start, finite and inside the bounds; or a `structes.Space` of named parameters,
+               which says sigma0, bounds, transforms, integers and choices as well
+    sigma0     initial standard deviation: a positive number, or one for each coordinate (d,); of a
+               coordinate whose transform is "log", that of ln x
     structure  name of `structes.STRUCTURES`, mapping with its parameters, or a Structure; "auto"
                finds one on the way (see `switches`, and auto.py)
     seed       integer in [0, 2⁶⁴); None takes one from the operating system (see `seed`)
     popsize    candidates a generation, ≥ 2; None: 4 + ⌊3 ln d⌋
+    bounds     d pairs (lower, upper) with None for open, or a scipy.optimize.Bounds: every
+               candidate is inside; boundary names how (`structes.domain.BOUNDARIES`)
+    transforms "log" or None for each coordinate, or {index: "log"}: the search moves ln x
+    integers   indices of the coordinates that take integers only, or True for all of them
+    choices    tuples of coordinates of which the largest one decides (choices.py)
     engine     the update: name of `structes.ENGINES` ("default", "cma", "xnes"), or a mapping with
                its switches (engine.py)
     backend    array library of the state: "numpy"
@@ -61,7 +72,7 @@ class ES:
     def __init__(
         self,
         x0,
-        sigma0,
+        sigma0=None,
         structure="dense",
         seed=None,
         popsize=None,
@@ -70,12 +81,29 @@ class ES:
         boundary=None,
         transforms=None,
         integers=None,
+        choices=None,
         engine="default",
         backend="numpy",
         **stopping,
     ):
+        if isinstance(x0, Space):
+            its = x0.arguments()
+            x0, sigma0 = its["x0"], its["sigma0"] if sigma0 is None else sigma0
+            bounds, transforms, integers = its["bounds"], its["transforms"], its["integers"]
+            choices = its.get("choices")
         x0 = checks.point("x0", x0)
         self.dim = x0.size
+        self._arguments = {
+            "x0": x0,
+            "sigma0": plain(sigma0),
+            "bounds": None if bounds is None else np.stack(bounds_of(bounds, self.dim), axis=1),
+            "boundary": boundary,
+            "transforms": plain(transforms),
+            "integers": plain(integers),
+            "choices": plain(choices),
+            "backend": backend,
+            **stopping,
+        }
         sigma, scale = checks.scale("sigma0", sigma0, self.dim)
         self.popsize = (
             default_popsize(self.dim) if popsize is None else checks.count("popsize", popsize, 2)
@@ -86,16 +114,19 @@ class ES:
         if self._auto is not None:
             structure = self._auto.structure
         self.structure = self.engine.fit(build_structure(structure, self.dim))
-        self.domain = build_domain(self.dim, bounds, boundary, transforms, integers)
+        domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
+        self.domain = with_choices(domain, choices)
         self.strategy = Strategy(self.structure, self.engine, self.popsize, domain=self.domain)
         self._xp = load_namespace(backend)
-        u0 = self.domain.encode(x0[None, :])[0, :]
+        u0 = self.domain.encode(x0[None, :], "x0")[0, :]
         self.state = self.strategy.init(u0, sigma, scale, self._xp)
         self.best = Best(None, np.inf, 0)
         self.evaluations = 0
         self.info = Info()
         self.switches: list[Switch] = []
-        self.monitor = Monitor(stopping_from(stopping), self.structure, self.popsize, sigma)
+        self.monitor = Monitor(
+            stopping_from(stopping), self.structure, self.popsize, sigma, self.domain.has_integers
+        )
         self.ledger = Ledger(self._generation())
         self._arrivals: list[Arrival] = []
         self._counts = dict.fromkeys(("missing", "late", "stale", "injected", "repeated"), 0)
@@ -128,16 +159,19 @@ class ES:
         """
         X = checks.rows("X", X, self.dim, self._xp)
         values = checks.objective_values(values, X.shape[0])
-        generation = self.ledger.open
+        generation, n = self.ledger.open, len(values)
         if generation.is_asked(X):
             self.evaluations += len(values) - int(np.count_nonzero(generation.told))
             generation.tell(slice(None), values)
         else:
             X, values = self._sort_in(X, values)
+        ignored = n - len(values)
         self._remember(X, values)
         self.monitor.tell(self.best.fun, self.evaluations)
         if self._is_full():
             self.advance()
+        if ignored:
+            self._warn(f"values of candidates that were told before are ignored: {ignored}")
 
     def advance(self) -> None:
         """Close the generation with the values told so far (`tell` does it when enough are in).
@@ -164,6 +198,83 @@ class ES:
     def stop(self) -> dict:
         """{criterion: value} of every stopping criterion that has fired; empty: go on."""
         return dict(self.monitor.reasons)
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def save(self, path) -> None:
+        """Write all of the search into one file, whole or not at all: its state, what is out, what
+        was told and not used yet. The search that `load` makes of it goes on to the same bits.
+
+        Nothing in the file is code. A structure of your own class has to be given to `load` again.
+        Raises OSError where the file cannot be written.
+        """
+        checkpoint.write(path, "ES", self.snapshot())
+
+    @classmethod
+    def load(cls, path, structure=None) -> ES:
+        """The search in a file of `save`.
+
+        structure   where the search has one of your own class: the Structure, or what ES takes
+                    for one; a file is never let to name what is imported
+
+        Raises OSError where the file cannot be opened, and ValueError for one that is torn,
+        forged, of another version, or holds something else.
+        """
+        kind, tree = checkpoint.read(path)
+        if kind != "ES":
+            raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
+        with checkpoint.restoring(path, "ES"):
+            return cls.restored(tree, structure)
+
+    def snapshot(self) -> dict:
+        return {
+            "arguments": self._arguments,
+            "engine": asdict(self.engine),
+            "seed": self.seed,
+            "popsize": self.popsize,
+            "structure": spec_of(self.structure),
+            "auto": None if self._auto is None else self._auto.snapshot(),
+            "switches": self.switches,
+            "state": self.state,
+            "best": self.best,
+            "evaluations": self.evaluations,
+            "info": self.info,
+            "monitor": self.monitor.snapshot(),
+            "ledger": self.ledger.snapshot(self.structure),
+            "arrivals": self._arrivals,
+            "counts": self._counts,
+            "seconds": self.seconds,
+            "warned": sorted(self._warned),
+        }
+
+    @classmethod
+    def restored(cls, tree: dict, structure=None) -> ES:
+        auto = tree["auto"]
+        es = cls(
+            structure="auto" if auto else structure or known_spec(tree["structure"]),
+            seed=tree["seed"],
+            popsize=tree["popsize"],
+            engine=Engine(**tree["engine"]),
+            **tree["arguments"],
+        )
+        if auto:
+            es._auto.restore(auto)
+            es._use(es.engine.fit(build_structure(known_spec(tree["structure"]), es.dim)))
+        es.switches = [Switch(*row) for row in tree["switches"]]
+        es.state = es.strategy.restored(tree["state"], es._xp)
+        es.best, es.info = Best(*tree["best"]), Info(*tree["info"])
+        es.evaluations = checks.count("evaluations", tree["evaluations"], 0)
+        es.monitor.restore(tree["monitor"])
+        es.ledger = Ledger.restored(tree["ledger"], es.strategy, es._xp)
+        arrays = es._xp.asarray
+        es._arrivals = [
+            Arrival(arrays(Z), arrays(Y), value, mass, tuple(key))
+            for Z, Y, value, mass, key in tree["arrivals"]
+        ]
+        es._counts = {name: tree["counts"][name] for name in es._counts}
+        es._start = time.monotonic() - tree["seconds"]
+        es._warned = set(tree["warned"])
+        return es
 
     # -- what it knows ----------------------------------------------------------------------------
 
@@ -221,11 +332,13 @@ class ES:
         if statistic is None:
             return
         name, before = self._auto.structure, self.structure
-        self.structure = self.engine.fit(build_structure(name, self.dim))
-        self.strategy = replace(self.strategy, structure=self.structure)
+        self._use(self.engine.fit(build_structure(name, self.dim)))
         self.state = self.strategy.adopt(self.state, before)
-        self.monitor.structure = self.structure
         self.switches.append(Switch(self.generation, self.evaluations, name, statistic))
+
+    def _use(self, structure):
+        self.structure = self.monitor.structure = structure
+        self.strategy = replace(self.strategy, structure=structure)
 
     def _generation(self) -> Generation:
         return Generation(self.strategy, self.state, self.seed)
@@ -275,26 +388,22 @@ class ES:
                 arrivals.append(late(self.strategy, self.state, *place[2:], value))
             elif place.kind == FOREIGN:
                 row = X[i : i + 1, :]
-                arrivals.append(own(self.strategy, self.state, row, value, number + len(arrivals)))
+                at = number + len(arrivals)
+                arrivals.append(own(self.strategy, self.state, row, value, at, f"X[{i}]"))
         # nothing has changed up to here
         used = [a for a in arrivals if a.mass >= NEGLIGIBLE]
         self._arrivals += used
         for place, value in zip(places, values, strict=True):
-            if place.kind == OPEN:
-                generation, i = place[2:]
-                self.evaluations += not generation.told[i]
-                generation.tell(i, value)
-            elif place.kind in (LATE, FORGOTTEN):
-                self.ledger.tell_late(place)
+            if place.kind in (OPEN, LATE, FORGOTTEN):
+                self.evaluations += not place.is_told
+                self.ledger.tell(place, value)
         kept = kinds != REPEATED
         counts, count = self._counts, lambda kind: int(np.count_nonzero(kinds == kind))
         counts["injected"] += count(FOREIGN)
         counts["late"] += len(used) - count(FOREIGN)
         counts["stale"] += len(arrivals) - len(used) + count(FORGOTTEN)
         counts["repeated"] += count(REPEATED)
-        self.evaluations += count(LATE) + count(FORGOTTEN) + count(FOREIGN)
-        if count(REPEATED):
-            self._warn(f"values of candidates that were told before are ignored: {(~kept).sum()}")
+        self.evaluations += count(FOREIGN)
         if not kept.all():
             X = self._xp.take(X, self._xp.asarray(np.flatnonzero(kept)), axis=0)
         return X, values[kept]

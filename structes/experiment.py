@@ -13,14 +13,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
-from . import checks, noise
-from .config import check_problems, coerce
+import numpy as np
+
+from . import checkpoint, checks, noise
+from .config import check_problems, coerce, numbers
+from .evaluation import Evaluation, check_on_error
+from .history import RunFolder, read_run
 from .minimize import run
 from .problem import Problem, load_problem
 from .progress import progress_of
-from .record import Recorder, RunFolder, read_run
+from .record import Recorder
 from .registry import nearest
-from .restart_es import start_search
+from .restart_es import restored, start_search
 from .stopping import Stopping
 
 
@@ -42,6 +46,10 @@ class Experiment:
     popsize       candidates a generation; None: 4 + ⌊3 ln d⌋
     restarts      None, or a restart strategy: a name ("ipop", "bipop") or mapping
     x0, sigma0    start (d,), initial standard deviation (number or (d,)); None: the problem's
+    bounds        d pairs (lower, upper), null for open; or "box": the box of the problem
+    boundary, transforms, integers   as for `ES`
+    on_error      "missing": an exception in a problem is a missing value; "raise": it ends the
+                  search of that problem
     target_error  stop when the best value is this close to the problem's known minimum
     stopping      when else to stop; its `target` is a value of the objective
     """
@@ -57,6 +65,11 @@ class Experiment:
     restarts: str | dict | None = None
     x0: list | None = None
     sigma0: float | list | None = None
+    bounds: str | list | None = None
+    boundary: str | None = None
+    transforms: list | dict | None = None
+    integers: bool | list | None = None
+    on_error: str = "missing"
     target_error: float | None = None
     stopping: Stopping = field(default_factory=Stopping)
 
@@ -67,6 +80,7 @@ class Experiment:
         return config
 
 
+LIMITS = ("bounds", "boundary", "transforms", "integers")  # of the parameters
 _OWN = {f.name: f.type for f in fields(Experiment) if f.name != "stopping"}
 _STOPPING = {f.name: f.type for f in fields(Stopping)}
 
@@ -86,6 +100,8 @@ def experiment_from(config: Mapping) -> Experiment:
             )
         if key == "problems":
             own[key] = check_problems(value)
+        elif key in ("bounds", "transforms", "integers"):
+            own[key] = numbers(value)
         elif key in _OWN:
             own[key] = coerce(value, _OWN[key], key)
         elif key in _STOPPING:
@@ -98,6 +114,7 @@ def experiment_from(config: Mapping) -> Experiment:
     if "problems" not in own:
         raise ValueError("an experiment needs problems: none is given")
     own["seed"] = noise.check_seed(own.get("seed"))
+    check_on_error(own.get("on_error", "missing"))
     for name, check in {
         "dim": lambda v: checks.count("dim", v, 1),
         "popsize": lambda v: checks.count("popsize", v, 2),
@@ -135,23 +152,43 @@ def plan(experiment: Experiment) -> list[Task]:
 
 def start(experiment: Experiment, task: Task):
     """The ES, or RestartES, of one search."""
-    problem, x0 = task.problem, experiment.x0
+    problem, x0, sigma0 = task.problem, experiment.x0, experiment.sigma0
+    if problem.space is not None:
+        if x0 is not None:
+            raise ValueError(f"x0 does not go with a space: its parameters have a start; got {x0}")
+        x0 = problem.space
+    else:
+        x0 = problem.x0() if x0 is None else checks.point("x0", x0, problem.dim)
+        sigma0 = problem.sigma0() if sigma0 is None else sigma0
+    given = {name: getattr(experiment, name) for name in LIMITS}
+    limits = {name: value for name, value in given.items() if value is not None}
+    if limits.get("bounds") == "box":
+        limits["bounds"] = _box(problem)
     return start_search(
-        problem.x0() if x0 is None else checks.point("x0", x0, problem.dim),
-        problem.sigma0() if experiment.sigma0 is None else experiment.sigma0,
+        x0,
+        sigma0,
         experiment.structure,
         experiment.seed,
         experiment.popsize,
         experiment.restarts,
         engine=experiment.engine,
+        **limits,
         **asdict(task.stopping),
     )
+
+
+def _box(problem: Problem) -> list:
+    if problem.lower is None or problem.upper is None:
+        raise ValueError(f"bounds: 'box' needs a problem that has one; {problem.name!r} has none")
+    sides = (np.broadcast_to(side, problem.dim) for side in (problem.lower, problem.upper))
+    return np.stack(list(sides), axis=1).tolist()
 
 
 def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) -> RunFolder:
     """Search all problems and record it in a new folder of `runs`: what the folder then holds.
 
-    An exception in a problem is recorded with its traceback, and the others are still searched.
+    An exception in a problem is a missing value, and the first one is recorded with its traceback.
+    A problem that gives no value at all has failed, and the others are still searched.
     KeyboardInterrupt (Ctrl-C) ends the run with the best so far; it is not raised again. Raises
     what `plan` raises before anything is written, OSError where the folder cannot be written.
     """
@@ -159,30 +196,64 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
     about = {"structure": label_of(experiment.structure), "seed": experiment.seed}
     labels = [task.label for task in tasks]
     with Recorder(runs, experiment.name, experiment.config(), labels, about) as record:
-        try:
-            for task in tasks:
-                es = start(experiment, task)
-                record.begin(task.label, es, task.problem.minimum)
-                try:
-                    _search(es, task, record, progress)
-                except (Exception, SystemExit):
-                    record.end("failed", traceback.format_exc())
-                else:
-                    record.end("done")
-            record.finish()
-        except KeyboardInterrupt:
-            record.finish("interrupted")
+        _search_all(experiment, tasks, record, progress)
     return read_run(record.folder)
 
 
-def _search(es, task, record, progress):
+def resume_experiment(folder, progress: bool = False) -> RunFolder:
+    """Go on with a run that was killed or interrupted, or in which a search failed: what the
+    folder then holds.
+
+    Searches that have ended stay; one that was under way goes on from its last checkpoint, to the
+    bits of a run that nothing had happened to; the others follow. Raises ValueError for a folder
+    that is no run, or one that is still being written, and what `run_experiment` raises.
+    """
+    done = read_run(folder)
+    if done.result["status"] == "running":
+        raise ValueError(f"{str(folder)!r} is still running")
+    experiment = experiment_from(done.config)
+    tasks = plan(experiment)
+    with Recorder.reopen(folder, done.result) as record:
+        ended = [e["problem"] for e in done.result["problems"] if e["status"] == "done"]
+        tasks = [task for task in tasks if task.label not in ended]
+        _search_all(experiment, tasks, record, progress)
+    return read_run(folder)
+
+
+def _search_all(experiment, tasks, record, progress):
+    try:
+        for task in tasks:
+            saved = record.saved(task.label)
+            if saved is None:
+                es = start(experiment, task)
+            else:
+                with checkpoint.restoring(record.folder, "search"):
+                    own = None if experiment.structure == "auto" else experiment.structure
+                    es = restored(saved["kind"], saved["search"], own)
+            record.begin(task.label, es, task.problem.minimum, task.problem.space)
+            if saved is not None:
+                record.resumed(saved)
+            evaluate = Evaluation(task.problem.rows(), experiment.on_error)
+            try:
+                _search(es, task, evaluate, record, progress)
+            except (Exception, SystemExit):
+                record.end("failed", traceback.format_exc())
+            else:
+                failed = es.best.x is None and evaluate.errors
+                record.end("failed" if failed else "done", evaluate.traceback(), evaluate.errors)
+        record.finish()
+    except KeyboardInterrupt:
+        record.finish("interrupted")
+
+
+def _search(es, task, evaluate, record, progress):
     with progress_of(progress, es, task.label, task.problem.minimum) as report:
 
         def after(es):
             record.generation(es)
             report(es)
 
-        run(es, task.problem, after)
+        run(es, evaluate, after, record.told)
 
 
 def _load(spec, label, experiment):

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+from collections import deque
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -31,10 +32,16 @@ def settle(hidden: Path, place: Path) -> Path:
 
 def replace(path: Path, write) -> None:
     """The file is the old one or the whole new one, whenever one looks."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with open(beside, "wb") as file:
-        write(file)
-    os.replace(beside, path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave an empty file in its place
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def lock(file) -> None:
@@ -65,7 +72,7 @@ def plain(value):
     """A copy in plain types: mappings and tuples as dict and list, NumPy's as Python's."""
     if isinstance(value, Mapping):
         return {key: plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset, range, deque)):
         return [plain(v) for v in value]
     return value.tolist() if hasattr(value, "tolist") else value
 

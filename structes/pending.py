@@ -18,13 +18,15 @@ state as long as one of its candidates is late.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import noise
+from . import checks, noise
 from .backend import namespace, tiles, to_numpy
+from .structures import build_structure, known_spec, spec_of
 
 KEPT = 50  # generations for which an untold candidate is waited for
 REMEMBERED = 2000  # rows, at least, of which it is known that they were told or forgotten
@@ -65,6 +67,40 @@ class Generation:
         self.values = np.full(sum(self.asked), np.nan)
         self.told = np.zeros(sum(self.asked), dtype=bool)
         self._portions: list = []  # (Z, Y, fingerprints) of each, while it is open
+
+    def snapshot(self, structure) -> dict:
+        """What `restored` takes: plain values and arrays, as in checkpoint.py.
+
+        structure   that of the search, which goes without saying
+        """
+        same = self.strategy.structure == structure
+        return {
+            "structure": None if same else spec_of(self.strategy.structure),
+            "popsize": self.strategy.popsize,
+            "seed": self.seed,
+            "state": self.state,
+            "asked": self.asked,
+            "told": self.told,
+            "values": self.values,
+        }
+
+    @classmethod
+    def restored(cls, tree: dict, strategy, xp) -> Generation:
+        """The Generation of a snapshot, with arrays of the library xp. `strategy` is that of the
+        search; it may have had another structure or population then."""
+        if tree["structure"] is not None:
+            structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
+            strategy = replace(strategy, structure=strategy.engine.fit(structure))
+        if tree["popsize"] != strategy.popsize:
+            strategy = replace(strategy, popsize=tree["popsize"])
+        asked = [checks.count("asked", n, 1) for n in tree["asked"]]
+        self = cls(strategy, strategy.restored(tree["state"], xp), tree["seed"], asked)
+        for name in ("told", "values"):
+            mine, its = getattr(self, name), tree[name]
+            if its.shape != mine.shape or its.dtype != mine.dtype:
+                raise ValueError(f"{name} has shape {its.shape} for {mine.shape} candidates")
+            setattr(self, name, its)
+        return self
 
     def __len__(self):
         return len(self.told)
@@ -155,6 +191,10 @@ class Place(NamedTuple):
     generation: Any = None
     index: int = -1
 
+    @property
+    def is_told(self) -> bool:
+        return self.generation is not None and bool(self.generation.told[self.index])
+
 
 class Recent:
     """The fingerprints that came last, `REMEMBERED` of them at least."""
@@ -189,6 +229,25 @@ class Ledger:
         self.told, self.forgotten = Recent(), Recent()
         self._places: dict[int, list] = {}  # fingerprint -> [(generation, index)]
         self._entered = 0  # candidates of the open generation that are in `_places`
+
+    def snapshot(self, structure) -> dict:
+        """What `restored` takes, as `Generation.snapshot`."""
+        return {
+            "generations": [g.snapshot(structure) for g in (*self.late.values(), self.open)],
+            "told": self.told.array(),
+            "forgotten": self.forgotten.array(),
+        }
+
+    @classmethod
+    def restored(cls, tree: dict, strategy, xp) -> Ledger:
+        """The Ledger of a snapshot."""
+        *late, open_ = (Generation.restored(g, strategy, xp) for g in tree["generations"])
+        self = cls(open_)
+        self.told, self.forgotten = Recent(tree["told"]), Recent(tree["forgotten"])
+        for generation in late:
+            self.late[generation.number] = generation
+            self._list(generation)
+        return self
 
     def next(self, generation: Generation) -> None:
         """Close the open generation; `generation` is the new one."""
@@ -233,15 +292,16 @@ class Ledger:
             return Place(REPEATED, print_)
         return Place(FORGOTTEN if print_ in self.forgotten else FOREIGN, print_)
 
-    def tell_late(self, place: Place) -> None:
-        """The value of a late or forgotten candidate has come."""
-        prints = np.array([place.print], dtype=np.uint64)
-        self.told.add(prints)
-        if place.kind == LATE:
-            place.generation.told[place.index] = True
+    def tell(self, place: Place, value: float) -> None:
+        """A value has come: of an open, late or forgotten candidate."""
+        if place.generation is not None:
+            place.generation.tell(place.index, value)
+        if place.kind != OPEN:
+            prints = np.array([place.print], dtype=np.uint64)
+            self.told.add(prints)
             self._leave(prints)
-            if place.generation.told.all():
-                del self.late[place.generation.number]
+        if place.kind == LATE and place.generation.told.all():
+            del self.late[place.generation.number]
 
     def pending(self) -> list:
         """Arrays (n, d) of the points that were asked and not told, the oldest first."""
@@ -258,11 +318,14 @@ class Ledger:
 
     def _enter(self):
         """All candidates of the open generation into `_places`."""
-        if self._entered == len(self.open):
-            return
-        for i, p in enumerate(self.open.prints()[self._entered :].tolist(), self._entered):
-            self._places.setdefault(p, []).append((self.open, i))
-        self._entered = len(self.open)
+        if self._entered < len(self.open):
+            self._list(self.open, self._entered)
+            self._entered = len(self.open)
+
+    def _list(self, generation, start=0):
+        for i, p in enumerate(generation.prints()[start:].tolist(), start):
+            if generation is self.open or not generation.told[i]:
+                self._places.setdefault(p, []).append((generation, i))
 
     def _leave(self, prints):
         """Those that were told are out of `_places`; of the open generation they stay, because a

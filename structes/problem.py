@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .registry import Registry
+from .registry import Registry, load_object
 
 PROBLEMS = Registry("problem", "structes.problems:TABLE")
 
@@ -22,8 +22,9 @@ PROBLEMS = Registry("problem", "structes.problems:TABLE")
 class Problem:
     """A function to minimise.
 
-    function   callable, (n, dim) array -> (n,) values; writes nothing into its argument
-    dim        number of parameters, d
+    function   callable, (n, dim) array -> (n,) values; writes nothing into its argument. With a
+               space: dict of parameters -> a number
+    dim        number of parameters, d; a space says it
     name       short name for logs and tables
     lower, upper   box of interest, (d,) arrays or None; outside a value is still given, maybe +inf
     optimum    (d,) best point, or None where unknown
@@ -31,10 +32,12 @@ class Problem:
     start      (d,) where a search starts, or None: `box()` tells its middle
     scale      initial standard deviation that suits the start: a number or (d,), or None
     source     where the definition comes from
+    space      None, or a `structes.Space` (or its mapping) of named parameters, which says dim,
+               start, deviations and bounds
     """
 
     function: Callable[[Any], Any]
-    dim: int
+    dim: int | None = None
     name: str = "problem"
     lower: Any = None
     upper: Any = None
@@ -43,6 +46,19 @@ class Problem:
     start: Any = None
     scale: Any = None
     source: str = ""
+    space: Any = None
+
+    def __post_init__(self):
+        if self.space is not None:  # a space lives a layer above
+            space = load_object("structes.space:build_space")(self.space)
+            object.__setattr__(self, "space", space)
+            if self.dim not in (None, space.dim):
+                raise ValueError(
+                    f"problem {self.name!r}: its space has dim {space.dim}; got dim {self.dim}"
+                )
+            object.__setattr__(self, "dim", space.dim)
+        elif self.dim is None:
+            raise TypeError(f"problem {self.name!r} needs dim, or a space")
 
     def __call__(self, X):
         """Values (n,) of the rows of X (n, dim); a single point (dim,) gives a float."""
@@ -54,10 +70,18 @@ class Problem:
             raise ValueError(
                 f"problem {self.name!r} takes (n, {self.dim}) arrays; got shape {X.shape}"
             )
-        return self.function(X)
+        return self.rows()(X)
+
+    def rows(self) -> Callable:
+        """The function of rows (n, dim); a `Rowwise` where it is one of single points."""
+        if self.space is not None:
+            return self.space.rows(self.function, name=self.name)
+        return self.function
 
     def x0(self) -> np.ndarray:
-        """(d,) the start: `start`, else the middle of the box, else zeros."""
+        """(d,) the start: the space's, `start`, else the middle of the box, else zeros."""
+        if self.space is not None:
+            return self.space.x0
         if self.start is not None:
             return np.array(self.start, dtype=float)
         if self.lower is not None and self.upper is not None:
@@ -65,7 +89,9 @@ class Problem:
         return np.zeros(self.dim)
 
     def sigma0(self):
-        """Initial standard deviation: `scale`, else a fifth of the box, else 1."""
+        """Initial standard deviation: the space's, `scale`, else a fifth of the box, else 1."""
+        if self.space is not None:
+            return self.space.sigma0
         if self.scale is not None:
             return self.scale
         if self.lower is not None and self.upper is not None:
@@ -73,16 +99,26 @@ class Problem:
         return 1.0
 
 
-def rowwise(function: Callable, name: str = "objective") -> Callable:
+class Rowwise:
+    """A function of one point (d,) as a function of many: (n, d) -> (n,) array.
+
+    of_point   the function of one point; name: what error messages call it
+    """
+
+    def __init__(self, of_point: Callable, name: str = "objective"):
+        self.of_point, self.name = of_point, name
+
+    def __call__(self, X):
+        return np.array([scalar(self.of_point(x), self.name) for x in X])
+
+
+def rowwise(function: Callable, name: str = "objective") -> Rowwise:
     """`function` of one point (d,) as a function of many: (n, d) -> (n,) array."""
-
-    def evaluate(X):
-        return np.array([_scalar(function(x), name) for x in X])
-
-    return evaluate
+    return Rowwise(function, name)
 
 
-def _scalar(value, name):
+def scalar(value, name: str) -> float:
+    """The value of one point as a float; ValueError, with `name` of the function, otherwise."""
     if isinstance(value, float):
         return value
     array = np.asarray(value)
@@ -101,7 +137,8 @@ def load_problem(spec, dim: int | None = None) -> Problem:
            ({"name": "rosenbrock", "dim": 20, "rotate": 3}), "module:function", or a Problem.
            The attribute behind "module:function" may be a Problem, a function with a parameter
            `dim` that returns one, or a plain objective: a function of one point (d,). The mapping
-           may then also hold vectorized (bool) and the fields of Problem.
+           may then also hold vectorized (bool) and the fields of Problem; with `space` the
+           function takes a dict.
     dim    number of parameters, where the spec does not say
     """
     if isinstance(spec, Problem):
@@ -115,6 +152,8 @@ def load_problem(spec, dim: int | None = None) -> Problem:
     if not callable(target):
         raise ValueError(f"problem {name!r} must be a Problem or a function; got {target!r}")
     context = {} if dim is None or "dim" in given else {"dim": dim}
+    if "space" in given and "dim" not in {**given, **context}:
+        context = {"dim": None}
     if name in PROBLEMS or "dim" in inspect.signature(target).parameters:
         problem = PROBLEMS.call(target, name, given, **context)
         if not isinstance(problem, Problem):
@@ -122,15 +161,17 @@ def load_problem(spec, dim: int | None = None) -> Problem:
         return problem
 
     def objective(
-        dim: int,
+        dim: int | None,
         vectorized: bool = False,
         lower=None,
         upper=None,
         minimum: float | None = None,
         start=None,
         scale=None,
+        space=None,
     ):
-        function = target if vectorized else rowwise(target, name)
+        as_it_is = vectorized or space is not None
+        function = target if as_it_is else rowwise(target, name)
         return Problem(
             function,
             dim,
@@ -140,6 +181,7 @@ def load_problem(spec, dim: int | None = None) -> Problem:
             minimum=minimum,
             start=start,
             scale=scale,
+            space=space,
         )
 
     return PROBLEMS.call(objective, name, given, **context)

@@ -7,6 +7,8 @@
         result.json      for each problem: best point and value, why it stopped, a row for each
                          run of a search with restarts; rewritten whole
         state-….npz      the search distribution at the end of each problem
+        search-….ckpt    each search as it was a few seconds ago (checkpoint.py): `structes resume`
+                         goes on from there
 
 A run can be killed at any moment, so nothing here needs an orderly end. The folder is filled under
 a hidden name and renamed, so it appears complete, and no two runs share one. Each row of the log
@@ -20,25 +22,20 @@ many to pandas.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import platform
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from glob import glob
-from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from . import checkpoint, checks
 from .backend import to_numpy
-from .files import file_name, is_locked, lock, replace, settle, to_json
-from .registry import nearest
+from .files import file_name, lock, replace, settle, to_json
 from .restart_es import RestartES, runs_of
 
 COLUMNS = (
@@ -58,20 +55,16 @@ COLUMNS = (
     "condition",  # of the covariance, as the stopping rules last measured it
     "norm",  # Frobenius norm of the natural-gradient step
     "path_length",  # of the step-size path, over its expectation
+    "missing",  # values of this generation that were NaN, or an exception
+    "late",  # values of earlier generations' candidates that were used in this one
+    "stale",  # the same, left out because the distribution has moved too far
+    "injected",  # points of the user's own in this generation
     "failures",  # generations in a row without any value
     "seconds",  # since the start of this problem
 )
-_COUNTS = ("restart", "generation", "evaluations", "popsize", "dof", "failures")
+COUNTS = ("restart", "generation", "evaluations", "popsize", "dof")
+COUNTS += ("missing", "late", "stale", "injected", "failures")
 _EVERY = 1.0  # seconds between notes of the best point in result.json
-
-
-class RunFolder(NamedTuple):
-    """What is read back: the folder, and the contents of config, versions and result (dicts)."""
-
-    folder: Path
-    config: dict
-    versions: dict
-    result: dict
 
 
 class Recorder:
@@ -107,13 +100,33 @@ class Recorder:
         }
         (hidden / "result.json").write_text(to_json(self.result), encoding="utf-8")
         stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
-        self.folder = settle(hidden, runs / f"{stamp}-{file_name(name)}")
+        self._open(settle(hidden, runs / f"{stamp}-{file_name(name)}"))
+
+    @classmethod
+    def reopen(cls, folder, result: dict) -> Recorder:
+        """The Recorder of a folder that is no longer being written, to go on with it.
+
+        result   what its result.json holds, as `read_run` gives it
+
+        Raises ValueError where its log has other columns: of another version of structes.
+        """
+        with open(Path(folder) / "log.csv", encoding="utf-8") as file:
+            if file.readline().strip() != ",".join(COLUMNS):
+                raise ValueError(f"the log of {str(folder)!r} has the columns of another version")
+        self = cls.__new__(cls)
+        self.result = result
+        self._open(Path(folder))
+        self._start -= result.get("seconds") or 0.0
+        return self
+
+    def _open(self, folder):
+        self.folder = folder
         log = self.folder / "log.csv"
         self._log = open(log, "a", buffering=1, newline="", encoding="utf-8")  # noqa: SIM115
         lock(self._log)
         self._writer = csv.writer(self._log, lineterminator="\n")
         self._start = time.monotonic()
-        self._es = None
+        self._es = self._saved = None
 
     def __enter__(self):
         return self
@@ -121,15 +134,58 @@ class Recorder:
     def __exit__(self, *_):
         self._log.close()
 
-    def begin(self, problem: str, es, minimum: float | None) -> None:
-        """A search starts: the problem's name, its ES or RestartES, its minimum or None."""
+    def begin(self, problem: str, es, minimum: float | None, space=None) -> None:
+        """A search starts: the problem's name, its ES or RestartES, its minimum or None, and the
+        Space of its parameters where it has one."""
         self._es, self._minimum = es, math.nan if minimum is None else minimum
+        self._space = space
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
         self._shape = math.nan, math.nan
-        self._row = -math.inf, -math.inf  # restart, generation
+        self._row = -1, -1  # restart, generation
+        self.evaluation = None
+        self.result["status"] = "running"
         self._entry.update(status="running", dim=es.dim, popsize=es.popsize, minimum=minimum)
+        self._entry.pop("stop", None)
+        if "checkpoint" not in self._entry:
+            self._entry["checkpoint"] = self._file("checkpoint", "search", ".ckpt")
         self._note()
-        self._noted = -math.inf  # and again with the first generation
+        self._noted = self._saved = -math.inf  # and again with the first generation
+
+    def saved(self, problem: str) -> dict | None:
+        """The checkpoint of a problem, {"kind", "search", …}, None where there is none. The log
+        is cut off behind what it had then.
+
+        Raises ValueError where the file is damaged.
+        """
+        entry = next(e for e in self.result["problems"] if e["problem"] == problem)
+        path = self.folder / entry.get("checkpoint", "")
+        if not path.is_file():
+            return None
+        _, tree = checkpoint.read(path)
+        with checkpoint.restoring(path, "search"):
+            size = checks.count("log", tree["log"], len(",".join(COLUMNS)) + 1)
+            self._log.truncate(min(size, os.fstat(self._log.fileno()).st_size))
+        return tree
+
+    def resumed(self, tree: dict) -> None:
+        """The search that began goes on from this checkpoint."""
+        self._row, self._shape = tuple(tree["row"]), tuple(tree["shape"])
+
+    def told(self, es) -> None:
+        """Values were told: save the search, if it is time; 2 % of the time goes into this."""
+        begun = time.monotonic()
+        if begun < self._saved:
+            return
+        tree = {
+            "search": es.snapshot(),
+            "kind": type(es).__name__,
+            "log": os.fstat(self._log.fileno()).st_size,
+            "row": self._row,
+            "shape": self._shape,
+        }
+        checkpoint.write(self.folder / self._entry["checkpoint"], "search", tree)
+        now = time.monotonic()
+        self._saved = now + max(_EVERY, 50 * (now - begun))
 
     def generation(self, es) -> None:
         """A row of the log: to be called after every generation of the search that began."""
@@ -162,6 +218,7 @@ class Recorder:
                 es.monitor.condition,
                 info.norm,
                 info.path_length,
+                *((info.missing, info.late, info.stale, info.injected) if closed else 4 * (0,)),
                 es.monitor.failures,
                 f"{es.seconds:.6f}",
             )
@@ -169,18 +226,18 @@ class Recorder:
         if time.monotonic() > self._noted:
             self._note()
 
-    def end(self, status: str, traceback: str | None = None) -> None:
-        """The search ends: status "done", "failed" (with the traceback) or "interrupted"."""
-        name = f"state-{file_name(self._entry['problem'])}.npz"
-        others = [e.get("state", "").lower() for e in self.result["problems"]]
-        if name.lower() in others and self._entry.get("state") != name:
-            at = self.result["problems"].index(self._entry) + 1
-            name = f"{name[:-4]}-{at}.npz"
-        es = self._es
+    def end(self, status: str, traceback: str | None = None, errors: int = 0) -> None:
+        """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
+        exception, and how many there were."""
+        name, es = self._file("state", "state", ".npz"), self._es
+        if status == "done":
+            self._saved = -math.inf
+            self.told(es)
         about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
         arrays = _arrays("", es.state._asdict()) | about
         replace(self.folder / name, lambda file: np.savez(file, **arrays))
         self._entry.update(status=status, stop=es.stop(), state=name)
+        self._entry["errors"] = errors + self._entry.get("errors", 0)
         if traceback is not None:
             self._entry["traceback"] = traceback
         self._note()
@@ -195,6 +252,14 @@ class Recorder:
         self.result["status"] = status or ("failed" if failed else "done")
         self._write()
 
+    def _file(self, key, prefix, suffix) -> str:
+        """Name of a file of the present problem, which no other problem has."""
+        name = f"{prefix}-{file_name(self._entry['problem'])}"
+        others = [e.get(key, "").lower() for e in self.result["problems"] if e is not self._entry]
+        if f"{name}{suffix}".lower() in others:
+            name = f"{name}-{self.result['problems'].index(self._entry) + 1}"
+        return name + suffix
+
     def _note(self):
         """The best point so far into result.json; at most 2 % of the time goes into this."""
         begun, es = time.monotonic(), self._es
@@ -206,6 +271,9 @@ class Recorder:
             generations=es.generation,
             seconds=es.seconds,
         )
+        if self._space is not None and es.best.x is not None:
+            named = self._space.to_dict(es.best.x)
+            self._entry["params"] = {name: _said(value) for name, value in named.items()}
         if isinstance(es, RestartES):
             self._entry["restarts"] = [run._asdict() for run in es.runs]
         self._write()
@@ -218,101 +286,12 @@ class Recorder:
         replace(self.folder / "result.json", lambda file: file.write(text))
 
 
-def read_run(folder) -> RunFolder:
-    """What a run folder holds. A run that never ended has the status "running" as long as its
-    process lives, and "unfinished (killed?)" after that.
-
-    Raises ValueError for anything that is not a run folder, naming what is missing.
-    """
-    import yaml
-
-    folder = Path(folder)
-    alive = is_locked(folder / "log.csv")  # before the result, which may become the last one now
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        versions = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
-    if result["status"] == "running" and not alive:
-        result["status"] = "unfinished (killed?)"
-        for entry in result["problems"]:
-            if entry["status"] == "running":
-                entry["status"] = "unfinished"
-    return RunFolder(folder, config, versions, result)
-
-
-def tail_log(folder, n: int) -> list[dict]:
-    """The last n rows of a run's log, as dicts from column to text, without a torn last line."""
-    with open(Path(folder) / "log.csv", newline="", encoding="utf-8") as file:
-        lines = (line for line in file if line.endswith("\n"))
-        head = next(lines, "").strip().split(",")
-        return list(csv.DictReader(deque(lines, maxlen=n), head))
-
-
-def load_runs(runs):
-    """One pandas DataFrame with the log rows of all `runs`.
-
-    runs   a folder, a pattern ("runs/*"; what it matches and is no run is left out), or a list
-           of them
-
-    Columns: run (the folder's name), structure, seed, dim, and those of log.csv, which
-    `structes.record.COLUMNS` lists and explains. Raises ValueError where nothing matches or a
-    folder is no run, ImportError without pandas.
-    """
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError("load_runs needs pandas: pip install 'structes[plot]'") from error
-
-    frames = []
-    for folder in _folders(runs):
-        run = read_run(folder)
-        text = (folder / "log.csv").read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1] or ",".join(COLUMNS)  # a torn last line is dropped
-        frame = pandas.read_csv(StringIO(whole), dtype=object, keep_default_na=False)
-        for column in COLUMNS[1:]:  # float() gives back every bit; pandas' own reader need not
-            frame[column] = frame[column].to_numpy().astype(int if column in _COUNTS else float)
-        dims = {e["problem"]: e.get("dim") for e in run.result["problems"]}
-        frame.insert(0, "run", folder.name)
-        frame.insert(1, "structure", run.result.get("structure"))
-        frame.insert(2, "seed", run.result.get("seed"))
-        frame.insert(3, "dim", frame["problem"].map(dims))
-        if len(frame):
-            frames.append(frame)
-        else:
-            empty = frame
-    return pandas.concat(frames, ignore_index=True) if frames else empty
+def _said(value):
+    """An option of a choice as JSON has it; of an object of the user's its repr."""
+    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
 
 
 # -- inside ---------------------------------------------------------------------------------------
-
-
-def _folders(runs) -> list[Path]:
-    if not isinstance(runs, (str, Path)):
-        found = [folder for part in runs for folder in _folders(part)]
-        if not found:
-            raise ValueError("runs must be a folder, a pattern or a list of them; got none")
-        return found
-    folder = Path(runs)
-    if (folder / "log.csv").exists():
-        return [folder]
-    if not folder.exists():
-        found = [p for p in map(Path, sorted(glob(str(runs)))) if (p / "log.csv").exists()]
-        if found:
-            return found
-        raise ValueError(f"no run matches {str(runs)!r} (looked from {os.getcwd()})")
-    raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, None)}")
-
-
-def _why(folder: Path, error) -> str:
-    if not folder.exists():
-        around = folder.parent
-        names = [p.name for p in around.iterdir()] if around.is_dir() else []
-        return f"there is no such folder{nearest(folder.name, names)}"
-    if folder.is_dir() and any(folder.glob("*/log.csv")):
-        return f"it holds runs (did you mean {str(folder / '*')!r}?)"
-    return f"it has no {Path(error.filename).name if error else 'log.csv'}"
 
 
 def _arrays(name, value) -> dict:

@@ -14,16 +14,30 @@ import time
 
 import numpy as np
 
-from . import checks, noise
+from . import checkpoint, checks, noise
+from .backend import to_numpy
 from .es import ES, Best
-from .restarts import ENDS, Plan, Run, build_restarts
+from .files import plain
+from .pending import FOREIGN, FORGOTTEN, REPEATED, Ledger
+from .restarts import ENDS, LIMITS, RESTARTS, Plan, Run, build_restarts, spec_of_restarts
+from .space import Space
 
 
 def start_search(x0, sigma0, structure, seed, popsize=None, restarts=None, **options):
-    """An ES, or with `restarts` a RestartES; both are asked and told alike."""
+    """An ES, or with `restarts` a RestartES; both are asked and told alike. With a Space for x0
+    structure="auto" is one that suits it."""
+    if isinstance(x0, Space) and structure == "auto":
+        structure = x0.structure
     if restarts is None:
         return ES(x0, sigma0, structure, seed, popsize, **options)
     return RestartES(x0, sigma0, structure, seed, popsize, restarts=restarts, **options)
+
+
+def restored(kind: str, tree: dict, structure=None):
+    """The ES or RestartES (`kind`) of a snapshot; `structure` as for `ES.load`."""
+    if kind == "ES":
+        return ES.restored(tree, structure)
+    return RestartES.restored(tree, structure)
 
 
 def runs_of(es) -> tuple[Run, ...]:
@@ -51,8 +65,7 @@ class RestartES:
 
     best, evaluations, generation and seconds are those of the whole search. What else is asked of
     it (mean, sigma, popsize, state, …) is answered by `es`, the ES of the present run. A run that
-    ended is replaced when `ask` is called, so until then one can look at it; values of its
-    candidates that come later join the next run as points of the user's own.
+    ended is replaced when `ask` is called, so until then one can look at it.
 
     >>> es = RestartES([3.0, 3.0], 1.0, seed=1, max_evaluations=3000)
     >>> while not es.stop():
@@ -65,7 +78,7 @@ class RestartES:
     def __init__(
         self,
         x0,
-        sigma0,
+        sigma0=None,
         structure="dense",
         seed=None,
         popsize=None,
@@ -73,6 +86,10 @@ class RestartES:
         restarts="ipop",
         **options,
     ):
+        if isinstance(x0, Space):
+            options = {**x0.arguments(), **options}
+            x0, its = options.pop("x0"), options.pop("sigma0")
+            sigma0 = its if sigma0 is None else sigma0
         self._start = time.monotonic()
         self.restarts = build_restarts(restarts)
         self.seed = noise.check_seed(seed)
@@ -85,18 +102,26 @@ class RestartES:
         self.finished: tuple[Run, ...] = ()
         self._best = Best(None, np.inf, 0)  # of the finished runs
         self._began = 0, 0, 0.0  # evaluations, generations, seconds when the present run began
+        self._former: Ledger | None = None  # of the run before, where it waits for values
 
     # -- the loop ---------------------------------------------------------------------------------
 
-    def ask(self):
-        """(popsize, d) new candidates: of the next run, where the present one has ended."""
+    def ask(self, n: int | None = None):
+        """(n, d) new candidates, `popsize` unless n is given: of the next run, where the present
+        one has ended."""
         if self._ended() and not self.stop():
             self._begin(self._next())
-        return self.es.ask()
+        return self.es.ask(n)
 
     def tell(self, X, values) -> None:
-        """Values of candidates, as `ES.tell` takes them."""
-        self.es.tell(X, values)
+        """Values of candidates, as `ES.tell` takes them. Those of the run before count as
+        evaluations and may be the best; the present run learns nothing from them."""
+        X = checks.rows("X", X, self.es.dim, self.es._xp)
+        values = checks.objective_values(values, X.shape[0])
+        if self._former is not None and not self.es.ledger.open.is_asked(X):
+            X, values = self._tell_former(X, values)
+        if len(values):
+            self.es.tell(X, values)
 
     def advance(self) -> None:
         """Close the generation with the values told so far, as `ES.advance` does."""
@@ -119,6 +144,80 @@ class RestartES:
             ended["max_seconds"] += self._began[2]
         return ended
 
+    # -- files ------------------------------------------------------------------------------------
+
+    def save(self, path) -> None:
+        """Write all of the search into one file, as `ES.save` does."""
+        checkpoint.write(path, "RestartES", self.snapshot())
+
+    @classmethod
+    def load(cls, path, structure=None, x0=None, restarts=None) -> RestartES:
+        """The search in a file of `save`; arguments and errors as those of `ES.load`.
+
+        x0         the function that gives the starts, where the search was made with one
+        restarts   the strategy, where it is of your own class
+        """
+        kind, tree = checkpoint.read(path)
+        if kind != "RestartES":
+            raise ValueError(f"{str(path)!r} holds an {kind}: structes.{kind}.load reads it")
+        with checkpoint.restoring(path, "RestartES"):
+            return cls.restored(tree, structure, x0, restarts)
+
+    def snapshot(self) -> dict:
+        sigma0, structure, _ = self._given
+        return {
+            "es": self.es.snapshot(),
+            "seed": self.seed,
+            "x0": None if callable(self._x0) else self._x0,
+            "sigma0": plain(sigma0),
+            "auto": structure in ("auto", {"name": "auto"}),
+            "options": {k: v for k, v in self.es._arguments.items() if k not in ("x0", "sigma0")},
+            "limits": {name: getattr(self.stopping, name) for name in LIMITS},
+            "restarts": spec_of_restarts(self.restarts),
+            "first_popsize": self.runs[0].popsize,
+            "plan": self.plan,
+            "finished": self.finished,
+            "best": self._best,
+            "began": self._began,
+            "former": None if self._former is None else self._former.snapshot(None),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def restored(cls, tree, structure=None, x0=None, restarts=None) -> RestartES:
+        if tree["x0"] is None and x0 is None:
+            raise ValueError("its starts come from a function: give it, load(path, x0=…)")
+        if restarts is None:
+            restarts = tree["restarts"]
+            if restarts["name"] not in RESTARTS:
+                raise ValueError(
+                    f"its restarts {restarts['name']!r} are none of structes' own: give them, "
+                    "load(path, restarts=…)"
+                )
+        es = ES.restored(tree["es"], structure)
+        if tree["auto"]:
+            structure = "auto"
+        elif structure is None:
+            structure = tree["es"]["structure"]
+        search = cls(
+            tree["x0"] if x0 is None else x0,
+            tree["sigma0"],
+            structure,
+            tree["seed"],
+            tree["first_popsize"],
+            restarts=restarts,
+            engine=es.engine,
+            **{**tree["options"], **tree["limits"]},
+        )
+        search.es, search.plan = es, Plan(*tree["plan"])
+        search.finished = tuple(Run(*row) for row in tree["finished"])
+        search._best = Best(*tree["best"])
+        search._began = tuple(tree["began"])
+        if tree["former"] is not None:
+            search._former = Ledger.restored(tree["former"], es.strategy, es._xp)
+        search._start = time.monotonic() - tree["seconds"]
+        return search
+
     # -- what it knows ----------------------------------------------------------------------------
 
     @property
@@ -136,6 +235,13 @@ class RestartES:
     def best(self) -> Best:
         """The best point of all runs."""
         return self.es.best if self.es.best.fun < self._best.fun else self._best
+
+    @property
+    def pending(self):
+        """(n, d) points that were asked and not told, in this run and the one before."""
+        if self._former is None:
+            return self.es.pending
+        return self.es._xp.concat([*self._former.pending(), self.es.pending])
 
     @property
     def generation(self) -> int:
@@ -165,6 +271,23 @@ class RestartES:
             reasons["regime_budget"] = used
         return reasons
 
+    def _tell_former(self, X, values):
+        """Take out the values of candidates of the run before; what is left of X, values."""
+        now, before = self.es.ledger.find(X), self._former.find(X)
+        left = []
+        for i, (place, old) in enumerate(zip(now, before, strict=True)):
+            if place.kind != FOREIGN or old.kind == FOREIGN:
+                left.append(i)
+            elif old.kind == FORGOTTEN or (old.kind != REPEATED and not old.is_told):
+                self.es.evaluations += 1
+                self._former.tell(old, values[i])
+                if values[i] < self.best.fun:
+                    x = np.array(to_numpy(X[i, :]), dtype=float)
+                    self._best = Best(x, float(values[i]), self.es.evaluations)
+        if len(left) < len(now):
+            self.es.monitor.tell(self.best.fun, self.es.evaluations)
+        return self.es._xp.take(X, self.es._xp.asarray(left, dtype=int), axis=0), values[left]
+
     def _next(self) -> Plan | None:
         uniform = noise.uniforms(self._seed_of(self.restart + 1), noise.STARTS, 0, 0, 1, 2)
         return self.restarts.next(self.runs, uniform[0])
@@ -173,6 +296,7 @@ class RestartES:
         """The next run. It counts evaluations on from those before it, so that max_evaluations
         is the search's; of the other budgets it is given what is left."""
         self._best, self.finished = self.best, self.runs
+        self._former = self.es.ledger
         self._began = self.es.evaluations, self.generation, self.seconds
         sigma0, structure, options = self._given
         left = {}
@@ -204,7 +328,8 @@ class RestartES:
         if k == 0:
             return self._x0
         normal = noise.normals(self._seed_of(k), noise.STARTS, 1, 0, 1, self.es.dim)[0]
-        return self._x0 + self.restarts.spread * np.asarray(self._given[0]) * normal
+        domain, step = self.es.domain, self.restarts.spread * np.asarray(self._given[0]) * normal
+        return domain.decode(domain.encode(self._x0[None, :]) + step)[0, :]
 
     def _check_that_it_ends(self):
         s, most = self.stopping, self.restarts.max_restarts

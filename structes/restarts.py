@@ -11,7 +11,7 @@ with it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
 from typing import NamedTuple
 
@@ -43,6 +43,9 @@ ENDS = {
     "noeffectaxis": "run",
     "regime_budget": "run",  # BIPOP: this run has had its share
 }
+
+
+LIMITS = ("target", "max_evaluations", "max_generations", "max_seconds")  # of the whole search
 
 
 class Run(NamedTuple):
@@ -143,3 +146,11 @@ def build_restarts(spec) -> RestartStrategy:
     if not isinstance(built, RestartStrategy):
         raise TypeError(f"restarts must be a RestartStrategy; {spec!r} is {built!r}")
     return built
+
+
+def spec_of_restarts(restarts: RestartStrategy) -> dict:
+    """The mapping {"name": …, arguments…} from which `build_restarts` makes the strategy again."""
+    kind = type(restarts)
+    path = f"{kind.__module__}:{kind.__qualname__}"
+    name = next((name for name, known in RESTARTS.table.items() if known == path), path)
+    return {"name": name, **asdict(restarts)}

@@ -14,6 +14,7 @@ from statistics import median
 
 from . import checks
 from .backend import namespace
+from .files import plain
 from .registry import nearest
 
 
@@ -26,7 +27,8 @@ class Stopping:
     max_generations  stop after so many updates
     max_seconds      stop after so many seconds since the search was made
     tolfun           the values of the generation and the best values of the last
-                     10 + ⌈30 d/λ⌉ generations all lie within tolfun
+                     10 + ⌈30 d/λ⌉ generations (60 d/λ where some coordinates are integers:
+                     each of them must have its chance to change) all lie within tolfun
     tolfunhist       the best values of those generations lie within tolfunhist
     tolx             standard deviations and path are below tolx · sigma0 in all coordinates
     tolxup           sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
@@ -89,7 +91,9 @@ class Monitor:
     much as an update.
     """
 
-    def __init__(self, stopping: Stopping, structure, popsize: int, sigma0: float):
+    def __init__(
+        self, stopping: Stopping, structure, popsize: int, sigma0: float, integers: bool = False
+    ):
         self.stopping = stopping
         self.structure = structure
         self.popsize = popsize
@@ -98,7 +102,7 @@ class Monitor:
         self.deviation = (1.0, 1.0)
         self.condition = 1.0
         d = structure.dim
-        self._window = 10 + ceil(30 * d / popsize)
+        self._window = 10 + ceil((60 if integers else 30) * d / popsize)
         stagnation = stopping.stagnation
         if stagnation == "auto":
             stagnation = int(100 + 100 * d**1.5 / popsize)
@@ -110,6 +114,19 @@ class Monitor:
         self._ticks = -1
         self._axis_every = 10
         self._condition_every = max(10, 5 * d)
+
+    _KEPT = ("reasons", "deviation", "condition", "best", "median", "flat", "failures", "_ticks")
+
+    def snapshot(self) -> dict:
+        """What `restore` takes: plain values, as in checkpoint.py."""
+        return {name: plain(getattr(self, name)) for name in self._KEPT}
+
+    def restore(self, tree: dict) -> None:
+        for name in self._KEPT:
+            value, now = tree[name], getattr(self, name)
+            if isinstance(now, deque):
+                value = deque(value, maxlen=now.maxlen)
+            setattr(self, name, type(now)(value) if isinstance(now, tuple) else value)
 
     def tell(self, best: float, evaluations: int) -> None:
         """After values came in: what may end a search inside a generation."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from math import exp, log, nan, sqrt
+from math import exp, inf, log, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,7 +122,7 @@ class Strategy:
         """State of the first generation. mean (d,), sigma a positive number, scale (d,)."""
         dtype = xp.float64 if dtype is None else dtype
         zeros = xp.zeros(self.structure.noise_dim, dtype=dtype)
-        return State(
+        state = State(
             mean=xp.asarray(mean, dtype=dtype),
             sigma=float(sigma),
             scale=xp.asarray(scale, dtype=dtype),
@@ -131,6 +131,19 @@ class Strategy:
             path=zeros,
             generation=0,
         )
+        return self.domain.adjust(state, self.structure)
+
+    def restored(self, tree, xp=np) -> State:
+        """The state, with arrays of the library xp, that was written as a list of plain values and
+        NumPy arrays (checkpoint.py).
+
+        Raises ValueError where it is not one of this structure.
+        """
+        like = self.init(np.zeros(self.structure.dim), 1.0, np.ones(self.structure.dim))
+        state = _as(like, tree, xp)
+        if not (0 < state.sigma < inf and state.generation >= 0):
+            raise ValueError(f"sigma {state.sigma}, generation {state.generation}")
+        return state
 
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
@@ -322,6 +335,23 @@ def _plan(structure: Structure, engine: Engine, mass, mirrored: bool) -> Plan:
     if rates.cmu > 0:
         alpha = min(alpha, 1 + rates.c1 / rates.cmu)
     return Plan(np.stack([mean, rates.cmu * good, rates.cmu * alpha * bad]), mueff_mean, rates)
+
+
+def _as(like, value, xp):
+    """`value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
+    ValueError where it differs."""
+    if isinstance(like, tuple):
+        if not isinstance(value, list) or len(value) != len(like):
+            raise ValueError(f"a state needs {len(like)} parts where it has {value!r:.60}")
+        parts = [_as(a, b, xp) for a, b in zip(like, value, strict=True)]
+        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+    if isinstance(like, np.ndarray):
+        if getattr(value, "shape", None) != like.shape or value.dtype != like.dtype:
+            raise ValueError(f"a state needs an array of shape {like.shape}, {like.dtype}")
+        return value if xp is np else xp.asarray(value)
+    if type(value) is not type(like):
+        raise ValueError(f"a state needs a {type(like).__name__} where it has {value!r:.60}")
+    return value
 
 
 def default_popsize(dim: int) -> int:

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 import structes
 from structes.cli import cli
 from structes.config import configs
+from structes.history import read_run
 from structes.progress import progress_of
-from structes.record import read_run
 
 COMMAND = [sys.executable, "-c", "from structes.cli import main; main()"]
 OWN = """
@@ -223,6 +223,7 @@ def test_exit_codes_of_targets():
     assert call(f"{line.replace('--require-target', '')} --target 1e-8").exit_code == 0
 
 
+@pytest.mark.filterwarnings("ignore:all values of a generation were NaN")
 def test_a_failing_function_is_exit_code_1_and_the_rest_is_run():
     line = "run --problem own:breaks --problem sphere --dim 3 --max-evaluations 50 -q"
     result = call(line)

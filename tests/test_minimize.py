@@ -77,6 +77,43 @@ def test_minimize_bad_input(arguments, error, message):
         structes.minimize(**{**dict(fun=sphere, x0=[1.0, 2.0], sigma0=1.0, seed=1), **arguments})
 
 
-def test_an_exception_in_the_objective_reaches_the_caller():
+@pytest.mark.filterwarnings("ignore:all values of a generation were NaN")
+def test_a_function_that_always_raises_is_the_callers():
     with pytest.raises(ZeroDivisionError):
         structes.minimize(lambda x: 1 / 0, [1.0], 1.0, seed=1)
+    calls = []
+
+    def once(x):
+        calls.append(x)
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        structes.minimize(once, [1.0], 1.0, seed=1, on_error="raise")
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="on_error must be 'missing' or 'raise'; got 'skip'"):
+        structes.minimize(sphere, [1.0], 1.0, seed=1, on_error="skip")
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_an_exception_is_a_missing_value_as_nan_is(vectorized):
+    def value(x, failed):
+        if x[0] > 3.1:
+            return failed()
+        return float(x @ x)
+
+    def search(failed):
+        def fun(X):
+            return np.array([value(x, failed) for x in X])
+
+        f = fun if vectorized else lambda x: value(x, failed)
+        return structes.minimize(f, [3.0, 3.0], 1.0, seed=1, target=1e-6, vectorized=vectorized)
+
+    def raised():
+        raise OSError("the licence server is away")
+
+    nan = search(lambda: np.nan)
+    with pytest.warns(RuntimeWarning, match="evaluations of fun raised.*licence server"):
+        missing = search(raised)
+    assert missing.success and missing.errors > 0 and nan.errors == 0
+    assert (missing.fun, missing.nfev, missing.nit) == (nan.fun, nan.nfev, nan.nit)
+    np.testing.assert_array_equal(missing.x, nan.x)

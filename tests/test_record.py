@@ -12,7 +12,8 @@ import pytest
 
 import structes
 from structes import record
-from structes.record import COLUMNS, Recorder, read_run, tail_log
+from structes.history import read_run, tail_log
+from structes.record import COLUMNS, Recorder
 
 
 def recorder(folder, name="try", problems=("p",), config=None):

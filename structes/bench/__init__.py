@@ -10,6 +10,7 @@
     overhead.py   seconds a generation beside the peers and beside the floor
     scaling.py    seconds and memory against the dimension, for every structure
     families.py   evaluations on objectives that a structure fits, and on one that it does not
+    behaviour/    what optimisers do with late values, NaN, bounds, …: a table, every cell run
     tasks.py      many runs in several processes, recorded as they end
     solvers.py    names such as structes-dense@popsize=20
     peers/        small adapters, named in the table below
@@ -30,6 +31,7 @@ PEERS = Registry(
         "pycma-lq": "structes.bench.peers.pycma_lq:PycmaLq",
         "cmaes": "structes.bench.peers.cmaes:Cmaes",
         "cmaes-sep": "structes.bench.peers.cmaes:CmaesSep",
+        "cmaes-wm": "structes.bench.peers.cmaes:CmaesWithMargin",
         "cmaes-xnes": "structes.bench.peers.cmaes:CmaesXnes",
         "cmaes-dxnesic": "structes.bench.peers.cmaes:CmaesDxnesIc",
         "pypop7-lmmaes": "structes.bench.peers.pypop7:LmMaEs",

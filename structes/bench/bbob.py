@@ -6,6 +6,10 @@ the same restarts: when a search stops by its own criteria before the last targe
 anew with twice the population (IPOP; Auger & Hansen 2005). What is recorded is the number of
 evaluations at which each target error 10¹ … 10⁻⁷ was first reached.
 
+On `bbob-boxed` and `bbob-mixint` a solver that takes a box and integers is told them (`Frame`); in
+another box than [−5, 5]^d start and sigma0 lie in it as they lie there: sigma0 is a fifth of each
+width.
+
 Solvers that call the function themselves restart by themselves; see `structes.bench.peers`.
 """
 
@@ -16,7 +20,7 @@ import warnings
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,6 +46,17 @@ class Task(NamedTuple):
     i: int
     d: int
     budget: int  # evaluations
+
+
+class Frame(NamedTuple):
+    """What a solver may know of a problem besides its values.
+
+    bounds     d pairs (lower, upper), or None where the problem has none that matter
+    integers   indices of the coordinates that are integers, or None where none is
+    """
+
+    bounds: Any = None
+    integers: Any = None
 
 
 class Finished(BaseException):
@@ -104,7 +119,7 @@ def solve(task: Task, folder: Path | None = None) -> dict:
         began = time.process_time()
         last = TARGETS[-1] if folder is None else coco.LAST
         evaluations = Evaluations(function, problem.minimum, task.budget, last)
-        restarts = _search(task, evaluations)
+        restarts = _search(task, evaluations, frame_of(task.suite, problem))
         seconds = time.process_time() - began - evaluations.seconds
     row = dict(task._asdict(), evaluations=evaluations.used, restarts=restarts)
     row["seconds"] = round(seconds, 4)
@@ -116,16 +131,29 @@ def solve(task: Task, folder: Path | None = None) -> dict:
 def _warm_up(solver, dim):
     """A short search, once in a process: what it imports is not counted as its CPU time."""
     task = Task(solver, "sphere", 1, 1, dim, 100)
-    _search(task, Evaluations(lambda X: (X**2).sum(1), -1.0, task.budget))
+    _search(task, Evaluations(lambda X: (X**2).sum(1), -1.0, task.budget), Frame())
 
 
-def _search(task, evaluations) -> int:
+def frame_of(suite: str, problem) -> Frame:
+    """The Frame of a problem: a box is told where it is kept, or holds integers."""
+    if suite not in ("bbob-boxed", "bbob-mixint"):
+        return Frame()
+    box = list(zip(problem.lower.tolist(), problem.upper.tolist(), strict=True))
+    return Frame(box, list(range(problem.dim * 4 // 5)) if suite == "bbob-mixint" else None)
+
+
+def _search(task, evaluations, frame) -> int:
     """Search until the run is over: the number of restarts."""
     restart, popsize = 0, None
+    lower, upper = np.array(frame.bounds or [(-5.0, 5.0)] * task.d).T
+    sigma0 = (upper - lower) / 5
+    if np.ptp(sigma0) == 0:  # as most solvers want it
+        sigma0 = float(sigma0[0])
     while True:
         start = noise.uniforms(1000 + task.i, noise.STARTS, restart, task.f, 1, task.d)[0]
-        x0, seed, used = 8 * start - 4, 100 * task.i + restart, evaluations.used
-        search = build(task.solver, x0, 2.0, popsize, seed, task.budget - used)
+        x0 = lower + (upper - lower) * (0.8 * start + 0.1)
+        seed, used = 100 * task.i + restart, evaluations.used
+        search = build(task.solver, x0, sigma0, popsize, seed, task.budget - used, *frame)
         if hasattr(search, "minimise"):
             with suppress(Finished):
                 search.minimise(evaluations.one)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..registry import nearest
 from . import PEERS
 from .bbob_commands import ablation, bbob, keep, report, tables
 from .shell import bar, check, interruptible, names, numbers
@@ -95,6 +96,40 @@ def scaling(structures, dims, popsize):
         )
         words = "".join(f" {slope:10.2f}" for slope in slopes)
         click.echo(f"{name:24}{words}   d = {d[0]} … {d[-1]}")
+
+
+@bench.command()
+@click.option("--against", default="pycma,cmaes,nevergrad", callback=names, show_default=True)
+@click.option("--only", callback=names, default="", metavar="ROW", help="default: all rows")
+@click.option("--jobs", default=2, show_default=True, help="processes")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="YAML file that keeps it")
+def behaviour(against, only, jobs, output):
+    """What optimisers do in situations of a real tuning job: late values, NaN, bounds, resume, …
+
+    Every cell is run, in a process of its own with a time limit, and says what happened and
+    whether that is in order. Exit code 1 where not all of structes' are.
+    """
+    from . import behaviour, reference
+
+    check(only, lambda name: _known("row", name, behaviour.SITUATIONS))
+    check(against, lambda name: _known("solver", name, behaviour.CLIENTS))
+    rows = [name for name in behaviour.SITUATIONS if name in only or not only]
+    solvers = list(dict.fromkeys(["structes", *against]))
+    with bar("behaviour") as show:
+        table = behaviour.measure(rows, solvers, jobs, show)
+    for line in behaviour.lines(table):
+        click.echo(line)
+    if output:
+        words = ["structes bench behaviour --against", ",".join(against)]
+        words += ["--only", ",".join(only)] if only else []
+        behaviour.keep(output, table, reference.provenance(" ".join(words)))
+    if not all(cell.ok for cell in table if cell.solver == "structes"):
+        raise SystemExit(1)
+
+
+def _known(kind, name, table):
+    if name not in table:
+        raise ValueError(f"no {kind} {name!r}; known: {', '.join(table)}{nearest(name, table)}")
 
 
 @bench.command("structures")

@@ -7,6 +7,8 @@ between two lines, and the first says what it shows:
     <!-- bench:NAME -->              for each structure and peer: a column for each dimension
     <!-- bench:NAME by=group -->     a table for each pair, a line for each group; or by=function
     <!-- bench:NAME by=ablation -->  a line for each switch of the update
+    <!-- bench:behaviour -->         what optimisers did in situations of a real tuning job (one file,
+                                     behaviour.yaml, which `structes bench behaviour` writes)
     <!-- /bench -->
 
 `structes bench tables` writes them anew; a test asserts that nothing changes then.
@@ -22,7 +24,7 @@ from pathlib import Path
 
 import yaml
 
-from . import ablation, bbob
+from . import ablation, bbob, behaviour
 from .compare import compare
 from .report import cell, everything, rows_of_kind
 from .solvers import OURS
@@ -84,6 +86,8 @@ def with_tables(text: str, results: Path) -> str:
 
     def fill(match):
         name, by = match[2], match[3] or "dimension"
+        if name == "behaviour":
+            return f"{match[1]}{behaviour_table(results / 'behaviour.yaml')}\n{match[5]}"
         rows = bbob.read(results / f"{name}.csv")
         if not rows:
             raise ValueError(f"{match[0].splitlines()[0]}: there is no {results / name}.csv")
@@ -115,6 +119,17 @@ def table(rows, by: str = "dimension") -> str:
     lines = [["", *heads], ["---"] * (len(heads) + 1)]
     lines += [[label, *line] for label, line in zip(labels, cells, strict=True)]
     return _markdown(lines)
+
+
+def behaviour_table(path: Path) -> str:
+    """Markdown of the table of `structes bench behaviour` that is kept in a file.
+
+    Raises ValueError where there is none.
+    """
+    if not path.exists():
+        raise ValueError(f"<!-- bench:behaviour -->: there is no {path}")
+    heads, *lines = behaviour.table_of(behaviour.read(path)[0])
+    return _markdown([heads, ["---"] * len(heads), *lines])
 
 
 def _markdown(lines) -> str:

@@ -47,10 +47,11 @@ def name_of(structure: str, options=None) -> str:
     return f"{OURS}{structure}@{words}" if words else f"{OURS}{structure}"
 
 
-def build(solver: str, x0, sigma0: float, popsize, seed: int, budget: int):
+def build(solver: str, x0, sigma0, popsize, seed: int, budget: int, bounds=None, integers=None):
     """The search that a solver's name stands for: see `structes.bench.peers` for what it answers.
 
     popsize   None: the solver's own; a `popsize` in the name holds until one is given here
+    budget, bounds, integers   told to the solvers that take them
 
     Raises ValueError or TypeError for a wrong name or option, ImportError for a missing package.
     """
@@ -59,8 +60,9 @@ def build(solver: str, x0, sigma0: float, popsize, seed: int, budget: int):
     target = PEERS.resolve(name)
     context = {"x0": x0, "sigma0": sigma0, "seed": seed}
     context["popsize"] = first if popsize is None else popsize
-    if "budget" in inspect.signature(target).parameters:
-        context["budget"] = budget
+    told = {"budget": budget, "bounds": bounds, "integers": integers}
+    takes = inspect.signature(target).parameters
+    context |= {key: value for key, value in told.items() if key in takes and key not in given}
     return PEERS.call(target, name, given, **context)
 
 

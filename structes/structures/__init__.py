@@ -52,6 +52,47 @@ def build_structure(spec, dim: int) -> Structure:
     return structure
 
 
+def spec_of(structure: Structure) -> dict:
+    """The mapping {"name": …, arguments…} of plain values and arrays from which `build_structure`
+    makes this structure again. The name of a user's own class is its "module:attribute"."""
+    kind = type(structure)
+    path = f"{kind.__module__}:{kind.__qualname__}"
+    name = next((name for name, known in STRUCTURES.table.items() if known == path), path)
+    return {"name": name, **_plain(structure.arguments())}
+
+
+def known_spec(spec) -> dict:
+    """`spec`, a mapping that `spec_of` may have made, where it names nothing but structures of the
+    table: so nothing is imported by a name that came with a file. Raises ValueError."""
+    for name in _names(spec):
+        if name not in STRUCTURES:
+            raise ValueError(
+                f"its structure {name!r:.80} is none of structes' own: give it, "
+                "load(path, structure=…)"
+            )
+    return spec
+
+
+def _names(value, is_name=False):
+    """All words of a specification that may name a structure, or something to import."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _names(part, key == "name")
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _names(part)
+    elif isinstance(value, str) and (is_name or ":" in value):
+        yield value
+
+
+def _plain(value):
+    if isinstance(value, Structure):
+        return spec_of(value)
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (tuple, range)) else value
+
+
 def build_part(what: str, spec, dim: int) -> Structure:
     """As `build_structure`, for a structure inside another: errors begin with `what`."""
     try:

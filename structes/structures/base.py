@@ -22,7 +22,7 @@ their array namespace from the arrays, and none factorises a d×d matrix in its 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..backend import namespace
 
@@ -74,6 +74,10 @@ class Structure(ABC):
     def noise_dim(self) -> int:
         """Numbers in a row of local coordinates z; more than `dim` where some are latent."""
         return self.dim
+
+    def arguments(self) -> dict:
+        """{name: value} of the arguments, `dim` left out, that make this structure again."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "dim"}
 
     @classmethod
     def implied_dim(cls, **given) -> int | None:

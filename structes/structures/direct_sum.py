@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import namespace, tiles
+from . import spec_of
 from .base import Structure
 from .placement import implied_size, place
 
@@ -50,6 +51,14 @@ class DirectSum(Structure):
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "blocks", place(self.dim, self.blocks))
+
+    def arguments(self):
+        return {
+            "blocks": {
+                b.name: {**spec_of(b.structure), "dim": b.structure.dim, "at": np.asarray(b.at)}
+                for b in self.blocks
+            }
+        }
 
     @classmethod
     def implied_dim(cls, blocks=(), **_):

@@ -51,6 +51,10 @@ class Pattern:
         self.columns = plan._replace(terms=None, sources=(plan.place[self.row],))
         self._copies = {}
 
+    def entries(self) -> np.ndarray:
+        """(entries, 2) integers: row and column of each."""
+        return np.stack(np.divmod(self._keys, self.dim), axis=1)
+
     def __len__(self):
         return len(self.row)
 

@@ -70,6 +70,9 @@ class Sparse(Structure):
     def __repr__(self):
         return f"Sparse(dim={self.dim}, pattern={self.pattern!r})"
 
+    def arguments(self):
+        return {"pattern": self.pattern.entries()}
+
     @classmethod
     def implied_dim(cls, tree=None, pattern=None, **given):
         if hasattr(tree, "__len__"):

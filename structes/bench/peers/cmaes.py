@@ -9,15 +9,20 @@ from . import load_package, refuse_numpy
 
 
 class Cmaes:
-    """cmaes.CMA with its defaults."""
+    """cmaes.CMA with its defaults; in a box it samples anew, at last it clips."""
 
     kind = "CMA"
 
-    def __init__(self, x0, sigma0, popsize=None, seed=1):
+    def __init__(self, x0, sigma0, popsize=None, seed=1, bounds=None, **given):
         cmaes = load_package("cmaes")
 
+        if bounds is not None:
+            given["bounds"] = np.array(bounds)
+        if np.ndim(sigma0):
+            overall = float(np.exp(np.mean(np.log(sigma0))))
+            sigma0, given["cov"] = overall, np.diag((sigma0 / overall) ** 2)
         self.es = getattr(cmaes, self.kind)(
-            mean=np.array(x0), sigma=sigma0, seed=seed, population_size=popsize
+            mean=np.array(x0), sigma=sigma0, seed=seed, population_size=popsize, **given
         )
         self.popsize = self.es.population_size
 
@@ -35,6 +40,26 @@ class CmaesSep(Cmaes):
     """cmaes.SepCMA: independent coordinates."""
 
     kind = "SepCMA"
+
+
+class CmaesWithMargin(Cmaes):
+    """cmaes.CMAwM: CMA-ES with margin for integers (Hamano et al. 2022); without, it is CMA."""
+
+    kind = "CMAwM"
+
+    def __init__(self, x0, sigma0, popsize=None, seed=1, bounds=None, integers=None):
+        if bounds is None:
+            bounds = [(-np.inf, np.inf)] * len(x0)
+        steps = np.zeros(len(x0))
+        steps[integers or []] = 1.0
+        super().__init__(x0, sigma0, popsize, seed, bounds, steps=steps)
+
+    def ask(self):
+        X, self._drawn = zip(*(self.es.ask() for _ in range(self.popsize)), strict=True)
+        return np.array(X)
+
+    def tell(self, X, values):
+        super().tell(self._drawn, values)
 
 
 class CmaesXnes(Cmaes):

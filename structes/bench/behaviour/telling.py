@@ -1,0 +1,216 @@
+"""Asking more than once, telling in parts, late, twice, and in another order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .observing import Log, Situation, same, search, short, sphere, unfit, use
+
+FAR = 10.0  # standard deviations that one generation may not move the mean
+LARGE = {"dim": 300, "popsize": 21}  # 4 + 3 ln d, everybody's default
+
+
+def ask_twice(made, values, log):
+    first, second = made.ask(), log.attempt("the second ask", made.ask)
+    log.attempt("the first tell", made.tell, first, values(0, first))
+    if second is not None:
+        log.attempt("the second tell", made.tell, second, values(1, second))
+
+
+def ask_twice_tell_once(made, values, log):
+    first, second = list(made.ask()), log.attempt("the second ask", made.ask)
+    if second is not None:
+        second = list(second)
+        log.attempt("tell", made.tell, first + second, values(0, first) + values(1, second))
+
+
+def parts(made, values, log, first):
+    X = made.ask()
+    told = values(0, X[:first]), values(1, X[first:])
+    log.attempt(f"{first} of {len(X)}", made.tell, X[:first], told[0])
+    log.attempt("the rest", made.tell, X[first:], told[1])
+
+
+def in_parts(client, popsize, first):
+    facts = use(client, lambda *args: parts(*args, first), 2, popsize=popsize)
+
+    def whole(made, values, log):
+        X = made.ask()
+        log.attempt("all", made.tell, X, values(0, X))
+
+    facts["as_one"] = same(facts["state"], use(client, whole, 0, popsize=popsize)["state"])
+    return facts
+
+
+def late(made, values, log):
+    """Portion 0 is told a generation after the one that closed after it."""
+    old, new = made.ask(), log.attempt("the second ask", made.ask)
+    if new is not None:
+        log.attempt("the tell before", made.tell, new, sphere(new))
+    X = log.attempt("the third ask", made.ask)
+    if X is not None:
+        log.attempt("the tell before", made.tell, X, sphere(X))
+    present = log.attempt("the fourth ask", made.ask)
+    log.attempt("the late tell", made.tell, old, values(0, old))
+    if present is not None:
+        log.attempt("the tell after", made.tell, present, sphere(present))
+
+
+def judge_use(facts):
+    wrong = unfit(facts)
+    if wrong is None and not all(facts["used"]):
+        which = [("first", "second")[k] for k, used in enumerate(facts["used"]) if not used]
+        portion = "they are" if len(facts["used"]) == 1 else f"the {' and the '.join(which)} are"
+        wrong = f"{portion} ignored{' without a word' if not facts['warning'] else ''}"
+    if wrong is not None:
+        lost = [k for k, used in enumerate(facts["used"]) if not used]
+        more = f"; {len(lost)} of {len(facts['used'])} lost" if lost and facts["error"] else ""
+        return False, wrong + more
+    if "as_one" in facts:
+        return True, "as if told at once" if facts["as_one"] else "used, as two generations"
+    return True, "used" if len(facts["used"]) == 1 else "both used"
+
+
+def stale(client):
+    """Values of candidates of 80 generations ago, told when the search has converged."""
+    log, made = Log(), search(client)
+    old = made.ask()
+    for _ in range(80):
+        X = made.ask()
+        made.tell(X, sphere(X))
+    before, spread = made.mean, made.spread
+    X = made.ask()
+    log.attempt("the late tell", made.tell, old, sphere(old))
+    jump = float(np.linalg.norm(made.mean - before) / spread)
+    log.attempt("the tell after", made.tell, X, sphere(X))
+    jump = max(jump, float(np.linalg.norm(made.mean - before) / spread))
+    finite = bool(np.isfinite(made.state()).all())
+    return {"error": log.error, "finite": finite, "jump": jump, "far": float(spread)}
+
+
+def judge_stale(facts):
+    jump = facts["jump"]
+    if not jump <= FAR:
+        return False, f"the mean is thrown {jump:.1g} standard deviations"
+    return (False, unfit(facts)) if unfit(facts) else (True, "the search stays where it is")
+
+
+def twice(client, later):
+    """The values of a generation told again, at once or after the next ask."""
+
+    def run(again):
+        log, made = Log(), search(client, 1)
+        X, values = made.ask(), None
+        values = sphere(X)
+        made.tell(X, list(values))
+        if later:
+            present = made.ask()
+        if again:
+            log.attempt("again", made.tell, X, list(values))
+        if not later:
+            present = made.ask()
+        log.attempt("the tell after", made.tell, present, sphere(present))
+        return made.state(), log
+
+    (once, _), (state, log) = run(False), run(True)
+    facts = {"error": log.error, "warning": log.warning, "once": same(once, state)}
+    return facts | {"finite": bool(np.isfinite(state).all())}
+
+
+def judge_twice(facts):
+    if not facts["once"] or not facts["finite"]:
+        error = f"; {short(facts['error'])}" if facts["error"] else ""
+        return False, f"counted twice{error}"
+    if facts["error"]:
+        return True, f"refused: {short(facts['error'])}"
+    return True, "ignored, with a warning" if facts["warning"] else "ignored"
+
+
+def other_order(client):
+    """Three generations, and the same with the rows of each told the other way round."""
+
+    def run(step):
+        log, made = Log(), search(client)
+        for _ in range(3):
+            X = made.ask()
+            log.attempt("tell", made.tell, X[::step], sphere(X)[::step])
+        return made.state(), log.error
+
+    (there, error), (back, _) = run(1), run(-1)
+    return {"error": error, "exact": same(there, back, True), "same": same(there, back)}
+
+
+def judge_order(facts):
+    if unfit(facts) or not facts["same"]:
+        return False, unfit(facts) or "another state"
+    return True, "the same bits" if facts["exact"] else "the same to rounding"
+
+
+SITUATIONS = {
+    "ask-twice": Situation(
+        "ask twice, tell one, then the other",
+        "no error, all values used",
+        lambda client: use(client, ask_twice, 2),
+        judge_use,
+    ),
+    "ask-twice-300": Situation(
+        "the same for d = 300",
+        "no error, all values used",
+        lambda client: use(client, ask_twice, 2, **LARGE),
+        judge_use,
+    ),
+    "ask-twice-once": Situation(
+        "ask twice, tell all in one call",
+        "no error, all values used",
+        lambda client: use(client, ask_twice_tell_once, 2),
+        judge_use,
+    ),
+    "ask-twice-once-300": Situation(
+        "the same for d = 300",
+        "no error, all values used",
+        lambda client: use(client, ask_twice_tell_once, 2, **LARGE),
+        judge_use,
+    ),
+    "part-5-10": Situation(
+        "5 of 10 values, then the rest",
+        "no error, all values used",
+        lambda client: in_parts(client, 10, 5),
+        judge_use,
+    ),
+    "part-2-7": Situation(
+        "2 of 7 values, then the rest",
+        "no error, all values used",
+        lambda client: in_parts(client, 7, 2),
+        judge_use,
+    ),
+    "late": Situation(
+        "values that come two generations late",
+        "no error, they are used",
+        lambda client: use(client, late, 1),
+        judge_use,
+    ),
+    "stale": Situation(
+        "values that come 80 generations late",
+        f"no error, and they do not move the mean by more than {FAR:g} standard deviations",
+        stale,
+        judge_stale,
+    ),
+    "twice": Situation(
+        "the same values told twice",
+        "they count once; or an error, and the state is as it was",
+        lambda client: twice(client, later=False),
+        judge_twice,
+    ),
+    "twice-later": Situation(
+        "the same, the second time after the next ask",
+        "they count once; or an error, and the state is as it was",
+        lambda client: twice(client, later=True),
+        judge_twice,
+    ),
+    "order": Situation(
+        "rows told in another order",
+        "the same state, to rounding",
+        other_order,
+        judge_order,
+    ),
+}

@@ -1,0 +1,230 @@
+"""Integer coordinates: candidates are integers, and none of them freezes."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import ndtr
+
+import structes
+from structes.domain import build_domain
+from structes.integers import margin, with_margin
+from structes.strategy import Strategy, default_popsize
+from structes.structures import build_structure
+
+
+def leaving(domain, state, structure, samples=40_001):
+    """(d,) by quadrature: probabilities, below and above, of another integer than the mean's."""
+    std = structure.deviations(state.factor) * state.sigma * state.scale
+    z = np.linspace(-9, 9, samples)
+    below, above = [], []
+    for i in range(domain.dim):
+        U = np.broadcast_to(state.mean, (samples, domain.dim)).copy()
+        U[:, i] += std[i] * z
+        x = domain.decode(U)[:, i]
+        edges = np.flatnonzero(np.diff(x))  # where the integer changes
+        left, right = edges[edges < samples // 2], edges[edges >= samples // 2]
+        below.append(ndtr(z[left[-1]]) if len(left) else 0.0)
+        above.append(ndtr(-z[right[0]]) if len(right) else 0.0)
+    return np.array(below), np.array(above)
+
+
+CASES = {
+    "bits": ([(0, 1)] * 4, None),
+    "open": (None, None),
+    "half-open": ([(0, None), (None, 3), (2, None), (None, -1)], None),
+    "range": ([(-7, 7), (0, 1000), (3, 5), (0, 2)], None),
+    "log": ([(1, 1024), (1, None), (5, 6), (2, 100)], ["log"] * 4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("sigma", [1e-12, 0.05, 0.4, 3.0])
+def test_every_integer_is_left_with_the_margin_on_both_sides(case, sigma):
+    bounds, transforms = CASES[case]
+    domain = build_domain(4, bounds, None, transforms, True)
+    structure = build_structure("dense", 4)
+    strategy = Strategy(structure, domain=domain)
+    random = np.random.default_rng(5)
+    least = margin(4) / 2
+    for _ in range(6):
+        mean = random.normal(size=4) * [1, 3, 10, 30]  # also behind the mirrors
+        below, above = leaving(domain, strategy.init(mean, sigma, np.ones(4)), structure)
+        assert (below >= least * 0.98).all() and (above >= least * 0.98).all(), (
+            mean,
+            below,
+            above,
+        )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    down=st.floats(0, 1e6),
+    up=st.floats(1e-6, 1e6),
+    std=st.floats(1e-15, 1e6),
+    dim=st.integers(1, 200),
+)
+def test_the_margin_is_met_and_what_has_it_is_left_alone(down, up, std, dim):
+    step, new = (float(a[0]) for a in with_margin(*(np.array([v]) for v in (down, up, std)), dim))
+    least = margin(dim) / 2
+    p, q = ndtr(-(down + step) / new), ndtr(-(up - step) / new)
+    assert p >= least * (1 - 1e-6) and q >= least * (1 - 1e-6)
+    before = ndtr(-down / std), ndtr(-up / std)
+    if min(before) >= least:
+        assert step == 0 and new == std
+    else:
+        assert min(p, q) == pytest.approx(least, rel=1e-6)
+
+
+def test_the_margin_is_one_coordinate_of_one_candidate():
+    assert margin(10) == pytest.approx(1 / (10 * default_popsize(10)))
+    assert margin(1) == 0.25
+
+
+def test_a_state_that_has_the_margin_is_the_same_object():
+    domain = build_domain(3, [(-50, 50)] * 3, integers=True)
+    structure = build_structure("diagonal", 3)
+    state = Strategy(structure, domain=domain).init(np.zeros(3), 2.0, np.ones(3))
+    assert domain.adjust(state, structure) is state
+
+
+def test_b_and_paths_and_sigma_stay():
+    domain = build_domain(3, integers=[0, 2])
+    structure = build_structure("dense", 3)
+    plain = Strategy(structure).init(np.full(3, 0.1), 1e-6, np.ones(3))
+    state = domain.adjust(plain, structure)
+    assert state.sigma == plain.sigma and state.factor is plain.factor and state.path is plain.path
+    assert state.mean[1] == 0.1 and state.scale[1] == 1.0
+    assert (state.scale[[0, 2]] > 1e5).all() and (np.abs(state.mean[[0, 2]]) < 1e-4).all()
+
+
+# -- candidates -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("integers", [True, [0, 3], np.array([1]), range(2)])
+def test_candidates_are_integers_inside(integers):
+    bounds = [(-2, 2), (0, 1), (1, 9), (-30, 4)]
+    es = structes.ES([0, 0.4, 5, 0], [1, 1, 1, 30], bounds=bounds, integers=integers, seed=1)
+    chosen = list(range(4)) if integers is True else list(integers)
+    seen = []
+    for _ in range(60):
+        X = es.ask()
+        seen.append(X)
+        es.tell(X, ((X - 1.2) ** 2).sum(1))
+    X = np.concatenate(seen)
+    assert (X[:, chosen] == np.round(X[:, chosen])).all()
+    others = [i for i in range(4) if i not in chosen]
+    assert (X[:, others] != np.round(X[:, others])).all()
+    low, high = np.array(bounds).T
+    assert (low <= X).all() and (high >= X).all()
+    for i in chosen:
+        assert np.abs(es.best.x[i] - 1.2) < 0.9 if i != 1 else es.best.x[i] == 1, i
+
+
+def test_all_values_of_a_range_are_as_probable_at_the_ends_as_inside():
+    es = structes.ES([1.5] * 2, 40.0, bounds=[(0, 3)] * 2, integers=True, seed=2)
+    X = np.concatenate([es.ask() for _ in range(500)]).ravel()
+    counts = np.bincount(X.astype(int), minlength=4) / len(X)
+    np.testing.assert_allclose(counts, [0.22, 0.28, 0.28, 0.22], atol=0.06)
+
+
+def test_halves_are_rounded_up_on_both_parities():
+    domain = build_domain(1, integers=True)
+    U = np.array([[-1.5], [-0.5], [0.5], [1.5], [2.5]])
+    assert domain.decode(U)[:, 0].tolist() == [-1, 0, 1, 2, 3]
+
+
+def test_integers_on_a_logarithmic_scale():
+    es = structes.ES([100], 2.0, bounds=[(1, 10**6)], transforms=["log"], integers=True, seed=3)
+    while not es.stop():
+        X = es.ask()
+        assert (np.round(X) == X).all() and (X >= 1).all() and (X <= 10**6).all()
+        es.tell(X, np.abs(np.log(X[:, 0] / 7001)))
+    assert es.best.x[0] == 7001
+    unbounded = structes.ES([1], 2.0, transforms=["log"], integers=True, seed=3)
+    assert all((unbounded.ask() >= 1).all() for _ in range(5))
+
+
+def test_bounds_of_integers_are_rounded_inward():
+    domain = build_domain(2, [(0.2, 3.9), (-0.7, 1)], integers=[0, 1])
+    assert domain.low.tolist() == [1, 0] and domain.high.tolist() == [3, 1]
+
+
+# -- what margins are for -------------------------------------------------------------------------
+
+
+def mixed_sphere(X):
+    """Three integers, best 3, beside three numbers that weigh 10⁶ times as much."""
+    return ((X[:, :3] - 3) ** 2).sum(1) + 1e6 * ((X[:, 3:] - 0.2) ** 2).sum(1)
+
+
+def rounded(X):
+    return mixed_sphere(np.concatenate([np.floor(X[:, :3] + 0.5), X[:, 3:]], axis=1))
+
+
+def test_a_mixed_sphere_is_solved_where_rounding_freezes():
+    def solved(f, **options):
+        runs = [
+            structes.minimize(f, [-5.0] * 6, 2.0, "dense", seed, 6000, 1e-8, True, **options)
+            for seed in range(12)
+        ]
+        return sum(run.success for run in runs)
+
+    assert solved(rounded) <= 2
+    assert solved(mixed_sphere, integers=range(3)) == 12
+    assert solved(mixed_sphere, integers=range(3), bounds=[(-10, 10)] * 6) == 12
+    assert solved(mixed_sphere, integers=range(3), bounds=[(-10, 3)] * 3 + [(-10, 10)] * 3) == 12
+
+
+@pytest.mark.parametrize("structure", ["dense", "diagonal", "scalar", "lower", "low_rank"])
+def test_structures_solve_it(structure):
+    for seed in range(3):
+        run = structes.minimize(
+            mixed_sphere, [-5.0] * 6, 2.0, structure, seed, 20_000, 1e-8, True,
+            integers=range(3), bounds=[(-10, 10)] * 6,
+        )  # fmt: skip
+        # a scalar has one deviation for weights of 1 and 10⁶: D₀ still lifts the integers'
+        assert run.success, (structure, seed, run.message)
+
+
+def test_bits_alone():
+    def ones(X):
+        return X.shape[1] - X.sum(1)
+
+    for seed in range(5):
+        run = structes.minimize(
+            ones, [0.5] * 20, 0.5, "diagonal", seed, 10_000, 0.0, True,
+            integers=True, bounds=[(0, 1)] * 20,
+        )  # fmt: skip
+        assert run.success and run.nfev < 3000, run.message
+
+
+def test_a_search_of_integers_ends_by_itself():
+    es = structes.ES([20] * 3, 5.0, integers=True, seed=1, max_evaluations=20_000)
+    while not es.stop():
+        X = es.ask()
+        es.tell(X, ((X - [1, -2, 3]) ** 2).sum(1))
+    assert es.best.fun == 0 and "max_evaluations" not in es.stop()
+
+
+WRONG = [
+    ({"integers": 1}, TypeError, "integers must be None, True (all) or indices; got 1"),
+    ({"integers": False}, TypeError, "integers must be None, True (all) or indices"),
+    ({"integers": "all"}, TypeError, "integers must be None, True (all) or indices"),
+    ({"integers": [2]}, ValueError, "integers[0] must be an integer from 0 to 1; got 2"),
+    ({"integers": [0, 0]}, ValueError, "repeated: [0]"),
+    ({"integers": [True, False]}, TypeError, "integers[0] must be an integer"),
+    ({"integers": [1], "bounds": [(0, 1), (0.2, 1.9)]}, ValueError, "bounds[1] must hold two"),
+    ({"integers": [1], "bounds": [(0, 1), (0, 1e17)]}, ValueError, "bounds[1] of an integer must"),
+    ({"integers": [1], "transforms": {1: "log"}, "bounds": [(0, 1), (0, 9)]}, ValueError,
+     "bounds[1] must be ≥ 1"),
+    ({"integers": [1], "bounds": [(0, 1), (3, 9)]}, ValueError, "x0: coordinate 1 is 1.0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "error", "message"), WRONG)
+def test_what_is_wrong_is_named(given, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        structes.ES([1.0, 1.0], 0.1, **given)
