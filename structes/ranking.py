@@ -1,8 +1,9 @@
 """From values to weights: the only place where the objective's values enter the search.
 
 Only ranks count, so the search is invariant under any increasing transformation of the values.
-A missing value (NaN) ranks last, together with +inf; equal values share the mean of the weights
-of their ranks; when all values are equal there is nothing to learn and no weights are given.
+A missing value (NaN) ranks last, together with +inf, and counts less than a value; equal values
+share the mean of the weights of their ranks; when all values are equal there is nothing to learn
+and no weights are given.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
+MISSING = 0.25  # how much a missing value counts (0.1 to 0.25 are the best of 0, 0.1, ¼, ½, 1)
 
 
 class Weights(NamedTuple):
@@ -60,6 +63,24 @@ def xnes_utilities(mass: np.ndarray) -> np.ndarray:
     n = float(mass.sum())
     u = mass * np.maximum(0, np.log(n / 2 + 1) - np.log(positions(mass)))
     return u / u.sum() - mass / n
+
+
+def with_missing(values: np.ndarray, mass):
+    """The masses (n,) of values of which some are missing (NaN), None where all count the same.
+
+    A missing value ranks last and counts as `MISSING` of one, as more only where too few are
+    known. An evaluation may fail because the point is bad, or by bad luck: counted whole, failures
+    by luck thin out the good half (40 % of them double the evaluations), left out, a search at the
+    edge of a region that fails does not learn to stay away (1.8 times as many).
+    """
+    missing = np.isnan(values)
+    n = np.count_nonzero(missing)
+    if not n or n == len(values):
+        return mass
+    mass = np.ones(len(values)) if mass is None else mass
+    known = float(mass[~missing].sum())
+    share = max(MISSING, min(1.0, (2 - known) / float(mass[missing].sum())))
+    return np.where(missing, share * mass, mass)
 
 
 def ranking(values: np.ndarray):

@@ -26,7 +26,13 @@ import numpy as np
 from .backend import namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
-from .ranking import assign, ranking, recombination_weights, xnes_utilities
+from .ranking import (
+    assign,
+    ranking,
+    recombination_weights,
+    with_missing,
+    xnes_utilities,
+)
 from .rates import Rates, learning_rates
 from .structures.base import Structure
 from .structures.dense import Dense
@@ -220,6 +226,8 @@ class Strategy:
     def _weigh(self, values, mass):
         """(weights (3, n) or None, ranked values, plan) of values (n,) that count `mass` (n,)."""
         order, ranked = ranking(values)
+        if ranked[-1] != ranked[-1]:  # NaN sorts last
+            mass = with_missing(values, mass)
         if (len(values) if mass is None else mass.sum()) < 2:  # says nothing
             return None, ranked, None
         if mass is None:
@@ -235,8 +243,8 @@ class Strategy:
         mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
                ratio of the densities for one of an earlier distribution; None: 1 for all
 
-        Tied values share their weights, NaN ranks last; when all are equal (or they count as less
-        than two), only the generation counter moves.
+        Tied values share their weights, NaN ranks last and counts a quarter; when all are equal
+        (or they count as less than two), only the generation counter moves.
         """
         structure, d = self.structure, self.structure.dim
         xp = namespace(state.mean)

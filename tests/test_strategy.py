@@ -7,9 +7,9 @@ import pytest
 from scipy.linalg import expm
 from scipy.special import ndtr, ndtri
 
-from structes import noise
+from structes import ES, noise
 from structes.engine import Engine, cma
-from structes.ranking import assign, ranking, recombination_weights
+from structes.ranking import assign, ranking, recombination_weights, with_missing
 from structes.rates import learning_rates
 from structes.strategy import Strategy, default_popsize
 from structes.structures import build_structure
@@ -226,6 +226,35 @@ def test_ranks_nan_last_ties_share():
     np.testing.assert_array_equal(given, [[2.5, 4, 2.5, 0.5, 0.5], [3, 8, 3, 0.75, 0.75]])
     for same in (np.full(5, 2.0), np.full(5, nan), np.array([inf, nan, inf, nan, inf])):
         assert assign(*ranking(same), tables) is None
+
+
+def test_missing_values_count_a_quarter_and_more_where_few_are_known():
+    nan = np.nan
+    assert with_missing(np.array([1.0, 2.0]), None) is None
+    assert with_missing(np.array([nan, nan]), None) is None
+    mass = with_missing(np.array([1.0, nan, 3.0, nan]), None)
+    np.testing.assert_array_equal(mass, [1, 0.25, 1, 0.25])
+    mass = with_missing(np.array([1.0, nan, 3.0]), np.array([0.5, 0.8, 1.0]))
+    np.testing.assert_allclose(mass, [0.5, 0.5, 1.0])  # 2 in all
+    np.testing.assert_array_equal(with_missing(np.array([1.0, nan, nan]), None), [1, 0.5, 0.5])
+    np.testing.assert_array_equal(with_missing(np.array([1.0, nan]), None), [1, 1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_failures_by_luck_cost_little_more_than_themselves(share):
+    def evaluations(share, seed):
+        random = np.random.default_rng(seed)
+        es = ES(random.uniform(1, 3, 8), 1.0, seed=seed, target=1e-8)
+        while not es.stop():
+            X = es.ask()
+            values = (X * X) @ 10.0 ** np.arange(8)
+            es.tell(X, np.where(random.uniform(size=len(X)) < share, np.nan, values))
+        assert "target" in es.stop()
+        return es.evaluations
+
+    lost, whole = (np.mean([evaluations(p, seed) for seed in range(5)]) for p in (share, 0))
+    assert lost < 1.35 * whole / (1 - share)
 
 
 @pytest.mark.parametrize(("name", "spec", "dim"), [*CASES, ("dense", "dense", 1000)])
