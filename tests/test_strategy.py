@@ -241,6 +241,7 @@ def test_missing_values_count_a_quarter_and_more_where_few_are_known():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:all values of a generation were NaN")
 @pytest.mark.parametrize("share", [0.2, 0.5])
 def test_failures_by_luck_cost_little_more_than_themselves(share):
     def evaluations(share, seed):
