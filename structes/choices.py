@@ -100,6 +100,10 @@ class Choosing(Domain):
     numbers: Domain
     choices: tuple
 
+    @property
+    def has_integers(self):
+        return self.numbers.has_integers
+
     def decode(self, U):
         return self.numbers.decode(U)
 

@@ -216,14 +216,14 @@ def resume_experiment(folder, progress: bool = False) -> RunFolder:
     with Recorder.reopen(folder, done.result) as record:
         ended = [e["problem"] for e in done.result["problems"] if e["status"] == "done"]
         tasks = [task for task in tasks if task.label not in ended]
-        _search_all(experiment, tasks, record, progress)
+        _search_all(experiment, tasks, record, progress, resumed=True)
     return read_run(folder)
 
 
-def _search_all(experiment, tasks, record, progress):
+def _search_all(experiment, tasks, record, progress, resumed=False):
     try:
         for task in tasks:
-            saved = record.saved(task.label)
+            saved = record.saved(task.label) if resumed else None
             if saved is None:
                 es = start(experiment, task)
             else:

@@ -121,12 +121,15 @@ class Recorder:
 
     def _open(self, folder):
         self.folder = folder
+        self._open_log()
+        self._start = time.monotonic()
+        self._es = self._saved = None
+
+    def _open_log(self):
         log = self.folder / "log.csv"
         self._log = open(log, "a", buffering=1, newline="", encoding="utf-8")  # noqa: SIM115
         lock(self._log)
         self._writer = csv.writer(self._log, lineterminator="\n")
-        self._start = time.monotonic()
-        self._es = self._saved = None
 
     def __enter__(self):
         return self
@@ -141,7 +144,7 @@ class Recorder:
         self._space = space
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
         self._shape = math.nan, math.nan
-        self._row = -1, -1  # restart, generation
+        self._row, self._rows = (-1, -1), 0  # restart and generation; in the log
         self.evaluation = None
         self.result["status"] = "running"
         self._entry.update(status="running", dim=es.dim, popsize=es.popsize, minimum=minimum)
@@ -152,24 +155,39 @@ class Recorder:
         self._noted = self._saved = -math.inf  # and again with the first generation
 
     def saved(self, problem: str) -> dict | None:
-        """The checkpoint of a problem, {"kind", "search", …}, None where there is none. The log
-        is cut off behind what it had then.
+        """The checkpoint of a problem, {"kind", "search", …}, None where there is none. Rows of
+        the log that came after it go.
 
         Raises ValueError where the file is damaged.
         """
         entry = next(e for e in self.result["problems"] if e["problem"] == problem)
-        path = self.folder / entry.get("checkpoint", "")
-        if not path.is_file():
-            return None
-        _, tree = checkpoint.read(path)
-        with checkpoint.restoring(path, "search"):
-            size = checks.count("log", tree["log"], len(",".join(COLUMNS)) + 1)
-            self._log.truncate(min(size, os.fstat(self._log.fileno()).st_size))
+        path, tree, rows = self.folder / entry.get("checkpoint", ""), None, 0
+        if path.is_file():
+            _, tree = checkpoint.read(path)
+            with checkpoint.restoring(path, "search"):
+                rows = checks.count("rows", tree["rows"], 0)
+        self._keep(problem, rows)
         return tree
+
+    def _keep(self, problem, rows):
+        """Leave the first `rows` rows of the problem in the log, and those of the others."""
+        log, kept = self.folder / "log.csv", []
+        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
+            if not line.endswith("\n"):  # torn
+                continue
+            if next(csv.reader([line]))[0] == problem:
+                if rows == 0:
+                    continue
+                rows -= 1
+            kept.append(line)
+        replace(log, lambda file: file.write("".join(kept).encode()))
+        self._log.close()
+        self._open_log()
 
     def resumed(self, tree: dict) -> None:
         """The search that began goes on from this checkpoint."""
         self._row, self._shape = tuple(tree["row"]), tuple(tree["shape"])
+        self._rows = tree["rows"]
 
     def told(self, es) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
@@ -179,7 +197,7 @@ class Recorder:
         tree = {
             "search": es.snapshot(),
             "kind": type(es).__name__,
-            "log": os.fstat(self._log.fileno()).st_size,
+            "rows": self._rows,
             "row": self._row,
             "shape": self._shape,
         }
@@ -194,7 +212,7 @@ class Recorder:
         if restart != self._row[0] or (closed and es.generation % 10 == 0):
             shape = to_numpy(es.deviations) / es.sigma
             self._shape = float(shape.min()), float(shape.max())
-        self._row = restart, es.generation
+        self._row, self._rows = (restart, es.generation), self._rows + 1
         switches = [{"restart": restart, **s._asdict()} for s in es.switches]
         if switches:  # of the present run; those of earlier runs are there
             known = self._entry.setdefault("switches", [])

@@ -85,3 +85,45 @@ def test_a_numpy_that_a_peer_fails_with_is_refused_in_words():
         refuse_numpy("cmaes", last="999", numpy=(2, 0))
     refuse_numpy("cmaes", last="0.0.1", numpy=(2, 0))
     refuse_numpy("cmaes", last="999", numpy=(99, 0))
+
+
+BOX = [(0.0, 1.0), (0.0, 7.0), (-5.0, 5.0), (-5.0, 5.0)]
+
+
+@pytest.mark.parametrize("name", ["structes", "pycma", "cmaes-wm"])
+def test_a_box_and_integers_are_told_and_kept(name):
+    search = made(name, np.array([1.0, 3.0, 1.0, 4.0]), np.array([0.2, 1.4, 2.0, 2.0]), None, 1,
+                  bounds=BOX, integers=[0, 1])  # fmt: skip
+    low, high = np.array(BOX).T
+    best = np.inf
+    for _ in range(120):
+        X = search.ask()
+        assert (low <= X).all() and (high >= X).all()
+        assert (X[:, :2] == np.round(X[:, :2])).all() and (X[:, 2:] != np.round(X[:, 2:])).any()
+        values = ((X - [0, 5, 0.5, -6]) ** 2).sum(1) - 1  # the last one's minimum is on the bound
+        search.tell(X, values)
+        best = min(best, values.min())
+    assert best < 1e-2
+
+
+def test_a_box_without_integers_is_kept_by_cmaes():
+    search = made("cmaes", np.array([0.5, 3.0, 1.0, 4.0]), 2.0, None, 1, bounds=BOX)
+    X = np.concatenate([search.ask() for _ in range(9)])
+    assert (np.array(BOX)[:, 0] <= X).all() and (np.array(BOX)[:, 1] >= X).all()
+
+
+def test_the_frame_is_told_to_those_who_take_it():
+    from structes.bench.bbob import frame_of
+    from structes.bench.solvers import build
+    from structes.problem import load_problem
+
+    assert frame_of("bbob", load_problem("bbob:f1", 5)) == (None, None)
+    boxed = frame_of("bbob-boxed", load_problem("bbob-boxed:f1", 5))
+    assert boxed == ([(-5.0, 5.0)] * 5, None)
+    frame = frame_of("bbob-mixint", load_problem("bbob-mixint:f1", 5))
+    assert frame.bounds == [(0, 1), (0, 3), (0, 7), (0, 15), (-5, 5)]
+    assert frame.integers == [0, 1, 2, 3]
+    ours = build("structes-dense", np.ones(5), 0.5, None, 1, 100, *frame)
+    assert (ours.ask()[:, :4] % 1 == 0).all()
+    build("cmaes-sep", np.ones(5), 0.5, None, 1, 100, *frame).ask()
+    build("random", np.ones(5), 0.5, None, 1, 100, *frame)

@@ -132,6 +132,41 @@ def _known(kind, name, table):
         raise ValueError(f"no {kind} {name!r}; known: {', '.join(table)}{nearest(name, table)}")
 
 
+@bench.command()
+@click.option("--dims", default="10,20", callback=numbers, show_default=True)
+@click.option("--workers", default="1,4,16,64", callback=numbers, show_default=True)
+@click.option("--functions", default="sphere,ellipsoid,rosenbrock", callback=names)
+@click.option("--solvers", default="", callback=names, help="default: all")
+@click.option("--seeds", default=3, type=click.IntRange(min=1), show_default=True)
+@click.option("--cap", default=2000, show_default=True, help="evaluations / dimension")
+@click.option("--jobs", default=2, show_default=True, help="processes")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="runs/steady.csv",
+    show_default=True,
+    help="results; existing rows are kept and not run again",
+)
+def steady(dims, workers, functions, solvers, seeds, cap, jobs, output):
+    """Workers that never wait beside synchronous generations, in simulated time.
+
+    Workers of unequal speed evaluate for unequally long; nobody sleeps. Ours asked for a candidate
+    whenever one is free, with late values counted in four ways (steady: the default), beside
+    generations that wait for all values, ours (sync) and pycma's; each at the default popsize, and
+    at one candidate for each worker where those are more.
+    """
+    from . import steady
+
+    check(functions, lambda name: _known("function", name, steady.FUNCTIONS))
+    check(solvers, lambda name: _known("solver", name, steady.SOLVERS))
+    tasks = steady.tasks_of(functions, dims, workers, seeds, solvers or steady.SOLVERS, cap)
+    with interruptible(output), bar("steady") as show:
+        rows = steady.run(tasks, output, jobs, show)
+    for line in steady.lines(rows):
+        click.echo(line)
+
+
 @bench.command("structures")
 @click.option("--structures", callback=names, default="", help="default: all smaller than dense")
 @click.option("--dims", default="40,200", callback=numbers, show_default=True)

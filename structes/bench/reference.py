@@ -7,8 +7,8 @@ between two lines, and the first says what it shows:
     <!-- bench:NAME -->              for each structure and peer: a column for each dimension
     <!-- bench:NAME by=group -->     a table for each pair, a line for each group; or by=function
     <!-- bench:NAME by=ablation -->  a line for each switch of the update
-    <!-- bench:behaviour -->         what optimisers did in situations of a real tuning job (one file,
-                                     behaviour.yaml, which `structes bench behaviour` writes)
+    <!-- bench:behaviour -->         what optimisers did in situations of a real tuning job (from
+                                     behaviour.yaml alone: `structes bench behaviour -o` writes it)
     <!-- /bench -->
 
 `structes bench tables` writes them anew; a test asserts that nothing changes then.

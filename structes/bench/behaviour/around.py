@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...files import plain
 from . import cells
 from .observing import DIM, POPSIZE, SEED, Log, Situation, search, short, sphere, unfit
 
@@ -202,15 +203,6 @@ def callers_data(client):
         if plain(options) != kept[1]:
             changed.add("options")
     return {"changed": sorted(changed)}
-
-
-def plain(thing):
-    """A copy of nested lists, tuples, mappings, arrays and numbers, to be compared."""
-    if isinstance(thing, dict):
-        return {key: plain(value) for key, value in thing.items()}
-    if isinstance(thing, (list, tuple)):
-        return [plain(value) for value in thing]
-    return thing.tolist() if hasattr(thing, "tolist") else thing
 
 
 def judge_data(facts):

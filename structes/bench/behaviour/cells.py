@@ -80,6 +80,7 @@ def cell(client, situation: str) -> dict:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            client.check()  # what an import does is not the constructor's doing
             return SITUATIONS[situation].observe(client)
         except Exception as error:
             return {"failed": f"{type(error).__name__} {' '.join(str(error).split())}".strip()}

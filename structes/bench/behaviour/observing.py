@@ -1,9 +1,9 @@
 """What happens to an optimiser in a real tuning job, and what of it is in order.
 
-A situation is two functions. `observe(client)` runs an optimiser (a class of
-`clients.py`) and returns facts: plain values, found by running it. `judge(facts)` makes
-of them a verdict and a short outcome in words; it never sees which optimiser it was. What is asked
-for is said in `want`, and is the same for all.
+A situation is two functions. `observe(client)` runs an optimiser (a class of `clients.py`) and
+returns facts: plain values, found by running it. `judge(facts)` makes of them a verdict and a
+short outcome in words; it never sees which optimiser it was. What is asked for is said in `want`,
+and is the same for all.
 
 Most facts are comparisons of two searches with the same seed that differ in one thing: whether a
 value was used shows in the distribution some generations later, when it is told otherwise.
@@ -84,7 +84,7 @@ def use(client, scenario, portions, **options):
     """
 
     def run(turned):
-        log, made = Log(), search(client, 1, **options)
+        log, made = Log(), search(client, 3, **options)
         scenario(made, lambda k, X: reversed_(sphere(X)) if k == turned else sphere(X), log)
         X = log.attempt("the next ask", made.ask)
         if X is not None:

@@ -67,7 +67,8 @@ def judge_use(facts):
         more = f"; {len(lost)} of {len(facts['used'])} lost" if lost and facts["error"] else ""
         return False, wrong + more
     if "as_one" in facts:
-        return True, "as if told at once" if facts["as_one"] else "used, as two generations"
+        other = "used, in another way than at once"
+        return True, "as if told at once" if facts["as_one"] else other
     return True, "used" if len(facts["used"]) == 1 else "both used"
 
 
@@ -85,7 +86,7 @@ def stale(client):
     log.attempt("the tell after", made.tell, X, sphere(X))
     jump = max(jump, float(np.linalg.norm(made.mean - before) / spread))
     finite = bool(np.isfinite(made.state()).all())
-    return {"error": log.error, "finite": finite, "jump": jump, "far": float(spread)}
+    return {"error": log.error, "finite": finite, "jump": jump}
 
 
 def judge_stale(facts):
@@ -100,7 +101,7 @@ def twice(client, later):
 
     def run(again):
         log, made = Log(), search(client, 1)
-        X, values = made.ask(), None
+        X = made.ask()
         values = sphere(X)
         made.tell(X, list(values))
         if later:
@@ -122,7 +123,7 @@ def judge_twice(facts):
         error = f"; {short(facts['error'])}" if facts["error"] else ""
         return False, f"counted twice{error}"
     if facts["error"]:
-        return True, f"refused: {short(facts['error'])}"
+        return True, f"refused: {short(facts['error'].partition(': ')[2])}"
     return True, "ignored, with a warning" if facts["warning"] else "ignored"
 
 

@@ -79,7 +79,7 @@ def judge_several(facts):
 
 def judge_minus(facts):
     if facts["error"] and facts["moved"] == 0 and facts["goes_on"]:
-        return True, f"refused: {short(facts['error'])}"
+        return True, f"refused: {short(facts['error'].partition(': ')[2])}"
     wrong = unfit(facts) or (None if facts["goes_on"] else "the search does not go on")
     if wrong is None and "the best" not in facts["as"]:
         wrong = "does not count as the best"

@@ -15,7 +15,8 @@ Driven by the function, for an optimiser that wants to call it:
 The bench ends `minimise` from inside the function, by an exception, when the budget is spent or
 the last target is reached. Restarts are the optimiser's own as long as `minimise` runs; when it
 returns before that, the bench starts it anew. The constructor may also take `budget`, the
-evaluations that are left.
+evaluations that are left, `bounds`, d pairs or None, and `integers`, indices or None; sigma0 is
+then one number for each coordinate where the widths differ. Who takes none is told none.
 
 A peer is used as its own documentation says, with its own defaults. Where one needs a box it is
 [−5, 5]^d, which holds the optima of all BBOB functions.
