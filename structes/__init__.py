@@ -13,12 +13,13 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 from .engine import ENGINES
 from .es import ES, Best
 from .history import load_runs
+from .kinds import Choice, Float, Int
 from .minimize import minimize
 from .parameters import structure_for
 from .problem import PROBLEMS, Problem
 from .restart_es import RestartES
 from .restarts import RESTARTS
-from .space import Choice, Float, Int, Space
+from .space import Space
 from .stopping import Stopping
 from .structures import STRUCTURES
 

@@ -22,6 +22,7 @@ LAYERS = [
         "integers",
         "limits",
         "space",
+        "kinds",
         "choices",
     },
     {

@@ -70,6 +70,12 @@ FUNCTIONS = {
 COLUMNS = {"solver": str, "function": str, "d": int, "workers": int, "popsize": int, "seed": int}
 COLUMNS |= {"cap": int, "evaluations": int, "time": float, "ended": str, "late": int}
 COLUMNS |= {"stale": int, "seconds": float}
+LEGEND = f"""\
+evaluations / simulated time to {TARGET:g}: ratios to sync of the same workers and popsize,
+geometric means over seeds; all: over functions too; pycma: the same, to pycma
+late, stale   shares of the values that came late and were used, and that were of no use
+solved        runs that reached the target (the others count in no ratio)
+ms            CPU of ask and tell for an evaluation"""
 _SPEEDS, _DURATIONS = 5, 6  # "generations" of the problem's noise; the last of them and onward
 
 
@@ -207,7 +213,7 @@ def simulate(search, function, workers: Workers, target: float, cap: int) -> Out
 
 @contextmanager
 def late_values(count):
-    """Within it late values count `count(ratio)` of the ratio of the densities, in this process."""
+    """Within it late values count `count(ratio of the densities)`, in all of this process."""
 
     def late(*arguments):
         arrival = arrivals.late(*arguments)
@@ -266,10 +272,7 @@ def run(tasks, path: Path, jobs: int, report=lambda done, total: None) -> list[d
 def lines(rows) -> list[str]:
     """The report, line by line."""
     functions = list(dict.fromkeys(row["function"] for row in rows))
-    text = [f"evaluations and simulated time to {TARGET:g}, as ratios (geometric means over seeds)"]
-    text += ["to sync with the same workers and popsize; `pycma`: the same to pycma, all functions"]
-    text += ["late, stale: shares of the values that came late and were used, were of no use"]
-    text += ["solved: of all runs (one that is not counts in no ratio); ms: CPU an evaluation"]
+    text = [LEGEND]
     for d in dict.fromkeys(row["d"] for row in rows):
         heads = ["workers", "popsize", "solver", *functions, "all", "pycma"]
         table = [[*heads, "late", "stale", "solved", "ms"]]

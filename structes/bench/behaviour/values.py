@@ -65,11 +65,10 @@ def judge_odd(facts):
         wrong = "the state depends on the order of the rows"
     if wrong is None and not facts["goes_on"]:
         wrong = "the search does not go on"
+    words = f"counts as {facts['as'][0]}" if facts["as"] else "as no number would, in any order"
     if facts["changed"]:
-        wrong = f"{wrong + '; ' if wrong else ''}the caller's list is changed"
-    if wrong:
-        return False, wrong
-    return True, f"counts as {facts['as'][0]}" if facts["as"] else "left out"
+        return False, f"{wrong or words}; the caller's list is changed"
+    return (False, wrong) if wrong else (True, words)
 
 
 def judge_several(facts):
