@@ -184,8 +184,9 @@ class ES:
         Z, Y, values, mass = self._samples()
         before = self.state
         self.state, info = self.strategy.update(before, Z, Y, values, mass)
-        self._counts["missing"] = int(np.isnan(values).sum())
-        self.info = info._replace(**self._counts)
+        if info.worst != info.worst:  # NaN ranks last
+            self._counts["missing"] = int(np.isnan(values).sum())
+        self.info = info._replace(**self._counts) if any(self._counts.values()) else info
         if self._auto is not None and not self._auto.decided:
             self._watch(before, Z, Y, values, mass)
         self._arrivals = []
@@ -357,6 +358,8 @@ class ES:
         """(Z, Y, values, mass or None) of the generation: asked candidates in their order, then
         the arrivals in theirs."""
         generation, arrivals = self.ledger.open, sorted(self._arrivals, key=lambda a: a.key)
+        if not arrivals and generation.told.all():
+            return *generation.samples(), generation.values, None
         kept = np.flatnonzero(generation.told)
         parts = []
         if len(kept):

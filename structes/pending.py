@@ -30,6 +30,7 @@ from .structures import build_structure, known_spec, spec_of
 
 KEPT = 50  # generations for which an untold candidate is waited for
 REMEMBERED = 2000  # rows, at least, of which it is known that they were told or forgotten
+_SHIFT = np.uint64(29)  # so that the signs reach more than one bit
 _CHUNK = 8192  # numbers of a row that are taken into its fingerprint at a time
 
 OPEN, LATE, FORGOTTEN, REPEATED, FOREIGN = range(5)
@@ -38,10 +39,12 @@ OPEN, LATE, FORGOTTEN, REPEATED, FOREIGN = range(5)
 def fingerprints(X) -> np.ndarray:
     """(n,) uint64, one for each row of X (n, d): rows with the same bits have the same one."""
     X = np.ascontiguousarray(to_numpy(X), dtype=np.float64).view(np.uint64)
+    if X.shape[1] <= _CHUNK:
+        return np.einsum("ij,j->i", X ^ (X >> _SHIFT), _multipliers(X.shape[1]))
     out = np.zeros(X.shape[0], dtype=np.uint64)
     for a in range(0, X.shape[1], _CHUNK):
         words = X[:, a : a + _CHUNK]
-        words = words ^ (words >> np.uint64(29))  # so that the signs reach more than one bit
+        words = words ^ (words >> _SHIFT)
         out += np.einsum("ij,j->i", words, _multipliers(words.shape[1])) * np.uint64(2 * a + 1)
     return out
 
@@ -115,10 +118,13 @@ class Generation:
         *portion, X = self._draw(len(self), n)
         self._portions.append((*portion, fingerprints(X)))
         self.asked.append(n)
-        new = np.full(n, np.nan), np.zeros(n, dtype=bool)
+        values = np.empty(n)
+        values.fill(np.nan)
         if len(self):
-            new = np.append(self.values, new[0]), np.append(self.told, new[1])
-        self.values, self.told = new
+            values = np.append(self.values, values)
+        self.values, told = values, self.told
+        self.told = np.zeros(len(values), dtype=bool)
+        self.told[: len(told)] = told
         return X
 
     def _draw(self, start, n):
@@ -158,6 +164,8 @@ class Generation:
     def prints(self) -> np.ndarray:
         """(n,) fingerprints of all candidates."""
         parts = [prints for _, _, prints in self.portions()]
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
 
     def is_asked(self, X) -> bool:
@@ -165,7 +173,7 @@ class Generation:
         if X.shape[0] != len(self) or not len(self):
             return False
         if isinstance(X, np.ndarray):
-            return np.array_equal(fingerprints(X), self.prints())
+            return bool((fingerprints(X) == self.prints()).all())
         xp, (_, Y) = namespace(X), self.samples()  # an array of a device stays there
         return all(
             bool(xp.all(X[t, :] == self.strategy.place(self.state, Y[t, :])))
