@@ -22,7 +22,6 @@ from structes.bench.commands import bench
 
 SLOW = [name for name in SITUATIONS if name.endswith("300")]
 FILES = ["resume", "file"]
-NOT_YET = {"ask-twice-300": "at d = 300 the ratio of the densities leaves all late values out"}
 
 
 def look(name, client):
@@ -37,9 +36,7 @@ def test_every_situation_says_what_is_in_order():
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_structes_is_in_order(name, request):
-    if name in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason=NOT_YET[name], strict=False))
+def test_structes_is_in_order(name):
     cell = look(name, clients.Structes)
     assert cell.ok, cell.outcome
 

@@ -53,11 +53,11 @@ from .tasks import run_tasks
 TARGET = 1e-8
 FASTEST = 4.0  # speed of the fastest worker that there may be; the slowest has 1
 SPREAD = 0.5  # standard deviation of the logarithm of an evaluation's duration
-LATE = {  # how much a late value counts, from the ratio of the densities in [0, 1]
-    "steady": lambda ratio: ratio**arrivals.TEMPER,
-    "full": lambda ratio: ratio,
-    "fresh": lambda ratio: 1.0,
-    "dropped": lambda ratio: 0.0,
+LATE = {  # how much a late value counts, from the ratio of the densities in [0, 1] and the power
+    "steady": lambda ratio, power: ratio**power,
+    "full": lambda ratio, power: ratio,
+    "fresh": lambda ratio, power: 1.0,
+    "dropped": lambda ratio, power: 0.0,
 }
 SOLVERS = (*LATE, "sync", "pycma")
 FUNCTIONS = {
@@ -213,11 +213,12 @@ def simulate(search, function, workers: Workers, target: float, cap: int) -> Out
 
 @contextmanager
 def late_values(count):
-    """Within it late values count `count(ratio of the densities)`, in all of this process."""
+    """Within it late values count `count(ratio of the densities, power)`, in all of this
+    process."""
 
-    def late(*arguments):
-        arrival = arrivals.late(*arguments)
-        return arrival._replace(mass=count(arrival.mass ** (1 / arrivals.TEMPER)))
+    def late(strategy, *arguments):
+        arrival, power = arrivals.late(strategy, *arguments), arrivals.temper(strategy)
+        return arrival._replace(mass=count(arrival.mass ** (1 / power), power))
 
     with mock.patch("structes.es.late", late):
         yield
