@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import checkpoint, checks, noise
+from . import checkpoint, checks
 from .arrivals import NEGLIGIBLE, Arrival, late, own
 from .auto import Auto, Switch
 from .backend import load_namespace, to_numpy
@@ -23,7 +23,9 @@ from .domain import build_domain
 from .engine import Engine, build_engine
 from .files import plain
 from .limits import bounds_of
-from .pending import FOREIGN, FORGOTTEN, LATE, OPEN, REPEATED, Generation, Ledger
+from .noise import check_seed
+from .noisy import build_noise, spec_of_noise
+from .pending import FOREIGN, FORGOTTEN, LATE, REPEATED, Generation, Ledger
 from .space import Space
 from .stopping import Monitor, stopping_from
 from .strategy import Info, Strategy, default_popsize
@@ -56,6 +58,9 @@ class ES:
     choices    tuples of coordinates of which the largest one decides (choices.py)
     engine     the update: name of `structes.ENGINES` ("default", "cma", "xnes"), or a mapping with
                its switches (engine.py)
+    noise      None: values are what they are; "auto": notices when they are noisy, and keeps
+               converging (noisy.py; `state.noisy` says how noisy, and `mean`, not `best`, is then
+               the answer); a mapping sets its switches
     backend    array library of the state: "numpy"
     stopping   any field of `structes.Stopping`, such as target=1e-8 or max_evaluations=10_000
 
@@ -83,6 +88,7 @@ class ES:
         integers=None,
         choices=None,
         engine="default",
+        noise=None,
         backend="numpy",
         **stopping,
     ):
@@ -108,15 +114,19 @@ class ES:
         self.popsize = (
             default_popsize(self.dim) if popsize is None else checks.count("popsize", popsize, 2)
         )
-        self.seed = noise.check_seed(seed)
+        self.seed = check_seed(seed)
         self.engine = build_engine(engine)
+        settings = build_noise(noise, self.popsize)
+        self._arguments["noise"] = spec_of_noise(settings)
         self._auto = Auto(self.dim) if structure in ("auto", {"name": "auto"}) else None
         if self._auto is not None:
             structure = self._auto.structure
         self.structure = self.engine.fit(build_structure(structure, self.dim))
         domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
         self.domain = with_choices(domain, choices)
-        self.strategy = Strategy(self.structure, self.engine, self.popsize, domain=self.domain)
+        self.strategy = Strategy(
+            self.structure, self.engine, self.popsize, domain=self.domain, noise=settings
+        )
         self._xp = load_namespace(backend)
         u0 = self.domain.encode(x0[None, :], "x0")[0, :]
         self.state = self.strategy.init(u0, sigma, scale, self._xp)
@@ -397,7 +407,7 @@ class ES:
         used = [a for a in arrivals if a.mass >= NEGLIGIBLE]
         self._arrivals += used
         for place, value in zip(places, values, strict=True):
-            if place.kind in (OPEN, LATE, FORGOTTEN):
+            if place.kind != REPEATED:
                 self.evaluations += not place.is_told
                 self.ledger.tell(place, value)
         kept = kinds != REPEATED
@@ -406,7 +416,6 @@ class ES:
         counts["late"] += len(used) - count(FOREIGN)
         counts["stale"] += len(arrivals) - len(used) + count(FORGOTTEN)
         counts["repeated"] += count(REPEATED)
-        self.evaluations += count(FOREIGN)
         if not kept.all():
             X = self._xp.take(X, self._xp.asarray(np.flatnonzero(kept)), axis=0)
         return X, values[kept]

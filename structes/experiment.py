@@ -42,6 +42,7 @@ class Experiment:
     dim           number of parameters, where a problem's specification does not say
     structure     name or mapping, as for `ES`
     engine        the update: a name ("default", "cma", "xnes") or mapping, as for `ES`
+    noise         None, or how noisy values are dealt with: "auto" or a mapping, as for `ES`
     seed          integer in [0, 2⁶⁴), the same for every problem
     popsize       candidates a generation; None: 4 + ⌊3 ln d⌋
     restarts      None, or a restart strategy: a name ("ipop", "bipop") or mapping
@@ -60,6 +61,7 @@ class Experiment:
     dim: int | None = None
     structure: str | dict = "auto"
     engine: str | dict = "default"
+    noise: str | dict | None = None
     seed: int | None = None
     popsize: int | None = None
     restarts: str | dict | None = None
@@ -172,6 +174,7 @@ def start(experiment: Experiment, task: Task):
         experiment.popsize,
         experiment.restarts,
         engine=experiment.engine,
+        noise=experiment.noise,
         **limits,
         **asdict(task.stopping),
     )

@@ -53,7 +53,8 @@ def minimize(
     options          popsize, bounds, transforms, integers and what else `ES` takes, and any
                      stopping criterion of `structes.Stopping`
 
-    Returns scipy.optimize.OptimizeResult: x (d,) and fun of the best point, nfev, nit
+    Returns scipy.optimize.OptimizeResult: x (d,) and fun of the best point, mean (d,) of the
+    search distribution (under noise the better estimate: the best value was lucky), nfev, nit
     (generations), success (target reached or, without a target, the run that found x converged),
     message, stop (dict of reasons), restarts (a `Run` for each run, the first one included), es
     (the ES itself), errors (number of exceptions in `fun`), and with a space params (x as a dict).
@@ -146,6 +147,7 @@ def result_of(es, reasons: dict):
     return OptimizeResult(
         x=np.array(es.mean) if es.best.x is None else es.best.x,
         fun=es.best.fun,
+        mean=np.array(es.mean),
         nfev=es.evaluations,
         nit=es.generation,
         success=success,

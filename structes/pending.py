@@ -296,12 +296,13 @@ class Ledger:
                 told = place
         if told is not None:
             return Place(OPEN, print_, *told) if told[0] is self.open else Place(REPEATED, print_)
-        if print_ in self.told:
+        if print_ in self.told or print_ in taken:
             return Place(REPEATED, print_)
+        taken.add(print_)  # a second such row is no other point
         return Place(FORGOTTEN if print_ in self.forgotten else FOREIGN, print_)
 
     def tell(self, place: Place, value: float) -> None:
-        """A value has come: of an open, late or forgotten candidate."""
+        """A value has come: of an open, late or forgotten candidate, or a point never asked."""
         if place.generation is not None:
             place.generation.tell(place.index, value)
         if place.kind != OPEN:

@@ -35,7 +35,8 @@ class Stopping:
                      minimum there
     condition        condition number of the covariance above it (looked at every 5 d generations)
     stagnation       medians of best and median values did not improve over so many generations;
-                     "auto" is 100 + 100 d^1.5/λ
+                     "auto" is 100 + 100 d^1.5/λ. This and tolfun, tolfunhist rest while noise was
+                     found to matter (noisy.py)
     flat             all values equal (+inf and missing ones are) in so many generations in a row
     failures         all values missing (NaN) in so many generations in a row
     noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean
@@ -156,7 +157,8 @@ class Monitor:
         if not state.sigma < self.sigma0 * (s.tolxup or inf):
             fired["tolxup"] = state.sigma / self.sigma0
         if info.updated:
-            self._check_values(info.best, info.worst)
+            if state.noisy is None or not state.noisy.matters:
+                self._check_values(info.best, info.worst)
             if t % self._axis_every == 0:
                 self._check_axes(state)
             if t % self._condition_every == 0 and s.condition is not None:

@@ -26,6 +26,7 @@ import numpy as np
 from .backend import namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
+from .noisy import Noise, Noisy, measure, share
 from .ranking import (
     assign,
     ranking,
@@ -45,6 +46,7 @@ class State(NamedTuple):
     third order in the steps
     path_sigma, path (noise_dim,) step-size path and rank-one path, both in local coordinates
     generation (int) number of updates made
+    noisy (Noisy or None) what is known of the noise, where it is dealt with (noisy.py)
     """
 
     mean: Any
@@ -54,6 +56,7 @@ class State(NamedTuple):
     path_sigma: Any
     path: Any
     generation: int
+    noisy: Noisy | None = None
 
 
 class Info(NamedTuple):
@@ -102,6 +105,7 @@ class Strategy:
                    it; None: 4 + ⌊3 ln d⌋
     trust_region   largest Frobenius norm of a step M
     domain         where the points live (domain.py); None: all of R^d
+    noise          how noisy values are dealt with (noisy.py); None: as if there were no noise
     """
 
     structure: Structure
@@ -109,6 +113,7 @@ class Strategy:
     popsize: int | None = None
     trust_region: float = 0.5
     domain: Domain | None = None
+    noise: Noise | None = None
 
     def __post_init__(self):
         if self.domain is None:
@@ -136,6 +141,7 @@ class Strategy:
             path_sigma=zeros,
             path=zeros,
             generation=0,
+            noisy=None if self.noise is None else Noisy(),
         )
         return self.domain.adjust(state, self.structure)
 
@@ -149,6 +155,8 @@ class Strategy:
         state = _as(like, tree, xp)
         if not (0 < state.sigma < inf and state.generation >= 0):
             raise ValueError(f"sigma {state.sigma}, generation {state.generation}")
+        if state.noisy is not None and not (0 < state.noisy.eta <= 1 and state.noisy.wait >= 0):
+            raise ValueError(f"{state.noisy}")
         return state
 
     def draw(self, state: State, seed: int, start: int, count: int):
@@ -159,7 +167,17 @@ class Strategy:
         Y = self.structure.unwhiten(state.factor, Z)
         if self.structure.noise_dim > self.structure.dim:
             Z = self.structure.whiten(state.factor, Y)
+        if state.noisy is not None and state.noisy.wait == 0:
+            self._repeat(state, seed, start, Z, Y)
         return Z, Y, self.place(state, Y)
+
+    def _repeat(self, state, seed, start, Z, Y):
+        """Make candidate popsize − 1 the first one again, where it is among these: two values of
+        one point show the noise."""
+        i = self.popsize - 1 - start
+        if 0 <= i < Y.shape[0]:
+            first = self.draw(state, seed, 0, 1) if start else (Z, Y)
+            Z[i, :], Y[i, :] = first[0][0, :], first[1][0, :]
 
     def place(self, state: State, Y):
         """Points (n, d) of the rows of Y (n, d): u = mean + sigma D₀ y, as the domain has them."""
@@ -256,11 +274,15 @@ class Strategy:
         if xp is not np:
             weights = [xp.asarray(row, dtype=Z.dtype) for row in weights]
         w_mean, w_good, w_bad = weights
-        step = state.sigma * state.scale
+        step, noisy, eta = state.sigma * state.scale, state.noisy, 1.0
+        if noisy is not None:
+            noisy = measure(self.noise, noisy, state.sigma, Z, values, self.popsize)
+            eta = noisy.eta
+            cs *= eta
 
         # mean, and the path of the step size
         dz = w_mean @ Z
-        mean = state.mean + step * (w_mean @ Y)
+        mean = state.mean + (eta * step) * (w_mean @ Y)
         ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
         ps2 = float(ps @ ps)
 
@@ -291,14 +313,18 @@ class Strategy:
             s *= self.trust_region / norm
 
         path_length = sqrt(ps2) / chi
+        change = min(1.0, cs / ds * (path_length - 1)) - eta * s
+        if noisy is not None:
+            change, noisy = share(self.noise, noisy, change)
         state = State(
             mean=mean,
-            sigma=state.sigma * exp(min(1.0, cs / ds * (path_length - 1)) - s),
+            sigma=state.sigma * exp(change),
             scale=state.scale,
             factor=structure.retract(state.factor, M, Y),
             path_sigma=ps,
             path=exp(s) * structure.transport(M, q),
             generation=t,
+            noisy=noisy,
         )
         state = self.domain.adjust(state, structure)
         return state, Info(*seen, True, norm, clipped, path_length)

@@ -16,6 +16,7 @@ LAYERS = [
         "engine",
         "rates",
         "auto",
+        "noisy",
         "stopping",
         "restarts",
         "domain",

@@ -78,7 +78,8 @@ def test_a_late_value_counts_by_the_ratio_of_the_densities():
         old = place.generation.strategy.log_density(place.generation.state, Z)
         U = place.generation.strategy.coordinates(place.generation.state, _)
         new = es.strategy.log_density(es.state, es.strategy.locate(es.state, U))
-        ratio = np.exp(temper(es.strategy) * (new - old))[0]
+        age = es.generation - place.generation.number
+        ratio = np.exp(temper(es.strategy, age) * (new - old))[0]
         assert arrival.mass == pytest.approx(min(1, ratio))
         masses.append(arrival.mass)
     assert min(masses) < 0.9 and max(masses) <= 1

@@ -127,6 +127,43 @@ def behaviour(against, only, jobs, output):
         raise SystemExit(1)
 
 
+@bench.command("noise")
+@click.option("--functions", default="sphere,ellipsoid,rosenbrock", callback=names)
+@click.option("--dims", default="5,20", callback=numbers, show_default=True)
+@click.option("--strengths", default="0,0.1,1,10", show_default=True, help="of the noise")
+@click.option("--seeds", default=3, type=click.IntRange(min=1), show_default=True)
+@click.option("--budget", default=1000, show_default=True, help="evaluations / dimension")
+@click.option("--jobs", default=2, show_default=True, help="processes")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="runs/noise.csv",
+    show_default=True,
+    help="results; existing rows are kept and not run again",
+)
+def noise_(functions, dims, strengths, seeds, budget, jobs, output):
+    """True value at the mean when values are noisy: ours with and without noise="auto", and peers.
+
+    Additive normal noise of constant standard deviation; cmaes with lr_adapt, pycma with its
+    NoiseHandler. With strength 0, what being prepared for noise costs where there is none.
+    """
+    from . import noise
+
+    check(functions, lambda name: _known("function", name, noise.FUNCTIONS))
+    try:
+        levels = [float(word) for word in strengths.split(",")]
+    except ValueError:
+        levels = [-1.0]
+    if min(levels) < 0:
+        raise click.UsageError(f"--strengths must be numbers ≥ 0; got {strengths!r}")
+    tasks = noise.tasks_of(functions, dims, levels, seeds, budget)
+    with interruptible(output), bar("noise") as show:
+        rows = noise.run(tasks, output, jobs, show)
+    for line in noise.lines(rows):
+        click.echo(line)
+
+
 def _known(kind, name, table):
     if name not in table:
         raise ValueError(f"no {kind} {name!r}; known: {', '.join(table)}{nearest(name, table)}")

@@ -15,8 +15,8 @@ units of time, n standard normal and u uniform, both from the addressable noise 
 solvers meet the same workers, the first 4 of 64 are the 4, and everything repeats. The objective
 is evaluated when the worker is done; the search itself costs no simulated time.
 
-    steady    ask(1) whenever a worker is free; a late value counts as arrivals.py says, by the
-              ratio of the densities to the power ½
+    steady    ask(1) whenever a worker is free; a late value counts as arrivals.py says, by a power
+              of the ratio of the densities
     full      the same with the ratio itself
     fresh     the same with late values counted as if they were fresh
     dropped   the same with late values left out
@@ -216,8 +216,9 @@ def late_values(count):
     """Within it late values count `count(ratio of the densities, power)`, in all of this
     process."""
 
-    def late(strategy, *arguments):
-        arrival, power = arrivals.late(strategy, *arguments), arrivals.temper(strategy)
+    def late(strategy, state, generation, *others):
+        arrival = arrivals.late(strategy, state, generation, *others)
+        power = arrivals.temper(strategy, state.generation - generation.number)
         return arrival._replace(mass=count(arrival.mass ** (1 / power), power))
 
     with mock.patch("structes.es.late", late):
@@ -226,7 +227,7 @@ def late_values(count):
 
 def start(function: str, d: int, seed: int):
     """(x0 (d,), sigma0): uniform in [−4, 4]^d and 2; for rosenbrock 0 and ½, in the valley, so
-    that no run ends in its other minimum."""
+    that hardly a run ends in its other minimum (value 4; such a run "gave up")."""
     if function == "rosenbrock":
         return np.zeros(d), 0.5
     return 8 * noise.uniforms(seed, noise.STARTS, 0, 0, 1, d)[0] - 4, 2.0
