@@ -10,12 +10,14 @@ so that no sample outweighs a fresh one, and tempered. The full ratio, which is 
 more away than it corrects: a generation moves the mean by √(d / mueff) standard deviations, so the
 logarithm of the ratio falls by d / (2 mueff) each, and with many parameters nothing late would be
 used; with p a value that is one generation late counts about three quarters. Measured with 4 to 64
-workers, d = 10 to 100: p = 1 takes 5 to 30 % more evaluations, and p = 0 diverges where many values
+workers, d = 10 to 100: p = 1 takes 5 to 30 % more evaluations, p = 0 diverges where many values
 are late (`structes bench steady`). It grows with k because the mean of a search that has lost its
-way does not return to samples of ten generations ago: without, four of nine runs with 64 workers
-and populations of 10 fail. Where the mass is next to nothing the sample is left out. A point of the user's own has no density at all; it
-counts as one sample. Both enter with their Mahalanobis length clipped (Hansen 2011, "Injecting
-external solutions into CMA-ES", INRIA RR-7748).
+way does not return to samples of ten generations ago: without that, four of nine runs with 64
+workers and populations of 10 fail. Where the mass is next to nothing the sample is left out.
+
+A point of the user's own has no density at all; it counts as one sample. Both enter with their
+Mahalanobis length clipped (Hansen 2011, "Injecting external solutions into CMA-ES", INRIA
+RR-7748).
 """
 
 from __future__ import annotations
