@@ -97,8 +97,8 @@ class Limited(Domain):
         two = left & right
         width = np.where(two, ceiling, 0.0) - np.where(two, floor, 0.0)
         fields = {
-            "_floor": floor,  # where the bounds are, in u
-            "_ceiling": ceiling,
+            "_floor": np.where(left, floor, 0.0),  # where the bounds are, in u
+            "_ceiling": np.where(right, ceiling, 0.0),
             "_inner": np.where(left, floor + self.zone, -np.inf),  # x = u from here …
             "_outer": np.where(right, ceiling - self.zone, np.inf),  # … to there
             "_left": np.where(left, floor - self.zone, 0.0),  # where the mirrors are

@@ -81,7 +81,7 @@ values = st.fixed_dictionaries(
 
 
 @given(params=values)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_dicts_come_back_from_vectors_as_they_were(params):
     x = MIXED.from_dict(params)
     found = MIXED.to_dict(x)
@@ -90,7 +90,7 @@ def test_dicts_come_back_from_vectors_as_they_were(params):
 
 
 @given(low=st.floats(1e-9, 1e9), factor=st.floats(1.01, 1e9), whole=st.integers(1, 10**6), log=...)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_starts_lie_in_the_range_and_deviations_are_positive(low, factor, whole, log: bool):
     for p in (Float(low, low * factor, log=log), Int(whole, whole + int(factor), log=log)):
         assert p.low <= p.start <= p.high and 0 < p.sigma < np.inf
