@@ -24,7 +24,7 @@ from .engine import Engine, build_engine
 from .files import plain
 from .limits import bounds_of
 from .noise import check_seed
-from .noisy import build_noise, spec_of_noise
+from .noisy import build_noise, known_noise, spec_of_noise
 from .pending import FOREIGN, FORGOTTEN, LATE, REPEATED, Generation, Ledger
 from .space import Space
 from .stopping import Monitor, stopping_from
@@ -266,7 +266,7 @@ class ES:
             seed=tree["seed"],
             popsize=tree["popsize"],
             engine=Engine(**tree["engine"]),
-            **tree["arguments"],
+            **{**tree["arguments"], "noise": known_noise(tree["arguments"]["noise"])},
         )
         if auto:
             es._auto.restore(auto)

@@ -127,6 +127,11 @@ def build_noise(spec, popsize: int) -> Noise | None:
     return built
 
 
+def known_noise(spec) -> Noise | None:
+    """The Noise of what `spec_of_noise` has made: a name in it is not looked up."""
+    return spec and Noise(**{key: value for key, value in spec.items() if key != "name"})
+
+
 def spec_of_noise(settings: Noise | None) -> dict | None:
     """The mapping from which `build_noise` makes it again."""
     return None if settings is None else {"name": "auto", **asdict(settings)}

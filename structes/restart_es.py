@@ -207,7 +207,7 @@ class RestartES:
             tree["first_popsize"],
             restarts=restarts,
             engine=es.engine,
-            **{**tree["options"], **tree["limits"]},
+            **{**tree["options"], **tree["limits"], "noise": es.strategy.noise},
         )
         search.es, search.plan = es, Plan(*tree["plan"])
         search.finished = tuple(Run(*row) for row in tree["finished"])

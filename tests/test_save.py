@@ -26,6 +26,7 @@ SEARCHES = [
     ("diagonal", 6, {"bounds": [(-3, 3)] * 6}),
     ("lower", 6, {"engine": "cma"}),
     ("dense", 6, {"engine": "xnes"}),
+    ("dense", 6, {"noise": "auto"}),
     ({"name": "low_rank", "long": 2, "short": 1}, 8, {"integers": [0, 3]}),
     ({"name": "block_upper", "k": 2}, 6, {"bounds": [(-3, None)] * 6, "boundary": "reflect"}),
     ({"name": "kronecker", "rows": 2, "cols": 3}, 6, {"transforms": {2: "log"}}),
@@ -122,6 +123,19 @@ def test_a_new_process_goes_on_to_the_same_bits(tmp_path):
         check=True,
     )
     assert done.stdout == goes_on(es)
+
+
+def test_a_forged_restart_strategy_is_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "spy.py").write_text("Harm = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    es = RestartES([1.0, 2.0], 1.0, seed=2, max_evaluations=900)
+    es.save(tmp_path / "a")
+    data = (tmp_path / "a").read_bytes()
+    for path in (("restarts", "name"), ("es", "structure", "name")):
+        (tmp_path / "a").write_bytes(forged(data, setting(*path, value="spy:Harm")))
+        with pytest.raises(ValueError, match=r"'spy:Harm' (is|are) none of structes' own"):
+            RestartES.load(tmp_path / "a")
+        assert "spy" not in sys.modules
 
 
 def test_starts_from_a_function_are_given_again(tmp_path):
@@ -249,6 +263,12 @@ HUGE = npy(np.zeros(3)).replace(b"(3,)", b"(9**9,)")[:118]
         (lambda good: forged(good, setting("structure", "k", value="spy:Harm")), "own"),
         (lambda good: forged(good, setting("arguments", "backend", value="spy")), "backend"),
         (lambda good: forged(good, setting("arguments", value={"dict": []})), "whole ES"),
+        (
+            lambda good: forged(
+                good, setting("arguments", "noise", value={"dict": [["name", "spy:Harm"]]})
+            ),
+            "a state needs",
+        ),
     ],
 )
 def test_a_forged_file_is_one_clear_error(make, message, saved, tmp_path, monkeypatch):
