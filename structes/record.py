@@ -314,6 +314,8 @@ def _said(value):
 
 def _arrays(name, value) -> dict:
     """{name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
+    if value is None:
+        return {}
     if isinstance(value, Mapping):
         parts = value.items()
     elif hasattr(value, "_asdict"):

@@ -25,7 +25,7 @@ if os.path.exists(path):
     es = RestartES.load(path)
 else:
     es = RestartES(
-        [2.0, 3.0, -1.0, 1.0], 1.0, structure, seed=7, restarts="ipop", max_evaluations=1300,
+        [2.0, 3.0, -1.0, 1.0], 1.0, structure, seed=7, restarts="ipop", max_evaluations=2400,
         bounds=[(-5, 5)] * 4, tolfun=0.5,
     )
 log = open(path + ".log", "a", buffering=1)
@@ -63,19 +63,16 @@ def batches(path):
 def test_twenty_kills_change_nothing(structure, tmp_path):
     moments = random.Random(str(structure))
     whole = start(tmp_path / "whole", structure, 0).communicate()[0]
-    kills = 0
-    while kills < 4:  # of each structure
-        process = start(tmp_path / "killed", structure, 0.0005)
-        size = 0
-        while process.poll() is None and not size:  # it is under way
-            log = tmp_path / "killed.log"
-            size = log.stat().st_size if log.exists() else 0
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0.05, 0.35))
+    log, size = tmp_path / "killed.log", 0
+    for _ in range(4):  # kills, of each structure
+        process = start(tmp_path / "killed", structure, 0.004)
+        while process.poll() is None and (not log.exists() or log.stat().st_size <= size):
+            time.sleep(0.005)  # until it is under way
+        time.sleep(moments.uniform(0.02, 0.3))
         assert process.poll() is None, "it ended before it was killed four times"
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        kills += 1
+        size = log.stat().st_size
     assert start(tmp_path / "killed", structure, 0).communicate()[0] == whole
     assert int(whole.split()[0]) >= 2  # restarts
     assert batches(tmp_path / "killed") == batches(tmp_path / "whole")
