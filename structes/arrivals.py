@@ -17,19 +17,25 @@ workers and populations of 10 fail. Where the mass is next to nothing the sample
 
 A point of the user's own has no density at all; it counts as one sample. Both enter with their
 Mahalanobis length clipped (Hansen 2011, "Injecting external solutions into CMA-ES", INRIA
-RR-7748).
+RR-7748): it is at most what a sample has, and at least a little, because a bad sample is stretched
+to √d, which the mean itself cannot be.
 """
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, inf
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from . import checks
 from .backend import namespace
 from .strategy import State, Strategy
 
 NEGLIGIBLE = 0.1  # a sample that counts less than this is left out
 TEMPER = 0.6  # of the power of the ratio
+SHORTEST = 1e-3  # length of a sample, of √d
+FARTHEST = 1e100  # a coordinate of a user's point, in standard deviations: its square is a number
 
 
 class Arrival(NamedTuple):
@@ -41,6 +47,19 @@ class Arrival(NamedTuple):
     value: float
     mass: float
     key: tuple
+
+    @classmethod
+    def restored(cls, strategy: Strategy, row, xp) -> Arrival:
+        """The arrival that was written as a list (checkpoint.py). Raises ValueError."""
+        *parts, value, mass, key = row
+        shapes = (1, strategy.structure.noise_dim), (1, strategy.structure.dim)
+        for a, shape in zip(parts, shapes, strict=True):
+            if getattr(a, "shape", None) != shape or not np.isfinite(a).all():
+                raise ValueError(f"an arrival needs finite arrays of shapes {shapes}")
+        if type(value) is not float or value == -inf or not 0 < mass <= 1:
+            raise ValueError(f"an arrival has value {value!r:.60} and mass {mass!r:.60}")
+        number, index = (checks.count("key", k, 0) for k in key)
+        return cls(*(xp.asarray(a) for a in parts), value, mass, (number, index))
 
 
 def late(strategy: Strategy, state: State, generation, index: int, value: float) -> Arrival:
@@ -66,15 +85,20 @@ def own(strategy: Strategy, state: State, x, value: float, number: int, name: st
 
     Raises ValueError, with `name` for x, where it lies outside the bounds.
     """
-    Z = strategy.locate(state, strategy.domain.encode(x, name))
+    U, far = strategy.domain.encode(x, name), FARTHEST * state.sigma * state.scale
+    Z = strategy.locate(state, namespace(U).clip(U, state.mean - far, state.mean + far))
     key = state.generation + 1, number
     return Arrival(*_clipped(strategy, state, Z), value, 1.0, key)
 
 
 def _clipped(strategy, state, Z):
-    """(Z, Y) with the length of Z at most what a sample has."""
-    d = strategy.structure.dim
-    longest = d**0.5 + 2 * d / (d + 2)
-    length = float(namespace(Z).vecdot(Z, Z)[0]) ** 0.5
-    Z = Z * min(1.0, longest / max(length, 1e-300))
+    """(Z, Y) with the length of Z clipped; the mean itself gets a direction that is fixed."""
+    d, xp = strategy.structure.dim, namespace(Z)
+    shortest, longest = SHORTEST * d**0.5, d**0.5 + 2 * d / (d + 2)
+    length = float(xp.vecdot(Z, Z)[0]) ** 0.5
+    if length < 1e-150:
+        Z = strategy.structure.whiten(state.factor, xp.ones((1, d), dtype=Z.dtype))
+        length = float(xp.vecdot(Z, Z)[0]) ** 0.5
+        Z, length = Z * (shortest / length), shortest
+    Z = Z * min(max(1.0, shortest / length), longest / length)
     return Z, strategy.structure.unwhiten(state.factor, Z)

@@ -64,6 +64,7 @@ def read(path) -> tuple[str, dict]:
             OverflowError,
             RecursionError,
             RuntimeError,
+            TypeError,
         ) as error:
             text = str(error).strip("'\"") or type(error).__name__
             raise ValueError(f"{str(path)!r} is no checkpoint of structes: {text}") from error

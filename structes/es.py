@@ -40,6 +40,13 @@ class Best(NamedTuple):
     evaluations: int
 
 
+def restored_best(row, dim: int) -> Best:
+    """The Best that was written as a list (checkpoint.py)."""
+    x, fun, evaluations = row
+    x = None if x is None else checks.point("best", x, dim)
+    return Best(x, checks.number("best", fun), checks.count("best", evaluations, 0))
+
+
 class ES:
     """Evolution strategy with a structured covariance: minimises from values alone.
 
@@ -273,16 +280,12 @@ class ES:
             es._use(es.engine.fit(build_structure(known_spec(tree["structure"]), es.dim)))
         es.switches = [Switch(*row) for row in tree["switches"]]
         es.state = es.strategy.restored(tree["state"], es._xp)
-        es.best, es.info = Best(*tree["best"]), Info(*tree["info"])
+        es.best, es.info = restored_best(tree["best"], es.dim), Info(*tree["info"])
         es.evaluations = checks.count("evaluations", tree["evaluations"], 0)
         es.monitor.restore(tree["monitor"])
         es.ledger = Ledger.restored(tree["ledger"], es.strategy, es._xp)
-        arrays = es._xp.asarray
-        es._arrivals = [
-            Arrival(arrays(Z), arrays(Y), value, mass, tuple(key))
-            for Z, Y, value, mass, key in tree["arrivals"]
-        ]
-        es._counts = {name: tree["counts"][name] for name in es._counts}
+        es._arrivals = [Arrival.restored(es.strategy, row, es._xp) for row in tree["arrivals"]]
+        es._counts = {name: checks.count(name, tree["counts"][name], 0) for name in es._counts}
         es._start = time.monotonic() - tree["seconds"]
         es._warned = set(tree["warned"])
         return es

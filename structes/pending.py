@@ -95,14 +95,16 @@ class Generation:
             structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
             strategy = replace(strategy, structure=strategy.engine.fit(structure))
         if tree["popsize"] != strategy.popsize:
-            strategy = replace(strategy, popsize=tree["popsize"])
+            popsize = checks.count("popsize", tree["popsize"], 2)
+            strategy = replace(strategy, popsize=popsize)
         asked = [checks.count("asked", n, 1) for n in tree["asked"]]
-        self = cls(strategy, strategy.restored(tree["state"], xp), tree["seed"], asked)
-        for name in ("told", "values"):
-            mine, its = getattr(self, name), tree[name]
-            if its.shape != mine.shape or its.dtype != mine.dtype:
-                raise ValueError(f"{name} has shape {its.shape} for {mine.shape} candidates")
-            setattr(self, name, its)
+        for name, dtype in (("told", bool), ("values", float)):  # before any is made so large
+            its = tree[name]
+            if its.shape != (sum(asked),) or its.dtype != dtype:
+                raise ValueError(f"{name} has shape {its.shape} for {sum(asked)} candidates")
+        seed = noise.check_seed(tree["seed"])
+        self = cls(strategy, strategy.restored(tree["state"], xp), seed, asked)
+        self.told, self.values = tree["told"], tree["values"]
         return self
 
     def __len__(self):

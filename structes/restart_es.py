@@ -16,7 +16,7 @@ import numpy as np
 
 from . import checkpoint, checks, noise
 from .backend import to_numpy
-from .es import ES, Best
+from .es import ES, Best, restored_best
 from .files import plain
 from .pending import FOREIGN, FORGOTTEN, REPEATED, Ledger
 from .restarts import ENDS, LIMITS, RESTARTS, Plan, Run, build_restarts, spec_of_restarts
@@ -211,8 +211,13 @@ class RestartES:
         )
         search.es, search.plan = es, Plan(*tree["plan"])
         search.finished = tuple(Run(*row) for row in tree["finished"])
-        search._best = Best(*tree["best"])
-        search._began = tuple(tree["began"])
+        search._best = restored_best(tree["best"], es.dim)
+        evaluations, generations, seconds = tree["began"]
+        search._began = (
+            checks.count("began", evaluations, 0),
+            checks.count("began", generations, 0),
+            checks.number("began", seconds),
+        )
         if tree["former"] is not None:
             search._former = Ledger.restored(tree["former"], es.strategy, es._xp)
         search._start = time.monotonic() - tree["seconds"]

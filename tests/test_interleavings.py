@@ -43,9 +43,8 @@ class Conversation(RuleBasedStateMachine):
         self.es = make(x0, 0.7, structure, 5, popsize, **options)
         self.kind, self.bounded = make, bounded
         self.out = []  # (point, generation) that were not told
-        self.told = []  # points that were
+        self.told = []  # (point, where it was asked) of those that were
         self.evaluations, self.best = 0, np.inf
-        self.exact = True  # are points all different, so that the list can tell them apart?
 
     @precondition(lambda self: not self.es.stop())
     @rule(n=st.one_of(st.none(), st.integers(1, 12)))
@@ -54,7 +53,11 @@ class Conversation(RuleBasedStateMachine):
         assert len(X) == (self.es.popsize if n is None else n)
         if self.bounded:
             assert ((X >= -2) & (X <= 9)).all()
-        self.out += [(x, self.es.generation) for x in X]
+        self.out += [(x, self.now()) for x in X]
+
+    def now(self):
+        """The open generation, of whichever run."""
+        return getattr(self.es, "restart", 0), self.es.generation
 
     def tell(self, X, values):
         with warnings.catch_warnings():
@@ -64,13 +67,13 @@ class Conversation(RuleBasedStateMachine):
     @precondition(lambda self: self.out)
     @rule(data=st.data())
     def tell_some(self, data):
-        """In any order, of any age."""
+        """In any order, of any age, each once."""
         order = data.draw(st.permutations(range(len(self.out))))
         chosen = order[: data.draw(st.integers(1, len(order)))]
         values = [data.draw(VALUES) for _ in chosen]
         self.note([self.out[i][0] for i in chosen], values)
         for i in sorted(chosen, reverse=True):
-            self.told.append(self.out.pop(i)[0])
+            self.told.append(self.out.pop(i))
 
     def note(self, X, values):
         self.tell(np.array(X), values)
@@ -79,19 +82,21 @@ class Conversation(RuleBasedStateMachine):
         self.best = min([self.best, *known])
 
     @precondition(lambda self: self.told)
-    @rule(data=st.data())
-    def tell_again(self, data):
+    @rule(data=st.data(), value=VALUES)
+    def tell_again(self, data, value):
         """Once more: of the open generation the value is replaced, else it is ignored."""
-        self.tell(np.array([data.draw(st.sampled_from(self.told[-30:]))]), [1e7])
-        self.best = min(self.best, 1e7)
+        x, asked = data.draw(st.sampled_from(self.told[-30:]))
+        if asked == self.now() and not np.isnan(value):
+            self.best = min(self.best, value)
+        self.tell(x[None, :], [value])
 
     @rule(x=st.lists(st.floats(-1.5, 8.5), min_size=4, max_size=4), value=VALUES)
     def tell_own(self, x, value):
         x = np.array(x)
-        if any(np.array_equal(x, y) for y in self.told) or self.es.domain.has_integers:
+        if self.es.domain.has_integers or any(np.array_equal(x, y) for y, _ in self.told):
             return
         self.note([x], [value])
-        self.told.append(x)
+        self.told.append((x, None))
 
     @rule(bad=st.sampled_from([-np.inf, 1j, "low", None]))
     def tell_nonsense(self, bad):
