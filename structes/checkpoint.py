@@ -115,6 +115,9 @@ def _flat(value, arrays):
     if isinstance(value, np.ndarray):
         if value.dtype.name not in _KINDS:
             raise TypeError(f"a checkpoint holds no arrays of {value.dtype}")
+        for i, array in enumerate(arrays):
+            if array is value:  # generations share much of their states
+                return {"array": i}
         arrays.append(value)
         return {"array": len(arrays) - 1}
     if isinstance(value, float) and not math.isfinite(value):
