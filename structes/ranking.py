@@ -15,6 +15,9 @@ import numpy as np
 MISSING = 0.25  # how much a missing value counts (0.1 to 0.25 are the best of 0, 0.1, ¼, ½, 1)
 
 
+LEAST = 2 - 1e-9  # what the values of a generation count together, but for rounding
+
+
 class Weights(NamedTuple):
     """Recombination weights by rank, best first (Hansen 2016, eq. 49–53).
 
@@ -45,7 +48,7 @@ def recombination_weights(mass: np.ndarray) -> Weights:
            one of an earlier one; N = Σ mass ≥ 2
     """
     n = float(mass.sum())
-    if len(mass) < 2 or n < 2:
+    if len(mass) < 2 or n < LEAST:
         raise ValueError(f"ranking needs values that count as 2 at least; got {n:g}")
     place, middle = positions(mass), np.log((n + 1) / 2)
     raw = mass * (middle - np.log(place))

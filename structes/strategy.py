@@ -28,6 +28,7 @@ from .domain import Domain
 from .engine import Engine
 from .noisy import Noise, Noisy, measure, share
 from .ranking import (
+    LEAST,
     assign,
     ranking,
     recombination_weights,
@@ -246,7 +247,7 @@ class Strategy:
         order, ranked = ranking(values)
         if ranked[-1] != ranked[-1]:  # NaN sorts last
             mass = with_missing(values, mass)
-        if (len(values) if mass is None else mass.sum()) < 2:  # says nothing
+        if (len(values) if mass is None else mass.sum()) < LEAST:  # says nothing
             return None, ranked, None
         if mass is None:
             plan = self.plan(len(values))

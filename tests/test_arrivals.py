@@ -62,6 +62,12 @@ def test_masses_of_one_are_the_plain_weights_and_halves_add_up():
         recombination_weights(np.array([1.0, 0.5]))
 
 
+def test_masses_that_are_two_but_for_rounding_are_enough():
+    mass = np.array([0.3, 0.7, 1.0 - 2.0**-52])
+    assert mass.sum() < 2
+    assert recombination_weights(mass).positive.sum() == pytest.approx(1)
+
+
 def test_a_late_value_counts_by_the_ratio_of_the_densities():
     es = ES(np.ones(5), 0.5, seed=1)
     out, X = es.ask(), es.ask()
