@@ -15,17 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checkpoint, checks
-from .arrivals import NEGLIGIBLE, Arrival, late, own
 from .auto import Auto, Switch
-from .backend import load_namespace, to_numpy
+from .backend import load_namespace
+from .candidates import Candidates, point
 from .choices import with_choices
 from .domain import build_domain
 from .engine import Engine, build_engine
 from .files import plain
+from .gathered import Gathered
+from .generation import Generation
 from .limits import bounds_of
 from .noise import check_seed
 from .noisy import build_noise, known_noise, spec_of_noise
-from .pending import FOREIGN, FORGOTTEN, LATE, REPEATED, Generation, Ledger
+from .pending import Ledger
 from .space import Space
 from .stopping import Monitor, stopping_from
 from .strategy import Info, Strategy, default_popsize
@@ -145,23 +147,28 @@ class ES:
             stopping_from(stopping), self.structure, self.popsize, sigma, self.domain.has_integers
         )
         self.ledger = Ledger(self._generation())
-        self._arrivals: list[Arrival] = []
-        self._counts = dict.fromkeys(("missing", "late", "stale", "injected", "repeated"), 0)
+        self.gathered = Gathered()
         self._start = time.monotonic()
         self._warned = set()
 
     # -- the loop ---------------------------------------------------------------------------------
 
-    def ask(self, n: int | None = None):
+    def ask(self, n: int | None = None, lazy: bool = False):
         """(n, d) new candidates, `popsize` of them unless n is given; at any time, also while
-        others are out. They are in `pending` until they are told."""
+        others are out. They are in `pending` until they are told.
+
+        lazy   Candidates in place of an array: addresses, from which this process or another
+               draws the same points to the bit, when it wants them (candidates.py)
+        """
         n = self.popsize if n is None else checks.count("n", n, 1)
-        return self.ledger.open.ask(n)
+        generation = self.ledger.open
+        return generation.ask_lazily(n) if lazy else generation.ask(n)
 
     def tell(self, X, values) -> None:
         """Values of candidates: any of those that are out, of any `ask`, in any order.
 
-        X       (n, d) rows that were asked, or points of your own
+        X       (n, d) rows that were asked, or points of your own; or Candidates: what was asked
+                lazily, `waiting`, or any part of these
         values  (n,) smaller is better; NaN: the evaluation failed, the value is missing; +inf:
                 the worst value there is
 
@@ -174,18 +181,22 @@ class ES:
 
         Raises TypeError or ValueError, and changes nothing, when shapes or types do not fit.
         """
-        X = checks.rows("X", X, self.dim, self._xp)
+        if not isinstance(X, Candidates):
+            X = checks.rows("X", X, self.dim, self._xp)
         values = checks.objective_values(values, X.shape[0])
-        generation, n = self.ledger.open, len(values)
-        if generation.is_asked(X):
-            self.evaluations += len(values) - int(np.count_nonzero(generation.told))
-            generation.tell(slice(None), values)
+        generation, ignored = self.ledger.open, 0
+        at = self.ledger.open_rows(X)
+        if at is not None:
+            self.evaluations += generation.tell(at, values)
         else:
-            X, values = self._sort_in(X, values)
-        ignored = n - len(values)
+            taken = self.gathered.take(X, values, self.ledger, self.strategy, self.state)
+            first, kept = taken
+            self.evaluations += first
+            ignored = int(np.count_nonzero(~kept))
+            values = np.where(kept, values, np.nan)
         self._remember(X, values)
         self.monitor.tell(self.best.fun, self.evaluations)
-        if self._is_full():
+        if self.gathered.is_full(self.ledger.open, self.popsize):
             self.advance()
         if ignored:
             self._warn(f"values of candidates that were told before are ignored: {ignored}")
@@ -196,18 +207,17 @@ class ES:
         Raises ValueError when nothing was told in this generation.
         """
         generation = self.ledger.open
-        if not (generation.told.any() or self._arrivals):
+        if not (generation.told.any() or self.gathered.arrivals):
             raise ValueError("advance() needs at least one value; none was told since the last")
-        Z, Y, values, mass = self._samples()
-        before = self.state
+        Z, Y, values, mass = self.gathered.samples(generation)
+        before, counts = self.state, self.gathered.counts
         self.state, info = self.strategy.update(before, Z, Y, values, mass)
         if info.worst != info.worst:  # NaN ranks last
-            self._counts["missing"] = int(np.isnan(values).sum())
-        self.info = info._replace(**self._counts) if any(self._counts.values()) else info
+            counts["missing"] = int(np.isnan(values).sum())
+        self.info = info._replace(**counts) if any(counts.values()) else info
         if self._auto is not None and not self._auto.decided:
             self._watch(before, Z, Y, values, mass)
-        self._arrivals = []
-        self._counts = dict.fromkeys(self._counts, 0)
+        self.gathered = Gathered()
         self.ledger.next(self._generation())
         self.monitor.generation(self.state, self.info, self.seconds)
         if self.monitor.failures:
@@ -259,8 +269,7 @@ class ES:
             "info": self.info,
             "monitor": self.monitor.snapshot(),
             "ledger": self.ledger.snapshot(self.structure),
-            "arrivals": self._arrivals,
-            "counts": self._counts,
+            **self.gathered.snapshot(),
             "seconds": self.seconds,
             "warned": sorted(self._warned),
         }
@@ -284,8 +293,7 @@ class ES:
         es.evaluations = checks.count("evaluations", tree["evaluations"], 0)
         es.monitor.restore(tree["monitor"])
         es.ledger = Ledger.restored(tree["ledger"], es.strategy, es._xp)
-        es._arrivals = [Arrival.restored(es.strategy, row, es._xp) for row in tree["arrivals"]]
-        es._counts = {name: checks.count(name, tree["counts"][name], 0) for name in es._counts}
+        es.gathered = Gathered.restored(tree, es.strategy, es._xp)
         es._start = time.monotonic() - tree["seconds"]
         es._warned = set(tree["warned"])
         return es
@@ -296,8 +304,12 @@ class ES:
     def pending(self):
         """(n, d) points that were asked and not told, the oldest first. A candidate is waited for
         until `structes.pending.KEPT` generations have closed after its own."""
-        parts = self.ledger.pending() or [self._xp.empty((0, self.dim))]
-        return self._xp.concat(parts)
+        return self.waiting.points() if self.waiting else self._xp.empty((0, self.dim))
+
+    @property
+    def waiting(self) -> Candidates:
+        """The same as Candidates: nothing is drawn."""
+        return Candidates(self.ledger.waiting(), self.dim)
 
     @property
     def generation(self) -> int:
@@ -357,72 +369,6 @@ class ES:
     def _generation(self) -> Generation:
         return Generation(self.strategy, self.state, self.seed)
 
-    def _is_full(self) -> bool:
-        """Do the samples of this generation count as many as it takes?"""
-        asked, late_ = int(np.count_nonzero(self.ledger.open.told)), self._counts["late"]
-        if len(self.ledger.open) or late_:  # points of the user's own do not close it
-            own = self.state.generation + 1
-            asked += sum(a.mass for a in self._arrivals if a.key[0] != own)
-        else:
-            asked = len(self._arrivals)
-        return asked >= self.popsize
-
-    def _samples(self):
-        """(Z, Y, values, mass or None) of the generation: asked candidates in their order, then
-        the arrivals in theirs."""
-        generation, arrivals = self.ledger.open, sorted(self._arrivals, key=lambda a: a.key)
-        if not arrivals and generation.told.all():
-            return *generation.samples(), generation.values, None
-        kept = np.flatnonzero(generation.told)
-        parts = []
-        if len(kept):
-            Z, Y = generation.samples()
-            if len(kept) < len(generation):
-                rows = self._xp.asarray(kept)
-                Z, Y = self._xp.take(Z, rows, axis=0), self._xp.take(Y, rows, axis=0)
-            if not arrivals:
-                return Z, Y, generation.values[kept], None
-            parts.append((Z, Y, generation.values[kept], np.ones(len(kept))))
-        parts += [(a.Z, a.Y, np.array([a.value]), np.array([a.mass])) for a in arrivals]
-        Z, Y, values, mass = zip(*parts, strict=True)
-        mass = np.concatenate(mass)
-        if (mass == 1).all():
-            mass = None
-        return self._xp.concat(list(Z)), self._xp.concat(list(Y)), np.concatenate(values), mass
-
-    def _sort_in(self, X, values):
-        """Tell rows one by one, each as what it is (pending.py). Returns what was taken: X, values
-        without the repeated ones."""
-        places = self.ledger.find(X)
-        kinds = np.array([place.kind for place in places], dtype=int)
-        for i in np.flatnonzero(kinds == FOREIGN):
-            if not bool(self._xp.all(self._xp.isfinite(X[i, :]))):
-                raise ValueError(f"X must be finite; row {i} is {X[i, :]}")
-        arrivals, number = [], self._counts["injected"]
-        for i, (place, value) in enumerate(zip(places, values.tolist(), strict=True)):
-            if place.kind == LATE:
-                arrivals.append(late(self.strategy, self.state, *place[2:], value))
-            elif place.kind == FOREIGN:
-                row = X[i : i + 1, :]
-                at = number + len(arrivals)
-                arrivals.append(own(self.strategy, self.state, row, value, at, f"X[{i}]"))
-        # nothing has changed up to here
-        used = [a for a in arrivals if a.mass >= NEGLIGIBLE]
-        self._arrivals += used
-        for place, value in zip(places, values, strict=True):
-            if place.kind != REPEATED:
-                self.evaluations += not place.is_told
-                self.ledger.tell(place, value)
-        kept = kinds != REPEATED
-        counts, count = self._counts, lambda kind: int(np.count_nonzero(kinds == kind))
-        counts["injected"] += count(FOREIGN)
-        counts["late"] += len(used) - count(FOREIGN)
-        counts["stale"] += len(arrivals) - len(used) + count(FORGOTTEN)
-        counts["repeated"] += count(REPEATED)
-        if not kept.all():
-            X = self._xp.take(X, self._xp.asarray(np.flatnonzero(kept)), axis=0)
-        return X, values[kept]
-
     def _remember(self, X, values):
         if not len(values):
             return
@@ -432,8 +378,7 @@ class ES:
                 return
             i = int(np.nanargmin(values))
         if values[i] < self.best.fun:
-            x = np.array(to_numpy(X[i, :]), dtype=float)
-            self.best = Best(x, float(values[i]), self.evaluations)
+            self.best = Best(point(X, i), float(values[i]), self.evaluations)
 
     def _warn(self, message):
         if message.split(":")[0] not in self._warned:

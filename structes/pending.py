@@ -13,221 +13,40 @@ copies, lists and reorderings are all fine. A candidate is one of
 and what is none of these was never asked. Points are not kept: they follow from their addresses
 (seed, generation, index) and the state that they were drawn from. A closed generation keeps its
 state as long as one of its candidates is late.
+
+Candidates that are told by a handle (candidates.py) are known by generation and index. What was
+asked lazily has no fingerprints, until an array comes that has to be recognised; those of a
+generation that closes without are never made: a row of it that is told once more, or after it was
+forgotten, as an array, is a point that was never asked.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import checks, noise
-from .backend import namespace, tiles, to_numpy
-from .structures import build_structure, known_spec, spec_of
+from .candidates import Candidates
+from .fingerprints import Recent, fingerprints
+from .generation import Generation
 
 KEPT = 50  # generations for which an untold candidate is waited for
-REMEMBERED = 2000  # rows, at least, of which it is known that they were told or forgotten
-_SHIFT = np.uint64(29)  # so that the signs reach more than one bit
-_CHUNK = 8192  # numbers of a row that are taken into its fingerprint at a time
 
 OPEN, LATE, FORGOTTEN, REPEATED, FOREIGN = range(5)
 
 
-def fingerprints(X) -> np.ndarray:
-    """(n,) uint64, one for each row of X (n, d): rows with the same bits have the same one."""
-    X = np.ascontiguousarray(to_numpy(X), dtype=np.float64).view(np.uint64)
-    if X.shape[1] <= _CHUNK:
-        return np.einsum("ij,j->i", X ^ (X >> _SHIFT), _multipliers(X.shape[1]))
-    out = np.zeros(X.shape[0], dtype=np.uint64)
-    for a in range(0, X.shape[1], _CHUNK):
-        words = X[:, a : a + _CHUNK]
-        words = words ^ (words >> _SHIFT)
-        out += np.einsum("ij,j->i", words, _multipliers(words.shape[1])) * np.uint64(2 * a + 1)
-    return out
-
-
-@lru_cache(maxsize=8)
-def _multipliers(n: int) -> np.ndarray:
-    u = noise.uniforms(0, noise.STARTS, 0, 0, 1, 2 * n)[0]
-    low, high = (u * 2.0**32).astype(np.uint64).reshape(2, n)
-    return (high << np.uint64(32)) | low | np.uint64(1)
-
-
-class Generation:
-    """Candidates that were drawn from one state.
-
-    strategy, state, seed   what they were drawn with
-    asked    how many at a time: a portion is drawn again as it was, to the bit
-    values   (n,) NumPy; `told` (n,) says where one has come
-    """
-
-    def __init__(self, strategy, state, seed: int, asked=()):
-        self.strategy, self.state, self.seed = strategy, state, seed
-        self.asked = list(asked)
-        self.values = np.full(sum(self.asked), np.nan)
-        self.told = np.zeros(sum(self.asked), dtype=bool)
-        self._portions: list = []  # (Z, Y, fingerprints) of each, while it is open
-
-    def snapshot(self, structure) -> dict:
-        """What `restored` takes: plain values and arrays, as in checkpoint.py.
-
-        structure   that of the search, which goes without saying
-        """
-        same = self.strategy.structure == structure
-        return {
-            "structure": None if same else spec_of(self.strategy.structure),
-            "popsize": self.strategy.popsize,
-            "seed": self.seed,
-            "state": self.state,
-            "asked": self.asked,
-            "told": self.told,
-            "values": self.values,
-        }
-
-    @classmethod
-    def restored(cls, tree: dict, strategy, xp) -> Generation:
-        """The Generation of a snapshot, with arrays of the library xp. `strategy` is that of the
-        search; it may have had another structure or population then."""
-        if tree["structure"] is not None:
-            structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
-            strategy = replace(strategy, structure=strategy.engine.fit(structure))
-        if tree["popsize"] != strategy.popsize:
-            popsize = checks.count("popsize", tree["popsize"], 2)
-            strategy = replace(strategy, popsize=popsize)
-        asked = [checks.count("asked", n, 1) for n in tree["asked"]]
-        for name, dtype in (("told", bool), ("values", float)):  # before any is made so large
-            its = tree[name]
-            if its.shape != (sum(asked),) or its.dtype != dtype:
-                raise ValueError(f"{name} has shape {its.shape} for {sum(asked)} candidates")
-        seed = noise.check_seed(tree["seed"])
-        self = cls(strategy, strategy.restored(tree["state"], xp), seed, asked)
-        self.told, self.values = tree["told"], tree["values"]
-        return self
-
-    def __len__(self):
-        return len(self.told)
-
-    @property
-    def number(self) -> int:
-        return self.state.generation
-
-    def ask(self, n: int):
-        """(n, d) further candidates."""
-        self._portions = self.portions()
-        *portion, X = self._draw(len(self), n)
-        self._portions.append((*portion, fingerprints(X)))
-        self.asked.append(n)
-        values = np.empty(n)
-        values.fill(np.nan)
-        if len(self):
-            values = np.append(self.values, values)
-        self.values, told = values, self.told
-        self.told = np.zeros(len(values), dtype=bool)
-        self.told[: len(told)] = told
-        return X
-
-    def _draw(self, start, n):
-        return self.strategy.draw(self.state, self.seed, start, n)
-
-    def points(self):
-        """The portions of points (n, d), as they were asked."""
-        start = 0
-        for n in self.asked:
-            yield self._draw(start, n)[2]
-            start += n
-
-    def portions(self) -> list:
-        """(Z, Y, fingerprints) of each portion, drawn again where they are not there."""
-        if len(self._portions) == len(self.asked):
-            return self._portions
-        starts = np.cumsum([0, *self.asked])
-        drawn = (self._draw(start, n) for start, n in zip(starts, self.asked, strict=False))
-        return [(Z, Y, fingerprints(X)) for Z, Y, X in drawn]
-
-    def samples(self):
-        """Z (n, noise_dim) and Y (n, d) of all candidates: local coordinates, and steps."""
-        Z, Y, _ = zip(*self.portions(), strict=True)
-        concat = namespace(Z[0]).concat
-        return (concat(list(Z)), concat(list(Y))) if len(Z) > 1 else (Z[0], Y[0])
-
-    def sample(self, i: int):
-        """(Z (1, noise_dim), Y (1, d)) of candidate i."""
-        start = 0
-        for k, n in enumerate(self.asked):
-            if i < start + n:
-                kept = self._portions[k] if k < len(self._portions) else self._draw(start, n)
-                return tuple(a[i - start : i - start + 1, :] for a in kept[:2])
-            start += n
-        raise IndexError(i)
-
-    def prints(self) -> np.ndarray:
-        """(n,) fingerprints of all candidates."""
-        parts = [prints for _, _, prints in self.portions()]
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
-
-    def is_asked(self, X) -> bool:
-        """Is X what was asked, all of it and in the same order? (The common case, made cheap.)"""
-        if X.shape[0] != len(self) or not len(self):
-            return False
-        if isinstance(X, np.ndarray):
-            return bool((fingerprints(X) == self.prints()).all())
-        xp, (_, Y) = namespace(X), self.samples()  # an array of a device stays there
-        return all(
-            bool(xp.all(X[t, :] == self.strategy.place(self.state, Y[t, :])))
-            for t in tiles(*X.shape)
-        )
-
-    def tell(self, at, values):
-        """Values of the candidates `at` (indices); a later value replaces an earlier one."""
-        self.values[at] = values
-        self.told[at] = True
-
-    def close(self):
-        """Forget what can be drawn again."""
-        self._portions = []
-
-
 class Place(NamedTuple):
-    """Where a row belongs: a kind, its fingerprint, and for OPEN and LATE the generation and the
-    index in it."""
+    """Where a row belongs: a kind, its fingerprint (None: not known), and for OPEN and LATE the
+    generation and the index in it; for others, too, where they were told by a handle."""
 
     kind: int
-    print: int
+    print: int | None
     generation: Any = None
     index: int = -1
 
     @property
     def is_told(self) -> bool:
         return self.generation is not None and bool(self.generation.told[self.index])
-
-
-class Recent:
-    """The fingerprints that came last, `REMEMBERED` of them at least."""
-
-    def __init__(self, prints=()):
-        self._parts = deque([np.array(prints, dtype=np.uint64)])
-        self._size = len(prints)
-        self._set = None
-
-    def add(self, prints: np.ndarray) -> None:
-        self._parts.append(prints)
-        self._size += len(prints)
-        self._set = None
-        while self._size - len(self._parts[0]) >= REMEMBERED:
-            self._size -= len(self._parts.popleft())
-
-    def __contains__(self, print_: int) -> bool:
-        if self._set is None:
-            self._set = set(self.array().tolist())
-        return print_ in self._set
-
-    def array(self) -> np.ndarray:
-        return np.concatenate(self._parts)
 
 
 class Ledger:
@@ -237,8 +56,8 @@ class Ledger:
         self.open = generation
         self.late: dict[int, Generation] = {}  # by number: those that some values miss
         self.told, self.forgotten = Recent(), Recent()
+        self.seeds = {generation.seed}  # of this search, and of the runs before it
         self._places: dict[int, list] = {}  # fingerprint -> [(generation, index)]
-        self._entered = 0  # candidates of the open generation that are in `_places`
 
     def snapshot(self, structure) -> dict:
         """What `restored` takes, as `Generation.snapshot`."""
@@ -256,34 +75,62 @@ class Ledger:
         self.told, self.forgotten = Recent(tree["told"]), Recent(tree["forgotten"])
         for generation in late:
             self.late[generation.number] = generation
-            self._list(generation)
         return self
 
     def next(self, generation: Generation) -> None:
         """Close the open generation; `generation` is the new one."""
-        closed, whole = self.open, bool(self.open.told.all())
-        if not whole:
-            self._enter()
-        prints, entered = closed.prints(), self._entered
+        closed, self.open = self.open, generation
         closed.close()
-        self.open, self._entered = generation, 0
-        self.told.add(prints if whole else prints[closed.told])
-        if entered:
-            self._leave(prints)
-        if not whole:
+        self.told.add(closed.known(closed.told))
+        self._leave(closed.known(closed.told) if closed.listed else ())
+        if closed.told.all():
+            closed.waits = False
+        else:
             self.late[closed.number] = closed
         for number in [n for n in self.late if n < generation.number - KEPT]:
-            old = self.late.pop(number)
-            left, old.told[:] = old.prints()[~old.told], True
-            self._leave(left)
-            self.forgotten.add(left)
+            self._forget(self.late.pop(number))
+
+    def forget(self) -> None:
+        """Wait for nothing any more."""
+        for generation in (*self.late.values(), self.open):
+            self._forget(generation)
+
+    def _forget(self, generation):
+        generation.waits = False
+        left = generation.known(~generation.told)
+        self._leave(left)
+        self.forgotten.add(left)
+
+    def open_rows(self, X):
+        """The index, in the open generation, of what X says: all of it as it was asked, or any of
+        its candidates by a handle; None where X is something else."""
+        if isinstance(X, Candidates):
+            alone = len(X.parts) == 1 and X.parts[0][0] is self.open
+            return X.parts[0][1] if alone else None
+        return slice(None) if self.open.is_asked(X) else None
 
     def find(self, X) -> list[Place]:
-        """The Place of each row of X (n, d). A row that was asked several times takes one that was
-        not told yet, if any."""
-        self._enter()
+        """The Place of each row of X, an (n, d) array or Candidates. A row that was asked several
+        times takes one that was not told yet, if any. Candidates of another search are FOREIGN."""
         taken: set = set()
+        if isinstance(X, Candidates):
+            return [self._place(g, i, taken) for g, at in X.parts for i in at.tolist()]
+        for generation in (*self.late.values(), self.open):
+            self._list(generation)
         return [self._find(p, taken) for p in fingerprints(X).tolist()]
+
+    def _place(self, generation, i, taken):
+        """The Place of a candidate by its address."""
+        here = generation, i
+        if generation is self.open:
+            return Place(OPEN, None, *here)
+        waits = self.late.get(generation.number) is generation
+        if not waits and (generation.waits or generation.seed not in self.seeds):
+            return Place(FOREIGN, None)
+        if generation.told[i] or here in taken:
+            return Place(REPEATED, None, *here)
+        taken.add(here)
+        return Place(LATE if waits else FORGOTTEN, generation.print(i), *here)
 
     def _find(self, print_, taken):
         told = None
@@ -307,43 +154,39 @@ class Ledger:
         """A value has come: of an open, late or forgotten candidate, or a point never asked."""
         if place.generation is not None:
             place.generation.tell(place.index, value)
-        if place.kind != OPEN:
+        if place.kind != OPEN and place.print is not None:
             prints = np.array([place.print], dtype=np.uint64)
             self.told.add(prints)
             self._leave(prints)
         if place.kind == LATE and place.generation.told.all():
             del self.late[place.generation.number]
+            place.generation.waits = False
 
-    def pending(self) -> list:
-        """Arrays (n, d) of the points that were asked and not told, the oldest first."""
-        found = []
-        for generation in [*self.late.values(), self.open]:
-            start = 0
-            for X in generation.points():
-                left = np.flatnonzero(~generation.told[start : start + X.shape[0]])
-                found.append(namespace(X).take(X, namespace(X).asarray(left), axis=0))
-                start += X.shape[0]
-        return found
+    def waiting(self) -> list:
+        """(Generation, indices) of all that was asked and not told, the oldest first."""
+        return [(g, np.flatnonzero(~g.told)) for g in (*self.late.values(), self.open)]
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _enter(self):
-        """All candidates of the open generation into `_places`."""
-        if self._entered < len(self.open):
-            self._list(self.open, self._entered)
-            self._entered = len(self.open)
-
-    def _list(self, generation, start=0):
+    def _list(self, generation):
+        """Those of its candidates into `_places` that are not there yet."""
+        if generation.listed == len(generation):
+            return
+        start, generation.listed = generation.listed, len(generation)
         for i, p in enumerate(generation.prints()[start:].tolist(), start):
             if generation is self.open or not generation.told[i]:
                 self._places.setdefault(p, []).append((generation, i))
 
     def _leave(self, prints):
-        """Those that were told are out of `_places`; of the open generation they stay, because a
-        later value may replace the first."""
-        for p in prints.tolist():
-            left = [(g, i) for g, i in self._places.get(p, ()) if g is self.open or not g.told[i]]
+        """Those that were told, or are not waited for, are out of `_places`; of the open
+        generation they stay, because a later value may replace the first."""
+        for p in prints:
+            left = [
+                (g, i)
+                for g, i in self._places.get(int(p), ())
+                if g is self.open or (g.waits and not g.told[i])
+            ]
             if left:
-                self._places[p] = left
+                self._places[int(p)] = left
             else:
-                self._places.pop(p, None)
+                self._places.pop(int(p), None)

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from . import checkpoint, checks, noise
-from .backend import to_numpy
+from .candidates import Candidates, point, take
 from .es import ES, Best, restored_best
 from .files import plain
 from .pending import FOREIGN, FORGOTTEN, REPEATED, Ledger
@@ -106,19 +106,20 @@ class RestartES:
 
     # -- the loop ---------------------------------------------------------------------------------
 
-    def ask(self, n: int | None = None):
+    def ask(self, n: int | None = None, lazy: bool = False):
         """(n, d) new candidates, `popsize` unless n is given: of the next run, where the present
-        one has ended."""
+        one has ended. lazy: Candidates in place of an array, as for `ES.ask`."""
         if self._ended() and not self.stop():
             self._begin(self._next())
-        return self.es.ask(n)
+        return self.es.ask(n, lazy)
 
     def tell(self, X, values) -> None:
         """Values of candidates, as `ES.tell` takes them. Those of the run before count as
         evaluations and may be the best; the present run learns nothing from them."""
-        X = checks.rows("X", X, self.es.dim, self.es._xp)
+        if not isinstance(X, Candidates):
+            X = checks.rows("X", X, self.es.dim, self.es._xp)
         values = checks.objective_values(values, X.shape[0])
-        if self._former is not None and not self.es.ledger.open.is_asked(X):
+        if self._former is not None and self.es.ledger.open_rows(X) is None:
             X, values = self._tell_former(X, values)
         if len(values):
             self.es.tell(X, values)
@@ -244,9 +245,13 @@ class RestartES:
     @property
     def pending(self):
         """(n, d) points that were asked and not told, in this run and the one before."""
-        if self._former is None:
-            return self.es.pending
-        return self.es._xp.concat([*self._former.pending(), self.es.pending])
+        return self.waiting.points() if self.waiting else self.es.pending
+
+    @property
+    def waiting(self) -> Candidates:
+        """The same as Candidates: nothing is drawn."""
+        former = [] if self._former is None else self._former.waiting()
+        return Candidates([*former, *self.es.ledger.waiting()], self.es.dim)
 
     @property
     def generation(self) -> int:
@@ -287,11 +292,11 @@ class RestartES:
                 self.es.evaluations += 1
                 self._former.tell(old, values[i])
                 if values[i] < self.best.fun:
-                    x = np.array(to_numpy(X[i, :]), dtype=float)
-                    self._best = Best(x, float(values[i]), self.es.evaluations)
+                    self._best = Best(point(X, i), float(values[i]), self.es.evaluations)
         if len(left) < len(now):
             self.es.monitor.tell(self.best.fun, self.es.evaluations)
-        return self.es._xp.take(X, self.es._xp.asarray(left, dtype=int), axis=0), values[left]
+        left = np.array(left, dtype=int)
+        return take(X, left), values[left]
 
     def _next(self) -> Plan | None:
         uniform = noise.uniforms(self._seed_of(self.restart + 1), noise.STARTS, 0, 0, 1, 2)
@@ -301,6 +306,8 @@ class RestartES:
         """The next run. It counts evaluations on from those before it, so that max_evaluations
         is the search's; of the other budgets it is given what is left."""
         self._best, self.finished = self.best, self.runs
+        if self._former is not None:
+            self._former.forget()
         self._former = self.es.ledger
         self._began = self.es.evaluations, self.generation, self.seconds
         sigma0, structure, options = self._given
@@ -319,6 +326,7 @@ class RestartES:
             **{**options, **left},
         )
         self.es.evaluations = self._began[0]
+        self.es.ledger.seeds |= self._former.seeds
 
     def _seed_of(self, k: int) -> int:
         """Seed of run k: the search's own for the first, then words of the addressable noise."""

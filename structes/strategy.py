@@ -12,14 +12,18 @@ diagonal B sep-CMA-ES; with the engine `xnes` it is xNES (Glasmachers et al. 201
 
 The functions are pure: `init` makes a State, `draw` makes candidates from it, `update` takes their
 values and makes the next State. Nothing here knows of evaluation, stopping or randomness's source.
+
+A generation of many numbers is *large*: it is drawn tile by tile, a tile is a few rows, and the
+update wants its tiles one after the other, each once. Every sum over samples is a sum over tiles,
+the tangent is one of them, and Σ w y = B⁻ᵀ Σ w z, so that no array of the population's size is
+needed, and what is drawn again for the update is z alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from math import exp, inf, log, nan, sqrt
-from typing import Any, NamedTuple
+from functools import cached_property
+from math import exp, inf, log, sqrt
 
 import numpy as np
 
@@ -27,73 +31,17 @@ from .backend import namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
 from .noisy import Noise, Noisy, measure, share
-from .ranking import (
-    LEAST,
-    assign,
-    ranking,
-    recombination_weights,
-    with_missing,
-    xnes_utilities,
-)
-from .rates import Rates, learning_rates
+from .plan import Plan, plan_for, plan_of
+from .ranking import LEAST, assign, ranking, with_missing
+from .sampling import Sampling
+from .state import Info, State, restored_as
 from .structures.base import Structure
 from .structures.dense import Dense
 
-
-class State(NamedTuple):
-    """The search distribution and its memory: arrays and numbers, nothing else.
-
-    mean (d,) · sigma (number) · scale (d,) D₀ · factor (tuple of arrays) B, |det B| = 1 to
-    third order in the steps
-    path_sigma, path (noise_dim,) step-size path and rank-one path, both in local coordinates
-    generation (int) number of updates made
-    noisy (Noisy or None) what is known of the noise, where it is dealt with (noisy.py)
-    """
-
-    mean: Any
-    sigma: float
-    scale: Any
-    factor: tuple
-    path_sigma: Any
-    path: Any
-    generation: int
-    noisy: Noisy | None = None
-
-
-class Info(NamedTuple):
-    """What one update saw and did; for logs and stopping rules.
-
-    best, median, worst   of the values (NaN ranks last)
-    updated      False when all values were equal or missing: then only the generation moved
-    norm         ‖M‖, Frobenius, before the trust region; clipped: whether that acted
-    path_length  ‖path_sigma‖ over its expectation
-    missing      values that were NaN
-    late         values of earlier generations' candidates that were used, weighted by the ratio of
-                 the densities; stale: those left out, because it was next to nothing
-    injected     points that were told but never asked
-    repeated     values of candidates that were told before; left out
-    """
-
-    best: float = nan
-    median: float = nan
-    worst: float = nan
-    updated: bool = False
-    norm: float = 0.0
-    clipped: bool = False
-    path_length: float = 0.0
-    missing: int = 0
-    late: int = 0
-    stale: int = 0
-    injected: int = 0
-    repeated: int = 0
-
-
-class Plan(NamedTuple):
-    """Weights and rates for n ranked values."""
-
-    tables: np.ndarray  # (3, n) by rank: weights of the mean; cmu times those of G, + and −
-    mueff: float
-    rates: Rates
+LARGE = 2**22  # numbers in a generation from which on it is large: 32 MB
+LONG = 2**12  # in its rows, at least: tiles of short ones would cost more than they save
+SLIM = 32  # numbers in B for each parameter, at most: they are added up for every tile
+TILE = 8  # rows of a tile, at most
 
 
 @dataclass(frozen=True)
@@ -122,6 +70,10 @@ class Strategy:
         if self.popsize is None:
             object.__setattr__(self, "popsize", default_popsize(self.structure.dim))
 
+    def __getstate__(self):
+        """What is pickled: neither this nor the structure takes along what it has worked out."""
+        return {**_given(self), "structure": _bare(self.structure)}
+
     @cached_property
     def _plans(self) -> dict:
         return {}
@@ -129,6 +81,19 @@ class Strategy:
     @cached_property
     def _sampling(self):
         return self.engine.sampling_of(self.popsize, self.structure.noise_dim)
+
+    @cached_property
+    def tile(self) -> int | None:
+        """Rows of a tile, where the generations are large; None: they are drawn as a whole.
+
+        It takes candidates that are drawn independently, no measurements of noise, which compare
+        two of them, and a structure whose numbers grow as d: where B has d² of them the tangent
+        is kept as low rank (`dense`), or outweighs the population.
+        """
+        d = self.structure.dim
+        alone = self._sampling == Sampling() and self.noise is None
+        large = d >= LONG and d * self.popsize >= LARGE and self.structure.dof <= SLIM * d
+        return max(1, min(TILE, LARGE // d)) if alone and large else None
 
     def init(self, mean, sigma, scale, xp=np, dtype=None) -> State:
         """State of the first generation. mean (d,), sigma a positive number, scale (d,)."""
@@ -153,7 +118,7 @@ class Strategy:
         Raises ValueError where it is not one of this structure.
         """
         like = self.init(np.zeros(self.structure.dim), 1.0, np.ones(self.structure.dim))
-        state = _as(like, tree, xp)
+        state = restored_as(like, tree, xp)
         if not (0 < state.sigma < inf and state.generation >= 0):
             raise ValueError(f"sigma {state.sigma}, generation {state.generation}")
         if state.noisy is not None and not (0 < state.noisy.eta <= 1 and state.noisy.wait >= 0):
@@ -162,15 +127,25 @@ class Strategy:
 
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
-        xp = namespace(state.mean)
-        z = self._sampling.draw(seed, state.generation, start, count, self.structure.noise_dim)
-        Z = z if xp is np else xp.asarray(z, dtype=state.mean.dtype)
+        Z = self._normals(state, seed, start, count)
         Y = self.structure.unwhiten(state.factor, Z)
         if self.structure.noise_dim > self.structure.dim:
             Z = self.structure.whiten(state.factor, Y)
         if state.noisy is not None and state.noisy.wait == 0:
             self._repeat(state, seed, start, Z, Y)
         return Z, Y, self.place(state, Y)
+
+    def draw_local(self, state: State, seed: int, start: int, count: int):
+        """The Z (count, noise_dim) of `draw` alone, where generations are large."""
+        Z = self._normals(state, seed, start, count)
+        if self.structure.noise_dim > self.structure.dim:
+            Z = self.structure.whiten(state.factor, self.structure.unwhiten(state.factor, Z))
+        return Z
+
+    def _normals(self, state, seed, start, count):
+        xp = namespace(state.mean)
+        z = self._sampling.draw(seed, state.generation, start, count, self.structure.noise_dim)
+        return z if xp is np else xp.asarray(z, dtype=state.mean.dtype)
 
     def _repeat(self, state, seed, start, Z, Y):
         """Make candidate popsize − 1 the first one again, where it is among these: two values of
@@ -234,12 +209,12 @@ class Strategy:
             return None
         xp = namespace(Z)
         _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weights)
-        return good + bad * (self.structure.dim / xp.vecdot(Z, Z))
+        return self._stretched(Z, good, bad)[0]
 
     def plan(self, n: int) -> Plan:
         """Weights and learning rates for n ≥ 2 samples of the present distribution."""
         if n not in self._plans:
-            self._plans[n] = _plan_of(self.structure, self.engine, n, self._sampling.mirrored)
+            self._plans[n] = plan_for(self.structure, self.engine, n, self._sampling.mirrored)
         return self._plans[n]
 
     def _weigh(self, values, mass):
@@ -253,12 +228,14 @@ class Strategy:
             plan = self.plan(len(values))
         else:
             mass = mass[order]
-            plan = _plan(self.structure, self.engine, mass, mirrored=False)
+            plan = plan_of(self.structure, self.engine, mass, mirrored=False)
         return assign(order, ranked, plan.tables, mass), ranked, plan
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
         """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
 
+        Z      of a large generation: its tiles, an iterable of arrays, and Y is None; the result
+               is that of the whole Z, Y up to rounding
         mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
                ratio of the densities for one of an earlier distribution; None: 1 for all
 
@@ -273,7 +250,7 @@ class Strategy:
             return state._replace(generation=state.generation + 1), Info(*seen)
         c1, _, parts, cc, cs, ds, chi = plan.rates
         if xp is not np:
-            weights = [xp.asarray(row, dtype=Z.dtype) for row in weights]
+            weights = [xp.asarray(row, dtype=state.mean.dtype) for row in weights]
         w_mean, w_good, w_bad = weights
         step, noisy, eta = state.sigma * state.scale, state.noisy, 1.0
         if noisy is not None:
@@ -282,8 +259,13 @@ class Strategy:
             cs *= eta
 
         # mean, and the path of the step size
-        dz = w_mean @ Z
-        mean = state.mean + (eta * step) * (w_mean @ Y)
+        if Y is None:
+            dz, M, identity = self._sums(Z, weights, state.factor)
+            dy = structure.unwhiten(state.factor, dz[None, :])[0, :]
+        else:
+            dz, dy = w_mean @ Z, w_mean @ Y
+            w, identity = self._stretched(Z, w_good, w_bad)
+        mean = state.mean + (eta * step) * dy
         ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
         ps2 = float(ps @ ps)
 
@@ -298,9 +280,10 @@ class Strategy:
         # with their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma,
         # so that it is the geometric mean of the standard deviations, and the shape into B, so
         # that |det B| = 1
-        stretch = d / xp.vecdot(Z, Z)
-        M = self._gradient(Z, w_good + w_bad * stretch, q[None, :], c1, state.factor)
-        identity = 0.5 * float(w_bad @ (stretch - 1))  # `tangent` subtracted Σ w° I, not Σ w I
+        if Y is None:
+            M = self._with_path(M, q[None, :], c1, state.factor)
+        else:
+            M = self._gradient(Z, w, q[None, :], c1, state.factor)
         if parts is not None:
             M = structure.scale(M, parts)
             identity *= parts[-1]
@@ -330,63 +313,56 @@ class Strategy:
         state = self.domain.adjust(state, structure)
         return state, Info(*seen, True, norm, clipped, path_length)
 
+    def _stretched(self, Z, good, bad):
+        """w° (n,) of the rows of Z, and ½ Σ (w° − w): `tangent` subtracts Σ w° I, not Σ w I."""
+        stretch = self.structure.dim / namespace(Z).vecdot(Z, Z)
+        return good + bad * stretch, 0.5 * float(bad @ (stretch - 1))
+
+    def _sums(self, tiles, weights, factor):
+        """Σ w z, the tangent of the samples, and ½ Σ (w° − w), in one pass over tiles of Z."""
+        structure = self.structure
+        dz, M, identity, start = 0.0, None, 0.0, 0
+        for Z in tiles:
+            w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
+            w, more = self._stretched(Z, good, bad)
+            part = structure.tangent(Z, w, factor)
+            M = part if M is None else structure.add(M, part)
+            dz, identity, start = dz + w_mean @ Z, identity + more, start + Z.shape[0]
+        return dz, M, identity
+
     def _gradient(self, Z, w, q, c1, factor):
         """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
         xp, structure = namespace(Z), self.structure
         numbers = Z.shape[0] * Z.shape[1]
-        apart = structure.path_parts
         # a copy of a large Z costs more than two tangents
-        if apart is not None or numbers > max(2**20, 4 * structure.dof):
-            path = structure.tangent(q, xp.asarray([c1], dtype=w.dtype), factor)
-            if apart is not None:
-                path = structure.scale(path, apart)
-            return structure.add(structure.tangent(Z, w, factor), path)
+        if structure.path_parts is not None or numbers > max(2**20, 4 * structure.dof):
+            return self._with_path(structure.tangent(Z, w, factor), q, c1, factor)
         both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
         both[:-1] = w
         both[-1] = c1
         return structure.tangent(xp.concat([Z, q]), both, factor)
 
-
-@cache
-def _plan_of(structure: Structure, engine: Engine, n: int, mirrored: bool) -> Plan:
-    return _plan(structure, engine, np.ones(n), mirrored)
-
-
-def _plan(structure: Structure, engine: Engine, mass, mirrored: bool) -> Plan:
-    n = float(mass.sum())
-    if engine.natural:
-        u = xnes_utilities(mass)
-        rates = learning_rates(structure, engine, n, mueff=n / 4, mueff_mean=n / 4)
-        return Plan(np.stack([u, rates.cmu * u, 0 * u]), 1 / float(u @ u), rates)
-    good, other, bad, mueff, mueff_bad = recombination_weights(mass)
-    mean = good - engine.mirror / (1 + 0.6 * n / structure.dim) * other
-    square = float(mean @ mean)
-    if mirrored:  # E ‖Σ w z‖²/d under random ranks, where Σ z = 0
-        square = (n * square - float(mean.sum()) ** 2) / (n - 1)
-    mueff_mean = 1 / square
-    rates = learning_rates(structure, engine, n, mueff, mueff_mean)
-    # Hansen 2016 eq. 49–52, without the bound that keeps C positive: h(M) is never singular
-    alpha = 1 + 2 * mueff_bad / (mueff + 2)
-    if rates.cmu > 0:
-        alpha = min(alpha, 1 + rates.c1 / rates.cmu)
-    return Plan(np.stack([mean, rates.cmu * good, rates.cmu * alpha * bad]), mueff_mean, rates)
+    def _with_path(self, M, q, c1, factor):
+        """M and the natural gradient of the row q (1, d) with weight c1."""
+        xp, structure = namespace(q), self.structure
+        path = structure.tangent(q, xp.asarray([c1], dtype=q.dtype), factor)
+        if structure.path_parts is not None:
+            path = structure.scale(path, structure.path_parts)
+        return structure.add(M, path)
 
 
-def _as(like, value, xp):
-    """`value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
-    ValueError where it differs."""
-    if isinstance(like, tuple):
-        if not isinstance(value, list) or len(value) != len(like):
-            raise ValueError(f"a state needs {len(like)} parts where it has {value!r:.60}")
-        parts = [_as(a, b, xp) for a, b in zip(like, value, strict=True)]
-        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
-    if isinstance(like, np.ndarray):
-        if getattr(value, "shape", None) != like.shape or value.dtype != like.dtype:
-            raise ValueError(f"a state needs an array of shape {like.shape}, {like.dtype}")
-        return value if xp is np else xp.asarray(value)
-    if type(value) is not type(like):
-        raise ValueError(f"a state needs a {type(like).__name__} where it has {value!r:.60}")
-    return value
+def _given(value) -> dict:
+    """The attributes of an object without its cached properties."""
+    kind = type(value)
+    kept = (k for k in vars(value) if not isinstance(getattr(kind, k, None), cached_property))
+    return {name: getattr(value, name) for name in kept}
+
+
+def _bare(value):
+    """A copy of an object without its cached properties."""
+    bare = object.__new__(type(value))
+    vars(bare).update(_given(value))
+    return bare
 
 
 def default_popsize(dim: int) -> int:

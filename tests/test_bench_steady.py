@@ -128,7 +128,7 @@ def test_late_values_count_as_said_and_the_library_is_left_as_it_was():
     place = es.ledger.find(late[:1])[0]
     arguments = es.strategy, es.state, place.generation, place.index, 1.0
     before = arrivals.late(*arguments)
-    from structes import es as module
+    from structes import gathered as module
 
     for name, count in steady.LATE.items():
         with steady.late_values(count):

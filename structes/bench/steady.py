@@ -221,7 +221,7 @@ def late_values(count):
         power = arrivals.temper(strategy, state.generation - generation.number)
         return arrival._replace(mass=count(arrival.mass ** (1 / power), power))
 
-    with mock.patch("structes.es.late", late):
+    with mock.patch("structes.gathered.late", late):
         yield
 
 
