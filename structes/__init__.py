@@ -4,6 +4,7 @@
 
     result = structes.minimize(f, x0, sigma0)            # the whole loop
     es = structes.ES(x0, sigma0, structure="dense")      # or ask and tell yourself
+    result = structes.minimize(f, x0, sigma0, workers=8) # evaluated by eight processes
 
 `structes.STRUCTURES` lists the structures, `structes.ENGINES` the updates, `structes.RESTARTS` how
 to start anew, `structes.PROBLEMS` the benchmark problems;
@@ -12,6 +13,7 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 
 from .engine import ENGINES
 from .es import ES, Best
+from .evaluators import EvaluationError, Evaluator
 from .history import load_runs
 from .kinds import Choice, Float, Int
 from .minimize import minimize
@@ -31,6 +33,8 @@ __all__ = [
     "STRUCTURES",
     "Best",
     "Choice",
+    "EvaluationError",
+    "Evaluator",
     "Float",
     "Int",
     "Problem",

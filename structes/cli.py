@@ -102,6 +102,10 @@ def cli():
 @click.option("--restarts", metavar="NAME", help="ipop or bipop: start anew when a run has ended.")
 @click.option("--x0", metavar="[X, …]", help="Start; default: the problem's.")
 @click.option("--sigma0", metavar="S", help="Initial standard deviation: S, or [S, …] for each.")
+@click.option("--workers", metavar="N|NAME", help="Evaluate by N processes, or by ray.")
+@click.option("--address", metavar="A", help="Of a Ray cluster: host:port or ray://host:port.")
+@click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
+@click.option("--mode", metavar="NAME", help="steady: no worker waits for another.")
 @click.option("--max-evaluations", metavar="N", help="Never evaluate more often, each problem.")
 @click.option("--target", metavar="F", help="Stop at a value this low.")
 @click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
@@ -144,19 +148,25 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
 @cli.command()
 @click.argument("run")
 @click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs")
+@click.option("--workers", metavar="N|NAME", help="Other workers than before.")
+@click.option("--address", metavar="A", help="Of a Ray cluster.")
+@click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def resume(ctx, run, runs, quiet):
+def resume(ctx, run, runs, workers, address, timeout, quiet):
     """Go on with a run that was killed or interrupted.
 
     RUN is a run's folder, its name inside runs/, or `latest`. What comes out is to the bit what
     the run would have found by itself. Exit codes are those of `structes run`.
     """
+    from .config import coerce
     from .experiment import LoadError, resume_experiment
 
     _find_local_modules()
     try:
-        done = resume_experiment(_find_run(run, runs), progress=not quiet)
+        seconds = coerce(timeout, "float | None", "--timeout")
+        crew = _workers(workers, address)
+        done = resume_experiment(_find_run(run, runs), not quiet, crew, seconds)
     except (ValueError, TypeError) as error:
         raise Failure(error, EXIT_USAGE) from error
     except (LoadError, OSError) as error:
@@ -279,7 +289,7 @@ def _report(done) -> int:
     for entry in done.result["problems"]:
         if "traceback" in entry:
             last = entry["traceback"].strip().splitlines()[-1]
-            what = "failed" if entry["status"] == "failed" else f"{entry['errors']} exceptions"
+            what = "failed" if entry["status"] == "failed" else f"{entry['errors']} failures"
             click.echo(f"{entry['problem']} {what}: {last} (more: structes show)", err=True)
     click.echo(f"recorded in {done.folder}")
     return {"failed": EXIT_FAILED, "interrupted": EXIT_INTERRUPTED}.get(status, 0)
@@ -304,11 +314,29 @@ def _experiment(config, settings, flags):
             mapping.setdefault("name", label_of(problems[0]))
     if "problems" not in mapping:
         raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
+    flags["workers"] = _workers(flags["workers"], flags.pop("address"), mapping.get("workers"))
     for key, value in flags.items():
-        if value is not None:
+        if key == "workers" and value is not None:
+            mapping[key] = value
+        elif value is not None:
             sections = key != "name" and value[:1] in ("[", "{")
             mapping[key] = parse_value(value, f"--{key}") if sections else value
     return experiment_from(mapping)
+
+
+def _workers(workers, address, before=None):
+    """What a config has for workers, of the flags (None: not given) and what it had before."""
+    from .config import coerce, parse_value
+
+    if workers is not None:
+        section = workers[:1] == "{"
+        kinds = "int | str"
+        workers = parse_value(workers, "--workers") if section else coerce(workers, kinds, "")
+    if address is None:
+        return workers
+    workers = before if workers is None else workers
+    section = dict(workers) if isinstance(workers, dict) else {"name": workers or "ray"}
+    return {**section, "address": address}
 
 
 def _structure(words, dim, settings):

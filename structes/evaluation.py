@@ -1,20 +1,23 @@
 """Values of points from a user's function, whatever goes wrong in it.
 
-One policy, the same everywhere: a NaN or an exception is a *missing* value, which ranks last and
-is counted; +inf is a legal value, the worst; −inf, complex numbers and what is no number at all
-are mistakes in the function and end the search. KeyboardInterrupt and SystemExit are for the
-program, not for the search, and pass.
+One policy, the same everywhere, in the driver and in workers: a NaN or an exception is a *missing*
+value, which ranks last and is counted; +inf is a legal value, the worst; −inf, complex numbers and
+what is no number at all are mistakes in the function and end the search. KeyboardInterrupt and
+SystemExit are for the program, not for the search, and pass.
 """
 
 from __future__ import annotations
 
 import traceback
+from typing import NamedTuple
 
 import numpy as np
 
+from . import checks
 from .problem import Rowwise, scalar
 
 ON_ERROR = ("missing", "raise")
+KEPT = 100  # failures whose words are kept until somebody takes them
 
 
 def check_on_error(value: str) -> str:
@@ -24,21 +27,91 @@ def check_on_error(value: str) -> str:
     return value
 
 
+class Failure(NamedTuple):
+    """One evaluation without a value: which row; what kind (the exception's class, "Timeout" or
+    "WorkerDied"); in words; the traceback, where there is one."""
+
+    row: int
+    kind: str
+    message: str
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException, row: int) -> Failure:
+        """What an exception says."""
+        said = "".join(traceback.format_exception(error))
+        return cls(row, type(error).__name__, str(error), said)
+
+    def __str__(self):
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+def evaluated(function, X, unit: int, note, before=lambda rows: None) -> np.ndarray:
+    """(n,) values of the rows of X (n, d), NaN where `function` raises.
+
+    function   of rows; a `Rowwise` is called point by point, another one with `unit` rows at a
+               time, and where it raises with each of them alone, so that one bad point does not
+               take the others with it
+    note       called with the row and the exception
+    before     called before every call of the function, with the number of rows
+
+    Raises ValueError or TypeError for a function that returns what is no value.
+    """
+    step = 1 if isinstance(function, Rowwise) else unit
+    value_of = _value if isinstance(function, Rowwise) else _values
+    values = np.empty(X.shape[0])
+    for a in range(0, X.shape[0], step):
+        rows = X[a : a + step, :]
+        before(rows.shape[0])
+        try:
+            values[a : a + step] = value_of(function, rows)
+        except _NoValue as error:
+            raise error.args[0] from None
+        except Exception as error:
+            if rows.shape[0] == 1:
+                values[a] = np.nan
+                note(a, error)
+            else:
+                values[a : a + step] = evaluated(
+                    function, rows, 1, lambda row, error, a=a: note(a + row, error), before
+                )
+    return values
+
+
+class _NoValue(Exception):
+    """What a function returned is no value."""
+
+
+def _value(function, rows):
+    value = function.of_point(rows[0, :])
+    try:
+        return scalar(value, function.name)
+    except ValueError as error:
+        raise _NoValue(error) from None
+
+
+def _values(function, rows):
+    values = function(rows)
+    try:
+        return checks.objective_values(values, rows.shape[0])
+    except (ValueError, TypeError) as error:
+        raise _NoValue(error) from None
+
+
 class Evaluation:
     """A function of many points in which an exception is a missing value.
 
-    function   of rows X (n, d), returns (n,) values; a `Rowwise` is called point by point. Another
-               one that raises is called again with each row alone, so that one bad point does
-               not take the others with it
+    function   of rows X (n, d), returns (n,) values
     on_error   "missing", or "raise": an exception is the caller's
 
     errors     number of exceptions so far; first: the first of them, or None
+    failures   the latest of them, as `Failure`s: whoever reads them may clear the list
     """
 
     def __init__(self, function, on_error: str = "missing"):
         self.function = function
         self.on_error = check_on_error(on_error)
-        self.errors, self.first = 0, None
+        self.errors, self.first, self.failures = 0, None, []
 
     @property
     def by_point(self) -> bool:
@@ -49,29 +122,14 @@ class Evaluation:
         """(n,) values of the rows X (n, d)."""
         if self.on_error == "raise":
             return self.function(X)
-        if isinstance(self.function, Rowwise):
-            return np.array([self._value(x) for x in X])
-        try:
-            return self.function(X)
-        except Exception as error:
-            if X.shape[0] == 1:
-                self._note(error)
-                return np.array([np.nan])
-        return np.concatenate([np.asarray(self(X[i : i + 1])) for i in range(X.shape[0])])
+        return evaluated(self.function, X, max(1, X.shape[0]), self._note)
 
     def traceback(self) -> str | None:
         """That of the first exception, as text."""
         return self.first and "".join(traceback.format_exception(self.first))
 
-    def _value(self, x):
-        try:
-            value = self.function.of_point(x)
-        except Exception as error:
-            self._note(error)
-            return np.nan
-        return scalar(value, self.function.name)
-
-    def _note(self, error):
+    def _note(self, row, error):
         self.errors += 1
+        self.failures = [*self.failures, Failure.of(error, row)][-KEPT:]
         if self.first is None:
             self.first = error

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from operator import methodcaller
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +21,10 @@ import numpy as np
 from . import checkpoint, checks, noise
 from .config import check_problems, coerce, numbers
 from .evaluation import Evaluation, check_on_error
+from .evaluators import Evaluator, build_evaluator
 from .history import RunFolder, read_run
-from .minimize import run
-from .problem import Problem, load_problem
+from .loop import check_mode, run
+from .problem import Problem, Rowwise, load_problem
 from .progress import progress_of
 from .record import Recorder
 from .registry import nearest
@@ -51,6 +55,10 @@ class Experiment:
     boundary, transforms, integers   as for `ES`
     on_error      "missing": an exception in a problem is a missing value; "raise": it ends the
                   search of that problem
+    workers       None: problems are evaluated here; or what `build_evaluator` takes: a number of
+                  processes, "ray", an address, or a mapping with more
+    timeout       seconds that an evaluation may take, with workers
+    mode          with workers: "generations" or "steady"
     target_error  stop when the best value is this close to the problem's known minimum
     stopping      when else to stop; its `target` is a value of the objective
     """
@@ -72,6 +80,9 @@ class Experiment:
     transforms: list | dict | None = None
     integers: bool | list | None = None
     on_error: str = "missing"
+    workers: int | str | dict | None = None
+    timeout: float | None = None
+    mode: str = "generations"
     target_error: float | None = None
     stopping: Stopping = field(default_factory=Stopping)
 
@@ -82,6 +93,7 @@ class Experiment:
         return config
 
 
+_ROWS = methodcaller("rows")
 LIMITS = ("bounds", "boundary", "transforms", "integers")  # of the parameters
 _OWN = {f.name: f.type for f in fields(Experiment) if f.name != "stopping"}
 _STOPPING = {f.name: f.type for f in fields(Stopping)}
@@ -117,6 +129,8 @@ def experiment_from(config: Mapping) -> Experiment:
         raise ValueError("an experiment needs problems: none is given")
     own["seed"] = noise.check_seed(own.get("seed"))
     check_on_error(own.get("on_error", "missing"))
+    check_mode(own.get("mode", "generations"))
+    evaluator_of(own.get("workers"), own.get("timeout"), own.get("mode"))
     for name, check in {
         "dim": lambda v: checks.count("dim", v, 1),
         "popsize": lambda v: checks.count("popsize", v, 2),
@@ -127,10 +141,25 @@ def experiment_from(config: Mapping) -> Experiment:
     return Experiment(stopping=Stopping(**stopping), **own)
 
 
+def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
+    """The Evaluator that an experiment names, None where it has no workers.
+
+    Raises ValueError or TypeError.
+    """
+    if workers is not None:
+        return build_evaluator(workers, timeout=timeout)
+    if timeout is not None or mode == "steady":
+        what = "mode 'steady'" if timeout is None else f"timeout {timeout:g}"
+        raise ValueError(f"{what} needs workers: 1 is one process")
+    return None
+
+
 class Task(NamedTuple):
-    """One search of an experiment: a label of its own, and what `ES` needs."""
+    """One search of an experiment: a label of its own, what makes its problem in a worker, and
+    what `ES` needs."""
 
     label: str
+    load: partial
     problem: Problem
     stopping: Stopping
 
@@ -146,7 +175,8 @@ def plan(experiment: Experiment) -> list[Task]:
         label = label_of(spec)
         same = sum(t.label.split(" #")[0] == label for t in tasks)
         label += f" #{same + 1}" * (same > 0)
-        task = Task(label, *_load(spec, label, experiment))
+        load = partial(load_problem, spec, experiment.dim)
+        task = Task(label, load, *_load(load, label, experiment))
         start(experiment, task)
         tasks.append(task)
     return tasks
@@ -193,37 +223,51 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
     An exception in a problem is a missing value, and the first one is recorded with its traceback.
     A problem that gives no value at all has failed, and the others are still searched.
     KeyboardInterrupt (Ctrl-C) ends the run with the best so far; it is not raised again. Raises
-    what `plan` raises before anything is written, OSError where the folder cannot be written.
+    what `plan` raises before anything is written, OSError where the folder cannot be written or a
+    cluster does not answer.
     """
     tasks = plan(experiment)
-    about = {"structure": label_of(experiment.structure), "seed": experiment.seed}
-    labels = [task.label for task in tasks]
-    with Recorder(runs, experiment.name, experiment.config(), labels, about) as record:
-        _search_all(experiment, tasks, record, progress)
+    evaluator = evaluator_of(experiment.workers, experiment.timeout, experiment.mode)
+    with evaluator or nullcontext(), _recorder(runs, experiment, tasks) as record:
+        _search_all(experiment, tasks, evaluator, record, progress)
     return read_run(record.folder)
 
 
-def resume_experiment(folder, progress: bool = False) -> RunFolder:
+def _recorder(runs, experiment, tasks) -> Recorder:
+    about = {"structure": label_of(experiment.structure), "seed": experiment.seed}
+    labels = [task.label for task in tasks]
+    return Recorder(runs, experiment.name, experiment.config(), labels, about)
+
+
+def resume_experiment(
+    folder, progress: bool = False, workers=None, timeout: float | None = None
+) -> RunFolder:
     """Go on with a run that was killed or interrupted, or in which a search failed: what the
     folder then holds.
 
     Searches that have ended stay; one that was under way goes on from its last checkpoint, to the
-    bits of a run that nothing had happened to; the others follow. Raises ValueError for a folder
-    that is no run, or one that is still being written, and what `run_experiment` raises.
+    bits of a run that nothing had happened to; the others follow. It may have other workers, and
+    another timeout, than before; None: the same.
+
+    Raises ValueError for a folder that is no run, or one that is still being written, and what
+    `run_experiment` raises.
     """
     done = read_run(folder)
     if done.result["status"] == "running":
         raise ValueError(f"{str(folder)!r} is still running")
     experiment = experiment_from(done.config)
     tasks = plan(experiment)
-    with Recorder.reopen(folder, done.result) as record:
+    workers = experiment.workers if workers is None else workers
+    timeout = experiment.timeout if timeout is None else timeout
+    evaluator = evaluator_of(workers, timeout, experiment.mode)
+    with evaluator or nullcontext(), Recorder.reopen(folder, done.result) as record:
         ended = [e["problem"] for e in done.result["problems"] if e["status"] == "done"]
         tasks = [task for task in tasks if task.label not in ended]
-        _search_all(experiment, tasks, record, progress, resumed=True)
+        _search_all(experiment, tasks, evaluator, record, progress, resumed=True)
     return read_run(folder)
 
 
-def _search_all(experiment, tasks, record, progress, resumed=False):
+def _search_all(experiment, tasks, evaluator, record, progress, resumed=False):
     try:
         for task in tasks:
             saved = record.saved(task.label) if resumed else None
@@ -236,32 +280,45 @@ def _search_all(experiment, tasks, record, progress, resumed=False):
             record.begin(task.label, es, task.problem.minimum, task.problem.space)
             if saved is not None:
                 record.resumed(saved)
-            evaluate = Evaluation(task.problem.rows(), experiment.on_error)
+            evaluate = _evaluate(experiment, task, evaluator)
             try:
-                _search(es, task, evaluate, record, progress)
+                _search(es, task, evaluate, experiment.mode, record, progress)
             except (Exception, SystemExit):
                 record.end("failed", traceback.format_exc())
             else:
                 failed = es.best.x is None and evaluate.errors
                 record.end("failed" if failed else "done", evaluate.traceback(), evaluate.errors)
+            finally:
+                record.failures(evaluate)
         record.finish()
     except KeyboardInterrupt:
         record.finish("interrupted")
 
 
-def _search(es, task, evaluate, record, progress):
+def _evaluate(experiment, task, evaluator):
+    """What evaluates the problem of a task: a problem is made anew in every worker, for not all of
+    them pickle."""
+    rows = task.problem.rows()
+    if evaluator is None:
+        return Evaluation(rows, experiment.on_error)
+    by_point = isinstance(rows, Rowwise)
+    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error)
+
+
+def _search(es, task, evaluate, mode, record, progress):
     with progress_of(progress, es, task.label, task.problem.minimum) as report:
 
         def after(es):
             record.generation(es)
+            record.failures(evaluate)
             report(es)
 
-        run(es, evaluate, after, record.told)
+        run(es, evaluate, after, record.told, mode)
 
 
-def _load(spec, label, experiment):
+def _load(load, label, experiment):
     try:
-        problem = load_problem(spec, experiment.dim)
+        problem = load()
     except (ValueError, TypeError, ImportError):
         raise
     except Exception as error:

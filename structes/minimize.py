@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import time
 import warnings
+from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 
+from . import checks
 from .evaluation import Evaluation
+from .evaluators import Evaluator, as_it_is, build_evaluator
+from .loop import check_mode, run
 from .problem import rowwise
 from .progress import progress_of
 from .restart_es import runs_of, start_search
 from .space import Space
+from .strategy import default_popsize
 
 
 def minimize(
@@ -27,6 +32,10 @@ def minimize(
     progress=False,
     restarts=None,
     on_error="missing",
+    workers=None,
+    timeout=None,
+    mode="generations",
+    factory=False,
     **options,
 ):
     """Minimise `fun` from its values alone.
@@ -50,6 +59,12 @@ def minimize(
                      end a run. The ES is then a `RestartES`
     on_error         "missing": an exception in `fun` is a missing value, as NaN is, and the first
                      one is told in a RuntimeWarning at the end; "raise": it is the caller's
+    workers          None: `fun` is called here. A number of processes; "ray", or the address of a
+                   cluster; or an `Evaluator` for more, which is the caller's to close
+    timeout        seconds that one evaluation may take (with workers); then it is missing
+    mode           "generations"; "steady": no worker waits for another, which saves time where
+                   evaluations take unequally long. It does not repeat itself to the bit
+    factory        `fun` takes nothing and returns the function: called once in every worker
     options          popsize, bounds, transforms, integers and what else `ES` takes, and any
                      stopping criterion of `structes.Stopping`
 
@@ -57,34 +72,41 @@ def minimize(
     search distribution (under noise the better estimate: the best value was lucky), nfev, nit
     (generations), success (target reached or, without a target, the run that found x converged),
     message, stop (dict of reasons), restarts (a `Run` for each run, the first one included), es
-    (the ES itself), errors (number of exceptions in `fun`), and with a space params (x as a dict).
-    Where no evaluation has given a value the first exception is raised.
+    (the ES itself), errors (number of exceptions in `fun`; with workers also of those that died or
+    took too long), and with a space params (x as a dict). Where no evaluation has given a value
+    the first exception is raised; one in a worker as an `EvaluationError` with its traceback.
     """
     if not callable(fun):
         raise TypeError(f"fun must be callable; got {fun!r}")
-    es = start_search(
-        x0,
-        sigma0,
-        structure,
-        seed,
-        restarts=restarts,
-        max_evaluations=max_evaluations,
-        target=target,
-        **options,
-    )
     space = x0 if isinstance(x0, Space) else None
-    if space is not None:
-        evaluate = space.rows(fun, vectorized)
-    else:
-        evaluate = fun if vectorized else rowwise(fun, "fun")
-    with progress_of(progress, es) as report:
-        evaluate = Evaluation(evaluate, on_error)
-        ended = run(es, evaluate, lambda es: (report(es), callback and callback(es))[1])
+    check_mode(mode)
+    with ExitStack() as stack:
+        evaluator = _evaluator(stack, workers, timeout, mode)
+        if mode == "steady" and options.get("popsize") is None:
+            options["popsize"] = _steady_popsize(x0, evaluator)
+        es = start_search(
+            x0,
+            sigma0,
+            structure,
+            seed,
+            restarts=restarts,
+            max_evaluations=max_evaluations,
+            target=target,
+            **options,
+        )
+        wrap = _wrap(space, vectorized)
+        if evaluator is None:
+            evaluate = Evaluation(wrap(fun() if factory else fun), on_error)
+        else:
+            evaluate = evaluator.bind_rows(fun, wrap, not vectorized, factory, on_error)
+            stack.callback(evaluate.close)
+        report = stack.enter_context(progress_of(progress, es))
+        ended = run(es, evaluate, lambda es: (report(es), callback and callback(es))[1], mode=mode)
     if evaluate.errors:
         if es.best.x is None:
             raise evaluate.first
         warnings.warn(
-            f"{evaluate.errors} evaluations of fun raised and count as missing; the first: "
+            f"{evaluate.errors} evaluations of fun failed and count as missing; the first: "
             f"{evaluate.first!r}",
             RuntimeWarning,
             stacklevel=2,
@@ -96,40 +118,32 @@ def minimize(
     return result
 
 
-def run(es, evaluate, callback=None, told=None) -> dict:
-    """Ask, evaluate and tell until `es`, an ES or RestartES, stops: the dict of reasons.
+def _wrap(space, vectorized):
+    """What makes the user's function one of rows (n, d)."""
+    if space is not None:
+        return partial(space.rows, vectorized=vectorized)
+    return as_it_is if vectorized else partial(rowwise, name="fun")
 
-    evaluate   function of (n, d) rows, returns (n,) values; an Evaluation knows what to do when it
-               raises
-    callback   called with `es` after every generation; a true answer ends the run
-    told       called with `es` after every tell, and after the callback where there is one
 
-    Where points are evaluated one by one and a generation takes longer than a second, each value
-    is told as soon as it is there: the bits are the same, and a search that is saved by `told`
-    loses one evaluation at most. A search that was resumed begins with what is pending.
-    """
-    if not isinstance(evaluate, Evaluation):
-        evaluate = Evaluation(evaluate, "raise")
-    limit = es.monitor.stopping.max_evaluations
-    X, slow = es.pending, evaluate.by_point
-    while not es.stop():
-        if not X.shape[0]:
-            X = es.ask()
-        if limit is not None:
-            X = X[: limit - es.evaluations, :]
-        begun, rows = time.monotonic(), 1 if slow else X.shape[0]
-        for i in range(0, X.shape[0], rows):
-            part = X[i : i + rows, :]
-            es.tell(part, evaluate(part))
-            if told is not None and i + rows < X.shape[0]:
-                told(es)
-        slow = evaluate.by_point and time.monotonic() - begun > 1
-        X = X[:0, :]
-        if callback is not None and callback(es):
-            return {**es.stop(), "callback": True}
-        if told is not None:
-            told(es)
-    return es.stop()
+def _evaluator(stack, workers, timeout, mode) -> Evaluator | None:
+    """The Evaluator of what a user says; one that is made here closes with the stack."""
+    if workers is None:
+        for name, value, default in (("timeout", timeout, None), ("mode", mode, "generations")):
+            if value != default:
+                raise ValueError(f"{name}={value!r} needs workers; workers=1 is one process")
+        return None
+    evaluator = build_evaluator(workers, timeout=timeout)
+    if evaluator is not workers:
+        stack.enter_context(evaluator)
+    return evaluator
+
+
+def _steady_popsize(x0, evaluator) -> int:
+    """Candidates of a generation where no worker waits: about half as many as there are workers
+    lose least by values that come late (`structes bench steady`)."""
+    x0 = x0(0) if callable(x0) else x0
+    dim = x0.dim if isinstance(x0, Space) else checks.point("x0", x0).size
+    return max(default_popsize(dim), evaluator.capacity // 2)
 
 
 def result_of(es, reasons: dict):

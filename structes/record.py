@@ -6,6 +6,8 @@
         log.csv          a row for each generation, all problems one below the other
         result.json      for each problem: best point and value, why it stopped, a row for each
                          run of a search with restarts; rewritten whole
+        failures.jsonl   a line for each evaluation that failed, with its traceback (the first
+                         hundred of a generation)
         state-….npz      the search distribution at the end of each problem
         search-….ckpt    each search as it was a few seconds ago (checkpoint.py): `structes resume`
                          goes on from there
@@ -22,6 +24,7 @@ many to pandas.
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
 import platform
@@ -243,6 +246,15 @@ class Recorder:
         )
         if time.monotonic() > self._noted:
             self._note()
+
+    def failures(self, evaluate) -> None:
+        """Write down the failures that an Evaluation or ParallelFunction has seen since."""
+        if evaluate.failures:
+            at = {"problem": self._entry["problem"], "generation": self._row[1]}
+            said = [{**at, **f._asdict()} for f in evaluate.failures]
+            evaluate.failures.clear()
+            with open(self.folder / "failures.jsonl", "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in said)
 
     def end(self, status: str, traceback: str | None = None, errors: int = 0) -> None:
         """The search ends: status "done", "failed" or "interrupted"; the traceback of the first

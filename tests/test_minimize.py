@@ -112,7 +112,7 @@ def test_an_exception_is_a_missing_value_as_nan_is(vectorized):
         raise OSError("the licence server is away")
 
     nan = search(lambda: np.nan)
-    with pytest.warns(RuntimeWarning, match="evaluations of fun raised.*licence server"):
+    with pytest.warns(RuntimeWarning, match="evaluations of fun failed.*licence server"):
         missing = search(raised)
     assert missing.success and missing.errors > 0 and nan.errors == 0
     assert (missing.fun, missing.nfev, missing.nit) == (nan.fun, nan.nfev, nan.nit)

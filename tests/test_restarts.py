@@ -19,7 +19,7 @@ from structes import noise, restart_es
 from structes.cli import cli
 from structes.experiment import experiment_from, plan, run_experiment, start
 from structes.history import read_run
-from structes.minimize import run
+from structes.loop import run
 from structes.record import Recorder
 from structes.restart_es import RestartES, runs_of
 from structes.restarts import BIPOP, ENDS, IPOP, Plan, RestartStrategy, Run, build_restarts

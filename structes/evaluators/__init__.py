@@ -1,0 +1,20 @@
+"""Workers that evaluate points: here, in processes of this machine, or anywhere by Ray.
+
+    evaluator.py    Evaluator: what a user asks for
+    parallel_function.py   a function that is bound to it: points in, values out
+    supervisor.py   the queue: who evaluates what, time limits, retries, new workers for dead ones
+    worker.py       what happens in a worker, the same everywhere
+    transport.py    what the supervisor needs of a way to reach workers; the ways are
+    serial.py       the driver itself
+    process.py      processes of this machine
+    ray.py          Ray actors: a cluster, or GPUs
+
+They know nothing of search. Whatever the workers, their number, the order in which they answer and
+the crashes on the way, the values are those of `serial`, to the bit.
+"""
+
+from .evaluator import Evaluator, as_it_is, build_evaluator
+from .parallel_function import ParallelFunction
+from .supervisor import EvaluationError
+
+__all__ = ["EvaluationError", "Evaluator", "ParallelFunction", "as_it_is", "build_evaluator"]

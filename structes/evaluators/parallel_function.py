@@ -1,0 +1,167 @@
+"""ParallelFunction: a user's function as one of many points, with workers behind it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from math import ceil
+
+import numpy as np
+
+from ..evaluation import KEPT, Failure, check_on_error, evaluated
+from .supervisor import Batch, Done, EvaluationError
+from .worker import Desk, Objective
+
+SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
+BATCHES = 32  # calls of a vectorised function that a generation is cut into
+CHEAP = 5e-5  # seconds of an evaluation below which the driver may do it itself
+_ROW, _NUMBER = 1e-6, 1.6e-8  # seconds that it takes to send a point, and each of its numbers
+_names = itertools.count()
+
+
+class ParallelFunction:
+    """A function of rows (n, d) that workers evaluate; made by `Evaluator.bind`.
+
+    errors     number of failures so far; first: the first of them, an EvaluationError, or None
+    failures   the latest `Failure`s: whoever reads them may clear the list
+    """
+
+    def __init__(self, evaluator, objective: Objective, by_point: bool, on_error: str):
+        self.evaluator, self.by_point = evaluator, by_point
+        self.on_error = check_on_error(on_error)
+        self.errors, self.first, self.failures = 0, None, []
+        self._objective, self._key = objective, f"objective {next(_names)}"
+        self._desk = Desk()
+        self._desk.take(self._key, objective)
+        self._here: list[Done] = []
+        self._cost = None  # seconds of a row, in the driver
+
+    def __call__(self, X) -> np.ndarray:
+        """(n,) values of the rows of X, NaN where there is none.
+
+        X   (n, d) array, or Candidates
+
+        Raises EvaluationError where the function cannot be made, or fails and on_error is "raise";
+        RuntimeError where the workers are at other points: they do one thing after the other.
+        """
+        if self.pending:
+            raise RuntimeError("the workers are at other points: collect those first")
+        batches = self.submit(X)
+        left = sum(batch.size for batch in batches)
+        try:
+            while left:
+                left -= sum(done.stop - done.start for done in self.collect())
+        except BaseException:
+            self.abandon()
+            raise
+        return np.concatenate([batch.values for batch in batches] or [np.empty(0)])
+
+    def submit(self, X, generation: int | None = None) -> list[Batch]:
+        """Hand in points (n, d); `collect` tells when they have their values.
+
+        generation   number of points of a whole generation, where X is a part of one
+        """
+        supervisor = self.evaluator.supervisor
+        supervisor.things[self._key] = self._objective
+        batches = []
+        for points in _parts(X):
+            unit = self._unit(points, generation or points.shape[0])
+            batch = Batch(self._key, points, unit)
+            if self._is_cheap(*points.shape):
+                self._evaluate_here(batch)
+            else:
+                supervisor.submit(batch)
+            batches.append(batch)
+        return batches
+
+    def collect(self, seconds: float | None = None) -> list[Done]:
+        """What has been done since, as soon as there is anything; nothing after so many seconds,
+        or where nothing is left to do. Raises as `__call__` does."""
+        done, self._here = self._here or self.evaluator.supervisor.wait(seconds), []
+        for each in done:
+            for failure in each.failures:
+                self._note(failure)
+        return done
+
+    @property
+    def pending(self) -> bool:
+        """Are there points that have been handed in, and have no value?"""
+        return bool(self._here) or self.evaluator.supervisor.busy
+
+    def wants_lazy(self, es) -> bool:
+        """Shall the workers draw the candidates of this search themselves?"""
+        how = self.evaluator.transport
+        if how == "auto":
+            return es.strategy.tile is not None and 8 * es.popsize * es.dim > SHIP
+        return how == "redraw"
+
+    def traceback(self) -> str | None:
+        """That of the first failure, as text."""
+        return self.first and str(self.first)
+
+    def abandon(self) -> None:
+        """What was handed in and has no value is not wanted any more."""
+        self._here = []
+        if self.evaluator.is_open:
+            self.evaluator.supervisor.abandon()
+
+    def close(self) -> None:
+        """The workers need not keep the function, and end what they are at."""
+        self.abandon()
+        if self.evaluator.is_open:
+            self.evaluator.supervisor.forget(self._key)
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _unit(self, points, generation) -> int:
+        """Rows of which a span is a multiple."""
+        unit = 1
+        if not self.by_point:
+            unit = self.evaluator.batch or ceil(generation / BATCHES)
+        tile = getattr(points, "unit", 1)  # rows that are drawn together
+        if 1 < tile < points.shape[0]:
+            unit = tile * ceil(unit / tile)
+        return unit
+
+    def _is_cheap(self, n: int, d: int) -> bool:
+        """Do n points (d,) take less time here than with workers? Where those were asked for to
+        guard against hangs and crashes, or have a place of their own, it does not matter."""
+        its, supervisor = self.evaluator, self.evaluator.supervisor
+        if its.timeout is not None or its.resources or its.environment or supervisor.deaths:
+            return False
+        if supervisor.busy or supervisor.transport.is_local:
+            return False
+        if supervisor.cost is None or supervisor.cost > CHEAP:
+            return False
+        if self._cost is None:  # it costs little to try
+            return True
+        here, calls = n * self._cost, 4 * supervisor.transport.latency
+        return here < here / max(1, supervisor.capacity) + calls + n * (_ROW + d * _NUMBER)
+
+    def _evaluate_here(self, batch):
+        function = self._desk.made(self._key)
+        X = np.asarray(batch.points)
+        began = time.perf_counter()
+        failures = []
+        note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
+        batch.values[:] = evaluated(function, X, batch.unit, note)
+        self._cost = (time.perf_counter() - began) / batch.size
+        self.evaluator.supervisor.cost = self._cost
+        self._here.append(Done(batch, 0, batch.size, failures))
+
+    def _note(self, failure: Failure):
+        self.errors += 1
+        self.failures = [*self.failures, failure][-KEPT:]
+        if self.first is None or self.on_error == "raise":
+            said = f"{failure}\n\nin a worker:\n{failure.traceback}" * bool(failure.traceback)
+            error = EvaluationError(said or str(failure))
+            self.first = self.first or error
+            if self.on_error == "raise":
+                raise error
+
+
+def _parts(X):
+    """X in parts of one recipe each; an array is one part."""
+    if hasattr(X, "dtype"):
+        return [X] if X.shape[0] else []
+    return X.by_recipe()

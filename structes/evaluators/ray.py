@@ -1,0 +1,251 @@
+"""Workers that are Ray actors: on this machine, on a cluster, with GPUs.
+
+Ray finds the places, starts the processes and carries the bytes. Everything else is the
+supervisor's: actors are never restarted and calls never repeated by Ray, whose own retries would
+run a function twice in silence, and an actor that does not answer is killed, which is the one
+thing that ends a call for certain, also on a host that the network has lost.
+
+A Ray that is started here listens on the loopback interface only, and lets in who knows a token
+that exists in memory only; by itself Ray would listen on all interfaces. One that runs already is
+used as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import time
+from collections import deque
+
+from .transport import Event, Transport
+from .worker import Desk, Outcome, die_by_alarm
+
+INSTALL = "Ray is not installed: pip install 'structes[ray]'"
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray on Linux uses 127.0.0.1, as elsewhere
+_ANSWER = 10.0  # seconds that a cluster may take to accept a connection
+_STORE = 200 * 2**20  # bytes of the object store of a Ray of our own: it holds no populations
+
+_is_local = False  # has this process ever started a Ray of its own?
+
+
+def start(cpus: int | None = None, address: str | None = None) -> bool:
+    """Connect to Ray: to the one that this process is connected to, or that `address` (or
+    RAY_ADDRESS) names, else one of `cpus` processors that is started for this process alone.
+    Whether `stop` has something to end.
+
+    Raises ImportError where Ray is not installed, RuntimeError where it could not be made to
+    listen on loopback only, ConnectionError where nothing answers.
+    """
+    global _is_local
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address is not None and _is_local:
+        raise RuntimeError(
+            "this process has had a Ray of its own, on loopback only; a cluster needs a fresh "
+            f"one. Got address {address!r}"
+        )
+    imported = "ray" in sys.modules
+    if address is None and not imported:
+        os.environ.setdefault(_LOOPBACK, "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    if ray.is_initialized():
+        return False
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is not None:
+        _check_that_it_answers(address)
+        ray.init(address=address, **quiet)
+        return True
+    if os.environ.get(_LOOPBACK) != "0":
+        raise RuntimeError(
+            "ray was imported before structes could see to it that it listens on loopback only: "
+            f"set {_LOOPBACK}=0 before `import ray`, or call ray.init yourself"
+        )
+    ray.init(
+        num_cpus=cpus,
+        include_dashboard=False,
+        object_store_memory=_STORE,
+        **quiet,
+    )
+    _is_local = True
+    return True
+
+
+def _check_that_it_answers(address: str) -> None:
+    """Ray itself would wait for an hour. Raises ConnectionError, ValueError for no address."""
+    place = address.removeprefix("ray://")
+    if address in ("auto", "local"):
+        return
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"address must be auto, host:port or ray://host:port; got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except OSError as error:
+        raise ConnectionError(f"no Ray answers at {address}: {error}") from None
+
+
+def stop() -> None:
+    """Disconnect from Ray, and end it where it was started by `start`."""
+    import ray
+
+    ray.shutdown()
+
+
+class _Actor:
+    """A Desk behind Ray."""
+
+    def __init__(self, paths, environment):
+        sys.path += [p for p in paths if p not in sys.path]
+        os.environ.update(environment)
+        die_by_alarm()
+        self.desk = Desk()
+
+    def ready(self):
+        return True
+
+    def take(self, key, thing):
+        self.desk.take(key, thing)
+
+    def drop(self, key):
+        self.desk.drop(key)
+
+    def run(self, call) -> bytes:
+        if not isinstance(call.points, tuple):  # Ray's arrays are read-only, others are not
+            call = call._replace(points=call.points.copy())
+        return self.desk.run(call).to_bytes()
+
+
+class _Worker:
+    """An actor; refs of its answers in the order of the calls, and those of them that are there,
+    but for one before them."""
+
+    def __init__(self, actor):
+        self.actor, self.refs, self.there = actor, deque(), set()
+
+
+class Ray(Transport):
+    """count actors, or as many as the cluster has room for, now and when it grows.
+
+    address      as for `start`
+    resources    of each: num_cpus (1), num_gpus (0), and others by their names
+    environment  variables
+    """
+
+    depth = 2
+    latency = 1e-3
+
+    def __init__(self, count=None, address=None, resources=None, environment=None):
+        super().__init__()
+        self.count = count
+        resources = dict(resources or {})
+        self.cpus = resources.pop("num_cpus", 1)
+        self.gpus = resources.pop("num_gpus", 0)
+        self.resources = resources
+        self.environment = dict(environment or {})
+        if not self.gpus:
+            self.environment.setdefault("CUDA_VISIBLE_DEVICES", "")
+        cpus = None if count is None else max(1, int(count * self.cpus + 0.5))
+        self._ours = start(cpus, address)
+        import ray
+
+        self._ray, self._refs, self._things, self._workers = ray, {}, {}, []
+        options = {"env_vars": self.environment} if environment else None
+        self._class = ray.remote(_Actor).options(
+            num_cpus=self.cpus,
+            num_gpus=self.gpus,
+            resources=resources or None,
+            max_restarts=0,
+            max_task_retries=0,
+            runtime_env=options,
+        )
+
+    def capacity(self) -> int:
+        if self.count is not None:
+            return self.count
+        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        has = self._ray.cluster_resources()
+        room = [int(has.get(name, 0) / need + 1e-9) for name, need in needs.items() if need]
+        return min(room, default=1)
+
+    def hire(self):
+        worker = _Worker(self._class.remote(sys.path, self.environment))
+        self._workers.append(worker)
+        self._expect(worker, worker.actor.ready.remote())
+        return worker
+
+    def give(self, worker, key, thing):
+        if key not in self._things:
+            self._things[key] = self._ray.put(self.packed(key, thing))
+        worker.actor.take.remote(key, self._things[key])
+
+    def take_away(self, worker, key):
+        worker.actor.drop.remote(key)
+
+    def send(self, worker, call):
+        self._expect(worker, worker.actor.run.remote(call))
+
+    def _expect(self, worker, ref):
+        self._refs[ref] = worker
+        worker.refs.append(ref)
+
+    def poll(self, seconds):
+        """Ray may show the answers of an actor in another order than that of its calls; here one
+        waits for those before it."""
+        if not self._refs:
+            time.sleep(seconds)
+            return []
+        done, _ = self._ray.wait(list(self._refs), num_returns=1, timeout=seconds)
+        if done and len(self._refs) > 1:  # and the others that are there
+            done, _ = self._ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
+        workers = {}
+        for ref in done:
+            worker = self._refs.pop(ref)
+            worker.there.add(ref)
+            workers[id(worker)] = worker
+        return [event for worker in workers.values() for event in self._answers(worker)]
+
+    def _answers(self, worker):
+        while worker.refs and worker.refs[0] in worker.there:
+            ref = worker.refs.popleft()
+            worker.there.remove(ref)
+            try:
+                data = self._ray.get(ref)
+            except self._ray.exceptions.RayError as error:
+                self.dismiss(worker)
+                alone = "worker process has died" in str(error)  # and not its host with it
+                yield Event(worker, gone=_said(error), lost=not alone)
+            else:
+                yield Event(worker, None if data is True else Outcome.of_bytes(data))
+
+    def dismiss(self, worker):
+        self._workers = [its for its in self._workers if its is not worker]
+        for ref in worker.refs:
+            self._refs.pop(ref, None)
+        worker.refs.clear()
+        self._ray.kill(worker.actor)
+
+    def forget(self, key):
+        super().forget(key)
+        self._things.pop(key, None)
+
+    def close(self):
+        try:
+            for worker in list(self._workers):
+                self.dismiss(worker)
+        finally:
+            if self._ours:
+                stop()
+
+
+def _said(error) -> str:
+    """Why an actor is gone, in a line."""
+    said = " ".join(str(error).split())
+    detail = said.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
+    return f"{type(error).__name__}: {detail or said[-300:]}"

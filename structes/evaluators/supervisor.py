@@ -1,0 +1,372 @@
+"""The supervisor: a queue of points, workers that may die at any moment, and values in the end.
+
+Points are handed in as a *batch* and cut into *spans*, runs of rows that go to a worker in one
+call. A span that a worker took with it when it died, or that took too long, is tried again: first
+cut up, so that one bad point does not take the others with it, and each piece at most `attempts`
+times; then it is a failure. An exception is an answer, it is not tried again.
+
+How long a span is follows from what a point costs, as the workers measure it: long enough that the
+call itself does not matter, short enough that the last ones end together. Nothing of this shows in
+the values: rows are cut at multiples of the batch's `unit` only, each value depends on its point
+alone, and goes where its point stands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+
+from ..evaluation import Failure
+from .transport import Transport
+from .worker import Call, Outcome
+
+SPAN = 0.05  # seconds that a span should take
+SHORTEST = 25  # the same where few points are left, in units of the transport's latency
+TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares its span
+GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worker is ended
+_TICK = 0.5  # seconds between looks at clocks and new machines
+_STARTS = 3  # workers in a row that end before they are ready: something is wrong with all
+
+
+class EvaluationError(RuntimeError):
+    """A function, or all workers, failed: in words, with the worker's traceback."""
+
+
+class Batch:
+    """Points of one function that were handed in together.
+
+    objective   key of the function
+    points      (n, d) array, or Candidates of one recipe (candidates.py)
+    unit        rows that a span is a multiple of
+    values      (n,) NaN where there is none
+    """
+
+    def __init__(self, objective, points, unit: int):
+        self.objective, self.points, self.unit = objective, points, max(1, unit)
+        self.size = points.shape[0]
+        self.values = np.full(self.size, np.nan)
+        self.recipe = None
+        if not hasattr(points, "dtype"):
+            ((self.recipe, self.indices),) = points.recipes()
+
+    def rows(self, start, stop):
+        """What a Call takes for its points."""
+        if self.recipe is None:
+            return self.points[start:stop]
+        return self.recipe.key, self.indices[start:stop]
+
+
+class Span(NamedTuple):
+    """Rows start … stop−1 of a batch; how often they were tried before; `unit` as of the batch, or
+    1 where a unit has failed as a whole."""
+
+    batch: Batch
+    start: int
+    stop: int
+    tried: int = 0
+    unit: int = 1
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def nbytes(self) -> int:
+        """Of the points, as they are sent."""
+        return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
+
+
+class Done(NamedTuple):
+    """Rows of a batch that have their values; failures with the row of the batch."""
+
+    batch: Batch
+    start: int
+    stop: int
+    failures: list
+
+
+class _Seat:
+    """A worker and what it has to do: [(span, seconds it may take or None)], oldest first."""
+
+    def __init__(self, worker):
+        self.worker, self.ready, self.since = worker, False, time.monotonic()
+        self.calls: deque = deque()
+        self.has: set = set()
+
+
+class Supervisor:
+    """Gets values of points from the workers of a transport.
+
+    things        {key: what a worker needs}: functions; shared with the caller
+    timeout       seconds an evaluation may take; None: for ever
+    attempts      how often a span is tried whose worker dies
+    patience      seconds to wait for a worker, where there is none
+    """
+
+    def __init__(
+        self, transport: Transport, things: dict, timeout=None, attempts=2, patience=120.0
+    ):
+        self.transport, self.things, self.timeout = transport, things, timeout
+        self.attempts, self.patience = attempts, patience
+        self.queue: deque = deque()
+        self._by_worker: dict = {}
+        self.seats: list[_Seat] = []
+        self.cost = None  # seconds of a row, of late
+        self.deaths = 0
+        self._events: deque = deque()
+        self._done: list[Done] = []
+        self._bad_starts, self._last_bad = 0, 0.0
+        self._alone, self._looked, self._last_death = time.monotonic(), 0.0, -TROUBLE
+        self._recipes: set = set()
+        self._capacity = transport.capacity()
+
+    @property
+    def capacity(self) -> int:
+        """How many workers there can be."""
+        return self._capacity
+
+    @property
+    def busy(self) -> bool:
+        """Is there anything that has no value yet?"""
+        return bool(self.queue) or any(seat.calls for seat in self.seats)
+
+    def submit(self, batch: Batch) -> None:
+        """Hand in points."""
+        if batch.recipe is not None:
+            self._hold(batch.recipe)
+        self.queue.append(Span(batch, 0, batch.size, 0, batch.unit))
+        self._alone = time.monotonic()
+
+    def wait(self, seconds: float | None = None) -> list[Done]:
+        """What has been done since the last call: as soon as there is anything, or nothing after
+        so many seconds, or where there is nothing to do.
+
+        Raises EvaluationError where a function cannot be made, or no worker can be had.
+        """
+        end = None if seconds is None else time.monotonic() + seconds
+        self._listen()
+        while True:
+            self._look()
+            self._hire()
+            self._feed()
+            if self._done or not self.busy:
+                break
+            left = _TICK if end is None else min(_TICK, end - time.monotonic())
+            if left < 0:
+                break
+            self._events += self.transport.poll(max(0.0, left))
+            self._listen()
+            self._watch()
+        done, self._done = self._done, []
+        return done
+
+    def abandon(self) -> None:
+        """Forget all that has no value yet; workers that are at it are ended."""
+        self.queue.clear()
+        self._done = []
+        for seat in [seat for seat in self.seats if seat.calls]:
+            self._dismiss(seat)
+
+    def forget(self, key) -> None:
+        """A function is not needed any more."""
+        self.things.pop(key, None)
+        for seat in self.seats:
+            if key in seat.has:
+                seat.has.discard(key)
+                self.transport.take_away(seat.worker, key)
+        self.transport.forget(key)
+
+    def close(self) -> None:
+        self.queue.clear()
+        self.seats.clear()
+        self._by_worker.clear()
+        self._events.clear()
+        self.transport.close()
+
+    # -- workers ----------------------------------------------------------------------------------
+
+    def _look(self):
+        """Now and then: are there more machines, or fewer?"""
+        now = time.monotonic()
+        if now - self._looked > 4 * _TICK:
+            self._looked, self._capacity = now, self.transport.capacity()
+
+    def _hire(self):
+        """A worker for every span that none is free for, as many as there can be."""
+        wait = self._bad_starts and min(30.0, 0.1 * 2.0**self._bad_starts)
+        if time.monotonic() - self._last_bad < wait:
+            return
+        free = sum(not seat.calls for seat in self.seats)
+        wanted = sum(ceil(span.size / span.unit) for span in self.queue) - free
+        for _ in range(min(wanted, self._capacity - len(self.seats))):
+            seat = _Seat(self.transport.hire())
+            self.seats.append(seat)
+            self._by_worker[id(seat.worker)] = seat
+
+    def _listen(self):
+        """Hear what has happened; where that raises, the rest is heard the next time."""
+        while self._events:
+            self._hear(self._events.popleft())
+
+    def _hear(self, event):
+        seat = self._by_worker.get(id(event.worker))
+        if seat is None:
+            return
+        if event.gone is not None:
+            self._lost(seat, event.gone, event.lost)
+        elif event.outcome is None:
+            seat.ready, self._bad_starts = True, 0
+        else:
+            span, _ = seat.calls.popleft()
+            seat.since = time.monotonic()
+            self._settle(span, event.outcome)
+
+    def _watch(self):
+        """End workers whose call takes too long; give up where there are none."""
+        now = time.monotonic()
+        for seat in list(self.seats):
+            limit = seat.calls[0][1] if seat.calls and seat.ready else None
+            if limit is not None and now - seat.since > limit:
+                self.transport.dismiss(seat.worker)
+                self._lost(seat, "it did not answer in time", innocent=True)
+        if any(seat.ready for seat in self.seats):
+            self._alone = now
+        elif now - self._alone > self.patience and self.busy:
+            raise EvaluationError(f"no worker could be had for {self.patience:g} s")
+
+    def _lost(self, seat, why, innocent):
+        """A worker is no more: what it was at is tried again, what it had not begun anyhow.
+
+        innocent   it did not answer, or its host is gone; else it ended by what it was at, and by
+                   its alarm where that was slow
+        """
+        self._leave(seat)
+        if not seat.ready:
+            self._bad_starts, self._last_bad = self._bad_starts + 1, time.monotonic()
+            if self._bad_starts >= _STARTS and not any(seat.ready for seat in self.seats):
+                raise EvaluationError(
+                    f"{_STARTS} workers in a row ended before they were ready ({why}); what they "
+                    "said is on stderr"
+                )
+        for span, _ in list(seat.calls)[:0:-1]:
+            self.queue.appendleft(span)
+        if seat.calls:
+            self.deaths, self._last_death = self.deaths + 1, time.monotonic()
+            span, passed = seat.calls[0][0], time.monotonic() - seat.since
+            slow = self.timeout is not None and passed > 0.95 * self.timeout * span.size
+            self._again(span, why, is_final=slow and not innocent)
+
+    def _leave(self, seat):
+        self.seats.remove(seat)
+        del self._by_worker[id(seat.worker)]
+
+    def _dismiss(self, seat):
+        self._leave(seat)
+        self.transport.dismiss(seat.worker)
+
+    # -- spans ------------------------------------------------------------------------------------
+
+    def _feed(self):
+        """Spans for the workers that have too little to do."""
+        short = self.cost is not None and self.cost * self._rows(self.cost) < 2 * SPAN
+        for level in range(1, 1 + (self.transport.depth if short else 1)):
+            for seat in self.seats:
+                if not self.queue:
+                    return
+                if seat.ready and len(seat.calls) < level:
+                    span = self._cut()
+                    if level > 1 and span.nbytes > self.transport.backlog:
+                        self.queue.appendleft(span)
+                        return
+                    self._send(seat, span)
+
+    def _cut(self) -> Span:
+        """A span off the head of the queue."""
+        span, rows = self.queue[0], self.queue[0].unit
+        calm = time.monotonic() - self._last_death > TROUBLE
+        if self.cost is not None and not span.tried and (calm or self._is_short):
+            rows *= max(1, round(self._rows(self.cost) / span.unit))
+        self.queue.popleft()
+        if rows < span.size:
+            self.queue.appendleft(span._replace(start=span.start + rows))
+            span = span._replace(stop=span.start + rows)
+        return span
+
+    @property
+    def _is_short(self):
+        """Is an evaluation so short that calls for each of them would take longer?"""
+        return self.cost < 5 * self.transport.latency
+
+    def _rows(self, cost) -> int:
+        """How many rows of what is left go into a span: SPAN seconds of them, or so few that every
+        worker gets two more, but so many that the call itself does not matter."""
+        left = sum(span.size for span in self.queue)
+        workers, cost = max(1, self._capacity), max(cost, 1e-9)
+        least = min(ceil(SHORTEST * self.transport.latency / cost), ceil(left / workers))
+        return max(1, min(ceil(SPAN / cost), max(ceil(left / (2 * workers)), least)))
+
+    def _send(self, seat, span):
+        batch = span.batch
+        for thing in (batch.objective, batch.recipe and batch.recipe.key):
+            if thing is not None and thing not in seat.has:
+                self.transport.give(seat.worker, thing, self.things[thing])
+                seat.has.add(thing)
+        if not seat.calls:
+            seat.since = time.monotonic()
+        limit, rows = None, span.size
+        if self.timeout is not None:
+            limit = self.timeout * span.unit + GRACE
+            if rows > span.unit:  # one that takes too long ends its worker, the rest is quick
+                limit += 5 * rows * (self.cost or 0.0)
+        seat.calls.append((span, limit))
+        points = batch.rows(span.start, span.stop)
+        self.transport.send(seat.worker, Call(batch.objective, points, span.unit, self.timeout))
+
+    def _settle(self, span, outcome: Outcome):
+        """An answer came."""
+        if outcome.fatal is not None:
+            raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
+        batch = span.batch
+        batch.values[span.start : span.stop] = outcome.values
+        failures = [f._replace(row=f.row + span.start) for f in outcome.failures]
+        self._done.append(Done(batch, span.start, span.stop, failures))
+        cost = outcome.seconds / span.size
+        self.cost = cost if self.cost is None else 0.7 * self.cost + 0.3 * cost
+
+    def _again(self, span, why, is_final):
+        """A span whose worker is gone: cut into units, and a unit that was tried often enough into
+        rows, each of which is tried once more. One row that took too long will do so again."""
+        if span.size > span.unit:
+            self._requeue(span, span.unit, span.tried)
+        elif span.tried + 1 < self.attempts and not is_final:
+            self._requeue(span, span.unit, span.tried + 1)
+        elif span.size > 1:
+            self._requeue(span._replace(unit=1), 1, self.attempts - 1)
+        else:
+            kind, said = "WorkerDied", f"the worker ended: {why}"
+            if is_final:
+                kind, said = "Timeout", f"it took longer than {self.timeout:g} s"
+            failure = Failure(span.start, kind, said)
+            self._done.append(Done(span.batch, span.start, span.stop, [failure]))
+
+    def _requeue(self, span, step, tried):
+        pieces = [
+            span._replace(start=a, stop=min(a + step, span.stop), tried=tried)
+            for a in range(span.start, span.stop, step)
+        ]
+        self.queue.extendleft(reversed(pieces))
+
+    def _hold(self, recipe):
+        """Keep a recipe, and of the others those that are in use."""
+        if recipe.key in self._recipes:
+            return
+        spans = [*self.queue, *(span for seat in self.seats for span, _ in seat.calls)]
+        used = {span.batch.recipe.key for span in spans if span.batch.recipe is not None}
+        for key in self._recipes - used:
+            self.forget(key)
+        self._recipes = (self._recipes & used) | {recipe.key}
+        self.things[recipe.key] = recipe

@@ -1,0 +1,101 @@
+"""What carries calls to workers and outcomes back: the part in which the evaluators differ.
+
+A transport starts workers, hands them things and calls, and says what has happened to them. It
+decides nothing: who gets what, how long to wait, what to try again is the supervisor's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from math import inf
+from typing import Any, NamedTuple
+
+from .worker import Call, Outcome
+
+
+class Event(NamedTuple):
+    """Something that a worker did.
+
+    worker   which
+    outcome  of its oldest call; None where it only says that it is ready, or is gone
+    gone     None, or in words why it is no more
+    lost     it did not end by itself, with its call: its whole host is gone
+    """
+
+    worker: Any
+    outcome: Outcome | None = None
+    gone: str | None = None
+    lost: bool = False
+
+
+def pickled(thing) -> bytes:
+    """The pickle of a thing, functions of a script, lambdas and closures by value.
+
+    Raises TypeError where it does not pickle, and says what to do.
+    """
+    import cloudpickle
+
+    try:
+        return cloudpickle.dumps(thing)
+    except Exception as error:
+        raise TypeError(
+            f"the objective cannot be sent to a worker: {error}. Give a function that makes it, "
+            "with factory=True: it is called once in every worker"
+        ) from error
+
+
+class Transport(ABC):
+    """Workers are whatever `hire` returns; they are told apart by identity."""
+
+    def __init__(self):
+        self._packed: dict = {}
+
+    depth = 1  # calls that a worker is given at a time, where they are short
+    backlog = inf  # bytes that can wait for a worker that is busy
+    latency = 0.0  # seconds from a call to its answer, where there is nothing to do
+    is_local = False  # does `send` evaluate here, before it returns?
+
+    @abstractmethod
+    def capacity(self) -> int:
+        """How many workers there can be now."""
+
+    @abstractmethod
+    def hire(self):
+        """Start a worker; an Event without outcome says that it is ready."""
+
+    @abstractmethod
+    def give(self, worker, key, thing) -> None:
+        """Let a worker have a thing by its key; it must be given what its calls name."""
+
+    @abstractmethod
+    def take_away(self, worker, key) -> None:
+        """Let a worker forget a thing."""
+
+    @abstractmethod
+    def send(self, worker, call: Call) -> None:
+        """Give a worker a call; it does them one after the other."""
+
+    @abstractmethod
+    def poll(self, seconds: float) -> list[Event]:
+        """What happened, as soon as anything did, or nothing after so many seconds."""
+
+    @abstractmethod
+    def dismiss(self, worker) -> None:
+        """End a worker at once; nothing more is heard of it."""
+
+    def packed(self, key, thing) -> bytes:
+        """A thing as bytes, which are made once.
+
+        Raises TypeError where it does not pickle.
+        """
+        if key not in self._packed:
+            self._packed[key] = pickled(thing)
+        return self._packed[key]
+
+    def forget(self, key) -> None:
+        """No worker needs the thing any more."""
+        self._packed.pop(key, None)
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers, and what was started for them."""

@@ -1,0 +1,197 @@
+"""What a worker does, wherever it runs: it keeps functions, draws or is sent points, gives values.
+
+The same `Desk` works inside the driver, in a process of its own and in a Ray actor, so that all of
+them give the same bits and say the same about what went wrong. What goes back is bytes (numbers
+and JSON), never a pickle: a driver does not unpickle what a worker says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..evaluation import Failure, evaluated
+
+
+class Call(NamedTuple):
+    """Points to be evaluated.
+
+    objective   key of the function
+    points      (n, d) rows; or (key of a recipe, (n,) indices): the worker draws them
+    unit        rows that a vectorised function is called with at a time
+    timeout     seconds an evaluation may take; None: for ever
+    """
+
+    objective: Any
+    points: Any
+    unit: int
+    timeout: float | None = None
+
+
+class Outcome(NamedTuple):
+    """values (n,), NaN where there is a failure; seconds that it took; failures; fatal: None, or
+    what is wrong with the function as such."""
+
+    values: np.ndarray
+    seconds: float
+    failures: list
+    fatal: str | None = None
+
+    def to_bytes(self) -> bytes:
+        about = {"seconds": self.seconds, "failures": self.failures, "fatal": self.fatal}
+        return json.dumps(about).encode() + b"\n" + self.values.tobytes()
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Outcome:
+        """Raises ValueError where the bytes are none of `to_bytes`."""
+        head, _, values = data.partition(b"\n")
+        about = json.loads(head)
+        failures = [Failure(*row) for row in about["failures"]]
+        return cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
+
+
+class Objective:
+    """A function of many points, as it is made where it is called.
+
+    make   function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise` is
+           called point by point
+    """
+
+    def __init__(self, make):
+        self.make = make
+
+
+class Desk:
+    """A worker's functions and recipes, by key, and what it does with them."""
+
+    def __init__(self):
+        self.things: dict = {}
+
+    def take(self, key, thing) -> None:
+        """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
+        self.things[key] = thing
+
+    def drop(self, key) -> None:
+        """Forget a thing, if it is there."""
+        self.things.pop(key, None)
+
+    def run(self, call: Call) -> Outcome:
+        """The values of the points of a call, whatever its function does, short of ending the
+        process."""
+        began = time.perf_counter()
+        with contextlib.ExitStack() as stack:
+            try:
+                function = self.made(call.objective)
+                X = call.points
+                if isinstance(X, tuple):
+                    X = self.made(X[0]).draw(X[1])
+                before, failures = stack.enter_context(_Timer(call.timeout)), []
+                note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
+                values = evaluated(function, X, call.unit, note, before)
+            except Exception as error:
+                said = "".join(traceback.format_exception(error))
+                return Outcome(np.empty(0), 0.0, [], said)
+        return Outcome(values, time.perf_counter() - began, failures)
+
+    def made(self, key):
+        """The thing of a key, ready: a function of rows, or a Recipe."""
+        thing = self.things[key]
+        if isinstance(thing, bytes):
+            thing = pickle.loads(thing)
+        if isinstance(thing, Objective):
+            thing = thing.make()
+        self.things[key] = thing
+        return thing
+
+
+class _Timer:
+    """Ends the process when a call takes too long: by the alarm signal, whose default action
+    needs neither Python nor its lock. The driver sees which signal it was."""
+
+    def __init__(self, timeout):
+        works = hasattr(signal, "setitimer") and threading.current_thread().name == "MainThread"
+        self.timeout = timeout if works else None
+
+    def __enter__(self):
+        if self.timeout is None:
+            return lambda rows: None
+        return lambda rows: signal.setitimer(signal.ITIMER_REAL, min(1e8, self.timeout * rows))
+
+    def __exit__(self, *_):
+        if self.timeout is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def die_with(lifeline: int) -> None:
+    """Let this process, and what it starts, end when the other end of the pipe `lifeline` closes,
+    as it does when the driver ends in whatever way. The kernel sees to it (the input signal's
+    default action), so a function that holds Python's lock, or never returns, is no way to stay.
+    The process leads its group, and the pipe is nobody else's: it has one owner."""
+    import fcntl
+
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):  # the driver is there, and says nothing
+        os.read(lifeline, 1)
+        os._exit(0)
+
+
+def die_by_alarm() -> None:
+    """Let the alarm of `_Timer` end this process."""
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def main(channel: int, lifeline: int) -> None:
+    """The life of a worker process: messages come through the socket `channel`, until it closes.
+
+    ("take", key, pickle), ("drop", key) and ("run", call); the answer to the last one is the
+    outcome's bytes.
+    """
+    from multiprocessing.connection import Connection
+
+    die_with(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
+    die_by_alarm()
+    desk, line, me = Desk(), Connection(channel), os.getpid()
+    line.send_bytes(b"ready")
+    while True:
+        try:
+            verb, *arguments = line.recv()
+        except EOFError:
+            return
+        if verb == "take":
+            desk.take(*arguments)
+        elif verb == "drop":
+            desk.drop(*arguments)
+        else:
+            try:
+                outcome = desk.run(*arguments)
+            except SystemExit as error:
+                _flush()
+                os._exit(error.code if isinstance(error.code, int) else 1)
+            except BaseException:  # KeyboardInterrupt, and what else is no Exception
+                traceback.print_exc()
+                os._exit(1)
+            _flush()
+            if os.getpid() != me:  # a fork that the function has made, and let return
+                os._exit(1)
+            line.send_bytes(outcome.to_bytes())
+
+
+def _flush() -> None:
+    """Write out what a function has printed, where anybody listens."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()

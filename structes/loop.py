@@ -1,0 +1,179 @@
+"""The loop: ask, evaluate, tell, until the search stops.
+
+There are three. A function that is called here is simply called. With workers a generation is
+handed out as a whole, and its values are told in the order of its candidates, so that nothing
+depends on which came first (`_generations`); or, where evaluations take unequally long, every
+worker always has one candidate, whose value is told as soon as it is there (`_steady`).
+"""
+
+from __future__ import annotations
+
+import time
+from math import ceil
+
+import numpy as np
+
+from .evaluation import Evaluation
+from .evaluators import ParallelFunction
+from .registry import nearest
+
+MODES = ("generations", "steady")
+
+
+def check_mode(mode: str) -> str:
+    """`mode`, one of MODES; ValueError otherwise."""
+    if mode not in MODES:
+        hint = nearest(mode, MODES)
+        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}{hint}")
+    return mode
+
+
+def run(es, evaluate, callback=None, told=None, mode: str = "generations") -> dict:
+    """Ask, evaluate and tell until `es`, an ES or RestartES, stops: the dict of reasons.
+
+    evaluate   function of (n, d) rows, returns (n,) values; an Evaluation knows what to do when it
+               raises, a ParallelFunction (evaluators) has workers
+    callback   called with `es` after every generation; a true answer ends the run
+    told       called with `es` after every tell, and after the callback where there is one
+    mode       with workers: "generations", or "steady": no worker waits for another
+
+    Where a generation takes longer than a second, values are told as they come: the bits are the
+    same, and a search that is saved by `told` loses what is being evaluated, at most. A search
+    that was resumed begins with what is pending.
+    """
+    callback, told = callback or (lambda es: False), told or (lambda es: None)
+    if isinstance(evaluate, ParallelFunction):
+        loop = _steady if check_mode(mode) == "steady" else _generations
+    else:
+        loop = _here
+        if not isinstance(evaluate, Evaluation):
+            evaluate = Evaluation(evaluate, "raise")
+    try:
+        ended = loop(es, evaluate, callback, told)
+    finally:
+        if loop is not _here:
+            evaluate.abandon()
+    return {**es.stop(), "callback": True} if ended else es.stop()
+
+
+def _here(es, evaluate, callback, told) -> bool:
+    X, slow = es.pending, evaluate.by_point
+    while not es.stop():
+        if not X.shape[0]:
+            X = es.ask()
+        X = X[: _left(es, X.shape[0]), :]
+        begun, rows = time.monotonic(), 1 if slow else X.shape[0]
+        for i in range(0, X.shape[0], rows):
+            part = X[i : i + rows, :]
+            es.tell(part, evaluate(part))
+            if i + rows < X.shape[0]:
+                told(es)
+        slow = evaluate.by_point and time.monotonic() - begun > 1
+        X = X[:0, :]
+        if callback(es):
+            return True
+        told(es)
+    return False
+
+
+def _left(es, n: int, out: int = 0) -> int:
+    """How many of n points may be evaluated within the budget, with `out` of them under way."""
+    limit = es.monitor.stopping.max_evaluations
+    return n if limit is None else max(0, min(n, limit - es.evaluations - out))
+
+
+def _generations(es, evaluate, callback, told) -> bool:
+    """A generation at a time. Where only a fraction of it is waited for, the rest is told as late
+    values of the next ones; what is still under way at the end is given up."""
+    lazy, fraction = evaluate.wants_lazy(es), evaluate.evaluator.finish_fraction
+    X, late = es.waiting if lazy else es.pending, []
+    while not es.stop():
+        if not X.shape[0]:
+            X = es.ask(lazy=lazy)
+        X = X[: _left(es, X.shape[0], sum(old.out for old in late))]
+        now, generation = _Flight(X, evaluate.submit(X, es.popsize)), es.generation
+        spare = X.shape[0] - ceil(fraction * X.shape[0])
+        began = time.monotonic()
+        # where X is empty all that the budget allows is under way
+        while now.out > spare or (not X.shape[0] and any(old.out for old in late)):
+            done = evaluate.collect()
+            now.take(done)
+            for old in late:
+                old.take(done)
+                old.tell(es)
+            if time.monotonic() - began > 1 and now.tell_head(es):
+                told(es)
+            if es.generation != generation or es.stop():  # late values have filled it
+                break
+        now.tell(es)
+        if now.out and es.generation == generation and X.shape[0]:
+            es.advance()
+        late = [old for old in (*late, now) if old.out]
+        X = X[:0]
+        if callback(es):
+            return True
+        told(es)
+    return False
+
+
+class _Flight:
+    """Points X (n, d) that are being evaluated.
+
+    out   how many have no value yet
+    """
+
+    def __init__(self, X, batches):
+        self.X, self.out = X, X.shape[0]
+        self._at, start = {}, 0
+        for batch in batches:
+            self._at[batch] = start
+            start += batch.size
+        self._values = np.full(self.out, np.nan)
+        self._there = np.zeros(self.out, dtype=bool)
+        self._told = np.zeros(self.out, dtype=bool)
+
+    def take(self, done) -> None:
+        """Values that have come."""
+        for batch, start, stop, _ in done:
+            if batch in self._at:
+                at = self._at[batch]
+                self._values[at + start : at + stop] = batch.values[start:stop]
+                self._there[at + start : at + stop] = True
+                self.out -= stop - start
+
+    def tell(self, es) -> None:
+        """Tell all that is there."""
+        self._tell(es, np.flatnonzero(self._there & ~self._told))
+
+    def tell_head(self, es) -> bool:
+        """Tell what is there without a gap from the first on: is there any?"""
+        head = len(self._there) if self._there.all() else int(self._there.argmin())
+        rows = np.flatnonzero(~self._told[:head])
+        self._tell(es, rows)
+        return bool(len(rows))
+
+    def _tell(self, es, rows):
+        if len(rows):
+            self._told[rows] = True
+            es.tell(self.X if len(rows) == len(self._told) else self.X[rows], self._values[rows])
+
+
+def _steady(es, evaluate, callback, told) -> bool:
+    """As many candidates under way as there are workers, and a new one for each that is done."""
+    lazy = evaluate.wants_lazy(es)
+    todo, flights, generation = es.waiting if lazy else es.pending, {}, es.generation
+    while not es.stop():
+        for _ in range(_left(es, evaluate.evaluator.capacity - len(flights), len(flights))):
+            x, todo = (todo[:1], todo[1:]) if todo.shape[0] else (es.ask(1, lazy=lazy), todo)
+            (batch,) = evaluate.submit(x, es.popsize)
+            flights[batch] = x
+        for done in evaluate.collect():
+            es.tell(flights.pop(done.batch), done.batch.values)
+            told(es)
+            if es.generation != generation:
+                generation = es.generation
+                if callback(es):
+                    return True
+            if es.stop():
+                break
+    return False
