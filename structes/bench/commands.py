@@ -9,6 +9,8 @@ import click
 from ..registry import nearest
 from . import PEERS
 from .bbob_commands import ablation, bbob, keep, report, tables
+from .cluster_commands import faults, wire
+from .parallel_commands import throughput, workers
 from .shell import bar, check, interruptible, names, numbers
 from .solvers import check as check_solver
 
@@ -29,7 +31,7 @@ def list_():
     click.echo("               options of structes.ES: structes-X@popsize=20;tolx=1e-9")
 
 
-for _command in (bbob, report, ablation, keep, tables):
+for _command in (bbob, report, ablation, keep, tables, throughput, workers, faults, wire):
     bench.add_command(_command)
 
 

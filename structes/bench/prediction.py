@@ -1,0 +1,519 @@
+"""Generations with 10 … 10⁴ workers, calculated from what calls cost here.
+
+There is no such cluster here, so the time of a generation is calculated, in two steps that can be
+checked. First the parts are measured on this machine (`Costs`): what a call of a worker costs the
+driver, what every further worker makes each of these calls dearer, what a byte of the points
+costs, how long an answer takes, what ask and tell take. Then a generation is simulated, a heap of
+finish times in which nobody sleeps: the driver hands out spans by the supervisor's rule, one
+thing after the other; a span leaves over the network, one after the other; a worker takes its
+points' durations; the answer comes back. What it predicts for a few workers is measured as well,
+and printed beside it.
+
+Not in it: workers that die, networks that are slower to answer than the loopback interface
+(0.3 ms more between two hosts), workers of unequal speed, and Ray's own limits on how many actors
+it starts and watches.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from functools import partial
+from heapq import heappop, heappush
+from multiprocessing import Pipe, connection
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import ES, noise
+from ..evaluators import Evaluator
+from ..evaluators.supervisor import SHORTEST, SPAN, Batch, Supervisor
+from ..evaluators.transport import Event, Transport
+from ..evaluators.worker import Call, Outcome
+from .report import aligned
+from .throughput import D, sleep, warm_up
+
+KINDS = ("process", "ray")
+SPREAD = 0.5  # standard deviation of the logarithm of an evaluation's duration
+LOCAL = 100  # workers that one machine may have
+BUSY = 0.5  # share of the driver's time that calls and the update may take
+MOST = 2**16  # workers that are looked at, to find how many that are
+_DRAWS = 2000  # candidates that are simulated at least, in several generations if need be
+
+
+class Costs(NamedTuple):
+    """Seconds.
+
+    call      of the driver for a call and its answer, few workers
+    beside    of its other threads for the same
+    wake      of the driver for each worker there is, whenever it looks what has happened
+    event     of the driver for each worker there is, for every answer
+    byte      of the driver for each byte of the points
+    latency   from a call to its answer, besides the driver's own time
+    depth     calls that a worker is given at a time, where they are short
+    rule      the latency that the supervisor reckons with
+    start     until a new worker answers
+    """
+
+    call: float = 0.0
+    beside: float = 0.0
+    wake: float = 0.0
+    event: float = 0.0
+    byte: float = 0.0
+    latency: float = 0.0
+    depth: int = 1
+    rule: float = 0.0
+    start: float = 0.0
+
+
+class Generation(NamedTuple):
+    """seconds from the first call to the last answer; busy: seconds of the driver, of its busiest
+    thread; spans: numbers of points of all calls, in their order."""
+
+    seconds: float
+    busy: float
+    spans: list
+
+
+class Prediction(NamedTuple):
+    """seconds of a generation with its update; efficiency: the ideal over this; busy: share of
+    the driver's time; limit: what costs most of it; loss: share of the time that this costs."""
+
+    workers: int
+    cost: float
+    popsize: int
+    seconds: float
+    efficiency: float
+    busy: float
+    limit: str
+    loss: float
+
+
+# -- the simulation
+
+
+def span_size(left: int, workers: int, cost: float, costs: Costs) -> int:
+    """Points of the next call, as the supervisor has it (Supervisor._rows)."""
+    cost = max(cost, 1e-9)
+    least = min(math.ceil(SHORTEST * costs.rule / cost), math.ceil(left / workers))
+    return max(1, min(math.ceil(SPAN / cost), max(math.ceil(left / (2 * workers)), least)))
+
+
+def simulate(durations, workers: int, costs: Costs, size=0.0, bandwidth=math.inf) -> Generation:
+    """A generation whose points take `durations` (n,) seconds.
+
+    size        bytes of a point
+    bandwidth   of the driver's network, bytes a second
+    """
+    ends = np.concatenate([[0.0], np.cumsum(durations)])
+    left, cost = len(durations), float(ends[-1]) / len(durations)
+    idle = [deque(range(workers)), *(deque() for _ in range(costs.depth))]  # by number of calls
+    calls, free = [0] * workers, [0.0] * workers
+    heap, spans = [], []
+    now = waited = beside = line = 0.0
+    while True:
+        short = cost * span_size(left, workers, cost, costs) < 2 * SPAN
+        for level in range(costs.depth if short else 1):
+            while left and idle[level]:
+                worker = idle[level].popleft()
+                if calls[worker] != level:
+                    continue  # it has done or got something since
+                rows = min(left, span_size(left, workers, cost, costs))
+                first = len(durations) - left
+                left -= rows
+                spans.append(rows)
+                now += costs.call / 2 + rows * size * costs.byte
+                beside = max(beside, now) + costs.beside
+                line = max(line, beside) + rows * size / bandwidth
+                begin = max(line + costs.latency / 2, free[worker])
+                free[worker] = begin + float(ends[first + rows] - ends[first])
+                heappush(heap, (free[worker] + costs.latency / 2, len(spans), worker))
+                calls[worker] += 1
+                if level + 1 < costs.depth:
+                    idle[level + 1].append(worker)
+        if not heap:
+            busy = max(now - waited, len(spans) * costs.beside)
+            return Generation(now, busy, spans)
+        if heap[0][0] > now:
+            waited += heap[0][0] - now
+            now = heap[0][0]
+        until = now
+        now += workers * costs.wake
+        while heap and heap[0][0] <= until:
+            _, _, worker = heappop(heap)
+            now += costs.call / 2 + workers * costs.event
+            calls[worker] -= 1
+            idle[calls[worker]].append(worker)
+
+
+def draw(n: int, spread: float, seed: int) -> np.ndarray:
+    """(n,) durations with mean 1: log-normal."""
+    z = noise.normals(seed, noise.PROBLEM, 0, 0, n, 1)[:, 0]
+    return np.exp(spread * z - spread**2 / 2)
+
+
+def generation(cost, workers, popsize, costs, update=0.0, spread=SPREAD, **network):
+    """(seconds, busy) of a generation with its update: means over several, where it is small.
+
+    cost     seconds of an evaluation, on average
+    update   seconds of ask and tell
+    """
+    found = [
+        simulate(cost * draw(popsize, spread, seed), workers, costs, **network)
+        for seed in range(math.ceil(_DRAWS / popsize))
+    ]
+    seconds, busy = (float(np.mean([getattr(g, k) for g in found])) for k in ("seconds", "busy"))
+    return update + seconds, update + busy
+
+
+def predict(cost, workers, popsize, costs, update, spread=SPREAD, **network) -> Prediction:
+    """A generation, and what limits it: the part without which it would be shortest."""
+    given = {"cost": cost, "workers": workers, "popsize": popsize, "costs": costs}
+    given |= {"update": update, "spread": spread, **network}
+    seconds, busy = generation(**given)
+    without = {
+        "calls": {"costs": Costs(byte=costs.byte, depth=costs.depth)},
+        "update": {"update": 0.0},
+        "stragglers": {"spread": 0.0},
+        "bytes": {"costs": costs._replace(byte=0.0), "bandwidth": math.inf},
+    }
+    times = {name: generation(**(given | change))[0] for name, change in without.items()}
+    limit = min(times, key=times.get)
+    loss = 1 - times[limit] / seconds
+    share = busy / seconds
+    ideal = cost * popsize / workers
+    return Prediction(workers, cost, popsize, seconds, ideal / seconds, share, limit, loss)
+
+
+def enough(cost, ratio, costs, updates, **others) -> int:
+    """How many workers leave the driver idle for a share of 1 − BUSY, within some percent. MOST
+    where it is so for all that are looked at; 0 for none.
+
+    ratio     candidates for each worker
+    updates   {popsize: seconds of ask and tell}; between them, and beyond, in proportion
+    others    as for `generation`
+    """
+
+    def idles(n):
+        update = np.interp(ratio * n, sizes, times) * max(1.0, ratio * n / sizes[-1])
+        seconds, busy = generation(cost, n, ratio * n, costs, update, **others)
+        return busy < BUSY * seconds
+
+    sizes, times = zip(*sorted(updates.items()), strict=True)
+
+    low = high = 1
+    while idles(high):
+        if high >= MOST:
+            return MOST
+        low, high = high, 2 * high
+    if high == 1:
+        return 0
+    while high - low > max(1, low // 16):
+        middle = (low + high) // 2
+        low, high = (middle, high) if idles(middle) else (low, middle)
+    return low
+
+
+# -- constants of this machine
+
+
+def nothing(X):
+    """The cheapest function of rows there is."""
+    return X[:, 0] * 0.0
+
+
+def measure_costs(kind: str, calls: int = 400) -> Costs:
+    """Of the workers of one kind on this machine; Ray must run, if it is that."""
+    rows = 256
+    began = time.perf_counter()
+    # a time limit: who asks for one gets workers however cheap the function is
+    with Evaluator(kind, 1, timeout=1e6) as evaluator:
+        evaluator.bind(nothing, vectorized=True)(np.zeros((2, D)))
+        start = time.perf_counter() - began
+    with Evaluator(kind, 2, timeout=1e6, batch=rows) as evaluator:
+        f = evaluator.bind(nothing, vectorized=True)
+        X = np.zeros((rows, D))
+        _stream(f, X, 8)
+        small = [_stream(f, X[:1], calls) for _ in range(3)]
+        large = [_stream(f, X, calls // 4) for _ in range(3)]
+        trips = []
+        for _ in range(100):
+            began = time.perf_counter()
+            f(X[:1])
+            trips.append(time.perf_counter() - began)
+        transport = evaluator.supervisor.transport
+        depth, rule = transport.depth, transport.latency
+    call, process = np.min(small, axis=0)
+    beside = max(0.0, process - call)
+    byte = (np.min(large, axis=0)[1] - process) / ((rows - 1) * D * 8)
+    latency = max(0.0, float(np.median(trips)) - call - beside)
+    wake, event = scan_costs()
+    wake += {"process": _pipe_cost, "ray": _ray_cost}[kind]()
+    constants = (call, beside, wake, event, max(0.0, byte), latency)
+    return Costs(*map(float, constants), depth=depth, rule=rule, start=start)
+
+
+def _stream(f, X, calls, window=4):
+    """Seconds of this thread, and of this process, for each of many calls, few at a time."""
+    began, sent, done = (time.thread_time(), time.process_time()), 0, 0
+    while done < calls:
+        while sent < calls and sent - done < window:
+            f.submit(X)
+            sent += 1
+        done += len(f.collect())
+    return [(now() - b) / calls for now, b in zip(_CLOCKS, began, strict=True)]
+
+
+_CLOCKS = (time.thread_time, time.process_time)
+
+
+class Absent(Transport):
+    """Workers that answer by themselves, some at each poll, here and there: what is left is the
+    supervisor's own time.
+
+    seconds   that they say a point took
+    """
+
+    def __init__(self, count: int, answers: int = 1, seconds: float = 1.0):
+        super().__init__()
+        self.count, self.answers, self.seconds = count, answers, seconds
+        self.events, self.calls, self.busy, self.picked = [], {}, [], 0
+
+    def capacity(self):
+        return self.count
+
+    def hire(self):
+        worker = object()
+        self.events.append(Event(worker))
+        return worker
+
+    def send(self, worker, call):
+        calls = self.calls.setdefault(worker, deque())
+        calls.append(len(call.points))
+        if len(calls) == 1:
+            self.busy.append(worker)
+
+    def poll(self, seconds):
+        if self.events:
+            events, self.events = self.events, []
+            return events
+        return [self._answer() for _ in range(min(self.answers, len(self.busy)))]
+
+    def _answer(self):
+        """Of one of the busy workers, to its oldest call."""
+        i = self.picked = (self.picked + 7919) % len(self.busy)
+        worker, n = self.busy[i], self.calls[self.busy[i]].popleft()
+        if not self.calls[worker]:
+            self.busy[i] = self.busy[-1]
+            self.busy.pop()
+        return Event(worker, Outcome(np.zeros(n), self.seconds * n, []))
+
+    def give(self, worker, key, thing):
+        """It has it."""
+
+    def take_away(self, worker, key):
+        """It may keep it."""
+
+    def dismiss(self, worker):
+        """There is nobody."""
+
+    def close(self):
+        """There is nothing."""
+
+
+def scan_costs(few: int = 64, many: int = 1024, answers: int = 16):
+    """(wake, event) of Costs, the supervisor's part."""
+    one = _supervised(many, 1) - _supervised(few, 1)
+    several = _supervised(many, answers) - _supervised(few, answers)
+    event = max(0.0, (several - one) / (answers - 1) / (many - few))
+    return max(0.0, one / (many - few) - event), event
+
+
+def _supervised(workers, answers, times=30):
+    """Seconds of the supervisor from one wake-up to the next, the smallest of some means."""
+    supervisor = Supervisor(Absent(workers, answers), {"f": None})
+    supervisor.submit(Batch("f", np.zeros((workers + 5 * times * answers, 1)), 1))
+    best = np.inf
+    for _ in range(4):
+        began = time.thread_time()
+        for _ in range(times):
+            supervisor.wait()
+        best = min(best, (time.thread_time() - began) / times)
+    return best
+
+
+def _pipe_cost(few=4, many=100):
+    """Seconds for each pipe that is waited for."""
+
+    def seconds(n):
+        pipes = [Pipe() for _ in range(n)]
+        lines = [ours for ours, _ in pipes]
+        pipes[0][1].send_bytes(b"something")
+        found = _best(lambda: connection.wait(lines, 0))
+        for ends in pipes:
+            for end in ends:
+                end.close()
+        return found
+
+    return max(0.0, (seconds(many) - seconds(few)) / (many - few))
+
+
+def _ray_cost(few=32, many=512):
+    """Seconds for each call that Ray is asked about, while others answer: one worker sleeps and
+    has a queue, the other does nothing, all the time."""
+    from ..evaluators.ray import Ray
+    from ..evaluators.worker import Objective
+
+    transport = Ray(2)
+    try:
+        ready, sleeper = transport.hire(), transport.hire()
+        while transport.poll(1.0):
+            pass
+        x = np.zeros((1, 1))
+        for worker, seconds in ((ready, 0.0), (sleeper, 1e6)):
+            key = f"sleep {seconds}"
+            transport.give(worker, key, Objective(partial(_sleeper, seconds)))
+
+        def answer():
+            transport.send(ready, Call("sleep 0.0", x, 1))
+            time.sleep(0.005)  # so that no wait is timed
+            began = time.thread_time()
+            while not transport.poll(1.0):
+                pass
+            return time.thread_time() - began
+
+        found = []
+        for n in (few, many - few):
+            for _ in range(n):
+                transport.send(sleeper, Call("sleep 1000000.0", x, 1))
+            found.append(min(answer() for _ in range(30)))
+        return max(0.0, (found[1] - found[0]) / (many - few))
+    finally:
+        transport.close()
+
+
+def _sleeper(seconds):
+    return partial(_rest, seconds)
+
+
+def _rest(seconds, X):
+    time.sleep(seconds)
+    return np.zeros(len(X))
+
+
+def _best(function, times=20):
+    best = np.inf
+    for _ in range(5):
+        began = time.thread_time()
+        for _ in range(times):
+            function()
+        best = min(best, (time.thread_time() - began) / times)
+    return best
+
+
+def update_seconds(d: int, popsize: int) -> float:
+    """Seconds of ask and tell, the smallest of some."""
+    es = ES(np.zeros(d), 1.0, seed=1, popsize=popsize)
+    values = noise.uniforms(1, noise.PROBLEM, 0, 0, 1, popsize)[0]
+    best = np.inf
+    for _ in range(4):
+        began = time.perf_counter()
+        X = es.ask()
+        es.tell(X, values)
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+# -- is it true?
+
+
+class Check(NamedTuple):
+    """Seconds of a generation with a function that sleeps, predicted and measured (a median: what
+    the supervisor believes of an evaluation's cost, and so its spans, vary a little)."""
+
+    kind: str
+    workers: int
+    cost: float
+    popsize: int
+    predicted: float
+    measured: float
+
+
+def validate(kind, costs, workers, seconds_of, ratios=(4, 16), repeats=7):
+    """A Check for each number of workers, ratio (candidates for each worker) and cost.
+
+    seconds_of   {seconds asked for: seconds that such a sleep takes}
+    """
+    for n in workers:
+        for asked, taken in seconds_of.items():
+            with Evaluator(kind, n) as evaluator:
+                f = evaluator.bind(partial(sleep, asked))
+                for ratio in ratios:
+                    X, times = np.zeros((ratio * n, D)), []
+                    warm_up(f, X)
+                    for _ in range(repeats):
+                        began = time.perf_counter()
+                        f(X)
+                        times.append(time.perf_counter() - began)
+                    done = simulate(np.full(len(X), taken), n, costs, 8 * D)
+                    yield Check(kind, n, asked, len(X), done.seconds, float(np.median(times)))
+
+
+# -- all of it
+
+
+def constants_lines(measured: dict, d, updates: dict) -> list[str]:
+    """What was measured, in microseconds.
+
+    measured   {kind: Costs};  updates: {popsize: seconds of ask and tell}
+    """
+    heads = ["µs", "call", "beside", "wake/worker", "answer/worker", "ms/MB", "latency", "start s"]
+    table = [heads]
+    for kind, c in measured.items():
+        micro = [f"{1e6 * x:.0f}" for x in (c.call, c.beside)]
+        micro += [f"{1e6 * x:.3f}" for x in (c.wake, c.event)]
+        rest = [f"{1e9 * c.byte:.2f}", f"{1e6 * c.latency:.0f}", f"{c.start:.2f}"]
+        table.append([kind, *micro, *rest])
+    words = ", ".join(f"{n}: {1e3 * s:.2g}" for n, s in sorted(updates.items()))
+    return [*aligned(table, {0}), "", f"ask and tell, ms, d = {d}, by popsize  {words}"]
+
+
+def check_lines(checks) -> list[str]:
+    """Predictions beside measurements, and how far off they are."""
+    table = [["kind", "workers", "cost ms", "popsize", "predicted ms", "measured ms", "ratio"]]
+    ratios = []
+    for c in checks:
+        ratios.append(c.predicted / c.measured)
+        row = [c.kind, str(c.workers), f"{1e3 * c.cost:g}", str(c.popsize)]
+        row += [f"{1e3 * c.predicted:.1f}", f"{1e3 * c.measured:.1f}", f"{ratios[-1]:.2f}"]
+        table.append(row)
+    mean = math.exp(float(np.mean(np.log(ratios))))
+    ends = f"{min(ratios):.2f} … {max(ratios):.2f}"
+    return [*aligned(table, {0}), f"predicted / measured: {mean:.2f} on average, {ends}"]
+
+
+def prediction_lines(rows) -> list[str]:
+    """A line for each Prediction."""
+    table = [["workers", "cost", "popsize", "seconds", "efficiency", "driver", "limit", ""]]
+    for r in rows:
+        limit = [r.limit, f"{r.loss:.0%}"] if r.loss > 0.05 else ["–", ""]
+        row = [str(r.workers), seconds_text(r.cost), str(r.popsize), f"{r.seconds:.4g}"]
+        table.append([*row, f"{r.efficiency:.0%}", f"{r.busy:.0%}", *limit])
+    return aligned(table, {6})
+
+
+def enough_line(found: int, cost: float, ratio: int) -> str:
+    """What `enough` found, in words."""
+    words = "no number of workers leaves"
+    if found:
+        words = f"at least {found}" if found >= MOST else f"up to {found}"
+        words += " workers leave"
+    times = f"{ratio} × " if ratio > 1 else ""
+    what = f"{seconds_text(cost)}, popsize = {times}workers"
+    return f"{what}: {words} the driver below {BUSY:.0%} busy"
+
+
+def seconds_text(seconds: float) -> str:
+    """ "20 ms", "60 s" """
+    return f"{1e3 * seconds:g} ms" if seconds < 1 else f"{seconds:g} s"
