@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .shell import check, names, numbers
+from .shell import check, known, names, numbers
 
 
 @click.command()
@@ -24,8 +24,8 @@ def faults(kinds, stories, timeout):
     from .hosts import why_not
 
     stories = stories or list(faults.STORIES)
-    check(kinds, {"process": 0, "ray": 0}.__getitem__)
-    check(stories, dict.fromkeys(faults.STORIES).__getitem__)
+    check(kinds, known("kind of workers", ("process", "ray")))
+    check(stories, known("story", faults.STORIES))
     good = []
     click.echo(f"{'':12} {'seconds':>8} {'clean':>8} {'ratio':>6}")
     for kind in kinds:

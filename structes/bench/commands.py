@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from ..registry import nearest
 from . import PEERS
 from .bbob_commands import ablation, bbob, keep, report, tables
 from .cluster_commands import faults, wire
 from .parallel_commands import throughput, workers
-from .shell import bar, check, interruptible, names, numbers
+from .shell import bar, check, interruptible, known, names, numbers
 from .solvers import check as check_solver
 
 
@@ -113,8 +112,8 @@ def behaviour(against, only, jobs, output):
     """
     from . import behaviour, reference
 
-    check(only, lambda name: _known("row", name, behaviour.SITUATIONS))
-    check(against, lambda name: _known("solver", name, behaviour.CLIENTS))
+    check(only, known("row", behaviour.SITUATIONS))
+    check(against, known("solver", behaviour.CLIENTS))
     rows = [name for name in behaviour.SITUATIONS if name in only or not only]
     solvers = list(dict.fromkeys(["structes", *against]))
     with bar("behaviour") as show:
@@ -152,7 +151,7 @@ def noise_(functions, dims, strengths, seeds, budget, jobs, output):
     """
     from . import noise
 
-    check(functions, lambda name: _known("function", name, noise.FUNCTIONS))
+    check(functions, known("function", noise.FUNCTIONS))
     try:
         levels = [float(word) for word in strengths.split(",")]
     except ValueError:
@@ -164,11 +163,6 @@ def noise_(functions, dims, strengths, seeds, budget, jobs, output):
         rows = noise.run(tasks, output, jobs, show)
     for line in noise.lines(rows):
         click.echo(line)
-
-
-def _known(kind, name, table):
-    if name not in table:
-        raise ValueError(f"no {kind} {name!r}; known: {', '.join(table)}{nearest(name, table)}")
 
 
 @bench.command()
@@ -197,8 +191,8 @@ def steady(dims, workers, functions, solvers, seeds, cap, jobs, output):
     """
     from . import steady
 
-    check(functions, lambda name: _known("function", name, steady.FUNCTIONS))
-    check(solvers, lambda name: _known("solver", name, steady.SOLVERS))
+    check(functions, known("function", steady.FUNCTIONS))
+    check(solvers, known("solver", steady.SOLVERS))
     tasks = steady.tasks_of(functions, dims, workers, seeds, solvers or steady.SOLVERS, cap)
     with interruptible(output), bar("steady") as show:
         rows = steady.run(tasks, output, jobs, show)

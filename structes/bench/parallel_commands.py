@@ -6,8 +6,7 @@ from functools import partial
 
 import click
 
-from ..registry import nearest
-from .shell import bar, check, names, numbers
+from .shell import bar, check, known, names, numbers
 
 
 def milliseconds(ctx, param, text):
@@ -41,7 +40,7 @@ def throughput(populations, costs, workers, solvers, repeats, seconds, limit, sp
     """
     from . import throughput
 
-    check(solvers, _known("solver", throughput.SOLVERS))
+    check(solvers, known("solver", throughput.SOLVERS))
     solvers = solvers or list(throughput.SOLVERS)
     absent = throughput.missing(solvers)
     for name, line in absent.items():
@@ -91,7 +90,7 @@ def workers(workers, costs, ratios, kinds, dim, spread, bandwidth, trial):
     """
     from . import prediction, throughput
 
-    check(kinds, _known("kind of workers", dict.fromkeys(prediction.KINDS)))
+    check(kinds, known("kind of workers", dict.fromkeys(prediction.KINDS)))
     if bandwidth <= 0 or 0 in costs:
         raise click.UsageError("--bandwidth and --costs must be positive")
     for name, line in throughput.missing(kinds).items():
@@ -129,13 +128,3 @@ def workers(workers, costs, ratios, kinds, dim, spread, bandwidth, trial):
                 1e-3 * cost, ratios[0], constants, updates, spread=spread, **network
             )
             click.echo(prediction.enough_line(found, 1e-3 * cost, ratios[0]))
-
-
-def _known(kind, table):
-    def build(name):
-        if name not in table:
-            raise ValueError(
-                f"no {kind} {name!r}; known: {', '.join(table)}{nearest(name, table)}"
-            )
-
-    return build

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from ..registry import nearest
 from .solvers import split_names
 
 EXIT_INTERRUPTED = 130
@@ -40,6 +41,17 @@ def check(words, build):
             build(name)
         except (ValueError, KeyError, TypeError) as error:
             raise click.UsageError(error.args[0]) from None
+
+
+def known(kind: str, table):
+    """For `check`: a function that refuses names that are not in a table of so-called `kind`s."""
+
+    def refuse(name):
+        if name not in table:
+            hint = nearest(name, table)
+            raise ValueError(f"no {kind} {name!r}; known: {', '.join(table)}{hint}")
+
+    return refuse
 
 
 @contextmanager

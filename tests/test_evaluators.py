@@ -1,0 +1,855 @@
+"""Evaluators: the values are those of the serial one, to the bit, whatever happens to the workers;
+what fails is told; and nobody is left behind."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from structes import EvaluationError, Evaluator, Space
+from structes.evaluators import as_it_is, build_evaluator, supervisor
+from structes.evaluators.evaluator import _Made
+from structes.evaluators.serial import Serial
+from structes.evaluators.supervisor import Batch, Supervisor
+from structes.evaluators.transport import Event
+from structes.evaluators.worker import Desk, Objective, Outcome
+from structes.kinds import Choice, Float, Int
+from structes.problem import rowwise
+
+from . import crew
+from .crew import AWKWARD, X, awkward, bits, check_traps, serial
+
+# -- the supervisor, with workers that are never kind ---------------------------------------------
+
+LATER = 1000  # first row of the second batch
+
+
+def objective(unit):
+    wrap = as_it_is if unit > 1 else rowwise
+    return Objective(_Made(crew.of_rows if unit > 1 else crew.of_point, False, wrap))
+
+
+def batches_of(sizes, units):
+    found = []
+    for k, (n, unit) in enumerate(zip(sizes, units, strict=True)):
+        points = crew.points(n, seed=k)
+        points[:, 0] += LATER * k
+        found.append(Batch(f"f{k}", points, unit))
+    return found
+
+
+def worked_off(crewed, batches):
+    """The Done of all batches; every row of them in exactly one."""
+    done = []
+    for batch in batches:
+        crewed.submit(batch)
+    while crewed.busy:
+        done += crewed.wait()
+    assert crewed.wait() == []
+    for batch in batches:
+        rows = [r for d in done if d.batch is batch for r in range(d.start, d.stop)]
+        assert sorted(rows) == list(range(batch.size))
+    return done
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    moods=st.integers(0, 2**32),
+    sizes=st.tuples(st.integers(1, 70), st.integers(1, 30)),
+    units=st.tuples(st.integers(1, 9), st.integers(1, 3)),
+    count=st.integers(1, 5),
+    attempts=st.integers(1, 3),
+    traps=st.dictionaries(st.integers(0, 69), st.sampled_from(["deadly", "slow"]), max_size=4),
+    timed=st.booleans(),
+    luck=st.sampled_from([0.0, 0.1, 0.4]),
+)
+def test_chaos(moods, sizes, units, count, attempts, traps, timed, luck):
+    traps = {row: how for row, how in traps.items() if row < sizes[0]}
+    deadly = {row for row, how in traps.items() if how == "deadly" or not timed}
+    slow = traps.keys() - deadly
+    timeout = 100.0 if timed else None
+    things = {f"f{k}": objective(unit) for k, unit in enumerate(units)}
+    expected = batches_of(sizes, units)
+    worked_off(Supervisor(Serial(), things), expected)
+
+    clock = crew.Clock()
+    unit_of = dict.fromkeys(range(sizes[0]), units[0])
+    unit_of.update(dict.fromkeys(range(LATER, LATER + sizes[1]), units[1]))
+    chaos = crew.Chaos(
+        random.Random(moods),
+        clock,
+        count,
+        unit_of,
+        deadly=deadly,
+        slow=slow,
+        attempts=attempts,
+        luck=luck,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor, "time", clock)
+        crewed = Supervisor(chaos, things, timeout, attempts)
+        batches = batches_of(sizes, units)
+        done = worked_off(crewed, batches)
+        crewed.close()
+
+    # who failed, and why
+    failed = [(d.batch, f.row, f.kind) for d in done for f in d.failures]
+    wanted = [(batches[0], row, "WorkerDied") for row in deadly]
+    wanted += [(batches[0], row, "Timeout") for row in slow]
+    assert sorted(failed, key=lambda f: f[1]) == sorted(wanted, key=lambda f: f[1])
+
+    # the values: to the bit, where the unit could be evaluated as one
+    unit = units[0]
+    spoilt = {
+        row for trap in traps for row in range(trap - trap % unit, trap - trap % unit + unit)
+    }
+    for k, (batch, other) in enumerate(zip(batches, expected, strict=True)):
+        away = sorted(spoilt & set(range(batch.size))) if k == 0 else []
+        whole = np.setdiff1d(np.arange(batch.size), away)
+        assert bits(batch.values[whole]) == bits(other.values[whole])
+        alone = [row for row in away if row not in traps]
+        np.testing.assert_allclose(batch.values[alone], other.values[alone], rtol=1e-9)
+    assert np.isnan(batches[0].values[sorted(traps)]).all()
+
+    # spans are runs of whole units, or single rows of one that has failed
+    for rows, of in chaos.calls:
+        first = LATER * (rows[0] >= LATER)
+        size = batches[first > 0].size
+        assert rows == list(range(rows[0], rows[0] + len(rows)))
+        if of == unit_of[rows[0]]:
+            assert (rows[0] - first) % of == 0
+            assert len(rows) % of == 0 or rows[-1] == first + size - 1
+        else:
+            assert of == 1 and len(rows) == 1 and rows[0] in spoilt
+
+    # how often they were tried
+    for row in deadly:
+        first = row - row % unit
+        together = range(first, min(first + unit, sizes[0]))
+        if slow & set(together):
+            continue
+        as_unit = [1 for rows, of in chaos.tries[row] if of == unit and rows == tuple(together)]
+        assert len(as_unit) == attempts
+        if len(together) > 1:
+            alone = [1 for rows, of in chaos.tries[row] if of == 1]
+            assert len(alone) == 1
+
+
+class Scripted(crew.Chaos):
+    """Workers that do what `script`, a list of functions of the workers, says, poll by poll."""
+
+    def __init__(self, script, count=2, depth=1):
+        super().__init__(random.Random(1), None, count, {})
+        self.script, self.depth = list(script), depth
+
+    def capacity(self):
+        return self.count
+
+    def poll(self, seconds):
+        act = self.script.pop(0)
+        return act(list(self.clerks))
+
+
+def ready(*numbers):
+    def act(clerks):
+        for k in numbers:
+            clerks[k].ready = True
+        return [Event(clerks[k]) for k in numbers]
+
+    return act
+
+
+def answered(clerk):
+    return Event(clerk, clerk.desk.run(clerk.calls.pop(0)))
+
+
+def gone(transport, clerk):
+    transport.clerks.remove(clerk)
+    return Event(clerk, gone="bad luck")
+
+
+def test_work_queued_behind_a_death_costs_no_attempt():
+    (batch,) = batches_of([2], [1])
+    transport = Scripted([], count=1, depth=2)
+    die = lambda clerks: [gone(transport, clerks[0])]  # noqa: E731
+    # the second row waits behind the first one, twice, and is then tried by itself, and dies once
+    transport.script = [ready(0), die, ready(0), die, ready(0), die, ready(0)]
+    transport.script += [lambda clerks: [answered(clerks[0])]]
+    crewed = Supervisor(transport, {"f0": objective(1)}, attempts=2)
+    crewed.cost = 1e-4
+    crewed._rows = lambda cost: 1
+    done = worked_off(crewed, [batch])
+    assert [f.row for d in done for f in d.failures] == [0]
+    assert batch.values[1] == crew.of_point(batch.points[1])
+    assert not transport.script
+
+
+def test_what_happened_beside_an_error_is_not_lost():
+    """One worker says that the function is none, another one in the same moment that it is ready:
+    the next search has both."""
+    (batch,) = batches_of([2], [1])
+    wrong = Outcome(np.empty(0), 0.0, [], "no function")
+    transport = Scripted([ready(0)])
+    transport.script.append(lambda clerks: [Event(clerks[0], wrong), *ready(1)(clerks)])
+    crewed = Supervisor(transport, {"f0": objective(1)})
+    crewed.submit(batch)
+    with pytest.raises(EvaluationError, match="no function"):
+        crewed.wait()
+    crewed.abandon()
+    transport.clerks[0].calls.clear()
+    (batch,) = batches_of([2], [1])
+    transport.script = [lambda clerks: [answered(clerk) for clerk in clerks]]
+    worked_off(crewed, [batch])
+    assert len(transport.clerks) == 2 and not transport.script
+
+
+def test_no_worker_to_be_had(monkeypatch):
+    clock = crew.Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+
+    def nothing(clerks):
+        clock.now += 0.5
+        return []
+
+    (batch,) = batches_of([2], [1])
+    began = clock.now
+    crewed = Supervisor(Scripted([nothing] * 100), {"f0": objective(1)}, patience=20.0)
+    crewed.submit(batch)
+    with pytest.raises(EvaluationError, match="no worker could be had for 20 s"):
+        crewed.wait()
+    assert 20 <= clock.now - began < 22
+
+
+def test_wait_returns_in_time_and_at_once_where_nothing_is_to_do(monkeypatch):
+    clock = crew.Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    waited = []
+
+    class Idle(Scripted):
+        def poll(self, seconds):
+            clock.now += seconds + 1e-9
+            waited.append(seconds)
+            return []
+
+    crewed = Supervisor(Idle([]), {"f0": objective(1)})
+    assert crewed.wait(7.0) == [] and not waited
+    crewed.submit(*batches_of([2], [1]))
+    assert crewed.wait(7.0) == []
+    assert sum(waited) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_outcomes_as_bytes(n):
+    failures = Evaluator("serial").bind(lambda x: 1 / 0)
+    failures(X[:1])
+    said = [failures.failures[0]._replace(message="line\nline \udc80 é")]
+    outcome = Outcome(np.arange(n) / 3, 0.25, said, None)
+    back = Outcome.of_bytes(outcome.to_bytes())
+    assert bits(back.values) == bits(outcome.values)
+    assert back[1:] == outcome[1:]
+
+
+def test_a_desk_makes_a_thing_once_and_forgets_it():
+    made, desk = [], Desk()
+    desk.take("f", Objective(lambda: made.append(1) or rowwise(crew.of_point)))
+    assert desk.made("f") is desk.made("f")
+    assert len(made) == 1
+    desk.drop("f")
+    desk.drop("f")
+    with pytest.raises(KeyError):
+        desk.made("f")
+
+
+# -- the same bits --------------------------------------------------------------------------------
+
+SPACE = Space(
+    {"rate": Float(1e-5, 1.0, log=True), "layers": Int(1, 9), "kind": Choice("relu", "tanh")}
+)
+
+
+@pytest.fixture(scope="module")
+def crews():
+    """{number: Evaluator of so many processes}; the time limit keeps them from evaluating here."""
+    with contextlib.ExitStack() as stack:
+        yield {n: stack.enter_context(Evaluator(n, timeout=60)) for n in (1, 2, 3)}
+
+
+def test_a_product_depends_on_its_batch():
+    """Otherwise the tests below could not fail."""
+    alone = np.concatenate([crew.of_rows(X[i : i + 1]) for i in range(64)])
+    assert bits(alone) != bits(crew.of_rows(X))
+    sizes = []
+    serial(lambda rows: [sizes.append(len(rows)) or 1.0] * len(rows), vectorized=True)
+    assert sizes == [2] * 32  # 64 / 32
+
+
+@pytest.mark.parametrize("case", crew.CASES)
+def test_processes_give_the_serial_values(case, crews):
+    function, given = crew.CASES[case]
+    expected = serial(function, **given)
+    assert np.isfinite(expected).all()
+    for evaluator in crews.values():
+        f = evaluator.bind(function, **given)
+        for _ in range(2):  # spans are longer the second time
+            assert bits(f(X)) == bits(expected)
+        assert f.errors == 0
+        f.close()
+
+
+@pytest.mark.parametrize("batch", [1, 5, 64, 100])
+def test_the_batch_is_what_the_bits_depend_on(batch, crews):
+    whole = [crew.of_rows(X[a : a + batch]) for a in range(0, 64, batch)]
+    with Evaluator(2, timeout=60, batch=batch) as evaluator:
+        f = evaluator.bind(crew.of_rows, vectorized=True)
+        assert bits(f(X)) == bits(np.concatenate(whole))
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_a_space(vectorized, crews):
+    from functools import partial
+
+    function = crew.of_dict
+    if vectorized:
+        function = lambda dicts: np.array([crew.of_dict(p) for p in dicts])  # noqa: E731
+    wrap = partial(SPACE.rows, vectorized=vectorized)
+    rng = np.random.default_rng(3)
+    points = SPACE.x0 + 0.1 * rng.random((20, SPACE.dim))
+    with Evaluator("serial") as evaluator:
+        expected = evaluator.bind_rows(function, wrap, not vectorized)(points)
+    assert len(set(expected)) > 5
+    assert bits(crews[2].bind_rows(function, wrap, not vectorized)(points)) == bits(expected)
+
+
+def test_a_script_without_a_main_guard():
+    script = """
+import numpy as np
+from structes import Evaluator
+print("started")
+SCALE = 3.0
+class Objective:
+    def __init__(self, power): self.power = power
+    def __call__(self, x): return helper(x) ** self.power
+def helper(x): return float(np.sum(np.sin(SCALE * x)))
+X = np.random.default_rng(1).standard_normal((16, 5))
+for function in (helper, Objective(3), lambda x: SCALE * helper(x)):
+    values = []
+    for how in ("serial", 2):
+        with Evaluator(how) as evaluator:
+            values.append(evaluator.bind(function)(X).tobytes().hex())
+    print(values[0] == values[1] != "")
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert out.stdout.split() == ["started", "True", "True", "True"], out.stderr
+
+
+def test_no_points_and_one_point(crews):
+    f = crews[2].bind(crew.of_point)
+    assert f(X[:0]).shape == (0,)
+    assert bits(f(X[3:4])) == bits(serial(crew.of_point, X[3:4]))
+
+
+def test_a_strided_array(crews):
+    assert bits(crews[2].bind(crew.of_point)(X[::-2])) == bits(serial(crew.of_point, X[::-2]))
+
+
+def test_missing_infinite_and_integer_values(crews):
+    function = lambda x: [np.nan, np.inf, 7, True, np.float32(0.1)][int(x[0])]  # noqa: E731
+    f = crews[2].bind(function)
+    assert bits(f(X[:5])) == bits([np.nan, np.inf, 7.0, 1.0, float(np.float32(0.1))])
+    assert f.errors == 0 and f.first is None  # NaN is an answer
+
+
+def test_points_may_be_written_to_in_a_worker(crews):
+    def spoils(x):
+        x *= 2
+        return float(x.sum())
+
+    mine = X.copy()
+    assert bits(crews[2].bind(spoils)(mine)) == bits([2 * x.sum() for x in X])
+    assert bits(mine) == bits(X)
+
+
+def test_cheap_points_are_evaluated_here_to_the_same_bits():
+    with Evaluator(2) as evaluator:
+        f = evaluator.bind(crew.of_rows, vectorized=True)
+        who = evaluator.bind(lambda x: float(os.getpid()))
+        values = [f(X[:4]) for _ in range(5)]
+        pids = [set(who(X[:4])) for _ in range(40)]  # what one costs is known after a few
+    assert len({bits(v) for v in values}) == 1
+    assert bits(values[0]) == bits(serial(crew.of_rows, X[:4], vectorized=True))
+    assert {os.getpid()} in pids
+    with Evaluator(2, timeout=60) as evaluator:  # never, where one may be ended
+        who = evaluator.bind(lambda x: float(os.getpid()))
+        assert all(os.getpid() not in set(who(X[:4])) for _ in range(3))
+
+
+def test_slow_points_are_shared_by_all_workers():
+    before = set(crew.workers_of())
+    with Evaluator(3) as evaluator:
+        who = evaluator.bind(lambda x: (time.sleep(0.05), float(os.getpid()))[1])
+        pids = set(who(X[:60]))
+        assert len(pids) == 3
+        assert pids == set(crew.workers_of()) - before
+
+
+def test_workers_have_the_environment_asked_for_and_no_gpu():
+    def look(x):
+        names = ("CUDA_VISIBLE_DEVICES", "OPENBLAS_NUM_THREADS", "COLOUR")
+        raise RuntimeError(repr([os.environ.get(name) for name in names]))
+
+    for asked, expected in (
+        ({}, ["", "1", None]),
+        ({"COLOUR": "red", "CUDA_VISIBLE_DEVICES": "3"}, ["3", "1", "red"]),
+        ({"COLOUR": 7, "OPENBLAS_NUM_THREADS": 2}, ["", "2", "7"]),
+    ):
+        with Evaluator(1, environment=asked) as evaluator:
+            f = evaluator.bind(look)
+            f(X[:1])
+            assert f.failures[0].message == repr(expected)
+
+
+# -- faults ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_five_traps():
+    with Evaluator(3, timeout=0.5) as evaluator:
+        said = check_traps(evaluator)
+    assert "exit code 3" in said["exit"].message
+    assert "SIGSEGV" in said["segfault"].message
+
+
+@pytest.mark.parametrize("what", AWKWARD)
+def test_awkward_ends(what, crews):
+    f = crews[1].bind(awkward(what))
+    values = f(X[:5])
+    assert bits(np.delete(values, 2)) == bits(np.delete(serial(crew.of_point, X[:5]), 2))
+    assert np.isnan(values[2])
+    (failure,) = f.failures
+    kind, words = AWKWARD[what]
+    assert (failure.row, failure.kind) == (2, kind)
+    assert words in failure.message
+    f.close()
+
+
+@pytest.mark.parametrize("how", ["fork", "subprocess"])
+def test_what_an_evaluation_started_ends_with_its_worker(how, tmp_path):
+    def function(x):
+        if how == "fork":
+            pid = os.fork() or (time.sleep(1000), os._exit(0))
+        else:
+            pid = subprocess.Popen(["sleep", "1000"]).pid
+        (tmp_path / str(int(x[0]))).write_text(str(pid))
+        if x[0] == 1:
+            time.sleep(1000)
+        return 1.0
+
+    with Evaluator(1, timeout=0.7) as evaluator:
+        f = evaluator.bind(function)
+        np.testing.assert_array_equal(f(X[1:2]), [np.nan])  # ended by its time limit
+        assert f.failures[0].kind == "Timeout"
+        assert crew.survivors([int((tmp_path / "1").read_text())]) == []
+        assert f(X[2:3]) == [1.0]  # ended by close
+        left = int((tmp_path / "2").read_text())
+        assert crew.alive(left)
+    assert crew.survivors([left]) == []
+
+
+def test_a_fork_that_comes_back_gives_no_value(crews):
+    """A second answer to one call would be taken for that of the next one."""
+
+    def function(x):
+        return x[0] if os.fork() else -7.0
+
+    f = crews[1].bind(function)
+    np.testing.assert_array_equal(f(X[:20]), np.arange(20.0))
+    np.testing.assert_array_equal(f(X[20:40]), np.arange(20.0, 40.0))
+    f.close()
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_a_crash_that_happens_once_leaves_no_trace(vectorized, tmp_path, crews):
+    function = crew.of_rows if vectorized else crew.of_point
+    crash = crew.OneCrash(tmp_path / "flag", 17, function)
+    f = crews[2].bind(crash, vectorized=vectorized)
+    assert bits(f(X)) == bits(serial(function, vectorized=vectorized))
+    assert (tmp_path / "flag").exists() and f.errors == 0
+    f.close()
+
+
+def test_attempts(tmp_path):
+    def function(x):
+        with open(tmp_path / "log", "a") as file:
+            file.write(f"{int(x[0])}\n")
+        if x[0] == 0:  # the first one is alone in its call: nobody knows yet what one costs
+            os._exit(1)
+        return 1.0
+
+    with Evaluator(1, attempts=3) as evaluator:
+        f = evaluator.bind(function)
+        np.testing.assert_array_equal(f(X[:3]), [np.nan, 1.0, 1.0])
+    tried = (tmp_path / "log").read_text().split()
+    assert sorted(tried) == ["0", "0", "0", "1", "2"]
+
+
+def test_a_point_that_takes_too_long_is_tried_once(tmp_path):
+    def function(x):
+        with open(tmp_path / "log", "a") as file:
+            file.write(f"{int(x[0])}\n")
+        time.sleep(100 * (x[0] == 0))
+        return 1.0
+
+    with Evaluator(1, attempts=3, timeout=0.3) as evaluator:
+        f = evaluator.bind(function)
+        np.testing.assert_array_equal(f(X[:3]), [np.nan, 1.0, 1.0])
+    assert (tmp_path / "log").read_text().split() == ["0", "1", "2"]
+
+
+def test_a_time_limit_holds_for_each_point_of_a_batch(crews):
+    """Four rows in one call, of 0.2 s each, may take four times 0.3 s; the one that takes for ever
+    does not take the others with it."""
+
+    def function(rows):
+        for x in rows:
+            time.sleep(1000 if x[0] == 6 else 0.2)
+        return rows[:, 0]
+
+    with Evaluator(2, timeout=0.3, batch=4) as evaluator:
+        f = evaluator.bind(function, vectorized=True)
+        values = f(X[:8])
+    assert np.isnan(values[6])
+    np.testing.assert_array_equal(np.delete(values, 6), np.delete(np.arange(8.0), 6))
+    assert [(failure.row, failure.kind) for failure in f.failures] == [(6, "Timeout")]
+
+
+def test_a_function_that_blocks_the_alarm_is_ended_all_the_same(monkeypatch):
+    monkeypatch.setattr(supervisor, "GRACE", 0.5)
+
+    def function(x):
+        if x[0] == 1:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            time.sleep(1000)
+        return 1.0
+
+    with Evaluator(1, timeout=0.2, attempts=1) as evaluator:
+        f = evaluator.bind(function)
+        began = time.monotonic()
+        np.testing.assert_array_equal(f(X[:3]), [1.0, np.nan, 1.0])
+        assert time.monotonic() - began < 15
+        assert len(f.failures) == 1
+
+
+@pytest.mark.parametrize("timeout", [1e9, 1e300, np.inf])
+def test_a_time_limit_that_nobody_will_see(timeout):
+    with Evaluator(1, timeout=timeout) as evaluator:
+        assert bits(evaluator.bind(crew.of_point)(X[:2])) == bits(serial(crew.of_point, X[:2]))
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+def test_what_does_not_pickle_is_refused_at_once():
+    import threading
+
+    lock, before = threading.Lock(), crew.workers_of()
+    with Evaluator(2) as evaluator:
+        with pytest.raises(TypeError, match=r"cannot be sent to a worker.*factory=True"):
+            evaluator.bind(lambda x: lock.locked())
+        with pytest.raises(TypeError, match="function must be callable; got 3"):
+            evaluator.bind(3)
+        with pytest.raises(ValueError, match="on_error must be"):
+            evaluator.bind(crew.of_point, on_error="ignore")
+        assert crew.workers_of() == before  # they start when they are needed
+
+
+def broken_factory():
+    raise OSError("no licence")
+
+
+@pytest.mark.parametrize("how", ["serial", "process"])
+def test_a_factory_that_raises(how, crews):
+    evaluator = Evaluator("serial") if how == "serial" else crews[1]
+    f = evaluator.bind(broken_factory, factory=True)
+    with pytest.raises(EvaluationError, match=r"(?s)in broken_factory.*OSError: no licence"):
+        f(X)
+    assert bits(evaluator.bind(crew.of_point)(X)) == bits(serial(crew.of_point))
+
+
+NO_VALUES = {
+    "text": (lambda x: "high", {}, "must return one real number for one point; got 'high'"),
+    "complex": (lambda x: 1j, {}, "must return one real number for one point; got 1j"),
+    "none": (lambda x: None, {}, "must return one real number for one point; got None"),
+    "two": (lambda x: x[:2], {}, "say vectorized"),
+    "text rows": (lambda X: ["high"] * len(X), {"vectorized": True}, "must be a real number"),
+    "few rows": (lambda X: X[:1, 0], {"vectorized": True}, r"one number for each of the 2 rows"),
+    "-inf rows": (lambda X: -np.inf * X[:, 1] ** 2, {"vectorized": True}, "must not be -inf"),
+}
+
+
+@pytest.mark.parametrize("what", NO_VALUES)
+@pytest.mark.parametrize("how", ["serial", "process"])
+def test_what_is_no_value_ends_it(how, what, crews):
+    function, given, words = NO_VALUES[what]
+    evaluator = Evaluator("serial") if how == "serial" else crews[2]
+    f = evaluator.bind(function, **given)
+    with pytest.raises(EvaluationError, match=words):
+        f(X)
+    f.close()
+
+
+def test_on_error_raise(crews):
+    f = crews[2].bind(crew.spring, on_error="raise")
+    before = crews[2].bind(crew.of_point)(X)
+
+    def boom(x):
+        time.sleep(0.01)
+        if x[0] == 20:
+            raise ArithmeticError("no root")
+        return 1.0
+
+    f = crews[2].bind(boom, on_error="raise")
+    with pytest.raises(EvaluationError, match=r"(?s)ArithmeticError: no root.*in boom"):
+        f(X)
+    assert not f.pending
+    assert "no root" in f.traceback()
+    assert bits(crews[2].bind(crew.of_point)(X)) == bits(before)
+
+
+def test_exceptions_are_missing_values_and_kept(crews):
+    def boom(x):
+        if x[0] % 2:
+            raise ArithmeticError(f"odd {x[0]:g}")
+        return 1.0
+
+    points = np.zeros((300, crew.DIM))
+    points[:, 0] = np.arange(300)
+    for evaluator in (crews[2], Evaluator("serial")):
+        f = evaluator.bind(boom)
+        values = f(points)
+        np.testing.assert_array_equal(np.isnan(values), np.arange(300) % 2 == 1)
+        assert f.errors == 150
+        assert isinstance(f.first, EvaluationError)
+        assert "ArithmeticError: odd" in f.traceback() and "in boom" in f.traceback()
+        assert len(f.failures) == 100  # of the latest
+        for failure in f.failures:
+            assert failure.message == f"odd {failure.row}"
+
+
+WRONG = [
+    ((0,), {}, ValueError, "workers"),
+    ((-3,), {}, ValueError, "workers"),
+    ((2.5,), {}, ValueError, "workers"),
+    ((True,), {}, ValueError, "workers"),
+    ((None,), {}, ValueError, "workers"),
+    (("proces",), {}, ValueError, "workers.*process"),
+    ((2,), {"count": 3}, ValueError, "count"),
+    (("process", 0), {}, ValueError, "count"),
+    (("process", "x"), {}, TypeError, "count"),
+    (("ray://a:1",), {"address": "b:1"}, ValueError, "address"),
+    (("process",), {"address": "b:1"}, ValueError, "address"),
+    ((2,), {"resources": {"num_gpus": 1}}, ValueError, "resources"),
+    ((2,), {"timeout": 0}, ValueError, "timeout"),
+    ((2,), {"timeout": -1}, ValueError, "timeout"),
+    ((2,), {"timeout": np.nan}, ValueError, "timeout"),
+    ((2,), {"timeout": "1"}, TypeError, "timeout"),
+    (("serial",), {"timeout": 1.0}, ValueError, "timeout"),
+    ((2,), {"attempts": 0}, ValueError, "attempts"),
+    ((2,), {"finish_fraction": 0}, ValueError, "finish_fraction"),
+    ((2,), {"finish_fraction": 1.01}, ValueError, "finish_fraction"),
+    ((2,), {"transport": "shipp"}, ValueError, "transport.*ship"),
+    ((2,), {"transport": 3}, ValueError, "transport"),
+    ((2,), {"batch": 0}, ValueError, "batch"),
+    ((2,), {"resources": 3}, TypeError, "resources"),
+    ((2,), {"environment": "A=1"}, TypeError, "environment"),
+    ((2,), {"patience": 0}, ValueError, "patience"),
+    ((2,), {"workerz": 0}, TypeError, "workerz"),
+]
+
+
+@pytest.mark.parametrize("arguments, given, kind, words", WRONG, ids=str)
+def test_wrong_arguments_are_named(arguments, given, kind, words):
+    with pytest.raises(kind, match=words):
+        Evaluator(*arguments, **given)
+
+
+def test_build_evaluator():
+    evaluator = build_evaluator({"name": "process", "count": 2, "attempts": 5}, timeout=3.0)
+    assert (evaluator.kind, evaluator.count, evaluator.attempts) == ("process", 2, 5)
+    assert evaluator.timeout == 3.0
+    assert build_evaluator(evaluator) is evaluator
+    assert build_evaluator("ray://a:1").address == "ray://a:1"
+    spec = {"count": 3}
+    assert build_evaluator(spec, timeout=None).count == 3 and spec == {"count": 3}
+    with pytest.raises(ValueError, match="has its own timeout"):
+        build_evaluator(evaluator, timeout=1.0)
+    with pytest.raises((TypeError, ValueError), match="bogus"):
+        build_evaluator({"name": "process", "bogus": 1})
+
+
+def test_workers_that_cannot_start(capfd):
+    before = crew.workers_of()
+    evaluator = Evaluator(2, environment={"PYTHONHOME": "/nowhere"})
+    with evaluator, pytest.raises(EvaluationError, match="3 workers in a row ended before"):
+        evaluator.bind(crew.of_point)(X)
+    assert "/nowhere" in capfd.readouterr().err  # what the interpreter says
+    assert crew.workers_of() == before
+
+
+def test_one_thing_after_the_other(crews):
+    f, g = (crews[2].bind(crew.of_point) for _ in range(2))
+    (batch,) = f.submit(X)
+    with pytest.raises(RuntimeError, match="other points"):
+        g(X)
+    while f.pending:
+        f.collect()
+    assert bits(batch.values) == bits(g(X))
+
+
+# -- nobody is left behind ------------------------------------------------------------------------
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_close_ends_all_and_a_second_run_works():
+    before, open_before = set(crew.workers_of()), descriptors()
+    evaluator, seen = Evaluator(2, timeout=60), []
+    f = evaluator.bind(lambda x: (time.sleep(0.02), float(os.getpid()))[1])
+    for _ in range(2):
+        pids = {int(pid) for pid in f(X[:20])}
+        assert pids == {int(pid) for pid in f(X[:20])}  # they stay
+        assert pids == set(crew.workers_of()) - before
+        seen.append(pids)
+        evaluator.close()
+        assert not evaluator.is_open
+        assert crew.survivors(pids, 2.0) == []
+        assert descriptors() == open_before
+    assert not seen[0] & seen[1]
+    evaluator.close()
+
+
+def test_an_evaluator_that_is_forgotten_ends_its_workers():
+    before = set(crew.workers_of())
+    evaluator = Evaluator(1)
+    evaluator.bind(crew.of_point)(X)
+    (pid,) = set(crew.workers_of()) - before
+    del evaluator
+    import gc
+
+    gc.collect()
+    assert crew.survivors([pid], 5.0) == []
+
+
+def test_abandoned_work_is_ended_and_the_rest_stays(tmp_path):
+    def function(x):
+        (tmp_path / f"{int(x[0])}").touch()
+        time.sleep(1000 * (x[0] == 1))
+        return 1.0
+
+    with Evaluator(2) as evaluator:
+        f = evaluator.bind(function)
+        f.submit(X[:2])
+        done = []
+        crew.wait_for(lambda: done.extend(f.collect(0.1)) or (done and (tmp_path / "1").exists()))
+        (left,) = f.submit(X[2:3])
+        f.abandon()
+        assert not f.pending
+        assert np.isnan(left.values).all()
+        assert f(X[4:6]).tolist() == [1.0, 1.0]
+
+
+STUCK = """
+import ctypes, os, subprocess, sys, time
+import numpy as np
+from structes import Evaluator
+
+folder = sys.argv[1]
+
+def stuck(x):
+    kind = int(x[0])
+    if kind == 2:
+        with open(f"{folder}/child", "w") as file:
+            file.write(str(subprocess.Popen(["sleep", "1000"]).pid))
+    with open(f"{folder}/{kind}", "w") as file:
+        file.write(str(os.getpid()))
+    if kind == 1:
+        ctypes.PyDLL(None).sleep(1000)
+    time.sleep(1000)
+
+evaluator = Evaluator(3)
+f = evaluator.bind(stuck)
+try:
+    f(np.arange(3.0)[:, None])
+finally:
+    print("finally", flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+def test_when_the_driver_is_ended_its_workers_end(how, tmp_path):
+    """Also one that holds Python's lock, and what one has started."""
+    driver = crew.start(STUCK, tmp_path)
+    names = ("0", "1", "2", "child")
+    pids = []
+    try:
+        crew.wait_for(lambda: all((tmp_path / name).exists() for name in names))
+        pids = [int((tmp_path / name).read_text()) for name in names]
+        assert all(map(crew.alive, pids))
+        os.killpg(driver.pid, how)
+        began = time.monotonic()
+        out, err = driver.communicate(timeout=20)
+        assert time.monotonic() - began < 5
+    finally:
+        driver.kill()
+        left = crew.survivors(pids)
+    assert left == []
+    assert driver.returncode == -how
+    assert out.split() == ["finally"] * (how == signal.SIGINT)
+    if how == signal.SIGINT:
+        assert err.splitlines()[-1] == "KeyboardInterrupt"
+
+
+def test_nobody_listens_to_what_is_printed():
+    script = """
+import os, sys
+import numpy as np
+from structes import Evaluator
+with Evaluator(1, timeout=60) as evaluator:
+    values = evaluator.bind(lambda x: print("x") or float(x[0]))(np.ones((3, 1)))
+sys.stderr.write(str(values)); sys.stderr.flush()
+os._exit(0)
+"""
+    with crew.start(script, PYTHONUNBUFFERED="") as driver:
+        driver.stdout.close()
+        assert driver.stderr.read().endswith("[1. 1. 1.]")
+        assert driver.wait(10) == 0
+
+
+def test_a_fork_of_the_driver_leaves_the_workers_alone():
+    script = """
+import os, sys, time
+import numpy as np
+from structes import Evaluator
+evaluator = Evaluator(1, timeout=60)
+who = evaluator.bind(lambda x: float(os.getpid()))
+first = who(np.ones((1, 1)))
+if os.fork() == 0:
+    sys.exit(0)
+os.wait()
+print(first == who(np.ones((1, 1))))
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert out.stdout == "[ True]\n", out.stderr
