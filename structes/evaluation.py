@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
+from .backend import namespace
 from .problem import Rowwise, scalar
 
 ON_ERROR = ("missing", "raise")
@@ -39,8 +40,11 @@ class Failure(NamedTuple):
     @classmethod
     def of(cls, error: BaseException, row: int) -> Failure:
         """What an exception says."""
-        said = "".join(traceback.format_exception(error))
-        return cls(row, type(error).__name__, str(error), said)
+        try:
+            said, words = "".join(traceback.format_exception(error)), str(error)
+        except Exception:  # an exception of the user's that cannot even be printed
+            said, words = "", "it cannot be printed"
+        return cls(row, type(error).__name__, words, said)
 
     def __str__(self):
         return f"{self.kind}: {self.message}" if self.message else self.kind
@@ -120,6 +124,7 @@ class Evaluation:
 
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows X (n, d)."""
+        X = namespace(X).asarray(X, copy=True)  # a function may write into its points
         if self.on_error == "raise":
             return self.function(X)
         return evaluated(self.function, X, max(1, X.shape[0]), self._note)

@@ -302,7 +302,7 @@ def _evaluate(experiment, task, evaluator):
     if evaluator is None:
         return Evaluation(rows, experiment.on_error)
     by_point = isinstance(rows, Rowwise)
-    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error)
+    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error, here=rows)
 
 
 def _search(es, task, evaluate, mode, record, progress):

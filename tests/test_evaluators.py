@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structes import EvaluationError, Evaluator, Space
+from structes import EvaluationError, Evaluator, Space, minimize
 from structes.evaluators import as_it_is, build_evaluator, supervisor
 from structes.evaluators.evaluator import _Made
 from structes.evaluators.serial import Serial
@@ -184,7 +184,7 @@ def test_work_queued_behind_a_death_costs_no_attempt():
     transport.script = [ready(0), die, ready(0), die, ready(0), die, ready(0)]
     transport.script += [lambda clerks: [answered(clerks[0])]]
     crewed = Supervisor(transport, {"f0": objective(1)}, attempts=2)
-    crewed.cost = 1e-4
+    crewed.costs["f0"] = 1e-4
     crewed._rows = lambda cost: 1
     done = worked_off(crewed, [batch])
     assert [f.row for d in done for f in d.failures] == [0]
@@ -853,3 +853,95 @@ print(first == who(np.ones((1, 1))))
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert out.stdout == "[ True]\n", out.stderr
+
+
+# -- what stays in the driver, and what does not
+
+
+def test_a_slow_factory_is_not_under_the_timeout(tmp_path):
+    """Building a simulator may take longer than an evaluation may."""
+    made = tmp_path / "made"
+
+    def factory():
+        time.sleep(3.5)  # more than the timeout and its grace
+        with open(made, "a") as file:
+            file.write("made\n")
+        return lambda x: float(x[0])
+
+    with Evaluator(1, timeout=0.2) as evaluator:
+        f = evaluator.bind(factory, factory=True)
+        np.testing.assert_array_equal(f(X[:3]), X[:3, 0])
+        assert f.errors == 0
+    assert made.read_text() == "made\n"
+
+
+def test_what_one_function_costs_says_nothing_about_another():
+    with Evaluator(2) as evaluator:
+        cheap, slow = evaluator.bind(lambda x: os.getpid()), evaluator.bind(slow_pid)
+        for _ in range(5):
+            here = cheap(X[:4])
+        assert set(here) == {os.getpid()}  # it has noticed
+        assert os.getpid() not in slow(X[:4])
+
+
+def slow_pid(x):
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def test_a_factory_is_never_called_in_the_driver():
+    with Evaluator(2) as evaluator:
+        f = evaluator.bind(lambda: lambda x: os.getpid(), factory=True)
+        for _ in range(5):
+            assert os.getpid() not in f(X[:4])
+
+
+def test_a_cheap_function_fails_in_the_driver_as_in_a_worker():
+    def function(x):
+        return "text" if x[0] == 3 else 1.0
+
+    with Evaluator(1) as evaluator:
+        f = evaluator.bind(function)
+        for _ in range(4):
+            f(X[:3])
+        with pytest.raises(EvaluationError, match="must return one real number"):
+            f(np.full((1, X.shape[1]), 3.0))
+
+
+def test_a_function_may_write_into_its_point():
+    def function(x):
+        value = float(x @ x)
+        x *= 0
+        return value
+
+    for kind in ("serial", 1):
+        with Evaluator(kind) as evaluator:
+            f, points = evaluator.bind(function), X[:4].copy()
+            for _ in range(4):
+                np.testing.assert_array_equal(f(points), [float(x @ x) for x in X[:4]])
+            np.testing.assert_array_equal(points, X[:4])
+    same = {"x0": [3.0] * 4, "sigma0": 1.0, "seed": 1, "max_evaluations": 200}
+    result = minimize(function, **same)
+    assert result.nfev == 200 and result.fun == minimize(lambda x: float(x @ x), **same).fun
+
+
+def test_an_exception_that_cannot_be_printed_is_a_failure():
+    class Silent(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    def function(x):
+        raise Silent
+
+    with Evaluator("serial") as evaluator:
+        f = evaluator.bind(function)
+        assert np.isnan(f(X[:2])).all() and f.errors == 2
+        assert f.failures[0].kind == "Silent"
+
+
+def test_points_may_be_lists_of_rows():
+    with Evaluator("serial") as evaluator:
+        f = evaluator.bind(lambda x: float(x.sum()))
+        np.testing.assert_array_equal(f([[1, 2], [3, 4]]), [3.0, 7.0])
+        with pytest.raises(ValueError, match=r"X must be rows: shape \(n, d\)"):
+            f([1.0, 2.0])

@@ -268,7 +268,7 @@ import os, time
 import numpy as np
 import ray
 os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-ray.init(num_cpus=4, num_gpus=1, include_dashboard=False, logging_level="ERROR")
+ray.init("local", num_cpus=4, num_gpus=1, include_dashboard=False, logging_level="ERROR")
 from structes import Evaluator
 
 def look(x):

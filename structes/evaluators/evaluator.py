@@ -49,7 +49,10 @@ class Evaluator:
     resources    of Ray, for each worker: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}
     environment  {name: value} of variables for the workers. They have one BLAS thread each, and
                  see no GPU where resources do not give them one
-    patience     seconds to wait for a first worker
+    patience     seconds to wait for a first worker, and for a factory
+
+    A function that turns out to take less than some 50 µs is called in this process, where that is
+    faster, unless it comes of a factory, or a timeout, environment or resources are to be kept.
 
     Raises ValueError or TypeError, naming the argument, for what does not fit.
 
@@ -137,13 +140,19 @@ class Evaluator:
         wrap = as_it_is if vectorized else partial(rowwise, name=name)
         return self.bind_rows(function, wrap, not vectorized, factory, on_error)
 
-    def bind_rows(self, function, wrap, by_point, factory=False, on_error="missing"):
-        """As `bind`, of a function that `wrap` makes one of rows (n, d); by_point: as a Rowwise,
-        which is called with one point at a time."""
+    def bind_rows(
+        self, function, wrap, by_point, factory=False, on_error="missing", here=None
+    ) -> ParallelFunction:
+        """As `bind`, of a function that `wrap` makes one of rows (n, d).
+
+        by_point   it is then a Rowwise, which is called with one point at a time
+        here       of a factory: the function of rows, if there is one in this process already
+        """
         objective = Objective(_Made(function, factory, wrap))
         if self.kind != "serial":
             pickled(objective)
-        return ParallelFunction(self, objective, by_point, on_error)
+        here = here if factory else wrap(function)
+        return ParallelFunction(self, objective, here, by_point, on_error)
 
     @property
     def supervisor(self) -> Supervisor:

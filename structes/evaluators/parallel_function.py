@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import time
 from math import ceil
 
 import numpy as np
 
-from ..evaluation import KEPT, Failure, check_on_error, evaluated
-from .supervisor import Batch, Done, EvaluationError
-from .worker import Desk, Objective
+from ..evaluation import KEPT, Failure, check_on_error
+from .supervisor import Batch, Done, EvaluationError, check_that_it_works
+from .worker import Call, Desk, Objective, one_thread
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
 BATCHES = 32  # calls of a vectorised function that a generation is cut into
@@ -26,13 +25,15 @@ class ParallelFunction:
     failures   the latest `Failure`s: whoever reads them may clear the list
     """
 
-    def __init__(self, evaluator, objective: Objective, by_point: bool, on_error: str):
+    def __init__(self, evaluator, objective: Objective, here, by_point: bool, on_error: str):
+        """here: the function of rows as the driver has it, None: it has none."""
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
         self.errors, self.first, self.failures = 0, None, []
         self._objective, self._key = objective, f"objective {next(_names)}"
-        self._desk = Desk()
-        self._desk.take(self._key, objective)
+        self._desk = Desk(one_thread)
+        if here is not None:
+            self._desk.take(self._key, here)
         self._here: list[Done] = []
         self._cost = None  # seconds of a row, in the driver
 
@@ -41,8 +42,9 @@ class ParallelFunction:
 
         X   (n, d) array, or Candidates
 
-        Raises EvaluationError where the function cannot be made, or fails and on_error is "raise";
-        RuntimeError where the workers are at other points: they do one thing after the other.
+        Raises ValueError where X has another shape; EvaluationError where the function cannot be
+        made, or fails and on_error is "raise"; RuntimeError where the workers are at other points:
+        they do one thing after the other.
         """
         if self.pending:
             raise RuntimeError("the workers are at other points: collect those first")
@@ -129,9 +131,9 @@ class ParallelFunction:
         its, supervisor = self.evaluator, self.evaluator.supervisor
         if its.timeout is not None or its.resources or its.environment or supervisor.deaths:
             return False
-        if supervisor.busy or supervisor.transport.is_local:
+        if supervisor.busy or supervisor.transport.is_local or not self._desk.things:
             return False
-        if supervisor.cost is None or supervisor.cost > CHEAP:
+        if supervisor.costs.get(self._key, CHEAP) >= CHEAP:
             return False
         if self._cost is None:  # it costs little to try
             return True
@@ -139,15 +141,11 @@ class ParallelFunction:
         return here < here / max(1, supervisor.capacity) + calls + n * (_ROW + d * _NUMBER)
 
     def _evaluate_here(self, batch):
-        function = self._desk.made(self._key)
-        X = np.asarray(batch.points)
-        began = time.perf_counter()
-        failures = []
-        note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
-        batch.values[:] = evaluated(function, X, batch.unit, note)
-        self._cost = (time.perf_counter() - began) / batch.size
-        self.evaluator.supervisor.cost = self._cost
-        self._here.append(Done(batch, 0, batch.size, failures))
+        outcome = self._desk.run(Call(self._key, np.asarray(batch.points), batch.unit))
+        check_that_it_works(outcome)
+        batch.values[:] = outcome.values
+        self._cost = self.evaluator.supervisor.costs[self._key] = outcome.seconds / batch.size
+        self._here.append(Done(batch, 0, batch.size, outcome.failures))
 
     def _note(self, failure: Failure):
         self.errors += 1
@@ -162,6 +160,9 @@ class ParallelFunction:
 
 def _parts(X):
     """X in parts of one recipe each; an array is one part."""
-    if hasattr(X, "dtype"):
-        return [X] if X.shape[0] else []
-    return X.by_recipe()
+    if hasattr(X, "by_recipe"):
+        return X.by_recipe()
+    X = X if hasattr(X, "dtype") else np.array(X, dtype=float)
+    if X.ndim != 2:
+        raise ValueError(f"X must be rows: shape (n, d); got shape {X.shape}")
+    return [X] if X.shape[0] else []

@@ -79,6 +79,10 @@ class Processes(Transport):
     def give(self, worker, key, thing):
         self._tell(worker, "take", key, self.packed(key, thing))
 
+    def make(self, worker, key):
+        self._tell(worker, "make", key)
+        return True
+
     def take_away(self, worker, key):
         self._tell(worker, "drop", key)
 
@@ -100,23 +104,28 @@ class Processes(Transport):
             except (EOFError, OSError):
                 with contextlib.suppress(subprocess.TimeoutExpired):  # it closes first, then ends
                     worker.process.wait(1.0)
-                event = Event(worker, gone=self.dismiss(worker))
+                event = self._dead(worker)
             events.append(event)
         if not events:  # a child of a dead worker may hold its line open
             dead = [worker for worker in self._workers if worker.process.poll() is not None]
-            events = [Event(worker, gone=self.dismiss(worker)) for worker in dead]
+            events = [self._dead(worker) for worker in dead]
         return events
 
-    def dismiss(self, worker) -> str:
-        """End a worker and what it has started: how it ended, if it had done so by itself."""
+    def _dead(self, worker):
+        self.dismiss(worker)
+        code = worker.process.returncode
+        return Event(worker, gone=_said(code), alarm=code == -signal.SIGALRM)
+
+    def dismiss(self, worker):
+        """End a worker and what it has started."""
         if worker not in self._workers:
-            return "dismissed"
+            return
         self._workers.remove(worker)
         worker.line.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         os.close(worker.lifeline)
-        return _said(worker.process.wait())
+        worker.process.wait()
 
     def close(self):
         if os.getpid() != self._owner:  # a fork of the driver

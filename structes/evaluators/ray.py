@@ -68,6 +68,7 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
             f"set {_LOOPBACK}=0 before `import ray`, or call ray.init yourself"
         )
     ray.init(
+        address="local",  # else Ray would join one that somebody has started here
         num_cpus=cpus,
         include_dashboard=False,
         object_store_memory=_STORE,
@@ -113,12 +114,14 @@ class _Actor:
     def take(self, key, thing):
         self.desk.take(key, thing)
 
+    def make(self, key):
+        self.desk.make(key)
+        return True
+
     def drop(self, key):
         self.desk.drop(key)
 
     def run(self, call) -> bytes:
-        if not isinstance(call.points, tuple):  # Ray's arrays are read-only, others are not
-            call = call._replace(points=call.points.copy())
         return self.desk.run(call).to_bytes()
 
 
@@ -174,6 +177,12 @@ class Ray(Transport):
         room = [int(has.get(name, 0) / need + 1e-9) for name, need in needs.items() if need]
         return min(room, default=1)
 
+    def wants(self):
+        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        has = self._ray.cluster_resources()
+        there = {name: has.get(name, 0) for name in needs}
+        return f": each needs {needs}, and the cluster has {there}"
+
     def hire(self):
         worker = _Worker(self._class.remote(sys.path, self.environment))
         self._workers.append(worker)
@@ -184,6 +193,10 @@ class Ray(Transport):
         if key not in self._things:
             self._things[key] = self._ray.put(self.packed(key, thing))
         worker.actor.take.remote(key, self._things[key])
+
+    def make(self, worker, key):
+        self._expect(worker, worker.actor.make.remote(key))
+        return True
 
     def take_away(self, worker, key):
         worker.actor.drop.remote(key)

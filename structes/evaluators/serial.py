@@ -4,7 +4,7 @@ bit."""
 from __future__ import annotations
 
 from .transport import Event, Transport
-from .worker import Desk
+from .worker import Desk, one_thread
 
 
 class Serial(Transport):
@@ -14,7 +14,7 @@ class Serial(Transport):
 
     def __init__(self):
         super().__init__()
-        self.desk, self._events = Desk(), []
+        self.desk, self._events = Desk(one_thread), []
 
     def capacity(self) -> int:
         return 1

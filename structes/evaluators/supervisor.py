@@ -36,6 +36,12 @@ class EvaluationError(RuntimeError):
     """A function, or all workers, failed: in words, with the worker's traceback."""
 
 
+def check_that_it_works(outcome: Outcome) -> None:
+    """Raises EvaluationError where the function as such is wrong."""
+    if outcome.fatal is not None:
+        raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
+
+
 class Batch:
     """Points of one function that were handed in together.
 
@@ -96,6 +102,7 @@ class _Seat:
         self.worker, self.ready, self.since = worker, False, time.monotonic()
         self.calls: deque = deque()
         self.has: set = set()
+        self.making = False  # is it at a factory, for which the timeout does not hold?
 
 
 class Supervisor:
@@ -104,7 +111,7 @@ class Supervisor:
     things        {key: what a worker needs}: functions; shared with the caller
     timeout       seconds an evaluation may take; None: for ever
     attempts      how often a span is tried whose worker dies
-    patience      seconds to wait for a worker, where there is none
+    patience      seconds to wait for a worker, where there is none, and for a function to be made
     """
 
     def __init__(
@@ -115,7 +122,7 @@ class Supervisor:
         self.queue: deque = deque()
         self._by_worker: dict = {}
         self.seats: list[_Seat] = []
-        self.cost = None  # seconds of a row, of late
+        self.costs: dict = {}  # of each function: seconds of a row, of late
         self.deaths = 0
         self._events: deque = deque()
         self._done: list[Done] = []
@@ -174,6 +181,7 @@ class Supervisor:
     def forget(self, key) -> None:
         """A function is not needed any more."""
         self.things.pop(key, None)
+        self.costs.pop(key, None)
         for seat in self.seats:
             if key in seat.has:
                 seat.has.discard(key)
@@ -217,12 +225,13 @@ class Supervisor:
         if seat is None:
             return
         if event.gone is not None:
-            self._lost(seat, event.gone, event.lost)
-        elif event.outcome is None:
-            seat.ready, self._bad_starts = True, 0
+            self._lost(seat, event.gone, event.lost, event.alarm)
+            return
+        seat.since = time.monotonic()
+        if event.outcome is None:
+            seat.ready, seat.making, self._bad_starts = True, False, 0
         else:
             span, _ = seat.calls.popleft()
-            seat.since = time.monotonic()
             self._settle(span, event.outcome)
 
     def _watch(self):
@@ -230,19 +239,23 @@ class Supervisor:
         now = time.monotonic()
         for seat in list(self.seats):
             limit = seat.calls[0][1] if seat.calls and seat.ready else None
+            if seat.making:
+                limit = self.patience
             if limit is not None and now - seat.since > limit:
                 self.transport.dismiss(seat.worker)
                 self._lost(seat, "it did not answer in time", innocent=True)
         if any(seat.ready for seat in self.seats):
             self._alone = now
         elif now - self._alone > self.patience and self.busy:
-            raise EvaluationError(f"no worker could be had for {self.patience:g} s")
+            why = self.transport.wants()
+            raise EvaluationError(f"no worker could be had for {self.patience:g} s{why}")
 
-    def _lost(self, seat, why, innocent):
+    def _lost(self, seat, why, innocent, alarm=None):
         """A worker is no more: what it was at is tried again, what it had not begun anyhow.
 
         innocent   it did not answer, or its host is gone; else it ended by what it was at, and by
                    its alarm where that was slow
+        alarm    whether that was it; None: nobody knows, and the clock says so
         """
         self._leave(seat)
         if not seat.ready:
@@ -257,8 +270,9 @@ class Supervisor:
         if seat.calls:
             self.deaths, self._last_death = self.deaths + 1, time.monotonic()
             span, passed = seat.calls[0][0], time.monotonic() - seat.since
-            slow = self.timeout is not None and passed > 0.95 * self.timeout * span.size
-            self._again(span, why, is_final=slow and not innocent)
+            if alarm is None and self.timeout is not None:
+                alarm = passed > 0.95 * self.timeout * span.size and not seat.making
+            self._again(span, why, is_final=bool(alarm) and not innocent)
 
     def _leave(self, seat):
         self.seats.remove(seat)
@@ -272,7 +286,8 @@ class Supervisor:
 
     def _feed(self):
         """Spans for the workers that have too little to do."""
-        short = self.cost is not None and self.cost * self._rows(self.cost) < 2 * SPAN
+        cost = self._cost()
+        short = cost is not None and cost * self._rows(cost) < 2 * SPAN
         for level in range(1, 1 + (self.transport.depth if short else 1)):
             for seat in self.seats:
                 if not self.queue:
@@ -287,19 +302,19 @@ class Supervisor:
     def _cut(self) -> Span:
         """A span off the head of the queue."""
         span, rows = self.queue[0], self.queue[0].unit
-        calm = time.monotonic() - self._last_death > TROUBLE
-        if self.cost is not None and not span.tried and (calm or self._is_short):
-            rows *= max(1, round(self._rows(self.cost) / span.unit))
+        cost, calm = self._cost(), time.monotonic() - self._last_death > TROUBLE
+        # after a death nobody shares, unless calls for each would take longer than their points
+        if cost is not None and not span.tried and (calm or cost < 5 * self.transport.latency):
+            rows *= max(1, round(self._rows(cost) / span.unit))
         self.queue.popleft()
         if rows < span.size:
             self.queue.appendleft(span._replace(start=span.start + rows))
             span = span._replace(stop=span.start + rows)
         return span
 
-    @property
-    def _is_short(self):
-        """Is an evaluation so short that calls for each of them would take longer?"""
-        return self.cost < 5 * self.transport.latency
+    def _cost(self):
+        """Seconds of a row of what is next; None: not known."""
+        return self.costs.get(self.queue[0].batch.objective) if self.queue else None
 
     def _rows(self, cost) -> int:
         """How many rows of what is left go into a span: SPAN seconds of them, or so few that every
@@ -315,27 +330,31 @@ class Supervisor:
             if thing is not None and thing not in seat.has:
                 self.transport.give(seat.worker, thing, self.things[thing])
                 seat.has.add(thing)
+                if thing == batch.objective:
+                    seat.making = self.transport.make(seat.worker, thing)
         if not seat.calls:
             seat.since = time.monotonic()
         limit, rows = None, span.size
         if self.timeout is not None:
             limit = self.timeout * span.unit + GRACE
+            if span.unit > 1:  # a vectorised function that raises is called again, row by row
+                limit += self.timeout * span.unit
             if rows > span.unit:  # one that takes too long ends its worker, the rest is quick
-                limit += 5 * rows * (self.cost or 0.0)
+                limit += 5 * rows * self.costs.get(batch.objective, 0.0)
         seat.calls.append((span, limit))
         points = batch.rows(span.start, span.stop)
         self.transport.send(seat.worker, Call(batch.objective, points, span.unit, self.timeout))
 
     def _settle(self, span, outcome: Outcome):
         """An answer came."""
-        if outcome.fatal is not None:
-            raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
         batch = span.batch
+        check_that_it_works(outcome)
         batch.values[span.start : span.stop] = outcome.values
         failures = [f._replace(row=f.row + span.start) for f in outcome.failures]
         self._done.append(Done(batch, span.start, span.stop, failures))
         cost = outcome.seconds / span.size
-        self.cost = cost if self.cost is None else 0.7 * self.cost + 0.3 * cost
+        before = self.costs.get(batch.objective, cost)
+        self.costs[batch.objective] = 0.7 * before + 0.3 * cost
 
     def _again(self, span, why, is_final):
         """A span whose worker is gone: cut into units, and a unit that was tried often enough into

@@ -17,15 +17,18 @@ class Event(NamedTuple):
     """Something that a worker did.
 
     worker   which
-    outcome  of its oldest call; None where it only says that it is ready, or is gone
+    outcome  of its oldest call; None where it only says that it is ready, or has made a function,
+             or is gone
     gone     None, or in words why it is no more
     lost     it did not end by itself, with its call: its whole host is gone
+    alarm    was it ended by the alarm of its timeout? None: that cannot be seen
     """
 
     worker: Any
     outcome: Outcome | None = None
     gone: str | None = None
     lost: bool = False
+    alarm: bool | None = None
 
 
 def pickled(thing) -> bytes:
@@ -59,6 +62,10 @@ class Transport(ABC):
     def capacity(self) -> int:
         """How many workers there can be now."""
 
+    def wants(self) -> str:
+        """What a worker needs that may not be there, to be said where none can be had."""
+        return ""
+
     @abstractmethod
     def hire(self):
         """Start a worker; an Event without outcome says that it is ready."""
@@ -66,6 +73,11 @@ class Transport(ABC):
     @abstractmethod
     def give(self, worker, key, thing) -> None:
         """Let a worker have a thing by its key; it must be given what its calls name."""
+
+    def make(self, worker, key) -> bool:
+        """Let a worker make the function that it was given, before it is called: will an Event
+        without outcome say when it is done?"""
+        return False
 
     @abstractmethod
     def take_away(self, worker, key) -> None:

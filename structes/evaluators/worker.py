@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..candidates import blas_threads
 from ..evaluation import Failure, evaluated
 
 
@@ -74,8 +75,10 @@ class Objective:
 class Desk:
     """A worker's functions and recipes, by key, and what it does with them."""
 
-    def __init__(self):
+    def __init__(self, limit=contextlib.nullcontext):
+        """limit: makes the context in which functions are called."""
         self.things: dict = {}
+        self._limit = limit
 
     def take(self, key, thing) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
@@ -85,22 +88,26 @@ class Desk:
         """Forget a thing, if it is there."""
         self.things.pop(key, None)
 
+    def make(self, key) -> None:
+        """Make a function now. Where that fails `run` will say why."""
+        with contextlib.suppress(Exception):
+            self.made(key)
+
     def run(self, call: Call) -> Outcome:
         """The values of the points of a call, whatever its function does, short of ending the
         process."""
-        began = time.perf_counter()
-        with contextlib.ExitStack() as stack:
-            try:
-                function = self.made(call.objective)
-                X = call.points
-                if isinstance(X, tuple):
-                    X = self.made(X[0]).draw(X[1])
-                before, failures = stack.enter_context(_Timer(call.timeout)), []
-                note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
+        failures = []
+        note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
+        try:
+            function = self.made(call.objective)
+            began, points = time.perf_counter(), call.points
+            is_drawn = isinstance(points, tuple)  # a copy: a function may write into its points
+            X = self.made(points[0]).draw(points[1]) if is_drawn else points.copy()
+            with self._limit(), _Timer(call.timeout) as before:
                 values = evaluated(function, X, call.unit, note, before)
-            except Exception as error:
-                said = "".join(traceback.format_exception(error))
-                return Outcome(np.empty(0), 0.0, [], said)
+        except Exception as error:
+            said = "".join(traceback.format_exception(error))
+            return Outcome(np.empty(0), 0.0, [], said)
         return Outcome(values, time.perf_counter() - began, failures)
 
     def made(self, key):
@@ -112,6 +119,16 @@ class Desk:
             thing = thing.make()
         self.things[key] = thing
         return thing
+
+
+def one_thread():
+    """Context in which products of matrices have one thread, as they have in workers: an
+    objective that multiplies gives the same bits here."""
+    if blas_threads() == 1:
+        return contextlib.nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")
 
 
 class _Timer:
@@ -157,8 +174,8 @@ def die_by_alarm() -> None:
 def main(channel: int, lifeline: int) -> None:
     """The life of a worker process: messages come through the socket `channel`, until it closes.
 
-    ("take", key, pickle), ("drop", key) and ("run", call); the answer to the last one is the
-    outcome's bytes.
+    ("take", key, pickle), ("drop", key), ("make", key) and ("run", call). The last two are
+    answered: that it is done, and by the outcome's bytes.
     """
     from multiprocessing.connection import Connection
 
@@ -174,6 +191,9 @@ def main(channel: int, lifeline: int) -> None:
             return
         if verb == "take":
             desk.take(*arguments)
+        elif verb == "make":
+            desk.make(*arguments)
+            line.send_bytes(b"ready")
         elif verb == "drop":
             desk.drop(*arguments)
         else:
