@@ -3,15 +3,19 @@
 import math
 import sys
 from functools import partial
+from heapq import heappop, heappush
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from structes.bench import parallel_commands, prediction, throughput
-from structes.bench.prediction import Absent, Costs, simulate, span_size
+from structes.bench.prediction import Absent, Costs, simulate
 from structes.bench.throughput import Cell
 from structes.evaluators.supervisor import Batch, Supervisor
+from structes.evaluators.transport import Event
+from structes.evaluators.worker import Outcome
 
 CALLS = Costs(call=2e-4, beside=1e-4, wake=1e-6, event=1e-8, byte=1e-9, latency=1e-3, rule=1e-3)
 
@@ -73,29 +77,61 @@ def test_a_slow_network_is_a_bound():
     assert simulate(np.full(64, 0.01), 16, Costs(), size=1000).seconds < 0.05
 
 
-@pytest.mark.parametrize("cost", [1e-5, 1e-3, 0.02, 1.0])
+class Virtual(Absent):
+    """Workers that need exactly so many seconds for a point, on a clock that jumps."""
+
+    latency, depth = 1e-3, 2
+
+    def __init__(self, count, seconds):
+        super().__init__(count, seconds=seconds)
+        self.now, self.free, self.sizes, self.due = 0.0, {}, [], []
+
+    def send(self, worker, call):
+        n = len(call.points)
+        self.sizes.append(n)
+        self.free[worker] = max(self.now, self.free.get(worker, 0.0)) + n * self.seconds
+        event = Event(worker, Outcome(np.zeros(n), n * self.seconds, []))
+        heappush(self.due, (self.free[worker], len(self.sizes), event))
+
+    def poll(self, seconds):
+        if not self.due:
+            return super().poll(seconds)
+        self.now, events = self.due[0][0], []
+        while self.due and self.due[0][0] == self.now:
+            events.append(heappop(self.due)[2])
+        return events
+
+
+@pytest.mark.parametrize("cost", [2**-17, 2**-10, 2**-6, 1.0])  # whose multiples are exact
 @pytest.mark.parametrize("left", [1, 30, 1000])
-def test_spans_are_those_of_the_supervisor(cost, left):
-    transport = Absent(8, seconds=cost)
-    transport.latency, transport.depth = 1e-3, 2
-    sizes = []
-    transport.send = lambda worker, call: (
-        sizes.append(len(call.points)),
-        Absent.send(transport, worker, call),
-    )
+def test_spans_are_those_of_the_supervisor(cost, left, monkeypatch):
+    transport = Virtual(8, cost)
+    clock = SimpleNamespace(monotonic=lambda: transport.now)
+    monkeypatch.setattr("structes.evaluators.supervisor.time", clock)
     supervisor = Supervisor(transport, {"f": None})
-    for _ in range(20):  # it learns what a point costs
-        batch = Batch("f", np.zeros((left, 1)), 1)
-        sizes.clear()
-        supervisor.submit(batch)
+
+    def generation(n):
+        began = transport.now
+        transport.sizes.clear()
+        supervisor.submit(Batch("f", np.zeros((n, 1)), 1))
         while supervisor.busy:
             supervisor.wait()
-    expected, rest = [], left
-    while rest:
-        expected.append(min(rest, span_size(rest, 8, cost, Costs(rule=1e-3))))
-        rest -= expected[-1]
-    assert sizes == expected
-    assert simulate(np.full(left, cost), 8, Costs(depth=2, rule=1e-3)).spans == expected
+        return transport.now - began
+
+    generation(20)  # it learns what a point costs
+    generation(20)
+    seconds = generation(left)
+    expected = simulate(np.full(left, cost), 8, Costs(depth=2, rule=1e-3))
+    assert transport.sizes == expected.spans
+    assert math.isclose(seconds, expected.seconds)
+
+
+@pytest.mark.parametrize("left", [16, 100, 128, 1000, 4096])
+@pytest.mark.parametrize("cost", [1e-3, 5e-3])
+@pytest.mark.parametrize("workers", [2, 8])
+def test_the_last_spans_of_equal_points_end_together(left, cost, workers):
+    found = simulate(np.full(left, cost), workers, Costs(depth=2, rule=1e-3))
+    assert found.seconds <= cost * (math.ceil(left / workers) + 1) + 1e-9
 
 
 def test_what_limits_is_what_costs_most():

@@ -28,7 +28,7 @@ import numpy as np
 
 from .. import ES, noise
 from ..evaluators import Evaluator
-from ..evaluators.supervisor import SHORTEST, SPAN, Batch, Supervisor
+from ..evaluators.supervisor import SPAN, Batch, Supervisor, span_length
 from ..evaluators.transport import Event, Transport
 from ..evaluators.worker import Call, Outcome
 from .report import aligned
@@ -93,13 +93,6 @@ class Prediction(NamedTuple):
 # -- the simulation
 
 
-def span_size(left: int, workers: int, cost: float, costs: Costs) -> int:
-    """Points of the next call, as the supervisor has it (Supervisor._rows)."""
-    cost = max(cost, 1e-9)
-    least = min(math.ceil(SHORTEST * costs.rule / cost), math.ceil(left / workers))
-    return max(1, min(math.ceil(SPAN / cost), max(math.ceil(left / (2 * workers)), least)))
-
-
 def simulate(durations, workers: int, costs: Costs, size=0.0, bandwidth=math.inf) -> Generation:
     """A generation whose points take `durations` (n,) seconds.
 
@@ -107,19 +100,27 @@ def simulate(durations, workers: int, costs: Costs, size=0.0, bandwidth=math.inf
     bandwidth   of the driver's network, bytes a second
     """
     ends = np.concatenate([[0.0], np.cumsum(durations)])
-    left, cost = len(durations), float(ends[-1]) / len(durations)
+    left, cost = len(durations), max(float(ends[-1]) / len(durations), 1e-9)
     idle = [deque(range(workers)), *(deque() for _ in range(costs.depth))]  # by number of calls
-    calls, free = [0] * workers, [0.0] * workers
+    calls, free = [0] * workers, np.zeros(workers)
     heap, spans = [], []
     now = waited = beside = line = 0.0
     while True:
-        short = cost * span_size(left, workers, cost, costs) < 2 * SPAN
+        short = cost < 2 * SPAN
+        ahead = np.maximum(free - now, 0.0).sum() if short else 0.0
         for level in range(costs.depth if short else 1):
+            leave = []
             while left and idle[level]:
                 worker = idle[level].popleft()
                 if calls[worker] != level:
                     continue  # it has done or got something since
-                rows = min(left, span_size(left, workers, cost, costs))
+                share = (left + ahead / cost) / workers - max(0.0, free[worker] - now) / cost
+                rows = span_length(cost, costs.rule, share)
+                if level and rows <= 0:
+                    leave.append(worker)
+                    continue
+                rows = min(left, max(1, round(rows)))
+                ahead += rows * cost
                 first = len(durations) - left
                 left -= rows
                 spans.append(rows)
@@ -132,6 +133,7 @@ def simulate(durations, workers: int, costs: Costs, size=0.0, bandwidth=math.inf
                 calls[worker] += 1
                 if level + 1 < costs.depth:
                     idle[level + 1].append(worker)
+            idle[level].extend(leave)
         if not heap:
             busy = max(now - waited, len(spans) * costs.beside)
             return Generation(now, busy, spans)

@@ -24,8 +24,9 @@ from ..evaluation import Failure
 from .transport import Transport
 from .worker import Call, Outcome
 
-SPAN = 0.05  # seconds that a span should take
-SHORTEST = 25  # the same where few points are left, in units of the transport's latency
+SPAN = 0.05  # seconds that a span should take, or
+LONGEST = 100  # times the transport's latency, where that is more
+SHORTEST = 25  # times the latency where few points are left
 TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares its span
 GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worker is ended
 _TICK = 0.5  # seconds between looks at clocks and new machines
@@ -40,6 +41,18 @@ def check_that_it_works(outcome: Outcome) -> None:
     """Raises EvaluationError where the function as such is wrong."""
     if outcome.fatal is not None:
         raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
+
+
+def span_length(cost: float, latency: float, share: float) -> float:
+    """How many rows to give to a worker at once, which should get `share` more until the end so
+    that all end together: half of them, as costs vary, but no more than take SPAN seconds or so,
+    and so many that the call itself does not matter.
+
+    cost     seconds of a row
+    latency  seconds of a call
+    """
+    most, least = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
+    return min(most, max(share / 2, min(least, share)))
 
 
 class Batch:
@@ -104,6 +117,13 @@ class _Seat:
         self.has: set = set()
         self.making = False  # is it at a factory, for which the timeout does not hold?
 
+    def ahead(self, cost) -> float:
+        """Rows that it still has to do, as it seems where each takes `cost` seconds."""
+        if not self.calls:
+            return 0.0
+        done = (time.monotonic() - self.since) / cost if cost else 0.0
+        return sum(span.size for span, _ in self.calls) - min(done, self.calls[0][0].size)
+
 
 class Supervisor:
     """Gets values of points from the workers of a transport.
@@ -127,7 +147,8 @@ class Supervisor:
         self._events: deque = deque()
         self._done: list[Done] = []
         self._bad_starts, self._last_bad = 0, 0.0
-        self._alone, self._looked, self._last_death = time.monotonic(), 0.0, -TROUBLE
+        self._alone, self._looked, self._watched = time.monotonic(), 0.0, 0.0
+        self._last_death = -TROUBLE
         self._recipes: set = set()
         self._capacity = transport.capacity()
 
@@ -205,6 +226,8 @@ class Supervisor:
 
     def _hire(self):
         """A worker for every span that none is free for, as many as there can be."""
+        if not self.queue or len(self.seats) >= self._capacity:
+            return
         wait = self._bad_starts and min(30.0, 0.1 * 2.0**self._bad_starts)
         if time.monotonic() - self._last_bad < wait:
             return
@@ -235,8 +258,11 @@ class Supervisor:
             self._settle(span, event.outcome)
 
     def _watch(self):
-        """End workers whose call takes too long; give up where there are none."""
+        """Now and then: end workers whose call takes too long, give up where there are none."""
         now = time.monotonic()
+        if now - self._watched < _TICK / 5:
+            return
+        self._watched = now
         for seat in list(self.seats):
             limit = seat.calls[0][1] if seat.calls and seat.ready else None
             if seat.making:
@@ -287,26 +313,28 @@ class Supervisor:
     def _feed(self):
         """Spans for the workers that have too little to do."""
         cost = self._cost()
-        short = cost is not None and cost * self._rows(cost) < 2 * SPAN
+        short = cost is not None and cost < 2 * SPAN
+        ahead = sum(seat.ahead(cost) for seat in self.seats) if short else 0.0
         for level in range(1, 1 + (self.transport.depth if short else 1)):
             for seat in self.seats:
                 if not self.queue:
                     return
-                if seat.ready and len(seat.calls) < level:
-                    span = self._cut()
-                    if level > 1 and span.nbytes > self.transport.backlog:
-                        self.queue.appendleft(span)
-                        return
-                    self._send(seat, span)
+                if not seat.ready or len(seat.calls) >= level:
+                    continue
+                rows = self._length(cost, ahead, seat.ahead(cost))
+                if level > 1 and rows <= 0:
+                    continue  # others will be done before it
+                span = self._cut(rows)
+                if level > 1 and span.nbytes > self.transport.backlog:
+                    self.queue.appendleft(span)
+                    return
+                self._send(seat, span)
+                ahead += span.size
 
-    def _cut(self) -> Span:
-        """A span off the head of the queue."""
-        span, rows = self.queue[0], self.queue[0].unit
-        cost, calm = self._cost(), time.monotonic() - self._last_death > TROUBLE
-        # after a death nobody shares, unless calls for each would take longer than their points
-        if cost is not None and not span.tried and (calm or cost < 5 * self.transport.latency):
-            rows *= max(1, round(self._rows(cost) / span.unit))
-        self.queue.popleft()
+    def _cut(self, rows) -> Span:
+        """A span off the head of the queue: about so many rows, in units, and one at least."""
+        span = self.queue.popleft()
+        rows = span.unit * max(1, round(rows / span.unit))
         if rows < span.size:
             self.queue.appendleft(span._replace(start=span.start + rows))
             span = span._replace(stop=span.start + rows)
@@ -316,13 +344,18 @@ class Supervisor:
         """Seconds of a row of what is next; None: not known."""
         return self.costs.get(self.queue[0].batch.objective) if self.queue else None
 
-    def _rows(self, cost) -> int:
-        """How many rows of what is left go into a span: SPAN seconds of them, or so few that every
-        worker gets two more, but so many that the call itself does not matter."""
+    def _length(self, cost, ahead, own) -> float:
+        """How many rows of what is next are for a worker that still has `own` to do, and all
+        together `ahead`. Not positive: none, others will be done before it."""
+        if cost is None or self.queue[0].tried:
+            return 1
+        calm = time.monotonic() - self._last_death > TROUBLE
+        # after a death nobody shares, unless calls for each would take longer than their points
+        if not calm and cost >= 5 * self.transport.latency:
+            return 1
         left = sum(span.size for span in self.queue)
-        workers, cost = max(1, self._capacity), max(cost, 1e-9)
-        least = min(ceil(SHORTEST * self.transport.latency / cost), ceil(left / workers))
-        return max(1, min(ceil(SPAN / cost), max(ceil(left / (2 * workers)), least)))
+        share = (left + ahead) / max(1, self._capacity) - own
+        return span_length(max(cost, 1e-9), self.transport.latency, share)
 
     def _send(self, seat, span):
         batch = span.batch
