@@ -185,7 +185,7 @@ def test_work_queued_behind_a_death_costs_no_attempt():
     transport.script += [lambda clerks: [answered(clerks[0])]]
     crewed = Supervisor(transport, {"f0": objective(1)}, attempts=2)
     crewed.costs["f0"] = 1e-4
-    crewed._length = lambda cost, ahead, own: 1
+    crewed._length = lambda cost, share: 1
     done = worked_off(crewed, [batch])
     assert [f.row for d in done for f in d.failures] == [0]
     assert batch.values[1] == crew.of_point(batch.points[1])

@@ -107,20 +107,19 @@ def simulate(durations, workers: int, costs: Costs, size=0.0, bandwidth=math.inf
     now = waited = beside = line = 0.0
     while True:
         short = cost < 2 * SPAN
-        ahead = np.maximum(free - now, 0.0).sum() if short else 0.0
+        total = left + (np.maximum(free - now, 0.0).sum() / cost if short else 0.0)
         for level in range(costs.depth if short else 1):
             leave = []
             while left and idle[level]:
                 worker = idle[level].popleft()
                 if calls[worker] != level:
                     continue  # it has done or got something since
-                share = (left + ahead / cost) / workers - max(0.0, free[worker] - now) / cost
+                share = total / workers - max(0.0, free[worker] - now) / cost
                 rows = span_length(cost, costs.rule, share)
-                if level and rows <= 0:
+                if level and rows < 1:
                     leave.append(worker)
                     continue
                 rows = min(left, max(1, round(rows)))
-                ahead += rows * cost
                 first = len(durations) - left
                 left -= rows
                 spans.append(rows)

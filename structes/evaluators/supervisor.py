@@ -312,24 +312,27 @@ class Supervisor:
 
     def _feed(self):
         """Spans for the workers that have too little to do."""
+        seats = [seat for seat in self.seats if seat.ready]  # the others may take long to come
+        if not self.queue or not seats:
+            return
         cost = self._cost()
         short = cost is not None and cost < 2 * SPAN
-        ahead = sum(seat.ahead(cost) for seat in self.seats) if short else 0.0
+        total = sum(span.size for span in self.queue)
+        total += sum(seat.ahead(cost) for seat in seats) if short else 0.0
         for level in range(1, 1 + (self.transport.depth if short else 1)):
-            for seat in self.seats:
+            for seat in seats:
                 if not self.queue:
                     return
-                if not seat.ready or len(seat.calls) >= level:
+                if len(seat.calls) >= level:
                     continue
-                rows = self._length(cost, ahead, seat.ahead(cost))
-                if level > 1 and rows <= 0:
+                rows = self._length(cost, total / len(seats) - seat.ahead(cost))
+                if level > 1 and rows < 1:
                     continue  # others will be done before it
                 span = self._cut(rows)
                 if level > 1 and span.nbytes > self.transport.backlog:
                     self.queue.appendleft(span)
                     return
                 self._send(seat, span)
-                ahead += span.size
 
     def _cut(self, rows) -> Span:
         """A span off the head of the queue: about so many rows, in units, and one at least."""
@@ -344,17 +347,15 @@ class Supervisor:
         """Seconds of a row of what is next; None: not known."""
         return self.costs.get(self.queue[0].batch.objective) if self.queue else None
 
-    def _length(self, cost, ahead, own) -> float:
-        """How many rows of what is next are for a worker that still has `own` to do, and all
-        together `ahead`. Not positive: none, others will be done before it."""
+    def _length(self, cost, share) -> float:
+        """How many rows of what is next are for a worker that should get `share` more until the
+        end; less than 1: none."""
         if cost is None or self.queue[0].tried:
             return 1
         calm = time.monotonic() - self._last_death > TROUBLE
         # after a death nobody shares, unless calls for each would take longer than their points
         if not calm and cost >= 5 * self.transport.latency:
             return 1
-        left = sum(span.size for span in self.queue)
-        share = (left + ahead) / max(1, self._capacity) - own
         return span_length(max(cost, 1e-9), self.transport.latency, share)
 
     def _send(self, seat, span):
