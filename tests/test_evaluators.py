@@ -878,8 +878,10 @@ def test_a_slow_factory_is_not_under_the_timeout(tmp_path):
 def test_what_one_function_costs_says_nothing_about_another():
     with Evaluator(2) as evaluator:
         cheap, slow = evaluator.bind(lambda x: os.getpid()), evaluator.bind(slow_pid)
-        for _ in range(5):
+        for _ in range(100):  # on a busy machine it is not sure at once
             here = cheap(X[:4])
+            if os.getpid() in here:
+                break
         assert set(here) == {os.getpid()}  # it has noticed
         assert os.getpid() not in slow(X[:4])
 

@@ -26,6 +26,7 @@ from .worker import Desk, Outcome, die_by_alarm
 INSTALL = "Ray is not installed: pip install 'structes[ray]'"
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray on Linux uses 127.0.0.1, as elsewhere
 _ANSWER = 10.0  # seconds that a cluster may take to accept a connection
+_CONNECT = 3  # attempts to be served
 _STORE = 200 * 2**20  # bytes of the object store of a Ray of our own: it holds no populations
 
 _is_local = False  # has this process ever started a Ray of its own?
@@ -61,7 +62,7 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
         _check_that_it_answers(address)
-        ray.init(address=address, **quiet)
+        _connect(ray, address, quiet)
         return True
     if os.environ.get(_LOOPBACK) != "0":
         raise RuntimeError(
@@ -77,6 +78,19 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
     )
     _is_local = True
     return True
+
+
+def _connect(ray, address: str, options: dict) -> None:
+    """A head that is busy may fail to start what a ray:// client talks to: it is asked again."""
+    for left in reversed(range(_CONNECT)):
+        try:
+            ray.init(address=address, **options)
+            return
+        except ConnectionAbortedError:
+            ray.shutdown()
+            if not left:
+                raise
+            time.sleep(2.0)
 
 
 def _check_that_it_answers(address: str) -> None:
