@@ -31,8 +31,8 @@ def namespace(x):
 def load_namespace(name: str):
     """Array API namespace called `name`, one of `BACKENDS`.
 
-    Raises ValueError for an unknown name and ImportError, with the line that installs it, for a
-    library that is missing.
+    Raises ValueError for an unknown name, ImportError, with the line that installs it, for a
+    library that is missing, and RuntimeError where it has no device.
     """
     if name == "numpy":
         return np
@@ -43,6 +43,13 @@ def load_namespace(name: str):
             raise ImportError(
                 "backend 'cupy' needs CuPy: pip install 'structes[gpu-cuda12]' (or gpu-cuda13)"
             ) from error
+        import cupy
+
+        if not cupy.cuda.is_available():
+            raise RuntimeError(
+                "backend 'cupy' needs a CUDA device, and none answers: CuPy is installed, so is "
+                "there a GPU, a driver, and a free CUDA_VISIBLE_DEVICES?"
+            )
         return xp
     if name == "array_api_strict":
         import array_api_strict
@@ -51,12 +58,19 @@ def load_namespace(name: str):
     raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {name!r}")
 
 
+def is_array(x, xp) -> bool:
+    """Is x an array of the library xp?"""
+    return isinstance(x, type(xp.empty(0)))
+
+
 def to_numpy(x) -> np.ndarray:
     """`x` as a NumPy array on the host; a NumPy array comes back as it is."""
     if isinstance(x, np.ndarray):
         return x
-    if hasattr(x, "get"):  # CuPy
-        return x.get()
+    if hasattr(x, "__cuda_array_interface__"):  # CuPy's, or an array of another library on a GPU
+        import cupy
+
+        return cupy.asarray(x).get()
     return np.from_dlpack(x) if hasattr(x, "__dlpack__") else np.asarray(x)
 
 
@@ -110,22 +124,32 @@ def _fortran():
     )
 
 
-def tiles(rows: int, width: int, numbers: int = 2**18):
-    """Slices that cut `rows` rows of `width` numbers into pieces of about `numbers`: a pass over a
-    large array in tiles needs temporaries of a tile only, and finds them in the cache."""
-    if rows * width <= numbers:
+CACHED = 2**18  # numbers in a tile of a pass over a NumPy array
+LAUNCHED = 2**26  # and over one of a device, which has no time to wait for many small launches
+
+
+def tiles(X, width: int | None = None):
+    """Slices that cut the rows of X (n, …), of `width` numbers each (None: its own): a pass in
+    such tiles over a large array has small temporaries, which stay in the cache."""
+    rows, width = X.shape[0], X.shape[1] if width is None else width
+    numbers = CACHED if isinstance(X, np.ndarray) else LAUNCHED
+    return pieces(rows, max(1, numbers // max(1, width)))
+
+
+def pieces(rows: int, step: int) -> list[slice]:
+    """Slices of `step` rows each."""
+    if rows <= step:
         return [slice(0, rows)]
-    step = max(1, numbers // width)
     return [slice(a, min(a + step, rows)) for a in range(0, rows, step)]
 
 
 def by_rows(function, X):
     """function(X) for a function that acts on each row of X (n, d), tile by tile."""
-    pieces = tiles(*X.shape)
-    if len(pieces) == 1:
+    cut = tiles(X)
+    if len(cut) == 1:
         return function(X)
     out = namespace(X).empty(X.shape, dtype=X.dtype)
-    for t in pieces:
+    for t in cut:
         out[t, :] = function(X[t, :])
     return out
 
@@ -133,15 +157,66 @@ def by_rows(function, X):
 def weighted_squares(Z, w):
     """Σ_k w_k z_k² by coordinate: (d,) of Z (n, d), w (n,)."""
     total = None
-    for t in tiles(*Z.shape):
+    for t in tiles(Z):
         part = w[t] @ (Z[t, :] * Z[t, :])
         total = part if total is None else total + part
     return total
 
 
-def trace(a) -> float:
+# -- numbers that follow from arrays --------------------------------------------------------------
+#
+# NumPy's become Python floats, which are faster to reckon with. Those of a device stay there, as
+# arrays without axes, because to look at one is to wait for all that was asked of the device
+# before; `read` looks at several at a time.
+
+
+def number(a):
+    """A float of a NumPy array of one number; an array () of any other library as it is."""
+    return float(a) if isinstance(a, (np.ndarray, np.generic, float)) else a
+
+
+def not_negative(x):
+    """max(x, 0) of a number."""
+    return max(x, 0.0) if isinstance(x, (float, int)) else namespace(x).clip(x, 0.0, None)
+
+
+def at_most(x, limit: float):
+    """min(x, limit) of a number."""
+    return min(x, limit) if isinstance(x, (float, int)) else namespace(x).clip(x, None, limit)
+
+
+def where(condition, x, otherwise: float):
+    """The number x where the condition holds, which may be an array (), else the other one."""
+    if isinstance(condition, bool):
+        return x if condition else otherwise
+    return namespace(condition).where(condition, x, otherwise)
+
+
+def read(*numbers) -> list[float]:
+    """Numbers as floats, all in one copy from the device."""
+    arrays = [x for x in numbers if not isinstance(x, (float, int))]
+    if not arrays:
+        return list(map(float, numbers))
+    xp = namespace(arrays[0])
+    copied = iter(to_numpy(xp.stack([xp.astype(x, xp.float64) for x in arrays])).tolist())
+    return [float(x) if isinstance(x, (float, int)) else next(copied) for x in numbers]
+
+
+def cast(tree, dtype: str):
+    """An array, or a tuple (of tuples) of arrays, with another dtype ("float32"); those that have
+    it are not copied."""
+    if isinstance(tree, tuple):
+        parts = [cast(part, dtype) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+    if not hasattr(tree, "dtype"):
+        return tree
+    xp = namespace(tree)
+    return xp.astype(tree, getattr(xp, dtype), copy=False)
+
+
+def trace(a):
     """Trace of a (d, d); the method is three times as fast as the function where d is small."""
-    return float(a.trace() if isinstance(a, np.ndarray) else namespace(a).linalg.trace(a))
+    return number(a.trace() if isinstance(a, np.ndarray) else namespace(a).linalg.trace(a))
 
 
 def total(a):

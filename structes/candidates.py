@@ -82,7 +82,7 @@ class Recipe:
         with self._limited():
             if indices.size and (piece == piece[0]).all():
                 return _rows(self._piece(piece[0]), indices - self._boundaries[piece[0]])
-            out = xp.empty((indices.size, d), dtype=self.state.mean.dtype)
+            out = xp.empty((indices.size, d), dtype=getattr(xp, self.strategy.dtype))
             order = np.argsort(piece, kind="stable")
             numbers, first = np.unique(piece[order], return_index=True)
             for k, at in zip(numbers, np.split(order, first[1:]), strict=True):
@@ -93,7 +93,7 @@ class Recipe:
 
     def _piece(self, k):
         start, end = self._boundaries[k : k + 2].tolist()
-        return self.strategy.draw(self.state, self.seed, start, end - start)[2]
+        return self.strategy.points(self.state, self.seed, start, end - start)
 
     def _limited(self):
         if self.threads is None or self.threads == blas_threads():
@@ -214,6 +214,7 @@ def take(X, at):
     return namespace(X).take(X, namespace(X).asarray(at), axis=0)
 
 
-def point(X, i: int) -> np.ndarray:
-    """(d,) NumPy: row i of X, an (n, d) array or Candidates."""
-    return np.array(to_numpy(X[i] if isinstance(X, Candidates) else X[i, :]), dtype=float)
+def point(X, i: int):
+    """(d,) array of its own: row i of X, an (n, d) array or Candidates."""
+    row = X[i] if isinstance(X, Candidates) else X[i, :]
+    return namespace(row).asarray(row, copy=True)

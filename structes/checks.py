@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .backend import is_array, to_numpy
+
 
 def point(name: str, value, dim: int | None = None) -> np.ndarray:
     """`value` as a new finite float vector (d,)."""
@@ -76,6 +78,8 @@ def number(name: str, value, *, positive: bool = False) -> float:
 
 def objective_values(values, n: int) -> np.ndarray:
     """`values` as a new (n,) float array: NaN = failed, +inf = worst; −inf is refused."""
+    if hasattr(values, "__cuda_array_interface__"):
+        values = to_numpy(values)
     array = np.array(values)  # a copy: the caller's stays as it is
     if array.dtype != np.float64:
         array = _numbers("values", values, "a real number for each row of X (NaN: it failed)")
@@ -94,11 +98,13 @@ def objective_values(values, n: int) -> np.ndarray:
 def rows(name: str, value, dim: int, xp=np):
     """`value` as an (n, dim) array of the backend; whether it is finite is not looked at."""
     if xp is np:
-        array = np.asarray(value)
+        array = (
+            to_numpy(value) if hasattr(value, "__cuda_array_interface__") else np.asarray(value)
+        )
         if array.dtype != np.float64:
             array = _numbers(name, value, f"rows of {dim} numbers")
     else:
-        array = value if hasattr(value, "__array_namespace__") else xp.asarray(value)
+        array = value if is_array(value, xp) else xp.asarray(value)
     if array.ndim != 2 or array.shape[1] != dim:
         hint = f" (a single point? write {name}[None, :])" if array.shape == (dim,) else ""
         raise ValueError(

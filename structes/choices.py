@@ -110,6 +110,9 @@ class Choosing(Domain):
     def encode(self, X, name: str = "X"):
         return self.numbers.encode(X, name)
 
+    def rounded(self, X, dtype):
+        return self.numbers.rounded(X, dtype)
+
     def adjust(self, state, structure):
         return keep_open(self.numbers.adjust(state, structure), structure, self.choices)
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import namespace, to_numpy
+from .backend import cast, namespace, to_numpy
 from .integers import with_margin
 from .limits import bounds_of, integers_of, logs_of, whole
 from .registry import nearest
@@ -65,6 +65,10 @@ class Domain:
         Raises ValueError, with `name` for X, where a point lies outside.
         """
         return X
+
+    def rounded(self, X, dtype):
+        """Points X (n, d) in another dtype ("float32"); they stay inside."""
+        return cast(X, dtype)
 
     def adjust(self, state, structure):
         """The state of a new generation, kept from freezing where coordinates are integers, and
@@ -123,7 +127,7 @@ class Limited(Domain):
         xp = namespace(U)
         get = self if xp is np else _Constants(self, U, xp)
         inside = (get._inner <= U) & (get._outer >= U)
-        all_inside = bool(xp.all(inside))
+        all_inside = xp is np and bool(inside.all())  # a device would have to be waited for
         X = U if all_inside else xp.where(inside, U, _rounded(get, _folded(get, U)[0]))
         if self._some_log:
             bounded = xp.clip(xp.where(get.log, X, 0.0), -_LARGEST, _LARGEST)
@@ -151,10 +155,22 @@ class Limited(Domain):
             U = xp.where(high & rounded, get._right - depth, U)
         return U
 
+    def rounded(self, X, dtype):
+        X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
+        low, high = self.low.astype(dtype), self.high.astype(dtype)
+        low = np.where(low < self.low, np.nextafter(low, inf), low)
+        high = np.where(high > self.high, np.nextafter(high, -inf), high)
+        xp = namespace(X)
+        return xp.clip(X, xp.asarray(low), xp.asarray(high))
+
     def adjust(self, state, structure):
         if self._loose:
             return state
         xp = namespace(state.mean)
+        if xp is not np and not len(self._at):
+            std = structure.deviations(state.factor) * (state.sigma * state.scale)
+            longest = _Constants(self, std, xp)._longest
+            return state._replace(scale=state.scale * xp.minimum(longest / std, 1.0 + 0 * std))
         std = to_numpy(structure.deviations(state.factor) * (state.sigma * state.scale))
         new = np.minimum(std, self._longest)
         if len(self._at):

@@ -10,13 +10,12 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import asdict, replace
-from typing import NamedTuple
 
 import numpy as np
 
 from . import checkpoint, checks
 from .auto import Auto, Switch
-from .backend import load_namespace
+from .backend import load_namespace, to_numpy
 from .candidates import Candidates, point
 from .choices import with_choices
 from .domain import build_domain
@@ -34,12 +33,28 @@ from .strategy import Info, Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
 
 
-class Best(NamedTuple):
-    """The best point told so far: x (d,) or None, fun (inf before the first), evaluations then."""
+class Best:
+    """The best point told so far: x (d,) or None, fun (inf before the first), evaluations then.
 
-    x: np.ndarray | None
-    fun: float
-    evaluations: int
+    A point of a device stays there until somebody looks at it.
+    """
+
+    __slots__ = ("_x", "evaluations", "fun")
+
+    def __init__(self, x, fun: float, evaluations: int):
+        self._x, self.fun, self.evaluations = x, fun, evaluations
+
+    @property
+    def x(self) -> np.ndarray | None:
+        if self._x is not None:
+            self._x = np.asarray(to_numpy(self._x), dtype=float)
+        return self._x
+
+    def __iter__(self):
+        return iter((self.x, self.fun, self.evaluations))
+
+    def __repr__(self):
+        return f"Best(x={self.x}, fun={self.fun}, evaluations={self.evaluations})"
 
 
 def restored_best(row, dim: int) -> Best:
@@ -70,7 +85,11 @@ class ES:
     noise      None: values are what they are; "auto": notices when they are noisy, and keeps
                converging (noisy.py; `state.noisy` says how noisy, and `mean`, not `best`, is then
                the answer); a mapping sets its switches
-    backend    array library of the state: "numpy"
+    backend    array library of state and candidates: "numpy", or "cupy": all of it on the GPU
+               (extras gpu-cuda12, gpu-cuda13); `ask` gives its arrays, `tell` takes these or the
+               host's, and values of either
+    dtype      of candidates: "float64", or "float32": half of the memory, less time; the state of
+               the search stays in float64
     stopping   any field of `structes.Stopping`, such as target=1e-8 or max_evaluations=10_000
 
     Raises ValueError or TypeError, naming the argument, for anything that does not fit.
@@ -99,6 +118,7 @@ class ES:
         engine="default",
         noise=None,
         backend="numpy",
+        dtype="float64",
         **stopping,
     ):
         if isinstance(x0, Space):
@@ -117,6 +137,7 @@ class ES:
             "integers": plain(integers),
             "choices": plain(choices),
             "backend": backend,
+            "dtype": dtype,
             **stopping,
         }
         sigma, scale = checks.scale("sigma0", sigma0, self.dim)
@@ -133,10 +154,18 @@ class ES:
         self.structure = self.engine.fit(build_structure(structure, self.dim))
         domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
         self.domain = with_choices(domain, choices)
-        self.strategy = Strategy(
-            self.structure, self.engine, self.popsize, domain=self.domain, noise=settings
-        )
+        if dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype must be 'float64' or 'float32'; got {dtype!r}")
         self._xp = load_namespace(backend)
+        self.strategy = Strategy(
+            self.structure,
+            self.engine,
+            self.popsize,
+            domain=self.domain,
+            noise=settings,
+            dtype=dtype,
+            on_device=backend == "cupy",
+        )
         u0 = self.domain.encode(x0[None, :], "x0")[0, :]
         self.state = self.strategy.init(u0, sigma, scale, self._xp)
         self.best = Best(None, np.inf, 0)
@@ -264,7 +293,7 @@ class ES:
             "auto": None if self._auto is None else self._auto.snapshot(),
             "switches": self.switches,
             "state": self.state,
-            "best": self.best,
+            "best": tuple(self.best),
             "evaluations": self.evaluations,
             "info": self.info,
             "monitor": self.monitor.snapshot(),

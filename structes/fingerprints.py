@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
 
 import numpy as np
 
-from . import noise
-from .backend import to_numpy
+from . import kernels
+from .backend import namespace, to_numpy
+from .kernels import CHUNK, multipliers
 
 REMEMBERED = 2000  # rows, at least, of which it is known that they were told or forgotten
 _SHIFT = np.uint64(29)  # so that the signs reach more than one bit
-_CHUNK = 8192  # numbers of a row that are taken into its fingerprint at a time
 
 
-def fingerprints(X) -> np.ndarray:
-    """(n,) uint64, one for each row of X (n, d): rows with the same bits have the same one."""
+def fingerprints(X):
+    """(n,) uint64, one for each row of X (n, d): rows with the same bits have the same one. Of
+    CuPy's arrays an array of CuPy, which nothing waits for."""
+    if namespace(X).__name__.endswith("cupy"):
+        return kernels.prints(X)
     X = np.ascontiguousarray(to_numpy(X), dtype=np.float64).view(np.uint64)
-    if X.shape[1] <= _CHUNK:
-        return np.einsum("ij,j->i", X ^ (X >> _SHIFT), _multipliers(X.shape[1]))
+    if X.shape[1] <= CHUNK:
+        return np.einsum("ij,j->i", X ^ (X >> _SHIFT), multipliers(X.shape[1]))
     out = np.zeros(X.shape[0], dtype=np.uint64)
-    for a in range(0, X.shape[1], _CHUNK):
-        words = X[:, a : a + _CHUNK]
+    for a in range(0, X.shape[1], CHUNK):
+        words = X[:, a : a + CHUNK]
         words = words ^ (words >> _SHIFT)
-        out += np.einsum("ij,j->i", words, _multipliers(words.shape[1])) * np.uint64(2 * a + 1)
+        out += np.einsum("ij,j->i", words, multipliers(words.shape[1])) * np.uint64(2 * a + 1)
     return out
 
 
-@lru_cache(maxsize=8)
-def _multipliers(n: int) -> np.ndarray:
-    u = noise.uniforms(0, noise.STARTS, 0, 0, 1, 2 * n)[0]
-    low, high = (u * 2.0**32).astype(np.uint64).reshape(2, n)
-    return (high << np.uint64(32)) | low | np.uint64(1)
-
-
-def joined(prints) -> np.ndarray:
-    """(n,) of a list of arrays of them."""
+def joined(prints):
+    """(n,) of a list of arrays of them: a NumPy array, unless it is a list of one."""
     if len(prints) == 1:
         return prints[0]
-    return np.concatenate(prints) if prints else np.empty(0, dtype=np.uint64)
+    return np.concatenate([np.empty(0, dtype=np.uint64), *map(to_numpy, prints)])
 
 
 class Recent:
@@ -50,7 +45,7 @@ class Recent:
         self._size = len(prints)
         self._set = None
 
-    def add(self, prints: np.ndarray) -> None:
+    def add(self, prints) -> None:
         self._parts.append(prints)
         self._size += len(prints)
         self._set = None
@@ -63,4 +58,4 @@ class Recent:
         return print_ in self._set
 
     def array(self) -> np.ndarray:
-        return np.concatenate(self._parts)
+        return np.concatenate(list(map(to_numpy, self._parts)))

@@ -14,9 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from . import checks, noise
-from .backend import namespace
+from .backend import namespace, to_numpy
 from .candidates import Candidates, Recipe, blas_threads, boundaries
 from .fingerprints import fingerprints, joined
+from .redrawn import Redrawn
 from .structures import build_structure, known_spec, spec_of
 
 
@@ -56,7 +57,7 @@ class Generation:
             "told": self.told,
             "values": self.values,
             "lazy": [k for k, prints in enumerate(self._prints) if prints is None],
-            "prints": self.known(np.ones(len(self), dtype=bool)),
+            "prints": to_numpy(self.known(np.ones(len(self), dtype=bool))),
         }
 
     @classmethod
@@ -105,7 +106,12 @@ class Generation:
             Z, Y, X = strategy.draw(self.state, self.seed, start, n)
             self._add(n, (Z, Y), fingerprints(X))
             return X
-        xp, dtype = namespace(self.state.mean), self.state.mean.dtype
+        if strategy.redraws:
+            X, z = strategy.sample(self.state, self.seed, start, n)
+            self._add(n, (z, None), fingerprints(X))
+            return X
+        xp = namespace(self.state.mean)
+        dtype = getattr(xp, strategy.dtype)
         X = xp.empty((n, strategy.structure.dim), dtype=dtype)
         Z = xp.empty((n, strategy.structure.noise_dim), dtype=dtype)
         for t in _slices(boundaries([n], strategy.tile)):
@@ -172,6 +178,9 @@ class Generation:
         """Tiles of Z: pieces, put together to as many rows as the structure has numbers for each
         parameter, because every tile costs a pass over those."""
         structure, held, rows = self.strategy.structure, [], 0
+        if self.strategy.redraws:
+            yield from self._pieces(at)
+            return
         least = max(self.strategy.tile, structure.dof // structure.dim)
         for Z in self._pieces(at):
             held.append(Z)
@@ -193,9 +202,14 @@ class Generation:
                 if drawn is None:
                     Z = self.strategy.draw_local(self.state, self.seed, t.start, t.stop - t.start)
                 else:
-                    Z = drawn[0][t.start - start : t.stop - start, :]
-                whole = rows.size == t.stop - t.start
-                yield Z if whole else namespace(Z).take(Z, namespace(Z).asarray(rows), axis=0)
+                    its = slice(t.start - start, t.stop - start)
+                    Z = drawn[0][its] if self.strategy.redraws else drawn[0][its, :]
+                if rows.size == t.stop - t.start:
+                    yield Z
+                elif isinstance(Z, Redrawn):
+                    yield from (Z[run] for run in _runs(rows))
+                else:
+                    yield namespace(Z).take(Z, namespace(Z).asarray(rows), axis=0)
             start += n
 
     def sample(self, i: int):
@@ -207,14 +221,14 @@ class Generation:
         drawn = kept or self.strategy.draw(self.state, self.seed, start, n)
         return tuple(a[i - start : i - start + 1, :] for a in drawn[:2])
 
-    def prints(self) -> np.ndarray:
-        """(n,) fingerprints of all candidates."""
+    def prints(self):
+        """(n,) fingerprints of all candidates, as `fingerprints.joined` gives them."""
         start = 0
         for k, n in enumerate(self.asked):
             if self._prints[k] is None:
                 pieces = _slices(start + boundaries([n], self.strategy.tile))
                 points = (self.recipe().draw(range(t.start, t.stop)) for t in pieces)
-                self._prints[k] = np.concatenate([fingerprints(X) for X in points])
+                self._prints[k] = joined([fingerprints(X) for X in points])
             start += n
         return joined(self._prints)
 
@@ -230,9 +244,9 @@ class Generation:
         """Is X what was asked, all of it and in the same order? (The common case, made cheap.)"""
         if X.shape[0] != len(self) or not len(self):
             return False
-        if isinstance(X, np.ndarray):
-            return bool((fingerprints(X) == self.prints()).all())
-        xp = namespace(X)  # an array of a device stays there
+        xp = namespace(X)
+        if xp is np or xp.__name__.endswith("cupy"):  # one answer of the device is waited for
+            return bool(xp.all(fingerprints(X) == xp.asarray(self.prints())))
         return all(bool(xp.all(X[t, :] == points)) for t, points in self._points())
 
     def _points(self):
@@ -260,7 +274,8 @@ class Generation:
         found, start = [], 0
         for n, prints in zip(self.asked, self._prints, strict=True):
             if prints is not None:
-                found.append(prints[which[start : start + n]])
+                its = which[start : start + n]
+                found.append(prints if its.all() else to_numpy(prints)[its])
             start += n
         return joined(found)
 
@@ -271,6 +286,12 @@ class Generation:
 
 def _stacked(Z: list):
     return Z[0] if len(Z) == 1 else namespace(Z[0]).concat(Z)
+
+
+def _runs(rows) -> list[slice]:
+    """Increasing numbers as slices."""
+    parts = np.split(rows, 1 + np.flatnonzero(np.diff(rows) > 1))
+    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts]
 
 
 def _slices(ends) -> list[slice]:

@@ -3,16 +3,26 @@
 The noise of candidate i, coordinate j in a generation is a pure function of
 (seed, stream, generation, i, j):
 
+    float64, a normal for each word of Philox (Φ⁻¹ is the inverse of the normal distribution):
+
     q    = ceil(d / 4)
     word = philox4x64_10(counter=(1 + i q + j // 4, 0, generation, 0), key=(seed, stream))[j % 4]
-    u    = (word >> 11) 2⁻⁵³ + 2⁻⁵⁴        in (0, 1), never 0 or 1
+    u    = (word >> 11) 2⁻⁵³ + 2⁻⁵⁴        in (0, 1): the one sum that would round to 1 is 1 − 2⁻⁵³
     z    = Φ⁻¹(u)
+
+    float32, two normals for each word (Box and Muller, 1958), |z| < 6.77:
+
+    q    = ceil(d / 8)
+    word = philox4x64_10(counter=(1 + i q + j // 8, 0, generation, 0), key=…)[j // 2 % 4]
+    r    = sqrt(−2 log((low + ½) 2⁻³²))    low: the low 32 bits of word
+    θ    = π high 2⁻³¹                     high: the high 32 bits as a signed number, θ in [−π, π]
+    z    = r cos θ for even j, r sin θ for odd j
 
 so any worker can draw any candidate, nothing has to be saved with a run, and a result cannot
 depend on how a population was split. A range of candidates is one contiguous run of the counter,
 which `numpy.random.Philox.random_raw` yields in bulk (Salmon et al., 2011, "Parallel random
-numbers: as easy as 1, 2, 3"). Streams keep purposes apart: candidates, noise of a problem,
-starting points.
+numbers: as easy as 1, 2, 3"). On a GPU `kernels` draws the same numbers, up to rounding. Streams
+keep purposes apart: candidates, noise of a problem, starting points.
 """
 
 from __future__ import annotations
@@ -24,8 +34,9 @@ import numpy as np
 
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 
-_BLOCK = 8192  # normals made at a time: the temporaries stay in cache
+_BLOCK = 8192  # words used at a time: the temporaries stay in cache
 _SHIFT = np.uint64(11)
+_BELOW_ONE = 1.0 - 2.0**-53
 _local = threading.local()
 
 
@@ -43,17 +54,38 @@ def check_seed(seed) -> int:
     return int(seed)
 
 
-def normals(seed: int, stream: int, generation: int, start: int, count: int, dim: int):
-    """Standard normals of candidates start … start+count−1: a NumPy array (count, dim)."""
-    out = np.empty((count, dim))
-    words = 4 * -(-dim // 4)
+def normals(
+    seed: int, stream: int, generation: int, start: int, count: int, dim: int, *, xp=np, dtype=None
+):
+    """Standard normals of candidates start … start+count−1: an array (count, dim) of `xp`.
+
+    `dtype` is float64 (also for None) or float32, as a string or a dtype of NumPy: one of the two
+    formulas above, which share nothing but the words. What CuPy draws on its device differs from
+    what NumPy draws by rounding only: 4e-15 in float64, 4e-6 in float32. Raises ValueError for
+    other dtypes.
+    """
+    name = "float64" if dtype is None else dtype if dtype in _NORMALS else np.dtype(dtype).name
+    if name not in _NORMALS:
+        raise ValueError(f"dtype must be float64 or float32; got {name}")
+    if xp is not np:
+        if xp.__name__.endswith("cupy"):
+            from . import kernels
+
+            return kernels.normals(seed, stream, generation, start, count, dim, name)
+        return xp.asarray(normals(seed, stream, generation, start, count, dim, dtype=name))
+    fill, each = _NORMALS[name]
+    out = np.empty((count, dim), dtype=name)
+    words = 4 * -(-dim // (4 * each))  # of a row
     philox = _philox(seed, stream, generation, start * (words // 4))
-    rows = max(1, _BLOCK // words)
+    if count * words <= _BLOCK:
+        fill(philox.random_raw(count * words).reshape(count, words), out)
+        return out
+    rows, width = max(1, _BLOCK // words), min(words, _BLOCK)
     for a in range(0, count, rows):
         b = min(a + rows, count)
-        out[a:b] = _inverse_normal(philox.random_raw((b - a) * words)).reshape(b - a, words)[
-            :, :dim
-        ]
+        for c in range(0, words, width):
+            raw = philox.random_raw((b - a) * min(width, words - c)).reshape(b - a, -1)
+            fill(raw, out[a:b, each * c : each * (c + width)])
     return out
 
 
@@ -88,11 +120,31 @@ def _unit(words):
     words >>= _SHIFT
     u = words * 2.0**-53
     u += 2.0**-54
-    return u
+    return np.minimum(u, _BELOW_ONE, out=u)
 
 
-def _inverse_normal(words):
+def _inverse_normals(words, out):
+    """Fills out (n, m) from words (n, ≥ m)."""
     from scipy.special import ndtri  # here, not above: it takes longer to import than NumPy
 
     u = _unit(words)
-    return ndtri(u, out=u)
+    out[...] = ndtri(u, out=u)[:, : out.shape[1]]
+
+
+def _box_muller(words, out):
+    """Fills out (n, m) from words (n, ≥ m / 2)."""
+    m = out.shape[1]
+    halves = words[:, : (m + 1) // 2].astype("<u8", copy=False).view("<u4")
+    r = halves[:, 0::2].astype(np.float32)
+    r += 0.5
+    r *= 2.0**-32
+    np.log(r, out=r)
+    r *= -2.0
+    np.sqrt(r, out=r)
+    angle = halves[:, 1::2].view("<i4").astype(np.float32)
+    angle *= np.pi * 2.0**-31
+    np.multiply(r, np.cos(angle), out=out[:, 0::2])
+    np.multiply(r[:, : m // 2], np.sin(angle)[:, : m // 2], out=out[:, 1::2])
+
+
+_NORMALS = {"float64": (_inverse_normals, 1), "float32": (_box_muller, 2)}  # normals of a word

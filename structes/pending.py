@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .backend import to_numpy
 from .candidates import Candidates
 from .fingerprints import Recent, fingerprints
 from .generation import Generation
@@ -82,7 +83,7 @@ class Ledger:
         closed, self.open = self.open, generation
         closed.close()
         self.told.add(closed.known(closed.told))
-        self._leave(closed.known(closed.told) if closed.listed else ())
+        self._leave(closed.known(closed.told) if closed.listed else np.empty(0))
         if closed.told.all():
             closed.waits = False
         else:
@@ -180,13 +181,13 @@ class Ledger:
     def _leave(self, prints):
         """Those that were told, or are not waited for, are out of `_places`; of the open
         generation they stay, because a later value may replace the first."""
-        for p in prints:
+        for p in to_numpy(prints).tolist():
             left = [
                 (g, i)
-                for g, i in self._places.get(int(p), ())
+                for g, i in self._places.get(p, ())
                 if g is self.open or (g.waits and not g.told[i])
             ]
             if left:
-                self._places[int(p)] = left
+                self._places[p] = left
             else:
-                self._places.pop(int(p), None)
+                self._places.pop(p, None)

@@ -178,7 +178,7 @@ class RestartES:
             "first_popsize": self.runs[0].popsize,
             "plan": self.plan,
             "finished": self.finished,
-            "best": self._best,
+            "best": tuple(self._best),
             "began": self._began,
             "former": None if self._former is None else self._former.snapshot(None),
             "seconds": self.seconds,

@@ -32,10 +32,14 @@ class Sampling(NamedTuple):
     size: int = 1
     mirrored: bool = False
 
-    def draw(self, seed: int, generation: int, start: int, count: int, dim: int) -> np.ndarray:
-        """(count, dim) rows of candidates start … start+count−1 of a generation."""
+    def draw(
+        self, seed: int, generation: int, start: int, count: int, dim: int, xp=np, dtype="float64"
+    ):
+        """(count, dim) rows of candidates start … start+count−1 of a generation: an array of the
+        library xp. Rows that are not independent are made by NumPy, in float64: they are short."""
         if self.size == 1 and not self.mirrored:
-            return noise.normals(seed, noise.CANDIDATES, generation, start, count, dim)
+            address = seed, noise.CANDIDATES, generation, start, count, dim
+            return noise.normals(*address, xp=xp, dtype=dtype)
         twice = 2 if self.mirrored else 1
         width = twice * self.size  # candidates of a block
         first, last = start // width, -(-(start + count) // width)
@@ -56,7 +60,8 @@ class Sampling(NamedTuple):
             np.negative(Z, out=both[1::2])
             Z = both
         begin = start - first * width
-        return Z[begin : begin + count]
+        Z = Z[begin : begin + count].astype(dtype, copy=False)
+        return Z if xp is np else xp.asarray(Z)
 
 
 def orthogonalised(Z):

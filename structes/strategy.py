@@ -22,26 +22,52 @@ needed, and what is drawn again for the update is z alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import exp, inf, log, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import namespace, to_numpy
+from .backend import at_most, cast, namespace, number, read, to_numpy, where
 from .domain import Domain
 from .engine import Engine
 from .noisy import Noise, Noisy, measure, share
 from .plan import Plan, plan_for, plan_of
 from .ranking import LEAST, assign, ranking, with_missing
+from .redrawn import Redrawn, redrawn, sample
 from .sampling import Sampling
 from .state import Info, State, restored_as
 from .structures.base import Structure
 from .structures.dense import Dense
+from .structures.entrywise import Entrywise
 
 LARGE = 2**22  # numbers in a generation from which on it is large: 32 MB
 LONG = 2**12  # in its rows, at least: tiles of short ones would cost more than they save
 SLIM = 32  # numbers in B for each parameter, at most: they are added up for every tile
 TILE = 8  # rows of a tile, at most
+DEVICE = 2**26  # on a device: numbers of a tile, and of a generation that is large
+
+
+class Weighed(NamedTuple):
+    """Weights of samples by the ranks of their values.
+
+    rows   (3, n): weights of the mean, and of the covariance those ≥ 0 and those < 0; None where
+           all values tie, or count as less than two
+    seen   best, median and worst value
+    plan   Plan that they are of
+    """
+
+    rows: np.ndarray | None
+    seen: tuple
+    plan: Plan | None
+
+
+class Sums(NamedTuple):
+    """Over samples: z = Σ w z (noise_dim,), their tangent M, and identity = ½ Σ (w° − w)."""
+
+    z: Any
+    M: tuple
+    identity: Any
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,10 @@ class Strategy:
     trust_region   largest Frobenius norm of a step M
     domain         where the points live (domain.py); None: all of R^d
     noise          how noisy values are dealt with (noisy.py); None: as if there were no noise
+    dtype          of candidates and all that has a row for each: "float64", or "float32", which
+                   takes half of the memory and a third of the time. The state is in float64: its
+                   steps become too small for float32, from d = 10⁶ on or near the optimum
+    on_device      arrays are not in this machine's memory: tiles are as large as that is for
     """
 
     structure: Structure
@@ -63,6 +93,8 @@ class Strategy:
     trust_region: float = 0.5
     domain: Domain | None = None
     noise: Noise | None = None
+    dtype: str = "float64"
+    on_device: bool = False
 
     def __post_init__(self):
         if self.domain is None:
@@ -92,12 +124,19 @@ class Strategy:
         """
         d = self.structure.dim
         alone = self._sampling == Sampling() and self.noise is None
-        large = d >= LONG and d * self.popsize >= LARGE and self.structure.dof <= SLIM * d
-        return max(1, min(TILE, LARGE // d)) if alone and large else None
+        numbers, most = (DEVICE, DEVICE) if self.on_device else (LARGE, TILE)
+        large = d >= LONG and d * self.popsize >= numbers and self.structure.dof <= SLIM * d
+        return max(1, min(most, numbers // d)) if alone and large else None
 
-    def init(self, mean, sigma, scale, xp=np, dtype=None) -> State:
+    @cached_property
+    def redraws(self) -> bool:
+        """Is the noise of large generations drawn again where it is wanted (redrawn.py)?"""
+        entrywise = isinstance(self.structure, Entrywise)
+        return self.on_device and entrywise and self.tile is not None
+
+    def init(self, mean, sigma, scale, xp=np) -> State:
         """State of the first generation. mean (d,), sigma a positive number, scale (d,)."""
-        dtype = xp.float64 if dtype is None else dtype
+        dtype = xp.float64
         zeros = xp.zeros(self.structure.noise_dim, dtype=dtype)
         state = State(
             mean=xp.asarray(mean, dtype=dtype),
@@ -128,24 +167,49 @@ class Strategy:
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
         Z = self._normals(state, seed, start, count)
-        Y = self.structure.unwhiten(state.factor, Z)
+        factor = self._lowered(state.factor)
+        Y = self.structure.unwhiten(factor, Z)
         if self.structure.noise_dim > self.structure.dim:
-            Z = self.structure.whiten(state.factor, Y)
+            Z = self.structure.whiten(factor, Y)
         if state.noisy is not None and state.noisy.wait == 0:
             self._repeat(state, seed, start, Z, Y)
         return Z, Y, self.place(state, Y)
 
+    def points(self, state: State, seed: int, start: int, count: int):
+        """The X (count, d) of `draw` alone."""
+        if self.redraws:
+            return self.sample(state, seed, start, count)[0]
+        return self.draw(state, seed, start, count)[2]
+
+    def sample(self, state: State, seed: int, start: int, count: int):
+        """(X, Redrawn) of candidates, where the structure `redraws`."""
+        step = state.sigma * state.scale / state.factor[0]
+        address = seed, state.generation, start, count
+        X, z = sample(state.mean, step, *address, self.dtype)
+        X = self.domain.decode(X)
+        return X if self.dtype == "float64" else self.domain.rounded(X, self.dtype), z
+
     def draw_local(self, state: State, seed: int, start: int, count: int):
-        """The Z (count, noise_dim) of `draw` alone, where generations are large."""
+        """The Z (count, noise_dim) of `draw` alone, where generations are large: an array, or
+        Redrawn."""
+        if self.redraws:
+            d = self.structure.dim
+            return redrawn(seed, state.generation, start, count, d, self.dtype)
         Z = self._normals(state, seed, start, count)
         if self.structure.noise_dim > self.structure.dim:
-            Z = self.structure.whiten(state.factor, self.structure.unwhiten(state.factor, Z))
+            factor = self._lowered(state.factor)
+            Z = self.structure.whiten(factor, self.structure.unwhiten(factor, Z))
         return Z
 
     def _normals(self, state, seed, start, count):
-        xp = namespace(state.mean)
-        z = self._sampling.draw(seed, state.generation, start, count, self.structure.noise_dim)
-        return z if xp is np else xp.asarray(z, dtype=state.mean.dtype)
+        address = seed, state.generation, start, count, self.structure.noise_dim
+        return self._sampling.draw(*address, xp=namespace(state.mean), dtype=self.dtype)
+
+    def _lowered(self, arrays):
+        """Arrays in the precision of the candidates."""
+        if self.dtype == "float64":
+            return arrays
+        return cast(arrays, self.dtype)
 
     def _repeat(self, state, seed, start, Z, Y):
         """Make candidate popsize − 1 the first one again, where it is among these: two values of
@@ -157,7 +221,8 @@ class Strategy:
 
     def place(self, state: State, Y):
         """Points (n, d) of the rows of Y (n, d): u = mean + sigma D₀ y, as the domain has them."""
-        return self.domain.decode(self.coordinates(state, Y))
+        X = self.domain.decode(self.coordinates(state, Y))
+        return X if self.dtype == "float64" else self.domain.rounded(X, self.dtype)
 
     def coordinates(self, state: State, Y):
         """Search coordinates u = mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
@@ -204,11 +269,11 @@ class Strategy:
 
     def shape_weights(self, Z, values, mass=None):
         """Weights (n,) with which the samples enter the covariance; None when all tie."""
-        weights, _, _ = self._weigh(values, mass)
-        if weights is None:
+        weighed = self.weigh(values, mass)
+        if weighed.rows is None:
             return None
         xp = namespace(Z)
-        _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weights)
+        _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weighed.rows)
         return self._stretched(Z, good, bad)[0]
 
     def plan(self, n: int) -> Plan:
@@ -216,20 +281,6 @@ class Strategy:
         if n not in self._plans:
             self._plans[n] = plan_for(self.structure, self.engine, n, self._sampling.mirrored)
         return self._plans[n]
-
-    def _weigh(self, values, mass):
-        """(weights (3, n) or None, ranked values, plan) of values (n,) that count `mass` (n,)."""
-        order, ranked = ranking(values)
-        if ranked[-1] != ranked[-1]:  # NaN sorts last
-            mass = with_missing(values, mass)
-        if (len(values) if mass is None else mass.sum()) < LEAST:  # says nothing
-            return None, ranked, None
-        if mass is None:
-            plan = self.plan(len(values))
-        else:
-            mass = mass[order]
-            plan = plan_of(self.structure, self.engine, mass, mirrored=False)
-        return assign(order, ranked, plan.tables, mass), ranked, plan
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
         """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
@@ -242,62 +293,117 @@ class Strategy:
         Tied values share their weights, NaN ranks last and counts a quarter; when all are equal
         (or they count as less than two), only the generation counter moves.
         """
-        structure, d = self.structure, self.structure.dim
-        xp = namespace(state.mean)
-        weights, ranked, plan = self._weigh(values, mass)
-        seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
-        if weights is None:
-            return state._replace(generation=state.generation + 1), Info(*seen)
-        c1, _, parts, cc, cs, ds, chi = plan.rates
-        if xp is not np:
-            weights = [xp.asarray(row, dtype=state.mean.dtype) for row in weights]
-        w_mean, w_good, w_bad = weights
-        step, noisy, eta = state.sigma * state.scale, state.noisy, 1.0
+        weighed = self.weigh(values, mass)
+        if weighed.rows is None:
+            return self.stand(state, weighed)
+        if Y is None:
+            weights = self.weights(weighed, state)
+            return self.move(state, weighed, self.sums(state, Z, weights))
+        w_mean, good, bad = self.weights(weighed, state)
+        w, identity = self._stretched(Z, good, bad)
+        dz, dy, noisy = w_mean @ Z, w_mean @ Y, state.noisy
         if noisy is not None:
             noisy = measure(self.noise, noisy, state.sigma, Z, values, self.popsize)
-            eta = noisy.eta
-            cs *= eta
+        tangent = partial(self._gradient, Z, w, factor=state.factor)
+        return self._move(state, weighed, dz, dy, tangent, identity, noisy, Y)
+
+    # -- the parts of an update: weights from values, sums over samples, and the step -------------
+
+    def weigh(self, values, mass=None) -> Weighed:
+        """What follows from the ranks of values (n,) that count `mass` (n,)."""
+        order, ranked = ranking(values)
+        seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
+        if ranked[-1] != ranked[-1]:  # NaN sorts last
+            mass = with_missing(values, mass)
+        if (len(values) if mass is None else mass.sum()) < LEAST:  # says nothing
+            return Weighed(None, seen, None)
+        if mass is None:
+            plan = self.plan(len(values))
+        else:
+            mass = mass[order]
+            plan = plan_of(self.structure, self.engine, mass, mirrored=False)
+        return Weighed(assign(order, ranked, plan.tables, mass), seen, plan)
+
+    def weights(self, weighed: Weighed, state: State) -> tuple:
+        """The rows of the weights as arrays of the library and the precision of candidates."""
+        xp, rows = namespace(state.mean), weighed.rows
+        return self._lowered(tuple(rows if xp is np else map(xp.asarray, rows)))
+
+    def sums(self, state: State, tiles, weights) -> Sums:
+        """Over the samples whose z are in `tiles`, arrays or Redrawn, in one pass; weights (three
+        rows): theirs, as of `weights`. Sums of parts add up: `add_sums`."""
+        total, start = None, 0
+        for Z in tiles:
+            w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
+            w, identity = self._stretched(Z, good, bad)
+            if isinstance(Z, Redrawn):
+                z, squares = Z.sums(w_mean, w)
+                part = Sums(z, self.structure.tangent_of_squares(squares, w), identity)
+            else:
+                M = self.structure.tangent(Z, w, state.factor)
+                part = Sums(cast(w_mean @ Z, "float64"), M, identity)
+            total = part if total is None else self.add_sums(total, part)
+            start += Z.shape[0]
+        return total
+
+    def add_sums(self, a: Sums, b: Sums) -> Sums:
+        """Of the samples of both."""
+        return Sums(a.z + b.z, self.structure.add(a.M, b.M), a.identity + b.identity)
+
+    def stand(self, state: State, weighed: Weighed) -> tuple[State, Info]:
+        """Next state where the values say nothing."""
+        return state._replace(generation=state.generation + 1), Info(*weighed.seen)
+
+    def move(self, state: State, weighed: Weighed, sums: Sums) -> tuple[State, Info]:
+        """Next state from the sums over all samples."""
+        dy = self.structure.unwhiten(state.factor, sums.z[None, :])[0, :]
+        tangent = partial(self._with_path, sums.M, factor=state.factor)
+        return self._move(state, weighed, sums.z, dy, tangent, sums.identity, state.noisy)
+
+    def _move(self, state, weighed, dz, dy, tangent, identity, noisy, Y=None):
+        """The step. dz, dy: Σ w z and Σ w y; tangent(q, c): the natural gradient of the samples
+        and of a row q (1, d) with weight c."""
+        structure, d, plan = self.structure, self.structure.dim, weighed.plan
+        c1, _, parts, cc, cs, ds, chi = plan.rates
+        eta = 1.0 if noisy is None else noisy.eta
+        cs *= eta
 
         # mean, and the path of the step size
-        if Y is None:
-            dz, M, identity = self._sums(Z, weights, state.factor)
-            dy = structure.unwhiten(state.factor, dz[None, :])[0, :]
-        else:
-            dz, dy = w_mean @ Z, w_mean @ Y
-            w, identity = self._stretched(Z, w_good, w_bad)
-        mean = state.mean + (eta * step) * dy
+        mean = state.mean + (eta * state.sigma * state.scale) * dy
         ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
-        ps2 = float(ps @ ps)
+        ps2 = number(ps @ ps)
 
         # path of the rank-one part; it waits while the step size still grows fast
         t = state.generation + 1
         growing = ps2 / d / (1 - (1 - cs) ** (2 * t)) >= 2 + 4 / (d + 1)
         q = (1 - cc) * state.path
-        if not growing:
-            q += sqrt(cc * (2 - cc) * plan.mueff) * dz
+        if growing is not True:
+            q += where(growing, 0.0 * ps2, sqrt(cc * (2 - cc) * plan.mueff)) * dz
 
         # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter
         # with their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma,
         # so that it is the geometric mean of the standard deviations, and the shape into B, so
         # that |det B| = 1
-        if Y is None:
-            M = self._with_path(M, q[None, :], c1, state.factor)
-        else:
-            M = self._gradient(Z, w, q[None, :], c1, state.factor)
+        M = tangent(q[None, :], c1)
+        if self.dtype != "float64":
+            M = cast(M, "float64")
         if parts is not None:
             M = structure.scale(M, parts)
-            identity *= parts[-1]
+            identity = identity * parts[-1]
         s = structure.trace(M) / d
         M = structure.shift(M, -s)
-        s -= identity
+        s = s - identity
         norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
-        clipped = norm > self.trust_region and not self.engine.natural
-        if clipped:
-            M = structure.scale(M, self.trust_region / norm)
-            s *= self.trust_region / norm
+        if not self.engine.natural:
+            clipped = norm > self.trust_region
+            if clipped is not False:
+                shorter = where(clipped, self.trust_region / norm, 1.0)
+                M, s = structure.scale(M, shorter), s * shorter
 
-        path_length = sqrt(ps2) / chi
-        change = min(1.0, cs / ds * (path_length - 1)) - eta * s
+        path_length = ps2**0.5 / chi
+        change = at_most(cs / ds * (path_length - 1), 1.0) - eta * s
+        s, norm, path_length, change = read(s, norm, path_length, change)
+        clipped = norm > self.trust_region and not self.engine.natural
         if noisy is not None:
             change, noisy = share(self.noise, noisy, change)
         state = State(
@@ -311,38 +417,28 @@ class Strategy:
             noisy=noisy,
         )
         state = self.domain.adjust(state, structure)
-        return state, Info(*seen, True, norm, clipped, path_length)
+        return state, Info(*weighed.seen, True, norm, clipped, path_length)
 
     def _stretched(self, Z, good, bad):
         """w° (n,) of the rows of Z, and ½ Σ (w° − w): `tangent` subtracts Σ w° I, not Σ w I."""
-        stretch = self.structure.dim / namespace(Z).vecdot(Z, Z)
-        return good + bad * stretch, 0.5 * float(bad @ (stretch - 1))
+        squares = Z.squares if isinstance(Z, Redrawn) else namespace(Z).vecdot(Z, Z)
+        stretch = self.structure.dim / squares
+        return good + bad * stretch, 0.5 * number(bad @ (stretch - 1))
 
-    def _sums(self, tiles, weights, factor):
-        """Σ w z, the tangent of the samples, and ½ Σ (w° − w), in one pass over tiles of Z."""
-        structure = self.structure
-        dz, M, identity, start = 0.0, None, 0.0, 0
-        for Z in tiles:
-            w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
-            w, more = self._stretched(Z, good, bad)
-            part = structure.tangent(Z, w, factor)
-            M = part if M is None else structure.add(M, part)
-            dz, identity, start = dz + w_mean @ Z, identity + more, start + Z.shape[0]
-        return dz, M, identity
-
-    def _gradient(self, Z, w, q, c1, factor):
+    def _gradient(self, Z, w, q, c1, *, factor):
         """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
         xp, structure = namespace(Z), self.structure
         numbers = Z.shape[0] * Z.shape[1]
         # a copy of a large Z costs more than two tangents
         if structure.path_parts is not None or numbers > max(2**20, 4 * structure.dof):
-            return self._with_path(structure.tangent(Z, w, factor), q, c1, factor)
+            return self._with_path(structure.tangent(Z, w, factor), q, c1, factor=factor)
+        q = xp.astype(q, Z.dtype, copy=False)
         both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
         both[:-1] = w
         both[-1] = c1
         return structure.tangent(xp.concat([Z, q]), both, factor)
 
-    def _with_path(self, M, q, c1, factor):
+    def _with_path(self, M, q, c1, *, factor):
         """M and the natural gradient of the row q (1, d) with weight c1."""
         xp, structure = namespace(q), self.structure
         path = structure.tangent(q, xp.asarray([c1], dtype=q.dtype), factor)

@@ -187,6 +187,25 @@ def test_a_measurement_sees_the_arrays_that_there_must_be():
     assert dense.arrays > 8 * 300**2  # and A
 
 
+def test_numbers_of_half_the_width_take_less_memory():
+    row = scaling.measure("diagonal", 20_000, 8, dtype="float32")
+    assert row.units == row.arrays / (4 * 8 * 20_000) and row.units >= 3
+    assert row.arrays < scaling.measure("diagonal", 20_000, 8).arrays
+
+
+def test_scaling_hands_on_the_backend_and_the_type(monkeypatch):
+    seen = []
+
+    def measured(*given):
+        seen.append(given)
+        raise RuntimeError("that is all")
+
+    monkeypatch.setattr(scaling, "measure", measured)
+    words = ("--dims", 60, "--popsize", 5, "--backend", "numpy", "--dtype", "float32")
+    assert call("scaling", "--structures", "diagonal", *words).exit_code == 0
+    assert seen == [("diagonal", 60, 5, "numpy", "float32")]
+
+
 def test_the_list_of_what_is_measured():
     names = scaling.names()
     assert set(STRUCTURES) | {"kronecker-diagonal", "kronecker-lower"} == set(names)
@@ -204,7 +223,8 @@ def test_a_process_that_fails_says_why():
 
 
 def test_scaling_prints_rows_exponents_and_what_it_skips(monkeypatch):
-    def measured(name, d, popsize):
+    def measured(name, d, popsize, backend, dtype):
+        assert (popsize, backend, dtype) == (32, "numpy", "float64")
         if name == "upper":
             raise RuntimeError("killed")
         return scaling.Row(name, d, d, 1e-6 * d**1.5, 5e-7 * d, 100 * d, 120 * d, 4.25)

@@ -173,10 +173,10 @@ def test_fisher_metric_is_that_of_the_exact_kl(law):
 def test_norm_scale_trace(law):
     M = law.structure.tangent(*law.samples())
     dense = law.M(M)
-    assert law.structure.norm(M) == pytest.approx(np.linalg.norm(dense), rel=1e-12)
-    assert law.structure.trace(M) == pytest.approx(np.trace(dense), rel=1e-12, abs=1e-12)
+    assert float(law.structure.norm(M)) == pytest.approx(np.linalg.norm(dense), rel=1e-12)
+    assert float(law.structure.trace(M)) == pytest.approx(np.trace(dense), rel=1e-12, abs=1e-12)
     law.close(law.structure.tangent_to_dense(law.structure.scale(M, -2.5)), -2.5 * dense)
-    assert law.structure.norm(law.structure.scale(M, 3.0)) == pytest.approx(
+    assert float(law.structure.norm(law.structure.scale(M, 3.0))) == pytest.approx(
         3 * np.linalg.norm(dense), rel=1e-12
     )
 

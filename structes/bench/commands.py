@@ -9,6 +9,7 @@ import click
 from . import PEERS
 from .bbob_commands import ablation, bbob, keep, report, tables
 from .cluster_commands import faults, wire
+from .gpu_commands import gpu, on_device, opened
 from .parallel_commands import throughput, workers
 from .shell import bar, check, interruptible, known, names, numbers
 from .solvers import check as check_solver
@@ -30,7 +31,7 @@ def list_():
     click.echo("               options of structes.ES: structes-X@popsize=20;tolx=1e-9")
 
 
-for _command in (bbob, report, ablation, keep, tables, throughput, workers, faults, wire):
+for _command in (bbob, report, ablation, keep, tables, throughput, workers, faults, wire, gpu):
     bench.add_command(_command)
 
 
@@ -55,14 +56,16 @@ def overhead(dims, seconds):
 @click.option("--structures", callback=names, default="", help="default: all")
 @click.option("--dims", default="1000,10000,100000,1000000", callback=numbers, show_default=True)
 @click.option("--popsize", default=32, type=click.IntRange(min=2), show_default=True)
-def scaling(structures, dims, popsize):
+@on_device("numpy")
+def scaling(structures, dims, popsize, backend, dtype):
     """Seconds and peak memory of a generation against the dimension, and their exponents.
 
     One process at a time for each structure and dimension. floor: seconds for drawing the normals
     alone; x floor: how many times that; arrays: peak of all arrays, in GB and in units of a
-    population (8 bytes · popsize · d); resident: growth of resident memory. Structures that keep
-    d² numbers stop at d = 3000. The exponents are least-squares slopes of logarithms; that of
-    `x floor` has 1 added, for the floor is linear: a busy machine changes it least. Set
+    population (8 bytes · popsize · d; 4 in float32); resident: growth of resident memory. On a
+    device both are of CuPy's memory pool. Structures that keep d² numbers stop at d = 3000. The
+    exponents are least-squares slopes of logarithms; that of `x floor` has 1 added, for the floor
+    is linear: a busy machine changes it least. Set
     OPENBLAS_NUM_THREADS=1 for one core.
     """
     from ..examples import example
@@ -71,13 +74,14 @@ def scaling(structures, dims, popsize):
 
     specs = {name: scaling.VARIANTS.get(name, name) for name in structures}
     check(specs, lambda name: build_structure(example(specs[name], 50), 50))
+    opened(backend, dtype)
     heads = ("dof", "seconds", "floor", "x floor", "arrays", "units", "resident")
     click.echo(f"{'structure':24} {'d':>8}" + "".join(f"{h:>10}" for h in heads))
     table = {}
     for name in structures or scaling.names():
         for d in sorted({min(d, scaling.largest(name)) for d in dims}):
             try:
-                row = scaling.measure(name, d, popsize)
+                row = scaling.measure(name, d, popsize, backend, dtype)
             except RuntimeError as error:
                 click.echo(f"skipped: {error}", err=True)
                 continue

@@ -11,28 +11,29 @@ in 50 dimensions first:
     resident  growth of the process's peak resident memory over the timed generations: what the
               machine sees, page by page, libraries' own buffers included
 
-λ d numbers of 8 bytes are the unit for judging memory: the candidates X of a population are one of
-them, the normals Z and the steps Y behind them two more.
+On a device (backend "cupy") every generation and every drawing is waited for, arrays are the peak
+of the used bytes of CuPy's memory pool, and resident is the growth of the whole pool.
+
+λ d numbers are the unit for judging memory (8 bytes each, in float32 4): the candidates X of a
+population are one of them, the normals Z and the steps Y behind them two more.
 The exponent is the slope of the logarithms, by least squares over all dimensions measured.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import statistics
 import subprocess
 import sys
 import time
-import tracemalloc
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import noise
-from ..es import ES
 from ..examples import example
 from ..structures import STRUCTURES
+from .device import open_device, search
 
 QUADRATIC = {name: 3000 for name in ("dense", "lower", "upper")}  # largest d: they keep d² numbers
 VARIANTS = {  # more than one line for a structure; what is not said here is its typical example
@@ -44,7 +45,8 @@ LEAST = 3
 
 
 class Row(NamedTuple):
-    """One structure in one dimension; arrays and resident in bytes, units is arrays / (8 λ d)."""
+    """One structure in one dimension; arrays and resident in bytes, units is arrays over the
+    bytes of λ d numbers."""
 
     name: str
     d: int
@@ -66,15 +68,18 @@ def largest(name: str) -> float:
     return QUADRATIC.get(name.partition(":")[0], 10**9)
 
 
-def measure(name: str, d: int, popsize: int) -> Row:
+def measure(
+    name: str, d: int, popsize: int, backend: str = "numpy", dtype: str = "float64"
+) -> Row:
     """One row, measured in a process of its own.
 
-    name   of `names()`, or any specification in words
+    name             of `names()`, or any specification in words
+    backend, dtype   of the arrays, as ES takes them
 
     Raises RuntimeError with the last line of what it said where that process fails.
     """
     command = [sys.executable, "-c", "from structes.bench.scaling import _child; _child()"]
-    asked = json.dumps([name, d, popsize])
+    asked = json.dumps([name, d, popsize, backend, dtype])
     done = subprocess.run([*command, asked], capture_output=True, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"killed by signal {-done.returncode}"]
@@ -93,71 +98,53 @@ def exponent(dims, values) -> float:
 
 
 def _child():
-    name, d, popsize = json.loads(sys.argv[-1])
-    print(json.dumps(_measure_here(name, d, popsize)))
+    print(json.dumps(_measure_here(*json.loads(sys.argv[-1]))))
 
 
-def _measure_here(name, d, popsize) -> Row:
-    small = _search(name, 50, popsize)
+def _measure_here(name, d, popsize, backend, dtype) -> Row:
+    device = open_device(backend, dtype)
+    small = _search(name, 50, popsize, device)
     for _ in range(3):
-        _generation(small)
-    start = _forget_peak()
-    es = _search(name, d, popsize)
+        _generation(small, device)
+    start = device.forget_peak()
+    es = _search(name, d, popsize, device)
     times, floors = [], []
     while len(times) <= LEAST or (sum(times) < SECONDS and len(times) < 200):
-        times.append(_generation(es))
-        floors.append(_draw(d, popsize))  # in turns, so that a busy machine harms both alike
-    resident = _peak() - start
+        times.append(_generation(es, device))
+        floors.append(_draw(d, popsize, device))  # in turns: a busy machine harms both alike
+    resident = device.peak() - start
     dof = es.structure.dof
     del es
-    gc.collect()
-    tracemalloc.start()
-    es = _search(name, d, popsize)
-    for _ in range(LEAST):
-        _generation(es)
-    arrays = tracemalloc.get_traced_memory()[1]
+    device.release()
+    with device.arrays() as peak:
+        es = _search(name, d, popsize, device)
+        for _ in range(LEAST):
+            _generation(es, device)
+        arrays = peak()
     seconds, floor = statistics.median(times[1:]), statistics.median(floors[1:])
-    return Row(name, d, dof, seconds, floor, arrays, resident, arrays / (8 * popsize * d))
+    units = arrays / (device.itemsize * popsize * d)
+    return Row(name, d, dof, seconds, floor, arrays, resident, units)
 
 
-def _search(name, d, popsize):
+def _search(name, d, popsize, device):
     spec = example(VARIANTS.get(name, name), d)
-    return ES(np.zeros(d), 1.0, spec, seed=1, popsize=popsize)
+    return search(spec, d, popsize, device.backend, device.dtype)
 
 
-def _generation(es):
+def _generation(es, device):
     """Seconds of one."""
     values = noise.uniforms(1, noise.PROBLEM, es.generation, 0, 1, es.popsize)[0]
+    device.synchronise()
     began = time.perf_counter()
     X = es.ask()
     es.tell(X, values)
+    device.synchronise()
     return time.perf_counter() - began
 
 
-def _draw(d, popsize):
+def _draw(d, popsize, device):
+    device.synchronise()
     began = time.perf_counter()
-    noise.normals(1, noise.CANDIDATES, 0, 0, popsize, d)
+    device.normals(popsize, d)
+    device.synchronise()
     return time.perf_counter() - began
-
-
-def _forget_peak() -> int:
-    """Resident memory now, in bytes; where Linux allows, the peak starts anew from here."""
-    gc.collect()
-    try:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    except OSError:
-        pass
-    return _peak()
-
-
-def _peak() -> int:
-    """Peak resident memory of this process in bytes."""
-    try:
-        with open("/proc/self/status") as file:
-            return next(int(s.split()[1]) for s in file if s.startswith("VmHWM")) * 1024
-    except (OSError, StopIteration):
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

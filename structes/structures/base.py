@@ -138,7 +138,7 @@ class Structure(ABC):
 
     @abstractmethod
     def norm(self, M) -> float:
-        """Frobenius norm of M."""
+        """Frobenius norm of M; of arrays of a device an array () there, as `trace`."""
 
     def add(self, M, N) -> tuple:
         """M + N."""

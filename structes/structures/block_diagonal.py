@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..backend import namespace, scale_parts, tiles
+from ..backend import namespace, number, scale_parts, tiles
 from .base import Structure
 
 
@@ -169,7 +169,7 @@ class BlockDiagonal(Structure):
             z = self._stack(Z, n, where)
             M = xp.empty((z.shape[0], n, n), dtype=Z.dtype)
             eye = xp.sum(w) * xp.eye(n, dtype=Z.dtype)
-            for t in tiles(z.shape[0], z.shape[1] * n):
+            for t in tiles(z, z.shape[1] * n):
                 M[t, :, :] = -0.5 * (_transposed(z[t, :, :]) * w @ z[t, :, :] - eye)
             out.append(M)
         return tuple(out)
@@ -186,7 +186,7 @@ class BlockDiagonal(Structure):
         return self._apply(q, M, lambda z, m: z + (z + 0.5 * (z @ m)) @ m)
 
     def norm(self, M):
-        return sum(float(namespace(m).sum(m * m)) for m in M) ** 0.5
+        return sum(number(namespace(m).sum(m * m)) for m in M) ** 0.5
 
     def scale(self, M, factor):
         if isinstance(factor, tuple):
@@ -197,7 +197,7 @@ class BlockDiagonal(Structure):
         return tuple(m + value * namespace(m).eye(m.shape[-1], dtype=m.dtype) for m in M)
 
     def trace(self, M):
-        return sum(float(namespace(m).sum(namespace(m).linalg.trace(m))) for m in M)
+        return sum(number(namespace(m).sum(namespace(m).linalg.trace(m))) for m in M)
 
     def tangent_to_dense(self, M):
         return self._spread(M)

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..backend import by_rows, namespace, scale_parts, weighted_squares
+from ..backend import by_rows, namespace, number, scale_parts, weighted_squares
 from .base import Structure
 
 
@@ -274,7 +274,7 @@ class Blocks(Structure):
         return q + t + 0.5 * self._rows_times(M, t)
 
     def norm(self, M):
-        return sum(float(namespace(m).sum(m * m)) for m in M) ** 0.5
+        return sum(number(namespace(m).sum(m * m)) for m in M) ** 0.5
 
     def scale(self, M, factor):
         if not isinstance(factor, tuple):
@@ -297,7 +297,7 @@ class Blocks(Structure):
 
     def trace(self, M):
         return sum(
-            float(namespace(m).linalg.trace(m) if dense else namespace(m).sum(m))
+            number(namespace(m).linalg.trace(m) if dense else namespace(m).sum(m))
             for m, dense in zip(M, self._dense, strict=False)
         )
 

@@ -31,6 +31,8 @@ from typing import Any, NamedTuple
 from ..backend import (
     add_to_diagonal,
     namespace,
+    not_negative,
+    number,
     scale_parts,
     scaled_rank_update,
     solve_positive,
@@ -154,12 +156,12 @@ class Dense(Structure):
         xp = namespace(M[0])
         if isinstance(M, Plain):
             m = xp.reshape(M.M, (-1,))
-            return float(m @ m) ** 0.5
+            return number(m @ m) ** 0.5
         # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
         own = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
         mixed = total(M.x * weighted_squares(M.U, M.v))
         vg = M.v[:, None] * M.g
-        return max(float(own + 2 * mixed + xp.sum(vg * vg.T)), 0.0) ** 0.5
+        return not_negative(number(own + 2 * mixed + xp.sum(vg * vg.T))) ** 0.5
 
     def add(self, M, N):
         if isinstance(M, LowRank) and isinstance(N, LowRank):
@@ -190,7 +192,7 @@ class Dense(Structure):
         if isinstance(M, Plain):
             return trace(M.M)
         own = total(M.x) if M.x.ndim else self.dim * M.x
-        return float(own + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+        return number(own + xp.sum(M.v * xp.linalg.diagonal(M.g)))
 
     def tangent_to_dense(self, M):
         if isinstance(M, Plain):

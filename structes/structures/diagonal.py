@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import namespace, total, weighted_squares
+from ..backend import namespace, number, total
 from .entrywise import Entrywise
 
 
@@ -38,14 +38,14 @@ class Diagonal(Entrywise):
     def to_dense(self, factor):
         return _diag(factor[0])
 
-    def tangent(self, Z, w, factor=None):
-        return (-0.5 * (weighted_squares(Z, w) - total(w)),)
+    def tangent_of_squares(self, squares, w):
+        return (-0.5 * (squares - total(w)),)
 
     def norm(self, M):
-        return float(M[0] @ M[0]) ** 0.5
+        return number(M[0] @ M[0]) ** 0.5
 
     def trace(self, M):
-        return float(total(M[0]))
+        return number(total(M[0]))
 
     def tangent_to_dense(self, M):
         return _diag(M[0])

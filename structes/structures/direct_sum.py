@@ -123,7 +123,7 @@ class DirectSum(Structure):
             return xp.reshape(self._apply_sliced(verb, parts, rows), Z.shape)
         order, back = (xp.asarray(index) for index in self._order)
         out = xp.empty(rows.shape, dtype=Z.dtype)
-        for t in tiles(*rows.shape):
+        for t in tiles(rows):
             done = self._apply_sliced(verb, parts, xp.take(rows[t, :], order, axis=1))
             out[t, :] = xp.take(done, back, axis=1)
         return xp.reshape(out, Z.shape)
@@ -132,7 +132,7 @@ class DirectSum(Structure):
         out = namespace(Z).empty(Z.shape, dtype=Z.dtype)
         for (structure, part), where in zip(self._parts(parts), self._slices, strict=True):
             act = getattr(structure, verb)
-            for t in tiles(Z.shape[0], structure.dim):
+            for t in tiles(Z, structure.dim):
                 out[t, where] = act(part, Z[t, where])
         return out
 
@@ -188,7 +188,7 @@ class DirectSum(Structure):
         if self._order is None:
             return structure.tangent(self._columns(k, Z), w)
         total = None
-        for t in tiles(Z.shape[0], structure.dim):
+        for t in tiles(Z, structure.dim):
             part = structure.tangent(self._columns(k, Z[t, :]), w[t])
             total = part if total is None else structure.add(total, part)
         return total

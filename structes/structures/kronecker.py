@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .. import checks
-from ..backend import namespace, tiles
+from ..backend import namespace, not_negative, tiles
 from . import build_part
 from .base import Structure
 
@@ -97,7 +97,7 @@ class Kronecker(Structure):
         left, right = getattr(self.left, verb), getattr(self.right, verb)
         rows = xp.reshape(Z, (-1, self.dim))
         out = xp.empty(rows.shape, dtype=Z.dtype)
-        for t in tiles(*rows.shape):
+        for t in tiles(rows):
             done = left(parts[0], self._columns(right(parts[1], self._rows(rows[t, :]))))
             done = xp.matrix_transpose(xp.reshape(done, (-1, self.cols, self.rows)))
             out[t, :] = xp.reshape(done, (-1, self.dim))
@@ -132,7 +132,7 @@ class Kronecker(Structure):
     def tangent(self, Z, w, factor=None):
         xp = namespace(Z)
         left = right = None
-        for t in tiles(*Z.shape):
+        for t in tiles(Z):
             v, u = xp.repeat(w[t] / self.cols, self.cols), xp.repeat(w[t] / self.rows, self.rows)
             columns = self.left.tangent(self._columns(Z[t, :]), v)
             rows = self.right.tangent(self._rows(Z[t, :]), u)
@@ -150,7 +150,7 @@ class Kronecker(Structure):
     def norm(self, M):
         traces = self.left.trace(M[0]) * self.right.trace(M[1])
         square = self.cols * self.left.norm(M[0]) ** 2 + self.rows * self.right.norm(M[1]) ** 2
-        return max(square + 2 * traces, 0.0) ** 0.5
+        return not_negative(square + 2 * traces) ** 0.5
 
     def add(self, M, N):
         return self.left.add(M[0], N[0]), self.right.add(M[1], N[1])

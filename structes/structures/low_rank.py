@@ -35,7 +35,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .. import checks, noise
-from ..backend import add_to_diagonal, namespace, solve_positive, total, weighted_squares
+from ..backend import (
+    add_to_diagonal,
+    namespace,
+    number,
+    solve_positive,
+    total,
+    weighted_squares,
+)
 from .base import Structure
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told
@@ -195,7 +202,7 @@ class LowRank(Structure):
         return rows if q.ndim == 2 else rows[0, :]
 
     def norm(self, M):
-        return sum(float(total(m * m)) for m in M.M) ** 0.5
+        return sum(number(total(m * m)) for m in M.M) ** 0.5
 
     def add(self, M, N):
         """M + N of tangents at the same factor."""
@@ -219,7 +226,7 @@ class LowRank(Structure):
         """The first-order change of log |det B|."""
         W, GV = M.factor[2], M.P.au
         slope = M.P._replace(au=GV + (GV @ W.T) @ W)
-        return sum(float(total(m * p)) for m, p in zip(M.M, slope, strict=True))
+        return sum(number(total(m * p)) for m, p in zip(M.M, slope, strict=True))
 
     def tangent_to_dense(self, M):
         """M in the larger space: block upper triangular in the order a, u, b."""

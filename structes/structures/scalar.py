@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import namespace
+from ..backend import namespace, number, total
 from .entrywise import Entrywise
 
 
@@ -35,16 +35,18 @@ class Scalar(Entrywise):
     def to_dense(self, factor):
         return factor[0] * namespace(factor[0]).eye(self.dim, dtype=factor[0].dtype)
 
+    def tangent_of_squares(self, squares, w):
+        xp = namespace(squares)
+        return (xp.reshape(-0.5 / self.dim * (total(squares) - self.dim * total(w)), (1,)),)
+
     def tangent(self, Z, w, factor=None):
-        xp = namespace(Z)
-        total = w @ xp.vecdot(Z, Z) - self.dim * xp.sum(w)
-        return (xp.reshape(-0.5 / self.dim * total, (1,)),)
+        return self.tangent_of_squares(w * namespace(Z).vecdot(Z, Z), w)
 
     def norm(self, M):
-        return self.dim**0.5 * abs(float(M[0][0]))
+        return self.dim**0.5 * abs(number(M[0][0]))
 
     def trace(self, M):
-        return self.dim * float(M[0][0])
+        return self.dim * number(M[0][0])
 
     def tangent_to_dense(self, M):
         return M[0] * namespace(M[0]).eye(self.dim, dtype=M[0].dtype)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..backend import by_rows, namespace, tiles, weighted_squares
+from ..backend import by_rows, namespace, number, tiles, weighted_squares
 from .base import Structure
 from .patterns import GIVEN, read_pattern, read_tree
 
@@ -163,7 +163,7 @@ class Sparse(Structure):
         xp = namespace(Z)
         plan = self.pattern.on(xp, "columns")
         values = xp.zeros(len(self.pattern), dtype=Z.dtype)
-        for t in tiles(*Z.shape):
+        for t in tiles(Z):
             W = xp.take(Z[t, :], plan.order, axis=1)
             V = w[t][:, None] * W
             for g in plan.groups:
@@ -199,7 +199,7 @@ class Sparse(Structure):
         return rows[0, :] if q.ndim == 1 else rows
 
     def norm(self, M):
-        return float(M[0] @ M[0] + M[1] @ M[1]) ** 0.5
+        return number(M[0] @ M[0] + M[1] @ M[1]) ** 0.5
 
     def scale(self, M, factor):
         off, on = factor if isinstance(factor, tuple) else (factor, factor)
@@ -209,7 +209,7 @@ class Sparse(Structure):
         return M[0] + value, M[1]
 
     def trace(self, M):
-        return float(namespace(M[0]).sum(M[0]))
+        return number(namespace(M[0]).sum(M[0]))
 
     def tangent_to_dense(self, M):
         return self.to_dense(M)

@@ -23,7 +23,9 @@ from functools import cache
 from math import inf, log
 from typing import ClassVar
 
-from ..backend import namespace, solve_triangular, tiles
+import numpy as np
+
+from ..backend import namespace, number, read, solve_triangular, tiles
 from .base import Structure
 
 LARGEST = 1e100  # of a coefficient of an inverse, relative to the first
@@ -67,7 +69,7 @@ class Toeplitz(Structure):
         xp, d = namespace(Z), self.dim
         n = _length(2 * d)
         power = 0.0
-        for t in tiles(Z.shape[0], 4 * d):
+        for t in tiles(Z, 4 * d):
             F = xp.fft.rfft(Z[t, :], n=n)
             re, im = xp.real(F), xp.imag(F)
             power = power + w[t] @ (re * re + im * im)
@@ -90,13 +92,13 @@ class Toeplitz(Structure):
 
     def norm(self, M):
         (t,) = M
-        return float(namespace(t).sum(self._entries(t) * t * t)) ** 0.5
+        return number(namespace(t).sum(self._entries(t) * t * t)) ** 0.5
 
     def shift(self, M, value):
         return (M[0] + value * _delta(namespace(M[0]), M[0].dtype, self.dim),)
 
     def trace(self, M):
-        return self.dim * float(M[0][0])
+        return self.dim * number(M[0][0])
 
     def tangent_to_dense(self, M):
         return self._matrix(M[0])
@@ -202,20 +204,22 @@ def _inverse(a):
     k = min(d, 32)
     one = _delta(xp, a.dtype, k)
     b = solve_triangular(_lower_matrix(a[:k]), one[:, None], lower=True)[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):  # seen in the end
+        while k < d:
+            m = min(2 * k, d)
+            n = _length(m)  # cyclic: what wraps around falls on coefficients that are not used
+            B = xp.fft.rfft(b, n=n)
+            rest = xp.fft.irfft(xp.fft.rfft(a[:m], n=n) * B, n=n)[k:m]
+            new = xp.fft.irfft(xp.fft.rfft(rest, n=n) * B, n=n)[: m - k]
+            b, k = xp.concat([b, -new]), m
     _check_size(b)
-    while k < d:
-        m = min(2 * k, d)
-        n = _length(m)  # cyclic: what wraps around falls on coefficients that are not used
-        B = xp.fft.rfft(b, n=n)
-        rest = xp.fft.irfft(xp.fft.rfft(a[:m], n=n) * B, n=n)[k:m]
-        new = xp.fft.irfft(xp.fft.rfft(rest, n=n) * B, n=n)[: m - k]
-        b, k = xp.concat([b, -new]), m
-        _check_size(b)
     return b
 
 
 def _check_size(b):
-    if not float(namespace(b).max(namespace(b).abs(b))) < LARGEST * abs(float(b[0])):
+    xp = namespace(b)
+    largest, first = read(number(xp.max(xp.abs(b))), number(b[0]))
+    if not largest < LARGEST * abs(first):
         raise OverflowError(
             f"Toeplitz: the inverse of this factor has coefficients beyond {LARGEST:g} among its "
             f"first {b.shape[0]}: the covariance is singular in floating point. Samples are still "
@@ -230,7 +234,7 @@ def _apply(c, X, transposed):
     C = xp.fft.rfft(c, n=n)
     C = xp.conj(C) if transposed else C
     out = xp.empty(X.shape, dtype=X.dtype)
-    for t in tiles(X.shape[0], 4 * d):
+    for t in tiles(X, 4 * d):
         out[t, :] = xp.fft.irfft(xp.fft.rfft(X[t, :], n=n) * C, n=n)[:, :d]
     return out
 

@@ -23,9 +23,11 @@ from typing import Any, ClassVar, NamedTuple
 from ..backend import (
     add_to_diagonal,
     namespace,
+    not_negative,
+    number,
+    pieces,
     scale_parts,
     solve_triangular,
-    tiles,
     weighted_squares,
 )
 from .base import Structure
@@ -114,7 +116,7 @@ class Triangular(Structure):
             return P @ M.M
         xp = namespace(P)
         out, seen = xp.zeros_like(P), xp.zeros((self.dim, M.U.shape[0]), dtype=P.dtype)
-        blocks = tiles(self.dim, 1, _WIDTH)
+        blocks = pieces(self.dim, _WIDTH)
         for J in reversed(blocks) if self.lower else blocks:
             rows = slice(J.start, None) if self.lower else slice(0, J.stop)
             U = M.U[:, J]
@@ -143,12 +145,12 @@ class Triangular(Structure):
     def norm(self, M):
         xp = namespace(M[0])
         if isinstance(M, Plain):
-            return float(xp.sum(M.M * M.M)) ** 0.5
+            return number(xp.sum(M.M * M.M)) ** 0.5
         # the strict triangle of the symmetric Uᵀ W U holds half of what is off its diagonal
         weighted = M.w[:, None] * (M.U @ M.U.T)
         inside = weighted_squares(M.U, M.w)
-        off = float(xp.sum(weighted * weighted.T)) - float(inside @ inside)
-        return (max(off, 0.0) / 2 + float(M.diagonal @ M.diagonal)) ** 0.5
+        off = number(xp.sum(weighted * weighted.T)) - number(inside @ inside)
+        return (not_negative(off) / 2 + number(M.diagonal @ M.diagonal)) ** 0.5
 
     def add(self, M, N):
         if isinstance(M, Factored) and isinstance(N, Factored):
@@ -174,7 +176,7 @@ class Triangular(Structure):
 
     def trace(self, M):
         xp = namespace(M[0])
-        return float(xp.linalg.trace(M.M) if isinstance(M, Plain) else xp.sum(M.diagonal))
+        return number(xp.linalg.trace(M.M) if isinstance(M, Plain) else xp.sum(M.diagonal))
 
     def tangent_to_dense(self, M):
         if isinstance(M, Plain):

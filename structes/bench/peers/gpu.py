@@ -1,0 +1,233 @@
+"""Peers that run on a GPU: EvoTorch (torch) and evosax (jax), a generation at a time.
+
+None of them is installed with structes. One process for each peer times all of its cells, as
+`bench gpu` times ours (gpu.py): the same dimension, population and type of numbers, an objective
+whose values lie on the device beforehand, regions of several generations with the device waited
+for at both ends. A generation is what a user of ask and tell, or of `step`, would do; what jax
+compiles at the first call is not timed. A peer that would take longer than its limit is timed for
+one generation.
+
+What a peer computes wrongly is said beside its figures. Where that changes the work, it is no
+peer to be compared with, and `correct` is False; read in evosax 0.3.2 and EvoTorch 0.6.1.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from statistics import median
+from typing import NamedTuple
+
+PREFIX = "peer:"  # begins a line that is an answer; libraries print lines of their own
+
+
+class Peer(NamedTuple):
+    """An optimiser of a package.
+
+    beside    our structure that it stands beside
+    kind      its class, and the options that it is made with
+    products  does it hold the outer products of all samples, λ d² numbers?
+    note      what is to be said of it; correct: nothing that changes the work
+    """
+
+    name: str
+    package: str
+    kind: str
+    beside: str
+    options: dict = {}
+    products: bool = False
+    correct: bool = True
+    note: str = ""
+
+
+PEERS = (
+    Peer("evotorch-snes", "evotorch", "SNES", "diagonal"),
+    Peer("evotorch-sep-cma", "evotorch", "CMAES", "diagonal", {"separable": True}),
+    Peer("evosax-snes", "evosax", "SNES", "diagonal"),
+    Peer(
+        "evosax-sep-cma",
+        "evosax",
+        "Sep_CMA_ES",
+        "diagonal",
+        note="learns with the rates of a full matrix, (d + 2)/3 times too slowly; same work",
+    ),
+    Peer("evotorch-xnes", "evotorch", "XNES", "dense", products=True),
+    Peer("evotorch-cma", "evotorch", "CMAES", "dense", products=True),
+    Peer(
+        "evosax-xnes",
+        "evosax",
+        "xNES",
+        "dense",
+        correct=False,
+        note="exp of a matrix taken element by element, so that its B stays diagonal",
+    ),
+    Peer("evosax-cma", "evosax", "CMA_ES", "dense"),
+)
+NEEDS = {"evotorch": ("torch", "evotorch"), "evosax": ("jax", "evosax")}
+
+
+class Answer(NamedTuple):
+    """seconds of a generation; nan where there are none, and `said` is why."""
+
+    peer: Peer
+    d: int
+    popsize: int
+    seconds: float
+    said: str = ""
+
+
+def missing(peer: Peer) -> str:
+    """The packages that it needs and are not installed; empty where there are none."""
+    return ", ".join(name for name in NEEDS[peer.package] if not importlib.util.find_spec(name))
+
+
+def measure(peer: Peer, cells, device, repeats: int, limit: float) -> list[Answer]:
+    """An Answer for each cell (d, popsize), all from one process.
+
+    device   as in device.py
+    limit    seconds for a cell, about; the process is ended after three times that for each
+    """
+    free, answers, asked = device.free(), {}, []
+    for d, popsize in cells:
+        least = popsize * d * (d if peer.products else 1) * device.itemsize
+        if least > free:
+            said = f"an array of {least / 1e9:.1f} GB does not fit into {free / 1e9:.1f} GB"
+            answers[d, popsize] = Answer(peer, d, popsize, math.nan, said)
+        else:
+            asked.append((d, popsize))
+    if asked:
+        given = [peer.name, device.backend, device.dtype, repeats, limit, asked]
+        answers |= _answers(peer, *_run(given, 120 + 3 * limit * len(asked)), asked)
+    return [answers[cell] for cell in cells]
+
+
+def _run(given, seconds):
+    """(what the process printed, why it ended)."""
+    command = [sys.executable, "-c", "from structes.bench.peers.gpu import _child; _child()"]
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    try:
+        done = subprocess.run(
+            [*command, json.dumps(given)],
+            capture_output=True,
+            timeout=seconds,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired as error:
+        return error.stdout or b"", f"ended after {seconds:.0f} s"
+    last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    killed = [f"killed by signal {-done.returncode}"] if done.returncode < 0 else []
+    return done.stdout, (killed or last or ["it said nothing"])[0]
+
+
+def _answers(peer, printed, why, asked) -> dict:
+    """{(d, popsize): Answer} from the lines of a process; `why`: of those that are not there."""
+    found = {cell: Answer(peer, *cell, math.nan, why) for cell in asked}
+    for line in printed.decode(errors="replace").splitlines():
+        if line.startswith(PREFIX):
+            d, popsize, seconds, said = json.loads(line.removeprefix(PREFIX))
+            seconds = math.nan if seconds is None else seconds
+            found[d, popsize] = Answer(peer, d, popsize, seconds, said)
+    return found
+
+
+# -- in the process of its own --------------------------------------------------------------------
+
+
+def _child():
+    name, backend, dtype, repeats, limit, cells = json.loads(sys.argv[-1])
+    peer = next(p for p in PEERS if p.name == name)
+    for d, popsize in cells:
+        seconds, said = None, ""
+        try:
+            seconds = _seconds(peer, backend, dtype, d, popsize, repeats, limit)
+        except Exception as error:  # whatever a peer raises is its answer
+            said = first_line(error)
+        print(PREFIX + json.dumps([d, popsize, seconds, said]), flush=True)
+
+
+def first_line(error) -> str:
+    """Type and first line of what an exception says, not longer than a line."""
+    said = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {said[0][:200]}"
+
+
+def _seconds(peer, backend, dtype, d, popsize, repeats, limit) -> float:
+    from ..gpu import Skipped, region, warm_up
+
+    make = {"evotorch": _evotorch, "evosax": _evosax}[peer.package]
+    step, synchronise = make(peer, backend, dtype, d, popsize)
+    try:
+        calls = warm_up(step, synchronise, repeats, limit)
+    except Skipped:
+        return region(step, synchronise, 1)
+    return median(region(step, synchronise, calls) for _ in range(repeats))
+
+
+def _values(popsize):
+    from ... import noise
+
+    return noise.uniforms(1, noise.PROBLEM, 0, 0, 1, popsize)[0]
+
+
+def _evotorch(peer, backend, dtype, d, popsize):
+    """(a generation, the wait for the device) of a search of EvoTorch."""
+    import torch
+    from evotorch import Problem, algorithms
+
+    if backend == "cupy" and not torch.cuda.is_available():
+        raise RuntimeError("this torch sees no CUDA device")
+    number = getattr(torch, dtype)
+    place = torch.device("cuda:0" if backend == "cupy" else "cpu")
+    values = torch.as_tensor(_values(popsize), dtype=number, device=place)
+    problem = Problem(
+        "min",
+        lambda X: values,
+        vectorized=True,
+        solution_length=d,
+        initial_bounds=(-1.0, 1.0),
+        dtype=number,
+        device=place,
+    )
+    search = getattr(algorithms, peer.kind)(
+        problem,
+        stdev_init=1.0,
+        popsize=popsize,
+        center_init=torch.zeros(d, dtype=number, device=place),
+        **peer.options,
+    )
+    return search.step, torch.cuda.synchronize if backend == "cupy" else _nothing
+
+
+def _evosax(peer, backend, dtype, d, popsize):
+    """(a generation, the wait for the device) of a search of evosax."""
+    import jax
+
+    jax.config.update("jax_enable_x64", dtype == "float64")
+    if backend == "numpy":
+        jax.config.update("jax_platforms", "cpu")
+    import jax.numpy as jnp
+    from evosax import algorithms
+
+    if backend == "cupy" and jax.default_backend() != "gpu":
+        raise RuntimeError("this jax sees no CUDA device")
+    values = jnp.asarray(_values(popsize), dtype=dtype)
+    es = getattr(algorithms, peer.kind)(popsize, jnp.zeros(d, dtype=dtype), **peer.options)
+    params = es.default_params
+    key = jax.random.key(1)
+    state = es.init(key, jnp.zeros(d, dtype=dtype), params)
+
+    def step():
+        nonlocal key, state
+        key, to_ask, to_tell = jax.random.split(key, 3)
+        X, state = es.ask(to_ask, state, params)
+        state, _ = es.tell(to_tell, X, values, state, params)
+
+    return step, lambda: jax.block_until_ready(state)
+
+
+def _nothing():
+    """The processor is never behind."""

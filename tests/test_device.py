@@ -1,0 +1,309 @@
+"""What a device asks of a search: nothing waits for it without need, and single precision is
+enough for candidates. CuPy behaves as array_api_strict does, which runs anywhere: an array becomes
+a number, a truth value or a NumPy array only where somebody asks for it, and that can be counted.
+"""
+
+from dataclasses import replace
+
+import array_api_strict
+import numpy as np
+import pytest
+
+import structes
+from structes import fingerprints, generation, noise
+from structes.backend import read
+from structes.examples import example
+from structes.pending import Ledger
+from structes.structures import STRUCTURES
+
+LOOKS = ("__float__", "__int__", "__bool__", "__index__", "__complex__", "__array__", "__dlpack__")
+MORE = {"toeplitz_lower": 1, "toeplitz_upper": 1}  # is the inverse series still finite?
+
+
+class Looks:
+    """How often arrays of array_api_strict were looked at from outside."""
+
+    def __init__(self, monkeypatch):
+        self.count, self.inside = 0, False
+        kind = type(array_api_strict.empty(0))
+        for name in LOOKS:
+            if hasattr(kind, name):
+                monkeypatch.setattr(kind, name, self._counted(getattr(kind, name)))
+
+    def _counted(self, method):
+        def counted(array, *args, **options):
+            if self.inside:  # one look that takes several steps
+                return method(array, *args, **options)
+            self.count, self.inside = self.count + 1, True
+            try:
+                return method(array, *args, **options)
+            finally:
+                self.inside = False
+
+        return counted
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    # of CuPy's arrays a kernel makes the fingerprints, and they stay where they are
+    stays = lambda X: np.zeros(X.shape[0], dtype=np.uint64)  # noqa: E731
+    monkeypatch.setattr(generation, "fingerprints", stays)
+    return Looks(monkeypatch)
+
+
+def looked(looks, es, generations=4):
+    """The most looks that an ask and a tell of a generation took, whose values are no better than
+    what was seen before (a better point is copied)."""
+    first = es.ask()
+    es.tell(first, -np.ones(first.shape[0]))
+    counts = []
+    for _ in range(generations):
+        before = looks.count
+        X = es.ask()
+        assert looks.count == before
+        es.tell(X, np.arange(X.shape[0], dtype=float))
+        counts.append(looks.count - before)
+    return max(counts)
+
+
+def search(structure="dense", dim=24, **options):
+    spec = example(structure, dim) if isinstance(structure, str) else structure
+    x0 = np.full(dim, 0.5)
+    return structes.ES(x0, 1.0, spec, seed=3, backend="array_api_strict", **options)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_generation_waits_for_the_device_twice(structure, looks):
+    """Are these the candidates? And the numbers of the update, all at once."""
+    es = search(structure)
+    assert looked(looks, es) <= 2 + MORE.get(structure, 0)
+    assert es.generation == 5
+
+
+@pytest.mark.parametrize("engine", ["cma", "xnes"])
+def test_no_engine_waits_longer(engine, looks):
+    assert looked(looks, search(engine=engine)) <= 2
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (None, 0.6)])
+def test_bounds_do_not_wait(bounds, looks):
+    assert looked(looks, search(bounds=[bounds] * 24)) <= 2
+
+
+def test_a_large_generation_waits_for_its_numbers_only(looks):
+    es = search("diagonal", 2**13, popsize=2**9)
+    assert es.strategy.tile is not None
+    waited = looks.count
+    X = es.ask(lazy=True)
+    es.tell(X, np.arange(len(X), dtype=float))
+    # the best candidate is drawn, and copied; and the numbers of the update
+    assert looks.count - waited <= 2
+
+
+def test_numbers_are_read_in_one_look(looks):
+    xp = array_api_strict
+    numbers = xp.asarray(1.5), 2.0, xp.asarray(3.0, dtype=xp.float32), 4
+    assert read(*numbers) == [1.5, 2.0, 3.0, 4.0]
+    assert looks.count == 1
+    assert read(1.0, 2) == [1.0, 2.0] and looks.count == 1
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("options", [{}, {"engine": "cma"}, {"bounds": [(0.0, 4.0)] * 12}])
+def test_the_library_of_the_arrays_does_not_matter(structure, options):
+    """The same points, up to rounding; those of one backend may be told as those of another."""
+    ours, other = (
+        structes.ES(np.full(12, 3.0), 1.0, example(structure, 12), 5, backend=name, **options)
+        for name in ("numpy", "array_api_strict")
+    )
+    for _ in range(12):
+        X, same = ours.ask(), other.ask()
+        np.testing.assert_allclose(np.from_dlpack(same), X, rtol=1e-7, atol=1e-9)
+        values = np.sum((X - 1) ** 2 * np.arange(1, 13), axis=1)
+        ours.tell(X, values)
+        other.tell(np.from_dlpack(same), values)
+    assert other.info.injected == 0
+    assert other.sigma == pytest.approx(ours.sigma, rel=1e-6)
+
+
+# -- noise that is drawn again --------------------------------------------------------------------
+
+
+class Kernels:
+    """What the kernels do (test_kernels.py), by NumPy, and how often."""
+
+    def __init__(self):
+        self.calls = []
+
+    def sample(self, mean, step, seed, stream, generation, start, count, dtype, keep):
+        self.calls.append("sample")
+        z = noise.normals(seed, stream, generation, start, count, mean.shape[0], dtype=dtype)
+        return (mean + step * z).astype(dtype), None, np.vecdot(z, z).astype(float)
+
+    def squares(self, dim, seed, stream, generation, start, count, dtype):
+        self.calls.append("squares")
+        z = noise.normals(seed, stream, generation, start, count, dim, dtype=dtype)
+        return np.vecdot(z, z).astype(float)
+
+    def sums(self, w_mean, w_shape, seed, stream, generation, start, dim, dtype):
+        self.calls.append("sums")
+        z = noise.normals(seed, stream, generation, start, len(w_mean), dim, dtype=dtype)
+        return w_mean @ z.astype(float), w_shape @ z.astype(float) ** 2
+
+
+def on_device(monkeypatch, **options):
+    """A search in 8192 dimensions whose noise is drawn again, by NumPy, and its kernels."""
+    kernels = Kernels()
+    monkeypatch.setattr("structes.redrawn.kernels", kernels)
+    monkeypatch.setattr("structes.strategy.DEVICE", 2**20)
+    es = structes.ES(np.full(2**13, 3.0), 1.0, seed=6, popsize=2**9, **options)
+    es.strategy = replace(es.strategy, on_device=True)
+    es.ledger = Ledger(es._generation())
+    assert es.strategy.redraws and es.strategy.tile == 2**7
+    return es, kernels
+
+
+def same_search(a, b):
+    assert a.sigma == pytest.approx(b.sigma, rel=1e-9)
+    np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(a.state.factor[0], b.state.factor[0], rtol=1e-9)
+    np.testing.assert_allclose(a.state.path, b.state.path, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("options", [{}, {"bounds": [(2.0, 3.5)] * 2**13}])
+@pytest.mark.parametrize("structure", ["diagonal", "scalar"])
+def test_noise_that_is_drawn_again_is_the_noise(structure, options, lazy, monkeypatch):
+    plain = structes.ES(np.full(2**13, 3.0), 1.0, structure, seed=6, popsize=2**9, **options)
+    es, kernels = on_device(monkeypatch, structure=structure, **options)
+    for _ in range(3):
+        X, C = plain.ask(), es.ask(lazy=lazy)
+        np.testing.assert_allclose(np.asarray(C), X, rtol=1e-10, atol=1e-10)
+        values = ellipsoid(X)
+        plain.tell(X, values)
+        es.tell(C, values)
+        same_search(es, plain)
+    # a pass for the points, one for the sums; for lengths only where nobody drew them here
+    assert ("squares" in kernels.calls) == lazy
+    assert kernels.calls.count("sums") == 4 * 3  # tiles, generations
+
+
+def test_some_values_are_missing_and_some_come_late(monkeypatch):
+    plain = structes.ES(np.full(2**13, 3.0), 1.0, "diagonal", seed=6, popsize=2**9)
+    es, _ = on_device(monkeypatch, structure="diagonal")
+    some = np.flatnonzero(np.random.default_rng(0).random(2**9) < 0.7)
+    rest = np.setdiff1d(np.arange(2**9), some)
+    for search in (plain, es):
+        first = search.ask()
+        search.tell(first[some], ellipsoid(first[some]))
+        search.advance()
+        second = search.ask()
+        search.tell(first[rest[:5]], ellipsoid(first[rest[:5]]))
+        search.tell(second, ellipsoid(second))
+    assert es.info.late == plain.info.late > 0 and es.info.injected == 0
+    same_search(es, plain)
+
+
+# -- single precision -----------------------------------------------------------------------------
+
+
+def ellipsoid(X):
+    return np.sum((np.asarray(X, dtype=float) - 1) ** 2 * np.linspace(1, 30, X.shape[1]), axis=1)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_single_precision_converges(structure):
+    """To 1e-10 of where it began: the state does not stall, because it is in double precision."""
+    es = structes.ES(
+        np.full(24, 3.0), 1.0, example(structure, 24), seed=1, dtype="float32", target=1e-7
+    )
+    assert ellipsoid(es.ask()).min() > 1e3
+    while not es.stop():
+        X = es.ask()
+        assert X.dtype == np.float32
+        es.tell(X, ellipsoid(X))
+    assert "target" in es.stop()
+    factor = es.state.factor
+    while isinstance(factor, tuple):
+        factor = factor[0]
+    assert factor.dtype == es.state.mean.dtype == es.state.path.dtype == np.float64
+
+
+def test_steps_that_float32_cannot_hold_add_up():
+    """The factor of 10⁶ parameters moves by some 1e-6 a generation; in steps of float32 half of
+    that would be lost."""
+    d = 4096
+    es = structes.ES(np.zeros(d), 1.0, "diagonal", seed=2, dtype="float32", popsize=8)
+    es.state = es.state._replace(factor=(es.state.factor[0] * (1 + 1e-9),))
+    X = es.ask()
+    es.tell(X, np.sum(X * X, axis=1))
+    moved = es.state.factor[0]
+    assert np.unique(moved.astype(np.float32)).size < 0.9 * np.unique(moved).size
+
+
+@pytest.mark.parametrize("dim", [10, 2**13])
+def test_lazy_and_told_in_double_precision(dim):
+    """Candidates in single precision are recognised whatever array they come back in."""
+    popsize = 8 if dim == 10 else 2**9
+    make = lambda: structes.ES(  # noqa: E731
+        np.ones(dim), 1.0, "diagonal", seed=4, dtype="float32", popsize=popsize
+    )
+    a, b, c = make(), make(), make()
+    X, lazily = a.ask(), b.ask(lazy=True)
+    assert np.array_equal(X, np.asarray(lazily)) and X.dtype == np.asarray(lazily).dtype
+    values = ellipsoid(X)
+    a.tell(X, values)
+    b.tell(lazily, values)
+    c.ask()
+    order = np.random.default_rng(0).permutation(popsize)
+    c.tell(X[order].astype(float), values[order])
+    expected = a.ask()
+    for other in (b, c):
+        assert other.info.injected == 0 and other.generation == 1
+        np.testing.assert_array_equal(other.ask(), expected)
+
+
+def test_points_in_single_precision_stay_inside():
+    """0.1 is larger in float32 than in float64."""
+    bounds = [(-0.1, 0.1), (0.7, None), (None, -0.3), (1e-9, 2e-9)]
+    x0 = [0.0, 0.8, -0.4, 1.5e-9]
+    es = structes.ES(
+        x0, [1.0, 1.0, 1.0, 1e-9], seed=1, dtype="float32", popsize=200, bounds=bounds
+    )
+    X = es.ask().astype(float)
+    for j, (low, high) in enumerate(bounds):
+        assert low is None or (X[:, j] >= low).all()
+        assert high is None or (X[:, j] <= high).all()
+
+
+def test_saved_in_single_precision(tmp_path):
+    es = structes.ES(np.ones(6), 1.0, seed=1, dtype="float32")
+    for _ in range(5):
+        X = es.ask()
+        es.tell(X, ellipsoid(X))
+    es.ask()
+    es.save(tmp_path / "es")
+    again = structes.ES.load(tmp_path / "es")
+    X = again.ask()
+    assert X.dtype == np.float32
+    np.testing.assert_array_equal(X, es.ask())
+    np.testing.assert_array_equal(es.pending, again.pending)
+
+
+# -- what is wrong --------------------------------------------------------------------------------
+
+
+def test_words_of_wrong_settings(monkeypatch):
+    with pytest.raises(ValueError, match="dtype must be 'float64' or 'float32'; got 'float16'"):
+        structes.ES([0.0], 1.0, dtype="float16")
+    with pytest.raises(ValueError, match="backend must be one of numpy, cupy"):
+        structes.ES([0.0], 1.0, backend="torch")
+    monkeypatch.setitem(__import__("sys").modules, "array_api_compat.cupy", None)
+    with pytest.raises(ImportError, match=r"pip install 'structes\[gpu-cuda12\]'"):
+        structes.ES([0.0], 1.0, backend="cupy")
+
+
+def test_fingerprints_of_other_libraries_are_the_same():
+    X = np.random.default_rng(1).normal(size=(4, 30))
+    same = fingerprints.fingerprints(array_api_strict.asarray(X))
+    np.testing.assert_array_equal(same, fingerprints.fingerprints(X))
