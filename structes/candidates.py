@@ -214,6 +214,11 @@ def take(X, at):
     return namespace(X).take(X, namespace(X).asarray(at), axis=0)
 
 
+def part(X, start: int, stop: int):
+    """The rows start … stop−1 of X, an (n, d) array or Candidates."""
+    return X[start:stop] if isinstance(X, Candidates) else X[start:stop, :]
+
+
 def point(X, i: int):
     """(d,) array of its own: row i of X, an (n, d) array or Candidates."""
     row = X[i] if isinstance(X, Candidates) else X[i, :]

@@ -97,6 +97,8 @@ def cli():
 @click.option("--dim", metavar="N", help="Number of parameters.")
 @click.option("--structure", help="Structure of the covariance: `structes list structures`.")
 @click.option("--engine", help="The update: default, cma or xnes.")
+@click.option("--backend", metavar="NAME", help="cupy: the search is on the GPU.")
+@click.option("--dtype", metavar="NAME", help="Of candidates: float64, or float32.")
 @click.option("--seed", metavar="N", help="Same seed, same run; default: a random one.")
 @click.option("--popsize", metavar="N", help="Candidates a generation; default: 4 + 3 ln(dim).")
 @click.option("--restarts", metavar="NAME", help="ipop or bipop: start anew when a run has ended.")

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import checks
 from .backend import namespace
+from .candidates import Candidates
 from .problem import Rowwise, scalar
 
 ON_ERROR = ("missing", "raise")
@@ -123,8 +124,9 @@ class Evaluation:
         return isinstance(self.function, Rowwise)
 
     def __call__(self, X) -> np.ndarray:
-        """(n,) values of the rows X (n, d)."""
-        X = namespace(X).asarray(X, copy=True)  # a function may write into its points
+        """(n,) values of the rows X (n, d), an array or Candidates."""
+        drawn = isinstance(X, Candidates)  # otherwise it is the caller's, and may be written into
+        X = X.points() if drawn else namespace(X).asarray(X, copy=True)
         if self.on_error == "raise":
             return self.function(X)
         return evaluated(self.function, X, max(1, X.shape[0]), self._note)

@@ -46,6 +46,9 @@ class Experiment:
     dim           number of parameters, where a problem's specification does not say
     structure     name or mapping, as for `ES`
     engine        the update: a name ("default", "cma", "xnes") or mapping, as for `ES`
+    backend       "numpy", or "cupy": the search is on the GPU, and so are the points of problems
+                  that take them there (`Problem.device`)
+    dtype         of candidates: "float64" or "float32"
     noise         None, or how noisy values are dealt with: "auto" or a mapping, as for `ES`
     seed          integer in [0, 2⁶⁴), the same for every problem
     popsize       candidates a generation; None: 4 + ⌊3 ln d⌋
@@ -69,6 +72,8 @@ class Experiment:
     dim: int | None = None
     structure: str | dict = "auto"
     engine: str | dict = "default"
+    backend: str = "numpy"
+    dtype: str = "float64"
     noise: str | dict | None = None
     seed: int | None = None
     popsize: int | None = None
@@ -204,6 +209,8 @@ def start(experiment: Experiment, task: Task):
         experiment.popsize,
         experiment.restarts,
         engine=experiment.engine,
+        backend=experiment.backend,
+        dtype=experiment.dtype,
         noise=experiment.noise,
         **limits,
         **asdict(task.stopping),

@@ -13,6 +13,8 @@ from math import ceil
 
 import numpy as np
 
+from . import checks
+from .candidates import Candidates, part, take
 from .evaluation import Evaluation
 from .evaluators import ParallelFunction
 from .registry import nearest
@@ -57,19 +59,27 @@ def run(es, evaluate, callback=None, told=None, mode: str = "generations") -> di
 
 
 def _here(es, evaluate, callback, told) -> bool:
-    X, slow = es.pending, evaluate.by_point
+    """Where generations are large one tile of points is in memory at a time."""
+    lazy = es.strategy.tile is not None
+    X, slow = es.waiting if lazy else es.pending, evaluate.by_point
     while not es.stop():
         if not X.shape[0]:
-            X = es.ask()
-        X = X[: _left(es, X.shape[0]), :]
-        begun, rows = time.monotonic(), 1 if slow else X.shape[0]
+            X = es.ask(lazy=es.strategy.tile is not None)
+        X = part(X, 0, _left(es, X.shape[0]))
+        begun = time.monotonic()
+        rows = X.unit if isinstance(X, Candidates) else 1 if slow else X.shape[0]
+        values, first, last = [], 0, begun
         for i in range(0, X.shape[0], rows):
-            part = X[i : i + rows, :]
-            es.tell(part, evaluate(part))
-            if i + rows < X.shape[0]:
-                told(es)
+            done = min(i + rows, X.shape[0])
+            values.append(checks.objective_values(evaluate(part(X, i, done)), done - i))
+            now = time.monotonic()
+            if rows == 1 or now - last > 1 or done == X.shape[0]:
+                es.tell(part(X, first, done), np.concatenate(values))
+                values, first, last = [], done, now
+                if done < X.shape[0]:
+                    told(es)
         slow = evaluate.by_point and time.monotonic() - begun > 1
-        X = X[:0, :]
+        X = part(X, 0, 0)
         if callback(es):
             return True
         told(es)
@@ -90,7 +100,7 @@ def _generations(es, evaluate, callback, told) -> bool:
     while not es.stop():
         if not X.shape[0]:
             X = es.ask(lazy=lazy)
-        X = X[: _left(es, X.shape[0], sum(old.out for old in late))]
+        X = part(X, 0, _left(es, X.shape[0], sum(old.out for old in late)))
         now, generation = _Flight(X, evaluate.submit(X, es.popsize)), es.generation
         spare = X.shape[0] - ceil(fraction * X.shape[0])
         began = time.monotonic()
@@ -109,7 +119,7 @@ def _generations(es, evaluate, callback, told) -> bool:
         if now.out and es.generation == generation and X.shape[0]:
             es.advance()
         late = [old for old in (*late, now) if old.out]
-        X = X[:0]
+        X = part(X, 0, 0)
         if callback(es):
             return True
         told(es)
@@ -155,7 +165,8 @@ class _Flight:
     def _tell(self, es, rows):
         if len(rows):
             self._told[rows] = True
-            es.tell(self.X if len(rows) == len(self._told) else self.X[rows], self._values[rows])
+            X = self.X if len(rows) == len(self._told) else take(self.X, rows)
+            es.tell(X, self._values[rows])
 
 
 def _steady(es, evaluate, callback, told) -> bool:
@@ -164,7 +175,8 @@ def _steady(es, evaluate, callback, told) -> bool:
     todo, flights, generation = es.waiting if lazy else es.pending, {}, es.generation
     while not es.stop():
         for _ in range(_left(es, evaluate.evaluator.capacity - len(flights), len(flights))):
-            x, todo = (todo[:1], todo[1:]) if todo.shape[0] else (es.ask(1, lazy=lazy), todo)
+            x = part(todo, 0, 1) if todo.shape[0] else es.ask(1, lazy=lazy)
+            todo = part(todo, 1, todo.shape[0])
             (batch,) = evaluate.submit(x, es.popsize)
             flights[batch] = x
         for done in evaluate.collect():

@@ -66,7 +66,11 @@ def minimize(
                    evaluations take unequally long. It does not repeat itself to the bit
     factory        `fun` takes nothing and returns the function: called once in every worker
     options          popsize, bounds, transforms, integers and what else `ES` takes, and any
-                     stopping criterion of `structes.Stopping`
+                     stopping criterion of `structes.Stopping`. With backend="cupy" `fun` is given
+                     CuPy's arrays (workers are given NumPy's)
+
+    A generation of many numbers (from 32 MB on) is never in memory as a whole: with `vectorized`
+    `fun` is given some rows of it at a time.
 
     Returns scipy.optimize.OptimizeResult: x (d,) and fun of the best point, mean (d,) of the
     search distribution (under noise the better estimate: the best value was lucky), nfev, nit

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .backend import to_numpy
 from .registry import Registry, load_object
 
 PROBLEMS = Registry("problem", "structes.problems:TABLE")
@@ -32,6 +33,8 @@ class Problem:
     start      (d,) where a search starts, or None: `box()` tells its middle
     scale      initial standard deviation that suits the start: a number or (d,), or None
     source     where the definition comes from
+    device     True: of a search on a GPU the function takes the arrays as they are (CuPy's), and
+               may return such; False: it is given NumPy's
     space      None, or a `structes.Space` (or its mapping) of named parameters, which says dim,
                start, deviations and bounds
     """
@@ -46,6 +49,7 @@ class Problem:
     start: Any = None
     scale: Any = None
     source: str = ""
+    device: bool = False
     space: Any = None
 
     def __post_init__(self):
@@ -76,7 +80,11 @@ class Problem:
         """The function of rows (n, dim); a `Rowwise` where it is one of single points."""
         if self.space is not None:
             return self.space.rows(self.function, name=self.name)
-        return self.function
+        if self.device:
+            return self.function
+        if isinstance(self.function, Rowwise):
+            return Rowwise(_OnHost(self.function.of_point), self.function.name)
+        return _OnHost(self.function)
 
     def x0(self) -> np.ndarray:
         """(d,) the start: the space's, `start`, else the middle of the box, else zeros."""
@@ -99,6 +107,16 @@ class Problem:
         return 1.0
 
 
+class _OnHost:
+    """A function of NumPy arrays as one of those of any library."""
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    def __call__(self, X):
+        return self.function(to_numpy(X))
+
+
 class Rowwise:
     """A function of one point (d,) as a function of many: (n, d) -> (n,) array.
 
@@ -109,7 +127,7 @@ class Rowwise:
         self.of_point, self.name = of_point, name
 
     def __call__(self, X):
-        return np.array([scalar(self.of_point(x), self.name) for x in X])
+        return np.array([scalar(self.of_point(X[i, :]), self.name) for i in range(X.shape[0])])
 
 
 def rowwise(function: Callable, name: str = "objective") -> Rowwise:
@@ -121,7 +139,7 @@ def scalar(value, name: str) -> float:
     """The value of one point as a float; ValueError, with `name` of the function, otherwise."""
     if isinstance(value, float):
         return value
-    array = np.asarray(value)
+    array = to_numpy(value)
     if array.size != 1 or array.dtype.kind not in "fiub":
         raise ValueError(
             f"{name} must return one real number for one point; got {value!r}. "
@@ -168,6 +186,7 @@ def load_problem(spec, dim: int | None = None) -> Problem:
         minimum: float | None = None,
         start=None,
         scale=None,
+        device: bool = False,
         space=None,
     ):
         as_it_is = vectorized or space is not None
@@ -181,6 +200,7 @@ def load_problem(spec, dim: int | None = None) -> Problem:
             minimum=minimum,
             start=start,
             scale=scale,
+            device=device,
             space=space,
         )
 

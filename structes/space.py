@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 
 from . import checks
+from .backend import to_numpy
 from .kinds import Choice, Int, build_parameter
 from .problem import rowwise
 from .registry import nearest
@@ -92,8 +93,8 @@ class Space:
         """`function` of a dict, or with `vectorized` of a list of n dicts that returns n values,
         as a function of rows (n, d) that returns (n,) values."""
         if not vectorized:
-            return rowwise(lambda x: function(self.to_dict(x)), name)
-        return lambda X: function([self.to_dict(x) for x in X])
+            return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
+        return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
 
     # -- what ES needs to know --------------------------------------------------------------------
 

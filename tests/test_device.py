@@ -3,6 +3,7 @@ enough for candidates. CuPy behaves as array_api_strict does, which runs anywher
 a number, a truth value or a NumPy array only where somebody asks for it, and that can be counted.
 """
 
+import tracemalloc
 from dataclasses import replace
 
 import array_api_strict
@@ -14,6 +15,7 @@ from structes import fingerprints, generation, noise
 from structes.backend import read
 from structes.examples import example
 from structes.pending import Ledger
+from structes.problem import Problem, rowwise
 from structes.structures import STRUCTURES
 
 LOOKS = ("__float__", "__int__", "__bool__", "__index__", "__complex__", "__array__", "__dlpack__")
@@ -124,6 +126,82 @@ def test_the_library_of_the_arrays_does_not_matter(structure, options):
         other.tell(np.from_dlpack(same), values)
     assert other.info.injected == 0
     assert other.sigma == pytest.approx(ours.sigma, rel=1e-6)
+
+
+# -- the loops ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_error", ["missing", "raise"])
+def test_the_loop_hands_a_large_generation_out_by_tiles(on_error):
+    """Rows are evaluated a tile at a time; the bits are those of all at once."""
+    d, sizes = 2**13, []
+
+    def fun(X):
+        sizes.append(X.shape[0])
+        return ellipsoid(X)
+
+    options = {"structure": "diagonal", "popsize": 2**9, "seed": 7}
+    found = structes.minimize(
+        fun, np.ones(d), 1.0, vectorized=True, on_error=on_error, max_evaluations=1200, **options
+    )
+    assert set(sizes) == {8} and sum(sizes) == found.nfev == 1200
+    es = structes.ES(np.ones(d), 1.0, **options)
+    for left in (2**9, 2**9, 1200 - 2**10):
+        X = es.ask()[:left]
+        es.tell(X, ellipsoid(X))
+    np.testing.assert_array_equal(found.mean, es.mean)
+    np.testing.assert_array_equal(found.x, es.best.x)
+    assert found.fun == es.best.fun
+
+
+def test_a_million_parameters_need_no_population():
+    d, popsize = 10**6, 40
+    tracemalloc.start()
+    found = structes.minimize(
+        lambda X: np.vecdot(X, X),
+        np.ones(d),
+        1.0,
+        "diagonal",
+        vectorized=True,
+        popsize=popsize,
+        max_evaluations=popsize,
+        seed=1,
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.nfev == popsize and found.nit == 1
+    assert peak < 0.6 * 8 * popsize * d  # some vectors of d numbers, some tiles of 4 rows
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_points_of_a_device_reach_functions_and_workers(vectorized):
+    """`fun` has the arrays of the library, workers have NumPy's."""
+    kinds = set()
+
+    def fun(x):
+        kinds.add(type(x))
+        xp = array_api_strict if not isinstance(x, np.ndarray) else np
+        return xp.sum(x * x, axis=-1)
+
+    given = {"vectorized": vectorized, "seed": 1, "max_evaluations": 60}
+    here = structes.minimize(fun, [3.0] * 3, 1.0, backend="array_api_strict", **given)
+    assert kinds == {type(array_api_strict.empty(0))}
+    serial = structes.minimize(
+        fun, [3.0] * 3, 1.0, backend="array_api_strict", workers="serial", **given
+    )
+    assert np.ndarray in kinds
+    assert here.fun == pytest.approx(serial.fun, rel=1e-9)
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_a_problem_says_which_arrays_it_takes(device):
+    kinds = []
+    problem = Problem(lambda X: kinds.append(type(X)) or X[:, 0], 3, device=device)
+    X = array_api_strict.ones((2, 3))
+    assert read(*problem(X)) == [1.0, 1.0] and kinds == [type(X) if device else np.ndarray]
+    single = Problem(rowwise(lambda x: kinds.append(type(x)) or float(x[0])), 3, device=device)
+    assert single(X).tolist() == [1.0, 1.0]
+    assert kinds[-1] == (type(X) if device else np.ndarray)
 
 
 # -- noise that is drawn again --------------------------------------------------------------------

@@ -7,6 +7,7 @@ from math import ceil
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..evaluation import KEPT, Failure, check_on_error
 from .supervisor import Batch, Done, EvaluationError, check_that_it_works
 from .worker import Call, Desk, Objective, one_thread
@@ -93,6 +94,8 @@ class ParallelFunction:
     def wants_lazy(self, es) -> bool:
         """Shall the workers draw the candidates of this search themselves?"""
         how = self.evaluator.transport
+        if es.strategy.on_device:  # who knows whether the workers have one
+            return False
         if how == "auto":
             return es.strategy.tile is not None and 8 * es.popsize * es.dim > SHIP
         return how == "redraw"
@@ -162,7 +165,7 @@ def _parts(X):
     """X in parts of one recipe each; an array is one part."""
     if hasattr(X, "by_recipe"):
         return X.by_recipe()
-    X = X if hasattr(X, "dtype") else np.array(X, dtype=float)
+    X = to_numpy(X) if hasattr(X, "dtype") else np.array(X, dtype=float)
     if X.ndim != 2:
         raise ValueError(f"X must be rows: shape (n, d); got shape {X.shape}")
     return [X] if X.shape[0] else []
