@@ -58,6 +58,15 @@ def load_namespace(name: str):
     raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {name!r}")
 
 
+@cache
+def blas_threads() -> int:
+    """Threads that products of matrices have in this process (OMP_NUM_THREADS)."""
+    from threadpoolctl import threadpool_info  # here, not above: few searches need it
+
+    pools = (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+    return max(pools, default=1)
+
+
 def is_array(x, xp) -> bool:
     """Is x an array of the library xp?"""
     return isinstance(x, type(xp.empty(0)))

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .backend import namespace, to_numpy
+from .backend import blas_threads, namespace, to_numpy
 from .strategy import State, Strategy
 
 
@@ -37,15 +37,6 @@ def boundaries(asked, tile: int | None) -> np.ndarray:
         return ends
     starts = [np.arange(a, b, tile) for a, b in pairwise(ends)]
     return np.concatenate([*starts, ends[-1:]])
-
-
-@cache
-def blas_threads() -> int:
-    """Threads that products of matrices have in this process."""
-    from threadpoolctl import threadpool_info  # here, not above: few searches need it
-
-    pools = (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-    return max(pools, default=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from . import checks, noise
-from .backend import namespace, to_numpy
-from .candidates import Candidates, Recipe, blas_threads, boundaries
+from .backend import blas_threads, namespace, to_numpy
+from .candidates import Candidates, Recipe, boundaries
 from .fingerprints import fingerprints, joined
 from .redrawn import Redrawn
 from .structures import build_structure, known_spec, spec_of

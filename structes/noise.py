@@ -27,15 +27,24 @@ keep purposes apart: candidates, noise of a problem, starting points.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
+from .backend import blas_threads
+
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 
-_BLOCK = 8192  # words used at a time: the temporaries stay in cache
+_BLOCK = 8192  # words used at a time: the temporaries stay in cache; by threads, which wait for
+# each other between operations, four times as many
+_SHARED = 2**18  # words that threads share in
 _SHIFT = np.uint64(11)
+_wanted: list = [None]  # threads
 _BELOW_ONE = 1.0 - 2.0**-53
 _local = threading.local()
 
@@ -73,20 +82,66 @@ def normals(
 
             return kernels.normals(seed, stream, generation, start, count, dim, name)
         return xp.asarray(normals(seed, stream, generation, start, count, dim, dtype=name))
-    fill, each = _NORMALS[name]
     out = np.empty((count, dim), dtype=name)
-    words = 4 * -(-dim // (4 * each))  # of a row
-    philox = _philox(seed, stream, generation, start * (words // 4))
-    if count * words <= _BLOCK:
-        fill(philox.random_raw(count * words).reshape(count, words), out)
+    address = seed, stream, generation
+    words = 4 * -(-dim // (4 * _NORMALS[name][1]))  # of a row
+    if count * words < _SHARED or _threads() == 1:
+        _fill(out, *address, start * (words // 4), words)
         return out
-    rows, width = max(1, _BLOCK // words), min(words, _BLOCK)
+    parts = _parts(count, words, _threads())
+    list(_pool().map(lambda part: _fill_part(out, *address, start, words, *part), parts))
+    return out
+
+
+def use_threads(number: int | None) -> None:
+    """How many threads draw where there is much to draw; None: as many as BLAS has. What is drawn
+    does not depend on it."""
+    _wanted[:] = [number]
+    _pool.cache_clear()
+
+
+def _threads():
+    return _wanted[0] or blas_threads()
+
+
+@cache
+def _pool():
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="noise")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not live on in a child
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _parts(count, words, threads):
+    """(rows, rows, words, words) from … to: of whole rows, or of one where these are few."""
+    if count >= threads:
+        ends = [count * k // threads for k in range(threads + 1)]
+        return [(a, b, 0, words) for a, b in pairwise(ends)]
+    ends = [words // 4 * k // threads * 4 for k in range(threads + 1)]
+    return [(i, i + 1, a, b) for i in range(count) for a, b in pairwise(ends)]
+
+
+def _fill_part(out, seed, stream, generation, start, words, a, b, c, d):
+    """Fills rows a … b−1 of out from words c … d−1 of each."""
+    each = _NORMALS[out.dtype.name][1]
+    block = (start + a) * (words // 4) + c // 4
+    _fill(out[a:b, each * c : each * d], seed, stream, generation, block, d - c, 4 * _BLOCK)
+
+
+def _fill(out, seed, stream, generation, block, words, piece=_BLOCK):
+    """Fills out (n, m) from the words that begin at a block, so many for a row."""
+    fill, each = _NORMALS[out.dtype.name]
+    philox, count = _philox(seed, stream, generation, block), out.shape[0]
+    if count * words <= piece:
+        fill(philox.random_raw(count * words).reshape(count, words), out)
+        return
+    rows, width = max(1, piece // words), min(words, piece)
     for a in range(0, count, rows):
         b = min(a + rows, count)
         for c in range(0, words, width):
             raw = philox.random_raw((b - a) * min(width, words - c)).reshape(b - a, -1)
             fill(raw, out[a:b, each * c : each * (c + width)])
-    return out
 
 
 def uniforms(seed: int, stream: int, generation: int, start: int, count: int, dim: int):

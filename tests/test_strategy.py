@@ -1,6 +1,8 @@
 """The algorithm: invariances of whole runs, equality with xNES, noise, weights and rates."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -143,6 +145,45 @@ def test_h_agrees_with_exp_to_third_order():
 
 
 # -- noise ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count, dim", [(1, 1_100_003), (2, 600_001), (3, 2**19), (70_000, 9)])
+def test_what_threads_draw_together_is_what_one_draws(count, dim, dtype):
+    address = (5, 0, 3, 11, count, dim)
+    drawn = []
+    try:
+        for threads in (1, 2, 3, 8):
+            noise.use_threads(threads)
+            drawn.append(noise.normals(*address, dtype=dtype))
+    finally:
+        noise.use_threads(None)
+    for other in drawn[1:]:
+        np.testing.assert_array_equal(other, drawn[0])
+    row = noise.normals(5, 0, 3, 11 + count - 1, 1, dim, dtype=dtype)
+    np.testing.assert_array_equal(drawn[0][-1:], row)
+
+
+def test_a_child_that_was_forked_draws_with_threads_of_its_own():
+    script = """
+import multiprocessing as m, numpy as np
+from structes import noise
+noise.use_threads(2)
+draw = lambda: noise.normals(1, 0, 0, 0, 4, 2**18).sum()
+def child(queue):
+    queue.put(draw())
+if __name__ == "__main__":
+    here, fork = draw(), m.get_context("fork")
+    queue = fork.Queue()
+    process = fork.Process(target=child, args=(queue,))
+    process.start()
+    print(queue.get(timeout=30) == here)
+    process.join()
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert out.stdout == "True\n", out.stderr
 
 
 def test_rows_drawn_one_by_one_are_the_block():

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..candidates import blas_threads
+from .. import noise
+from ..backend import blas_threads
 from ..evaluation import Failure, evaluated
 
 
@@ -76,9 +77,12 @@ class Desk:
     """A worker's functions and recipes, by key, and what it does with them."""
 
     def __init__(self, limit=contextlib.nullcontext):
-        """limit: makes the context in which functions are called."""
+        """limit: makes the context in which functions are called; without one the process is
+        this desk's, and one of many on its machine: a thread has to do."""
         self.things: dict = {}
         self._limit = limit
+        if limit is contextlib.nullcontext:
+            noise.use_threads(1)
 
     def take(self, key, thing) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
