@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import noise
-from .backend import orthonormal_rows
+from .backend import cast, namespace, orthonormal_rows
 
 
 class Sampling(NamedTuple):
@@ -36,34 +36,33 @@ class Sampling(NamedTuple):
         self, seed: int, generation: int, start: int, count: int, dim: int, xp=np, dtype="float64"
     ):
         """(count, dim) rows of candidates start … start+count−1 of a generation: an array of the
-        library xp. Rows that are not independent are made by NumPy, in float64: they are short."""
+        library xp. Rows that are not independent are made in float64."""
         if self.size == 1 and not self.mirrored:
             address = seed, noise.CANDIDATES, generation, start, count, dim
             return noise.normals(*address, xp=xp, dtype=dtype)
         twice = 2 if self.mirrored else 1
         width = twice * self.size  # candidates of a block
         first, last = start // width, -(-(start + count) // width)
-        Z = noise.normals(
-            seed,
-            noise.CANDIDATES,
-            generation,
-            first * self.size,
-            (last - first) * self.size,
-            dim,
-        )
+        address = generation, first * self.size, (last - first) * self.size
+        Z = noise.normals(seed, noise.CANDIDATES, *address, dim, xp=xp)
         if self.size > 1:
-            for a in range(0, Z.shape[0], self.size):
-                Z[a : a + self.size] = orthogonalised(Z[a : a + self.size])
+            Z = orthogonalised(Z, self.size)
         if self.mirrored:
-            both = np.empty((2 * Z.shape[0], dim))
-            both[0::2] = Z
-            np.negative(Z, out=both[1::2])
-            Z = both
+            Z = xp.reshape(xp.stack([Z, -Z], axis=1), (-1, dim))
         begin = start - first * width
-        Z = Z[begin : begin + count].astype(dtype, copy=False)
-        return Z if xp is np else xp.asarray(Z)
+        return cast(Z[begin : begin + count, :], dtype)
 
 
-def orthogonalised(Z):
-    """Rows of Z (n, d), n ≤ d, made orthogonal one after the other; each keeps its length."""
-    return orthonormal_rows(Z) * np.sqrt(np.vecdot(Z, Z))[:, None]
+def orthogonalised(Z, size: int):
+    """Z (n, d), in blocks of `size` ≤ d rows: those of a block are made orthogonal one after the
+    other, and each keeps its length."""
+    xp = namespace(Z)
+    if xp is np:
+        rows = [orthonormal_rows(Z[a : a + size]) for a in range(0, Z.shape[0], size)]
+        rows = np.concatenate(rows) if len(rows) > 1 else rows[0]
+    else:
+        columns = xp.matrix_transpose(xp.reshape(Z, (-1, size, Z.shape[1])))
+        Q, R = xp.linalg.qr(columns)
+        Q = Q * xp.sign(xp.linalg.diagonal(R))[:, None, :]
+        rows = xp.reshape(xp.matrix_transpose(Q), Z.shape)
+    return rows * xp.sqrt(xp.vecdot(Z, Z))[:, None]
