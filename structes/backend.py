@@ -201,11 +201,11 @@ def where(condition, x, otherwise: float):
     return namespace(condition).where(condition, x, otherwise)
 
 
-def read(*numbers) -> list[float]:
+def read(*numbers):
     """Numbers as floats, all in one copy from the device."""
     arrays = [x for x in numbers if not isinstance(x, (float, int))]
     if not arrays:
-        return list(map(float, numbers))
+        return numbers
     xp = namespace(arrays[0])
     copied = iter(to_numpy(xp.stack([xp.astype(x, xp.float64) for x in arrays])).tolist())
     return [float(x) if isinstance(x, (float, int)) else next(copied) for x in numbers]

@@ -48,9 +48,12 @@ class Sampling(NamedTuple):
         if self.size > 1:
             Z = orthogonalised(Z, self.size)
         if self.mirrored:
-            Z = xp.reshape(xp.stack([Z, -Z], axis=1), (-1, dim))
+            both = xp.empty((2 * Z.shape[0], dim), dtype=Z.dtype)
+            both[0::2, :], both[1::2, :] = Z, -Z
+            Z = both
         begin = start - first * width
-        return cast(Z[begin : begin + count, :], dtype)
+        Z = Z[begin : begin + count, :]
+        return Z if dtype == "float64" else cast(Z, dtype)
 
 
 def orthogonalised(Z, size: int):

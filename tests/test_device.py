@@ -107,7 +107,7 @@ def test_numbers_are_read_in_one_look(looks):
     numbers = xp.asarray(1.5), 2.0, xp.asarray(3.0, dtype=xp.float32), 4
     assert read(*numbers) == [1.5, 2.0, 3.0, 4.0]
     assert looks.count == 1
-    assert read(1.0, 2) == [1.0, 2.0] and looks.count == 1
+    assert read(1.0, 2) == (1.0, 2) and looks.count == 1
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
