@@ -175,7 +175,7 @@ def _unit(words):
     words >>= _SHIFT
     u = words * 2.0**-53
     u += 2.0**-54
-    return np.minimum(u, _BELOW_ONE, u)
+    return np.minimum(u, _BELOW_ONE, out=u)
 
 
 def _inverse_normals(words, out):
