@@ -21,6 +21,7 @@ from .parameters import structure_for
 from .problem import PROBLEMS, Problem
 from .restart_es import RestartES
 from .restarts import RESTARTS
+from .sharded import ShardedES
 from .space import Space
 from .stopping import Stopping
 from .structures import STRUCTURES
@@ -39,6 +40,7 @@ __all__ = [
     "Int",
     "Problem",
     "RestartES",
+    "ShardedES",
     "Space",
     "Stopping",
     "load_runs",

@@ -55,7 +55,7 @@ LAYERS = [
         "history",
         "progress",
     },
-    {"minimize", "loop", "experiment", "config", "bench", "plots"},
+    {"minimize", "sharded", "loop", "experiment", "config", "bench", "plots"},
     {"cli", "__main__", "tables"},
 ]
 RAY = ("ray.py", "throughput.py", "prediction.py")  # of evaluators/ and bench/

@@ -198,7 +198,9 @@ def test_a_problem_says_which_arrays_it_takes(device):
     kinds = []
     problem = Problem(lambda X: kinds.append(type(X)) or X[:, 0], 3, device=device)
     X = array_api_strict.ones((2, 3))
-    assert read(*problem(X)) == [1.0, 1.0] and kinds == [type(X) if device else np.ndarray]
+    assert [float(v) for v in problem(X)] == [1.0, 1.0] and kinds == [
+        type(X) if device else np.ndarray
+    ]
     single = Problem(rowwise(lambda x: kinds.append(type(x)) or float(x[0])), 3, device=device)
     assert single(X).tolist() == [1.0, 1.0]
     assert kinds[-1] == (type(X) if device else np.ndarray)

@@ -174,14 +174,18 @@ class Ray(Transport):
         import ray
 
         self._ray, self._refs, self._things, self._workers = ray, {}, {}, []
-        options = {"env_vars": self.environment} if environment else None
-        self._class = ray.remote(_Actor).options(
+        self._runtime = {"env_vars": self.environment} if environment else None
+        self._class = self.class_of(_Actor)
+
+    def class_of(self, kind):
+        """The class of actors that are made of a class."""
+        return self._ray.remote(kind).options(
             num_cpus=self.cpus,
             num_gpus=self.gpus,
-            resources=resources or None,
+            resources=self.resources or None,
             max_restarts=0,
             max_task_retries=0,
-            runtime_env=options,
+            runtime_env=self._runtime,
         )
 
     def capacity(self) -> int:
@@ -249,7 +253,7 @@ class Ray(Transport):
             except self._ray.exceptions.RayError as error:
                 self.dismiss(worker)
                 alone = "worker process has died" in str(error)  # and not its host with it
-                yield Event(worker, gone=_said(error), lost=not alone)
+                yield Event(worker, gone=said_of(error), lost=not alone)
             else:
                 yield Event(worker, None if data is True else Outcome.of_bytes(data))
 
@@ -273,7 +277,7 @@ class Ray(Transport):
                 stop()
 
 
-def _said(error) -> str:
+def said_of(error) -> str:
     """Why an actor is gone, in a line."""
     said = " ".join(str(error).split())
     detail = said.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
