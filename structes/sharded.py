@@ -1,0 +1,377 @@
+"""ShardedES: a search whose candidates are drawn, evaluated and added up where they are.
+
+For objectives that run where the candidates are: a function of arrays on a GPU, or on several, one
+replica of the search distribution on each (evaluators/replicas.py). Values travel, and weighted
+sums, a few numbers for each parameter and replica; candidates do not. The number of replicas
+changes no bit of the result.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+import weakref
+from dataclasses import asdict, replace
+from functools import partial
+from math import inf
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint, checks
+from .backend import BACKENDS
+from .choices import with_choices
+from .domain import build_domain
+from .engine import Engine, build_engine
+from .es import Best
+from .evaluation import KEPT
+from .evaluators.lockstep import Lockstep
+from .evaluators.replicas import Here, Job, Receipt, Replica, Start
+from .files import plain
+from .limits import bounds_of
+from .noise import check_seed
+from .registry import nearest
+from .stopping import stopping_from
+from .strategy import Info, State, Strategy
+from .structures import build_structure, known_spec, spec_of
+
+WORKERS = ("serial", "ray")
+_PLACE = {"workers", "replicas", "resources", "address", "factory", "timeout"}
+
+
+class ShardedES:
+    """An ES that evaluates by itself, on one device or on several, to the same bits.
+
+    fun         vectorised: (n, d) array of the backend -> (n,) values (of it, or of the host);
+                NaN or an exception: missing, as everywhere. With factory=True it takes nothing
+                and returns that function: called once in every replica
+    x0, sigma0, structure, popsize, seed, backend, dtype   as for `ES`. Not "auto"
+    shards      pieces of a generation that are drawn and added up by themselves: the most replicas
+                that there can be. Its bits depend on it, and not on the replicas
+    workers     "serial": here; "ray": an actor for each replica
+    replicas    how many, at most `shards`; None: one here, with Ray as many as there is room for
+    resources   of Ray, for each replica: {"num_gpus": 1}, which is what None is with the backend
+                "cupy"; otherwise None is {"num_cpus": 1}
+    address     of a Ray cluster: "auto", "host:port", "ray://host:port"; None: as for `Evaluator`
+    timeout     seconds that a generation may take; replicas that have not answered then, or that
+                have died, are replaced, and their work is done again. Only with Ray
+    options     bounds, boundary, transforms, integers, choices and engine as for `ES`, and any
+                stopping criterion of `structes.Stopping`
+
+    Candidates are always drawn independently (`engine` with sampling "independent"), as `ES` does
+    by itself for d > 1000. Generations are whole: `max_evaluations` ends the search after the one
+    that reaches it. The replicas start with the first step, and end with the `with` block or
+    `close`; after that `mean` and `best` are still there, `state` and `save` are not.
+
+    failures    the latest evaluations that raised, with their tracebacks; the first one is told in
+                a RuntimeWarning
+
+    Raises ValueError or TypeError, naming the argument, for what does not fit.
+
+    >>> with ShardedES(lambda X: (X * X).sum(axis=1), [3.0] * 5, 1.0, seed=1, target=1e-8) as es:
+    ...     reasons = es.run()
+    >>> list(reasons), es.best.fun <= 1e-8
+    (['target'], True)
+    """
+
+    def __init__(
+        self,
+        fun,
+        x0,
+        sigma0=None,
+        structure="diagonal",
+        *,
+        popsize=None,
+        seed=None,
+        shards=16,
+        workers="serial",
+        replicas=None,
+        resources=None,
+        address=None,
+        factory=False,
+        timeout=None,
+        backend="numpy",
+        dtype="float64",
+        bounds=None,
+        boundary=None,
+        transforms=None,
+        integers=None,
+        choices=None,
+        engine="default",
+        **stopping,
+    ):
+        _check_choice("workers", workers, WORKERS)
+        _check_choice("backend", backend, BACKENDS)
+        _check_choice("dtype", dtype, ("float64", "float32"))
+        if not callable(fun):
+            raise TypeError(f"fun must be callable; got {fun!r}")
+        if "noise" in stopping:
+            raise ValueError("noise is not for ShardedES: use ES(…, noise=…) with an Evaluator")
+        if structure in ("auto", {"name": "auto"}):
+            raise ValueError("structure must be one by name here: 'auto' is for ES and minimize")
+        x0 = checks.point("x0", x0)
+        self.dim = x0.size
+        sigma, scale = checks.scale("sigma0", sigma0, self.dim)
+        domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
+        engine = replace(build_engine(engine), sampling="independent")
+        self.strategy = Strategy(
+            engine.fit(build_structure(structure, self.dim)),
+            engine,
+            None if popsize is None else checks.count("popsize", popsize, 2),
+            domain=with_choices(domain, choices),
+            dtype=dtype,
+            on_device=backend == "cupy",
+        )
+        self.popsize, self.structure = self.strategy.popsize, self.strategy.structure
+        self.seed = check_seed(seed)
+        self.shards = min(checks.count("shards", shards, 1), self.popsize)
+        if replicas is not None:
+            replicas = checks.count("replicas", replicas, 1, self.shards)
+        if timeout is not None:
+            checks.number("timeout", timeout, positive=True)
+        if workers == "serial":
+            its = {"resources": resources, "address": address, "timeout": timeout}
+            for name in (name for name, value in its.items() if value is not None):
+                raise ValueError(f"{name}={its[name]!r} needs workers='ray'")
+        if resources is None and backend == "cupy":
+            resources = {"num_gpus": 1}
+        self._arguments = {
+            "x0": x0,
+            "sigma0": plain(sigma0),
+            "popsize": self.popsize,
+            "seed": self.seed,
+            "shards": self.shards,
+            "backend": backend,
+            "dtype": dtype,
+            "bounds": None if bounds is None else np.stack(bounds_of(bounds, self.dim), axis=1),
+            "boundary": boundary,
+            "transforms": plain(transforms),
+            "integers": plain(integers),
+            "choices": plain(choices),
+            **stopping,
+        }
+        stopping = stopping_from(stopping)
+        self._job = Job(
+            self.strategy, stopping, sigma, self.seed, self.shards, backend, fun, factory
+        )
+        u0 = self.strategy.domain.encode(x0[None, :], "x0")[0, :]
+        self._beginning = _Beginning(Start(u0, sigma, scale), self.seed)
+        hire = partial(_crew, self._job, workers, replicas, resources, address)
+        now = Receipt(Info(), 0, sigma, 0, inf, 0, {})
+        self._lockstep = Lockstep(hire, self.shards, timeout, self._beginning, now)
+        self._is_here = workers == "serial"
+        self._last: dict = {}  # what `close` has kept
+        self.failures: list = []
+        self._looked = None
+        self._warned = set()
+        self._since = time.monotonic()
+
+    # -- the loop ---------------------------------------------------------------------------------
+
+    def step(self) -> Info:
+        """One generation. Raises EvaluationError for a function that returns what is no value,
+        and where the replicas cannot be kept alive."""
+        point = self._looked() if self._looked else None
+        if point is not None:  # somebody has it, and has not looked
+            point.fetch()
+        self._note(self._lockstep.step(self.seconds))
+        return self.info
+
+    def run(self, callback=None) -> dict:
+        """Steps until `stop()`: the reasons. callback: called with this after every generation; a
+        true answer ends the run."""
+        while not self.stop():
+            self.step()
+            if callback is not None and callback(self):
+                return {**self.stop(), "callback": True}
+        return self.stop()
+
+    def stop(self) -> dict:
+        """{criterion: value} of every stopping criterion that has fired; empty: go on."""
+        return dict(self._now.reasons)
+
+    # -- what it knows ----------------------------------------------------------------------------
+
+    @property
+    def _now(self) -> Receipt:
+        return self._lockstep.now
+
+    @property
+    def info(self) -> Info:
+        """What the last update saw and did."""
+        return self._now.info
+
+    @property
+    def generation(self) -> int:
+        """Number of generations closed."""
+        return self._now.generation
+
+    @property
+    def evaluations(self) -> int:
+        """Number of values so far, missing ones included."""
+        return self._now.evaluations
+
+    @property
+    def sigma(self) -> float:
+        """Overall standard deviation (step size), relative to the structure's factor."""
+        return self._now.sigma
+
+    @property
+    def best(self) -> Best:
+        """The best point so far; x is drawn again when somebody looks at it."""
+        if self._now.fun == inf:
+            return Best(None, inf, 0)
+        point = _Point(self)
+        self._looked = weakref.ref(point)
+        return Best(point, self._now.fun, self._now.evaluations_then)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(d,) mean of the search distribution, as a point: the best estimate under noise."""
+        return np.array(self._ask("mean"))
+
+    @property
+    def state(self) -> State:
+        """The state of the search, with NumPy's arrays. Of a large one that is much to send."""
+        return self._ask("host_state")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since this object was made."""
+        return time.monotonic() - self._since
+
+    # -- files, and the end -----------------------------------------------------------------------
+
+    def save(self, path) -> None:
+        """Write the search into one file, whole or not at all; there is no code in it. `load`
+        goes on to the same bits, with any replicas. Raises OSError where it cannot be written."""
+        tree = {
+            "arguments": self._arguments,
+            "engine": asdict(self.strategy.engine),
+            "structure": spec_of(self.structure),
+            "replica": self._ask("snapshot"),
+            "seconds": self.seconds,
+        }
+        checkpoint.write(path, "ShardedES", tree)
+        self._beginning.path = Path(path).absolute()
+
+    @classmethod
+    def load(cls, path, fun, structure=None, **place) -> ShardedES:
+        """The search in a file of `save`, with this function.
+
+        structure   where the search has one of your own class: the Structure
+        place       workers, replicas, resources, address, factory and timeout
+
+        Raises OSError where the file cannot be opened, and ValueError for one that is torn,
+        forged, of another version, or holds something else.
+        """
+        for name in place.keys() - _PLACE:
+            raise TypeError(f"load takes no argument {name!r}: the search has its own")
+        kind, tree = checkpoint.read(path)
+        if kind != "ShardedES":
+            raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
+        with checkpoint.restoring(path, "ShardedES"):
+            given = tree["arguments"]
+            x0, engine = given.pop("x0"), Engine(**tree["engine"])
+            structure = structure or known_spec(tree["structure"])
+            self = cls(fun, x0, structure=structure, engine=engine, **given, **place)
+            there = self._job._replace(backend="numpy", fun=None, factory=False)
+            self._lockstep.now = Replica(there, tree["replica"]).receipt()
+            self._since = time.monotonic() - tree["seconds"]
+        self._beginning.begin = tree["replica"]
+        self._beginning.path = Path(path).absolute()
+        return self
+
+    def close(self) -> None:
+        """End the replicas; `mean` and `best` stay."""
+        self._last.update(self._lockstep.close(("mean", "best")))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None or self._is_here:
+            self.close()
+        else:  # actors may be busy
+            self._lockstep.close()
+
+    def __repr__(self):
+        return (
+            f"<ShardedES {self.structure!r} generation {self.generation}, {self.evaluations} "
+            f"evaluations, best {self._now.fun:.6g}, sigma {self.sigma:.3g}>"
+        )
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _ask(self, method):
+        if method in self._last:
+            return self._last[method]
+        return self._lockstep.ask(method)
+
+    def _note(self, failures):
+        self.failures = [*self.failures, *failures][-KEPT:]
+        if self._now.info.best != self._now.info.best:
+            self._warn("moved", "all values of a generation were missing: the search did not move")
+        if failures:
+            self._warn(
+                "failed",
+                f"evaluations of fun failed and count as missing; the first: {failures[0]}\n"
+                f"{failures[0].traceback}",
+            )
+
+    def _warn(self, about, message):
+        if about not in self._warned:
+            self._warned.add(about)
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+class _Point:
+    """The best point of a search, which is asked for when somebody looks at it, or before the
+    search goes on."""
+
+    def __init__(self, search):
+        self._search, self._x = search, None
+
+    def fetch(self):
+        if self._x is None:
+            self._x, self._search = self._search._ask("best"), None
+        return self._x
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.fetch(), dtype=dtype)
+
+
+class _Beginning:
+    """Where replicas begin that have nobody to ask: a Start, or what was saved or loaded last.
+
+    begin   Start, or a snapshot that was just read; path: of the file, or None
+    """
+
+    def __init__(self, begin: Start, seed: int):
+        self.begin, self.path, self._seed = begin, None, seed
+
+    def __call__(self):
+        if self.path is None:
+            return self.begin
+        begin, self.begin = self.begin, None
+        if isinstance(begin, dict):
+            return begin
+        kind, tree = checkpoint.read(self.path)
+        if kind != "ShardedES" or tree["arguments"]["seed"] != self._seed:
+            raise ValueError(f"{str(self.path)!r} no longer holds this search")
+        return tree["replica"]
+
+
+def _crew(job: Job, workers, replicas, resources, address):
+    """The replicas of a search, not yet started."""
+    if workers == "serial":
+        return Here(job, replicas or 1)
+    from .evaluators.actors import Actors
+
+    return Actors(Replica, job, replicas, job.shards, address, resources)
+
+
+def _check_choice(name, value, known):
+    if value not in known:
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}{hint}")
