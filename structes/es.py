@@ -31,6 +31,7 @@ from .space import Space
 from .stopping import Monitor, stopping_from
 from .strategy import Info, Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
+from .update import shape_weights
 
 
 class Best:
@@ -378,7 +379,7 @@ class ES:
     def _watch(self, state, Z, Y, values, mass):
         """Let `auto` see a generation that was drawn from `state`, and go on with the structure
         that it chooses."""
-        weights = self.strategy.shape_weights(Z, values, mass)
+        weights = shape_weights(self.strategy, Z, values, mass)
         if weights is None:
             return
         if self.structure.noise_dim > self.dim:  # Z has more numbers than d

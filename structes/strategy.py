@@ -10,8 +10,8 @@ how candidates are drawn and weighed and how fast things are learned; everything
 for all. With the engine `cma` and a dense B this is, to first order, CMA-ES (Hansen 2016), with a
 diagonal B sep-CMA-ES; with the engine `xnes` it is xNES (Glasmachers et al. 2010).
 
-The functions are pure: `init` makes a State, `draw` makes candidates from it, `update` takes their
-values and makes the next State. Nothing here knows of evaluation, stopping or randomness's source.
+The functions are pure: `init` makes a State, `draw` makes candidates from it, `update` (update.py)
+takes their values and makes the next State. Nothing here knows of evaluation or of stopping.
 
 A generation of many numbers is *large*: it is drawn tile by tile, a tile is a few rows, and the
 update wants its tiles one after the other, each once. Every sum over samples is a sum over tiles,
@@ -22,52 +22,29 @@ needed, and what is drawn again for the update is z alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from math import exp, inf, log, sqrt
-from typing import Any, NamedTuple
+from functools import cached_property
+from math import exp, inf, log
 
 import numpy as np
 
-from .backend import at_most, cast, namespace, number, read, to_numpy, where
+from .backend import cast, namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
-from .noisy import Noise, Noisy, measure, share
-from .plan import Plan, plan_for, plan_of
-from .ranking import LEAST, assign, ranking, with_missing
-from .redrawn import Redrawn, redrawn, sample
+from .noisy import Noise, Noisy
+from .plan import Plan, plan_for
+from .redrawn import redrawn, sample
 from .sampling import Sampling
 from .state import Info, State, restored_as
 from .structures.base import Structure
 from .structures.dense import Dense
 from .structures.entrywise import Entrywise
+from .update import updated
 
 LARGE = 2**22  # numbers in a generation from which on it is large: 32 MB
 LONG = 2**12  # in its rows, at least: tiles of short ones would cost more than they save
 SLIM = 32  # numbers in B for each parameter, at most: they are added up for every tile
 TILE = 8  # rows of a tile, at most
 DEVICE = 2**26  # on a device: numbers of a tile, and of a generation that is large
-
-
-class Weighed(NamedTuple):
-    """Weights of samples by the ranks of their values.
-
-    rows   (3, n): weights of the mean, and of the covariance those ≥ 0 and those < 0; None where
-           all values tie, or count as less than two
-    seen   best, median and worst value
-    plan   Plan that they are of
-    """
-
-    rows: np.ndarray | None
-    seen: tuple
-    plan: Plan | None
-
-
-class Sums(NamedTuple):
-    """Over samples: z = Σ w z (noise_dim,), their tangent M, and identity = ½ Σ (w° − w)."""
-
-    z: Any
-    M: tuple
-    identity: Any
 
 
 @dataclass(frozen=True)
@@ -167,7 +144,7 @@ class Strategy:
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
         Z = self._normals(state, seed, start, count)
-        factor = self._lowered(state.factor)
+        factor = self.lowered(state.factor)
         Y = self.structure.unwhiten(factor, Z)
         if self.structure.noise_dim > self.structure.dim:
             Z = self.structure.whiten(factor, Y)
@@ -197,7 +174,7 @@ class Strategy:
             return redrawn(seed, state.generation, start, count, d, self.dtype)
         Z = self._normals(state, seed, start, count)
         if self.structure.noise_dim > self.structure.dim:
-            factor = self._lowered(state.factor)
+            factor = self.lowered(state.factor)
             Z = self.structure.whiten(factor, self.structure.unwhiten(factor, Z))
         return Z
 
@@ -205,7 +182,7 @@ class Strategy:
         address = seed, state.generation, start, count, self.structure.noise_dim
         return self._sampling.draw(*address, xp=namespace(state.mean), dtype=self.dtype)
 
-    def _lowered(self, arrays):
+    def lowered(self, arrays):
         """Arrays in the precision of the candidates."""
         if self.dtype == "float64":
             return arrays
@@ -267,15 +244,6 @@ class Strategy:
             path=paths[1, :],
         )
 
-    def shape_weights(self, Z, values, mass=None):
-        """Weights (n,) with which the samples enter the covariance; None when all tie."""
-        weighed = self.weigh(values, mass)
-        if weighed.rows is None:
-            return None
-        xp = namespace(Z)
-        _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weighed.rows)
-        return self._stretched(Z, good, bad)[0]
-
     def plan(self, n: int) -> Plan:
         """Weights and learning rates for n ≥ 2 samples of the present distribution."""
         if n not in self._plans:
@@ -283,168 +251,8 @@ class Strategy:
         return self._plans[n]
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
-        """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
-
-        Z      of a large generation: its tiles, an iterable of arrays, and Y is None; the result
-               is that of the whole Z, Y up to rounding
-        mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
-               ratio of the densities for one of an earlier distribution; None: 1 for all
-
-        Tied values share their weights, NaN ranks last and counts a quarter; when all are equal
-        (or they count as less than two), only the generation counter moves.
-        """
-        weighed = self.weigh(values, mass)
-        if weighed.rows is None:
-            return self.stand(state, weighed)
-        if Y is None:
-            weights = self.weights(weighed, state)
-            return self.move(state, weighed, self.sums(state, Z, weights))
-        w_mean, good, bad = self.weights(weighed, state)
-        w, identity = self._stretched(Z, good, bad)
-        dz, dy, noisy = w_mean @ Z, w_mean @ Y, state.noisy
-        if noisy is not None:
-            noisy = measure(self.noise, noisy, state.sigma, Z, values, self.popsize)
-        tangent = partial(self._gradient, Z, w, factor=state.factor)
-        return self._move(state, weighed, dz, dy, tangent, identity, noisy, Y)
-
-    # -- the parts of an update: weights from values, sums over samples, and the step -------------
-
-    def weigh(self, values, mass=None) -> Weighed:
-        """What follows from the ranks of values (n,) that count `mass` (n,)."""
-        order, ranked = ranking(values)
-        seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
-        if ranked[-1] != ranked[-1]:  # NaN sorts last
-            mass = with_missing(values, mass)
-        if (len(values) if mass is None else mass.sum()) < LEAST:  # says nothing
-            return Weighed(None, seen, None)
-        if mass is None:
-            plan = self.plan(len(values))
-        else:
-            mass = mass[order]
-            plan = plan_of(self.structure, self.engine, mass, mirrored=False)
-        return Weighed(assign(order, ranked, plan.tables, mass), seen, plan)
-
-    def weights(self, weighed: Weighed, state: State) -> tuple:
-        """The rows of the weights as arrays of the library and the precision of candidates."""
-        xp, rows = namespace(state.mean), weighed.rows
-        return self._lowered(tuple(rows if xp is np else map(xp.asarray, rows)))
-
-    def sums(self, state: State, tiles, weights) -> Sums:
-        """Over the samples whose z are in `tiles`, arrays or Redrawn, in one pass; weights (three
-        rows): theirs, as of `weights`. Sums of parts add up: `add_sums`."""
-        total, start = None, 0
-        for Z in tiles:
-            w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
-            w, identity = self._stretched(Z, good, bad)
-            if isinstance(Z, Redrawn):
-                z, squares = Z.sums(w_mean, w)
-                part = Sums(z, self.structure.tangent_of_squares(squares, w), identity)
-            else:
-                M = self.structure.tangent(Z, w, state.factor)
-                part = Sums(cast(w_mean @ Z, "float64"), M, identity)
-            total = part if total is None else self.add_sums(total, part)
-            start += Z.shape[0]
-        return total
-
-    def add_sums(self, a: Sums, b: Sums) -> Sums:
-        """Of the samples of both."""
-        return Sums(a.z + b.z, self.structure.add(a.M, b.M), a.identity + b.identity)
-
-    def stand(self, state: State, weighed: Weighed) -> tuple[State, Info]:
-        """Next state where the values say nothing."""
-        return state._replace(generation=state.generation + 1), Info(*weighed.seen)
-
-    def move(self, state: State, weighed: Weighed, sums: Sums) -> tuple[State, Info]:
-        """Next state from the sums over all samples."""
-        dy = self.structure.unwhiten(state.factor, sums.z[None, :])[0, :]
-        tangent = partial(self._with_path, sums.M, factor=state.factor)
-        return self._move(state, weighed, sums.z, dy, tangent, sums.identity, state.noisy)
-
-    def _move(self, state, weighed, dz, dy, tangent, identity, noisy, Y=None):
-        """The step. dz, dy: Σ w z and Σ w y; tangent(q, c): the natural gradient of the samples
-        and of a row q (1, d) with weight c."""
-        structure, d, plan = self.structure, self.structure.dim, weighed.plan
-        c1, _, parts, cc, cs, ds, chi = plan.rates
-        eta = 1.0 if noisy is None else noisy.eta
-        cs *= eta
-
-        # mean, and the path of the step size
-        mean = state.mean + (eta * state.sigma * state.scale) * dy
-        ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
-        ps2 = number(ps @ ps)
-
-        # path of the rank-one part; it waits while the step size still grows fast
-        t = state.generation + 1
-        growing = ps2 / d / (1 - (1 - cs) ** (2 * t)) >= 2 + 4 / (d + 1)
-        q = (1 - cc) * state.path
-        if growing is not True:
-            q += where(growing, 0.0 * ps2, sqrt(cc * (2 - cc) * plan.mueff)) * dz
-
-        # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter
-        # with their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma,
-        # so that it is the geometric mean of the standard deviations, and the shape into B, so
-        # that |det B| = 1
-        M = tangent(q[None, :], c1)
-        if self.dtype != "float64":
-            M = cast(M, "float64")
-        if parts is not None:
-            M = structure.scale(M, parts)
-            identity = identity * parts[-1]
-        s = structure.trace(M) / d
-        M = structure.shift(M, -s)
-        s = s - identity
-        norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
-        if not self.engine.natural:
-            clipped = norm > self.trust_region
-            if clipped is not False:
-                shorter = where(clipped, self.trust_region / norm, 1.0)
-                M, s = structure.scale(M, shorter), s * shorter
-
-        path_length = ps2**0.5 / chi
-        change = at_most(cs / ds * (path_length - 1), 1.0) - eta * s
-        s, norm, path_length, change = read(s, norm, path_length, change)
-        clipped = norm > self.trust_region and not self.engine.natural
-        if noisy is not None:
-            change, noisy = share(self.noise, noisy, change)
-        state = State(
-            mean=mean,
-            sigma=state.sigma * exp(change),
-            scale=state.scale,
-            factor=structure.retract(state.factor, M, Y),
-            path_sigma=ps,
-            path=exp(s) * structure.transport(M, q),
-            generation=t,
-            noisy=noisy,
-        )
-        state = self.domain.adjust(state, structure)
-        return state, Info(*weighed.seen, True, norm, clipped, path_length)
-
-    def _stretched(self, Z, good, bad):
-        """w° (n,) of the rows of Z, and ½ Σ (w° − w): `tangent` subtracts Σ w° I, not Σ w I."""
-        squares = Z.squares if isinstance(Z, Redrawn) else namespace(Z).vecdot(Z, Z)
-        stretch = self.structure.dim / squares
-        return good + bad * stretch, 0.5 * number(bad @ (stretch - 1))
-
-    def _gradient(self, Z, w, q, c1, *, factor):
-        """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
-        xp, structure = namespace(Z), self.structure
-        numbers = Z.shape[0] * Z.shape[1]
-        # a copy of a large Z costs more than two tangents
-        if structure.path_parts is not None or numbers > max(2**20, 4 * structure.dof):
-            return self._with_path(structure.tangent(Z, w, factor), q, c1, factor=factor)
-        q = xp.astype(q, Z.dtype, copy=False)
-        both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
-        both[:-1] = w
-        both[-1] = c1
-        return structure.tangent(xp.concat([Z, q]), both, factor)
-
-    def _with_path(self, M, q, c1, *, factor):
-        """M and the natural gradient of the row q (1, d) with weight c1."""
-        xp, structure = namespace(q), self.structure
-        path = structure.tangent(q, xp.asarray([c1], dtype=q.dtype), factor)
-        if structure.path_parts is not None:
-            path = structure.scale(path, structure.path_parts)
-        return structure.add(M, path)
+        """Next state from the values (n,) of n candidates, as `updated` of update.py."""
+        return updated(self, state, Z, Y, values, mass)
 
 
 def _given(value) -> dict:

@@ -24,6 +24,7 @@ LAYERS = [
     {"structures", "parameters", "examples"},
     {
         "strategy",
+        "update",
         "plan",
         "state",
         "engine",

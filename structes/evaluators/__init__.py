@@ -9,7 +9,14 @@
     process.py      processes of this machine
     ray.py          Ray actors: a cluster, or GPUs
 
-They know nothing of search. Whatever the workers, their number, the order in which they answer and
+They know nothing of search. What does, and evaluates where it draws (`ShardedES`), is apart:
+
+    replicas.py     a replica of the search distribution, with shards of every generation
+    lockstep.py     a generation of all replicas together, whichever of them are lost on the way
+    actors.py       replicas that are Ray actors
+    trees.py        tuples of tuples of arrays, as replicas exchange them
+
+Whatever the workers, their number, the order in which they answer and
 the crashes on the way, the values are those of `serial`, to the bit.
 """
 

@@ -28,6 +28,7 @@ from ..generation import Generation
 from ..state import Info, State
 from ..stopping import Monitor, Stopping
 from ..strategy import Strategy
+from ..update import add_sums, move, stand, sums_of, weigh, weights_of
 from .trees import arrays, listed, packed, settled, unpacked
 from .worker import Outcome, one_thread
 
@@ -177,11 +178,11 @@ class Replica:
 
         values   (popsize,) of the whole generation
         """
-        weighed = self.strategy.weigh(values)
+        weighed = weigh(self.strategy, values)
         self._sums = {}
         if weighed.rows is not None:
             with one_thread():
-                weights = self.strategy.weights(weighed, self.state)
+                weights = weights_of(self.strategy, weighed, self.state)
                 for node in covering(*shards, 0, self.job.shards):
                     self._sums[node] = self._sum(*node, weights)
         self._drawn = {}
@@ -194,23 +195,23 @@ class Replica:
         if b - a > 1:
             middle = (a + b) // 2
             left = self._sum(a, middle, weights)
-            return self.strategy.add_sums(left, self._sum(middle, b, weights))
+            return add_sums(self.strategy, left, self._sum(middle, b, weights))
         its = tuple(w[int(self.ends[a]) : int(self.ends[b])] for w in weights)
-        sums = self.strategy.sums(self.state, self._tiles(a), its)
+        sums = sums_of(self.strategy, self.state, self._tiles(a), its)
         return settled(sums, arrays(self.state.factor))
 
     def move(self, values, seconds: float, *others: dict) -> Receipt:
         """Make the step. values: as for `sums`; others: what `sums` of the other replicas gave;
         seconds: since the search began."""
         strategy, before = self.strategy, self.state
-        weighed = strategy.weigh(values)
+        weighed = weigh(strategy, values)
         if weighed.rows is None:
-            self.state, info = strategy.stand(before, weighed)
+            self.state, info = stand(strategy, before, weighed)
         else:
             given = {node: part for parts in others for node, part in parts.items()}
             with one_thread():
                 total = self._completed(given, 0, self.job.shards)
-                state, info = strategy.move(before, weighed, total)
+                state, info = move(strategy, before, weighed, total)
             self.state = settled(state)
         self._sums = {}
         if info.worst != info.worst:  # NaN ranks last
@@ -229,7 +230,7 @@ class Replica:
             return unpacked(given.pop((a, b)), arrays(self.state.factor), self.xp)
         middle = (a + b) // 2
         left = self._completed(given, a, middle)
-        return self.strategy.add_sums(left, self._completed(given, middle, b))
+        return add_sums(self.strategy, left, self._completed(given, middle, b))
 
     def _remember(self, state, values):
         self.evaluations += len(values)

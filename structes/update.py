@@ -1,0 +1,229 @@
+"""The update: weights from the ranks of the values, sums over the samples, and the step.
+
+A generation in memory is summed at once. One that is not, because it is large or because it lies
+on several devices (sharded.py), is summed part by part: all that the step wants to know of the
+samples is in their `Sums`, and sums of parts add up.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import exp, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .backend import at_most, cast, namespace, number, read, where
+from .noisy import measure, share
+from .plan import Plan, plan_of
+from .ranking import LEAST, assign, ranking, with_missing
+from .redrawn import Redrawn
+from .state import Info, State
+
+
+class Weighed(NamedTuple):
+    """Weights of samples by the ranks of their values.
+
+    rows   (3, n): weights of the mean, and of the covariance those ≥ 0 and those < 0; None where
+           all values tie, or count as less than two
+    seen   best, median and worst value
+    plan   Plan that they are of
+    """
+
+    rows: np.ndarray | None
+    seen: tuple
+    plan: Plan | None
+
+
+class Sums(NamedTuple):
+    """Over samples: z = Σ w z (noise_dim,), their tangent M, and identity = ½ Σ (w° − w)."""
+
+    z: Any
+    M: tuple
+    identity: Any
+
+
+def updated(strategy, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
+    """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
+
+    Z      of a large generation: its tiles, an iterable of arrays, and Y is None; the result
+           is that of the whole Z, Y up to rounding
+    mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
+           ratio of the densities for one of an earlier distribution; None: 1 for all
+
+    Tied values share their weights, NaN ranks last and counts a quarter; when all are equal
+    (or they count as less than two), only the generation counter moves.
+    """
+    weighed = weigh(strategy, values, mass)
+    if weighed.rows is None:
+        return stand(strategy, state, weighed)
+    if Y is None:
+        weights = weights_of(strategy, weighed, state)
+        return move(strategy, state, weighed, sums_of(strategy, state, Z, weights))
+    w_mean, good, bad = weights_of(strategy, weighed, state)
+    w, identity = _stretched(strategy, Z, good, bad)
+    dz, dy, noisy = w_mean @ Z, w_mean @ Y, state.noisy
+    if noisy is not None:
+        noisy = measure(strategy.noise, noisy, state.sigma, Z, values, strategy.popsize)
+    tangent = partial(_gradient, strategy, Z, w, factor=state.factor)
+    return _move(strategy, state, weighed, dz, dy, tangent, identity, noisy, Y)
+
+
+# -- its parts: weights from values, sums over samples, and the step ------------------------------
+
+
+def weigh(strategy, values, mass=None) -> Weighed:
+    """What follows from the ranks of values (n,) that count `mass` (n,)."""
+    order, ranked = ranking(values)
+    seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
+    if ranked[-1] != ranked[-1]:  # NaN sorts last
+        mass = with_missing(values, mass)
+    if (len(values) if mass is None else mass.sum()) < LEAST:  # says nothing
+        return Weighed(None, seen, None)
+    if mass is None:
+        plan = strategy.plan(len(values))
+    else:
+        mass = mass[order]
+        plan = plan_of(strategy.structure, strategy.engine, mass, mirrored=False)
+    return Weighed(assign(order, ranked, plan.tables, mass), seen, plan)
+
+
+def shape_weights(strategy, Z, values, mass=None):
+    """Weights (n,) with which the samples enter the covariance; None when all tie."""
+    weighed = weigh(strategy, values, mass)
+    if weighed.rows is None:
+        return None
+    xp = namespace(Z)
+    _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weighed.rows)
+    return _stretched(strategy, Z, good, bad)[0]
+
+
+def weights_of(strategy, weighed: Weighed, state: State) -> tuple:
+    """The rows of the weights as arrays of the library and the precision of candidates."""
+    xp, rows = namespace(state.mean), weighed.rows
+    return strategy.lowered(tuple(rows if xp is np else map(xp.asarray, rows)))
+
+
+def sums_of(strategy, state: State, tiles, weights) -> Sums:
+    """Over the samples whose z are in `tiles`, arrays or Redrawn, in one pass; weights (three
+    rows): theirs, as of `weights_of`. Sums of parts add up: `add_sums`."""
+    total, start = None, 0
+    for Z in tiles:
+        w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
+        w, identity = _stretched(strategy, Z, good, bad)
+        if isinstance(Z, Redrawn):
+            z, squares = Z.sums(w_mean, w)
+            part = Sums(z, strategy.structure.tangent_of_squares(squares, w), identity)
+        else:
+            M = strategy.structure.tangent(Z, w, state.factor)
+            part = Sums(cast(w_mean @ Z, "float64"), M, identity)
+        total = part if total is None else add_sums(strategy, total, part)
+        start += Z.shape[0]
+    return total
+
+
+def add_sums(strategy, a: Sums, b: Sums) -> Sums:
+    """Of the samples of both."""
+    return Sums(a.z + b.z, strategy.structure.add(a.M, b.M), a.identity + b.identity)
+
+
+def stand(strategy, state: State, weighed: Weighed) -> tuple[State, Info]:
+    """Next state where the values say nothing."""
+    return state._replace(generation=state.generation + 1), Info(*weighed.seen)
+
+
+def move(strategy, state: State, weighed: Weighed, sums: Sums) -> tuple[State, Info]:
+    """Next state from the sums over all samples."""
+    dy = strategy.structure.unwhiten(state.factor, sums.z[None, :])[0, :]
+    tangent = partial(_with_path, strategy, sums.M, factor=state.factor)
+    return _move(strategy, state, weighed, sums.z, dy, tangent, sums.identity, state.noisy)
+
+
+def _move(strategy, state, weighed, dz, dy, tangent, identity, noisy, Y=None):
+    """The step. dz, dy: Σ w z and Σ w y; tangent(q, c): the natural gradient of the samples
+    and of a row q (1, d) with weight c."""
+    structure, d, plan = strategy.structure, strategy.structure.dim, weighed.plan
+    c1, _, parts, cc, cs, ds, chi = plan.rates
+    eta = 1.0 if noisy is None else noisy.eta
+    cs *= eta
+
+    # mean, and the path of the step size
+    mean = state.mean + (eta * state.sigma * state.scale) * dy
+    ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
+    ps2 = number(ps @ ps)
+
+    # path of the rank-one part; it waits while the step size still grows fast
+    t = state.generation + 1
+    growing = ps2 / d / (1 - (1 - cs) ** (2 * t)) >= 2 + 4 / (d + 1)
+    q = (1 - cc) * state.path
+    if growing is not True:
+        q += where(growing, 0.0 * ps2, sqrt(cc * (2 - cc) * plan.mueff)) * dz
+
+    # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter
+    # with their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma,
+    # so that it is the geometric mean of the standard deviations, and the shape into B, so
+    # that |det B| = 1
+    M = tangent(q[None, :], c1)
+    if strategy.dtype != "float64":
+        M = cast(M, "float64")
+    if parts is not None:
+        M = structure.scale(M, parts)
+        identity = identity * parts[-1]
+    s = structure.trace(M) / d
+    M = structure.shift(M, -s)
+    s = s - identity
+    norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
+    if not strategy.engine.natural:
+        clipped = norm > strategy.trust_region
+        if clipped is not False:
+            shorter = where(clipped, strategy.trust_region / norm, 1.0)
+            M, s = structure.scale(M, shorter), s * shorter
+
+    path_length = ps2**0.5 / chi
+    change = at_most(cs / ds * (path_length - 1), 1.0) - eta * s
+    s, norm, path_length, change = read(s, norm, path_length, change)
+    clipped = norm > strategy.trust_region and not strategy.engine.natural
+    if noisy is not None:
+        change, noisy = share(strategy.noise, noisy, change)
+    state = State(
+        mean=mean,
+        sigma=state.sigma * exp(change),
+        scale=state.scale,
+        factor=structure.retract(state.factor, M, Y),
+        path_sigma=ps,
+        path=exp(s) * structure.transport(M, q),
+        generation=t,
+        noisy=noisy,
+    )
+    state = strategy.domain.adjust(state, structure)
+    return state, Info(*weighed.seen, True, norm, clipped, path_length)
+
+
+def _stretched(strategy, Z, good, bad):
+    """w° (n,) of the rows of Z, and ½ Σ (w° − w): `tangent` subtracts Σ w° I, not Σ w I."""
+    squares = Z.squares if isinstance(Z, Redrawn) else namespace(Z).vecdot(Z, Z)
+    stretch = strategy.structure.dim / squares
+    return good + bad * stretch, 0.5 * number(bad @ (stretch - 1))
+
+
+def _gradient(strategy, Z, w, q, c1, *, factor):
+    """Natural gradient of the rows of Z with weights w and of the row q (1, d) with c1."""
+    xp, structure = namespace(Z), strategy.structure
+    numbers = Z.shape[0] * Z.shape[1]
+    # a copy of a large Z costs more than two tangents
+    if structure.path_parts is not None or numbers > max(2**20, 4 * structure.dof):
+        return _with_path(strategy, structure.tangent(Z, w, factor), q, c1, factor=factor)
+    q = xp.astype(q, Z.dtype, copy=False)
+    both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
+    both[:-1] = w
+    both[-1] = c1
+    return structure.tangent(xp.concat([Z, q]), both, factor)
+
+
+def _with_path(strategy, M, q, c1, *, factor):
+    """M and the natural gradient of the row q (1, d) with weight c1."""
+    xp, structure = namespace(q), strategy.structure
+    path = structure.tangent(q, xp.asarray([c1], dtype=q.dtype), factor)
+    if structure.path_parts is not None:
+        path = structure.scale(path, structure.path_parts)
+    return structure.add(M, path)
