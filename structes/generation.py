@@ -277,7 +277,8 @@ class Generation:
         for n, prints in zip(self.asked, self._prints, strict=True):
             if prints is not None:
                 its = which[start : start + n]
-                found.append(prints if its.all() else to_numpy(prints)[its])
+                stays = not isinstance(prints, np.ndarray) and its.all()  # on its device
+                found.append(prints if stays else to_numpy(prints)[its])
             start += n
         return joined(found)
 

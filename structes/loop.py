@@ -72,12 +72,12 @@ def _here(es, evaluate, callback, told) -> bool:
         for i in range(0, X.shape[0], rows):
             done = min(i + rows, X.shape[0])
             values.append(checks.objective_values(evaluate(part(X, i, done)), done - i))
-            now = time.monotonic()
-            if rows == 1 or now - last > 1 or done == X.shape[0]:
+            if done == X.shape[0] or rows == 1 or time.monotonic() - last > 1:
                 es.tell(part(X, first, done), np.concatenate(values))
-                values, first, last = [], done, now
+                values, first = [], done
                 if done < X.shape[0]:
                     told(es)
+                    last = last if rows == 1 else time.monotonic()
         slow = evaluate.by_point and time.monotonic() - begun > 1
         X = part(X, 0, 0)
         if callback(es):

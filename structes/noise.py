@@ -84,12 +84,13 @@ def normals(
         return xp.asarray(normals(seed, stream, generation, start, count, dim, dtype=name))
     out = np.empty((count, dim), dtype=name)
     address = seed, stream, generation
-    words = 4 * -(-dim // (4 * _NORMALS[name][1]))  # of a row
+    kind = _NORMALS[name]
+    words = 4 * -(-dim // (4 * kind[1]))  # of a row
     if count * words < _SHARED or _threads() == 1:
-        _fill(out, *address, start * (words // 4), words)
+        _fill(out, kind, *address, start * (words // 4), words)
         return out
     parts = _parts(count, words, _threads())
-    list(_pool().map(lambda part: _fill_part(out, *address, start, words, *part), parts))
+    list(_pool().map(lambda part: _fill_part(out, kind, *address, start, words, *part), parts))
     return out
 
 
@@ -122,16 +123,15 @@ def _parts(count, words, threads):
     return [(i, i + 1, a, b) for i in range(count) for a, b in pairwise(ends)]
 
 
-def _fill_part(out, seed, stream, generation, start, words, a, b, c, d):
+def _fill_part(out, kind, seed, stream, generation, start, words, a, b, c, d):
     """Fills rows a … b−1 of out from words c … d−1 of each."""
-    each = _NORMALS[out.dtype.name][1]
-    block = (start + a) * (words // 4) + c // 4
-    _fill(out[a:b, each * c : each * d], seed, stream, generation, block, d - c, 4 * _BLOCK)
+    part, block = out[a:b, kind[1] * c : kind[1] * d], (start + a) * (words // 4) + c // 4
+    _fill(part, kind, seed, stream, generation, block, d - c, 4 * _BLOCK)
 
 
-def _fill(out, seed, stream, generation, block, words, piece=_BLOCK):
+def _fill(out, kind, seed, stream, generation, block, words, piece=_BLOCK):
     """Fills out (n, m) from the words that begin at a block, so many for a row."""
-    fill, each = _NORMALS[out.dtype.name]
+    fill, each = kind
     philox, count = _philox(seed, stream, generation, block), out.shape[0]
     if count * words <= piece:
         fill(philox.random_raw(count * words).reshape(count, words), out)

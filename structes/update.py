@@ -213,7 +213,8 @@ def _gradient(strategy, Z, w, q, c1, *, factor):
     # a copy of a large Z costs more than two tangents
     if structure.path_parts is not None or numbers > max(2**20, 4 * structure.dof):
         return _with_path(strategy, structure.tangent(Z, w, factor), q, c1, factor=factor)
-    q = xp.astype(q, Z.dtype, copy=False)
+    if strategy.dtype != "float64":
+        q = cast(q, strategy.dtype)
     both = xp.empty(w.shape[0] + 1, dtype=w.dtype)
     both[:-1] = w
     both[-1] = c1
