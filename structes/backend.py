@@ -214,13 +214,22 @@ def read(*numbers):
 def cast(tree, dtype: str):
     """An array, or a tuple (of tuples) of arrays, with another dtype ("float32"); those that have
     it are not copied."""
-    if isinstance(tree, tuple):
-        parts = [cast(part, dtype) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    if not hasattr(tree, "dtype"):
-        return tree
-    xp = namespace(tree)
-    return xp.astype(tree, getattr(xp, dtype), copy=False)
+
+    def converted(x):
+        if not hasattr(x, "dtype"):
+            return x
+        xp = namespace(x)
+        return xp.astype(x, getattr(xp, dtype), copy=False)
+
+    return mapped(converted, tree)
+
+
+def mapped(function, tree):
+    """`function` of each leaf of a tuple, with names or without, of leaves and tuples again."""
+    if not isinstance(tree, tuple):
+        return function(tree)
+    parts = [mapped(function, part) for part in tree]
+    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
 def trace(a):

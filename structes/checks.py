@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .backend import is_array, to_numpy
+from .registry import nearest
 
 
 def point(name: str, value, dim: int | None = None) -> np.ndarray:
@@ -65,6 +66,14 @@ def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
         again = sorted({i for i in chosen if chosen.count(i) > 1})
         raise ValueError(f"{name} must name each coordinate once; repeated: {again}")
     return chosen
+
+
+def choice(name: str, value, known):
+    """`value`, one of the words `known`."""
+    if value not in known:
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}{hint}")
+    return value
 
 
 def number(name: str, value, *, positive: bool = False) -> float:

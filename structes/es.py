@@ -29,7 +29,7 @@ from .noisy import build_noise, known_noise, spec_of_noise
 from .pending import Ledger
 from .space import Space
 from .stopping import Monitor, stopping_from
-from .strategy import Info, Strategy, default_popsize
+from .strategy import DTYPES, Info, Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
 from .update import shape_weights
 
@@ -155,8 +155,7 @@ class ES:
         self.structure = self.engine.fit(build_structure(structure, self.dim))
         domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
         self.domain = with_choices(domain, choices)
-        if dtype not in ("float64", "float32"):
-            raise ValueError(f"dtype must be 'float64' or 'float32'; got {dtype!r}")
+        checks.choice("dtype", dtype, DTYPES)
         self._xp = load_namespace(backend)
         self.strategy = Strategy(
             self.structure,

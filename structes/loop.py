@@ -17,17 +17,13 @@ from . import checks
 from .candidates import Candidates, part, take
 from .evaluation import Evaluation
 from .evaluators import ParallelFunction
-from .registry import nearest
 
 MODES = ("generations", "steady")
 
 
 def check_mode(mode: str) -> str:
     """`mode`, one of MODES; ValueError otherwise."""
-    if mode not in MODES:
-        hint = nearest(mode, MODES)
-        raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}{hint}")
-    return mode
+    return checks.choice("mode", mode, MODES)
 
 
 def run(es, evaluate, callback=None, told=None, mode: str = "generations") -> dict:

@@ -60,11 +60,11 @@ def minimize(
     on_error         "missing": an exception in `fun` is a missing value, as NaN is, and the first
                      one is told in a RuntimeWarning at the end; "raise": it is the caller's
     workers          None: `fun` is called here. A number of processes; "ray", or the address of a
-                   cluster; or an `Evaluator` for more, which is the caller's to close
-    timeout        seconds that one evaluation may take (with workers); then it is missing
-    mode           "generations"; "steady": no worker waits for another, which saves time where
-                   evaluations take unequally long. It does not repeat itself to the bit
-    factory        `fun` takes nothing and returns the function: called once in every worker
+                     cluster; or an `Evaluator` for more, which is the caller's to close
+    timeout          seconds that one evaluation may take (with workers); then it is missing
+    mode             "generations"; "steady": no worker waits for another, which saves time where
+                     evaluations take unequally long. It does not repeat itself to the bit
+    factory          `fun` takes nothing and returns the function: called once in every worker
     options          popsize, bounds, transforms, integers and what else `ES` takes, and any
                      stopping criterion of `structes.Stopping`. With backend="cupy" `fun` is given
                      CuPy's arrays (workers are given NumPy's)

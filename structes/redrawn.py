@@ -46,7 +46,7 @@ def sample(mean, step, seed: int, generation: int, start: int, count: int, dtype
     """(X, Redrawn) of the candidates mean + step z, start … start+count−1: X (count, d) of
     `dtype`, for mean and step (d,) float64."""
     address = seed, noise.CANDIDATES, generation, start, count
-    X, _, squares = kernels.sample(mean, step, *address, dtype, False)
+    X, squares = kernels.sample(mean, step, *address, dtype)
     return X, Redrawn(seed, generation, start, count, mean.shape[0], dtype, squares)
 
 

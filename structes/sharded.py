@@ -30,9 +30,8 @@ from .evaluators.replicas import Here, Job, Receipt, Replica, Start
 from .files import plain
 from .limits import bounds_of
 from .noise import check_seed
-from .registry import nearest
 from .stopping import stopping_from
-from .strategy import Info, State, Strategy
+from .strategy import DTYPES, Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
 
 WORKERS = ("serial", "ray")
@@ -100,9 +99,9 @@ class ShardedES:
         engine="default",
         **stopping,
     ):
-        _check_choice("workers", workers, WORKERS)
-        _check_choice("backend", backend, BACKENDS)
-        _check_choice("dtype", dtype, ("float64", "float32"))
+        checks.choice("workers", workers, WORKERS)
+        checks.choice("backend", backend, BACKENDS)
+        checks.choice("dtype", dtype, DTYPES)
         if not callable(fun):
             raise TypeError(f"fun must be callable; got {fun!r}")
         if "noise" in stopping:
@@ -369,9 +368,3 @@ def _crew(job: Job, workers, replicas, resources, address):
     from .evaluators.actors import Actors
 
     return Actors(Replica, job, replicas, job.shards, address, resources)
-
-
-def _check_choice(name, value, known):
-    if value not in known:
-        hint = nearest(value, known) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}{hint}")

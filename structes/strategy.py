@@ -27,7 +27,7 @@ from math import exp, inf, log
 
 import numpy as np
 
-from .backend import cast, namespace, to_numpy
+from .backend import LAUNCHED, cast, namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
 from .noisy import Noise, Noisy
@@ -40,11 +40,12 @@ from .structures.dense import Dense
 from .structures.entrywise import Entrywise
 from .update import updated
 
+DTYPES = ("float64", "float32")  # of candidates
 LARGE = 2**22  # numbers in a generation from which on it is large: 32 MB
 LONG = 2**12  # in its rows, at least: tiles of short ones would cost more than they save
 SLIM = 32  # numbers in B for each parameter, at most: they are added up for every tile
 TILE = 8  # rows of a tile, at most
-DEVICE = 2**26  # on a device: numbers of a tile, and of a generation that is large
+DEVICE = LAUNCHED  # on a device: numbers of a tile, and of a generation that is large
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,8 @@ class Strategy:
         """(X, Redrawn) of candidates, where the structure `redraws`."""
         step = state.sigma * state.scale / state.factor[0]
         address = seed, state.generation, start, count
-        X, z = sample(state.mean, step, *address, self.dtype)
-        X = self.domain.decode(X)
-        return X if self.dtype == "float64" else self.domain.rounded(X, self.dtype), z
+        U, z = sample(state.mean, step, *address, self.dtype)
+        return self._decoded(U), z
 
     def draw_local(self, state: State, seed: int, start: int, count: int):
         """The Z (count, noise_dim) of `draw` alone, where generations are large: an array, or
@@ -198,7 +198,10 @@ class Strategy:
 
     def place(self, state: State, Y):
         """Points (n, d) of the rows of Y (n, d): u = mean + sigma D₀ y, as the domain has them."""
-        X = self.domain.decode(self.coordinates(state, Y))
+        return self._decoded(self.coordinates(state, Y))
+
+    def _decoded(self, U):
+        X = self.domain.decode(U)
         return X if self.dtype == "float64" else self.domain.rounded(X, self.dtype)
 
     def coordinates(self, state: State, Y):

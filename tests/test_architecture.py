@@ -59,7 +59,7 @@ LAYERS = [
     {"minimize", "sharded", "loop", "experiment", "config", "bench", "plots"},
     {"cli", "__main__", "tables"},
 ]
-RAY = ("ray.py", "throughput.py", "prediction.py")  # of evaluators/ and bench/
+RAY = ("ray.py", "throughput.py", "call_costs.py")  # of evaluators/ and bench/
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "structes").rglob("*.py")) + sorted((ROOT / "problems").glob("*.py"))
 

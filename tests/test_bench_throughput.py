@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from structes.bench import parallel_commands, prediction, throughput
-from structes.bench.prediction import Absent, Costs, simulate
+from structes.bench import call_costs, parallel_commands, prediction, throughput
+from structes.bench.call_costs import Absent
+from structes.bench.prediction import Costs, simulate
 from structes.bench.throughput import Cell
 from structes.evaluators.supervisor import Batch, Supervisor
 from structes.evaluators.transport import Event
@@ -163,7 +164,7 @@ def test_how_many_workers_leave_the_driver_idle():
 
 
 def test_scan_costs_are_seconds():
-    wake, event = prediction.scan_costs(8, 64)
+    wake, event = call_costs.scan_costs(8, 64)
     assert 0 <= event < 1e-5 and 0 <= wake < 1e-4
 
 
@@ -171,7 +172,7 @@ def test_words_of_constants_checks_and_predictions():
     lines = prediction.constants_lines({"ray": CALLS}, 100, {40: 1e-3, 10: 5e-4})
     assert same(lines[1], "ray 200 100 1.000 0.010 1.00 1000 0.00")
     assert lines[-1].endswith("10: 0.5, 40: 1")
-    checks = [prediction.Check("ray", 2, 1e-3, 8, p, 2e-3) for p in (1e-3, 4e-3)]
+    checks = [call_costs.Check("ray", 2, 1e-3, 8, p, 2e-3) for p in (1e-3, 4e-3)]
     lines = prediction.check_lines(checks)
     assert same(lines[1], "ray 2 1 8 1.0 2.0 0.50")
     assert lines[-1] == "predicted / measured: 1.00 on average, 0.50 … 2.00"

@@ -215,10 +215,10 @@ class Kernels:
     def __init__(self):
         self.calls = []
 
-    def sample(self, mean, step, seed, stream, generation, start, count, dtype, keep):
+    def sample(self, mean, step, seed, stream, generation, start, count, dtype):
         self.calls.append("sample")
         z = noise.normals(seed, stream, generation, start, count, mean.shape[0], dtype=dtype)
-        return (mean + step * z).astype(dtype), None, np.vecdot(z, z).astype(float)
+        return (mean + step * z).astype(dtype), np.vecdot(z, z).astype(float)
 
     def squares(self, dim, seed, stream, generation, start, count, dtype):
         self.calls.append("squares")
@@ -374,7 +374,7 @@ def test_saved_in_single_precision(tmp_path):
 
 
 def test_words_of_wrong_settings(monkeypatch):
-    with pytest.raises(ValueError, match="dtype must be 'float64' or 'float32'; got 'float16'"):
+    with pytest.raises(ValueError, match="dtype must be one of float64, float32; got 'float16'"):
         structes.ES([0.0], 1.0, dtype="float16")
     with pytest.raises(ValueError, match="backend must be one of numpy, cupy"):
         structes.ES([0.0], 1.0, backend="torch")

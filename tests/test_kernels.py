@@ -87,15 +87,18 @@ class Compiled:
         self.kernel("normals", out, count, dim, seed, stream, generation, start, slices)
         return out
 
-    def sample(self, mean, step, seed, stream, generation, start, count, keep=True, slices=1):
+    def sample(self, mean, step, seed, stream, generation, start, count, slices=1):
         dim = len(mean)
         X = np.full((count, dim), np.nan, dtype=self.dtype)
-        Z = np.full_like(X, np.nan) if keep else None
+        return X, self.squares(dim, seed, stream, generation, start, count, slices, X, mean, step)
+
+    def squares(self, dim, seed, stream, generation, start, count, slices=1, X=None, *points):
+        mean, step = points or (None, None)
         squares = np.full((count, kernels._blocks(dim, self.dtype)), np.nan)
         address = count, dim, seed, stream, generation, start
         one = ctypes.c_int32(1)
-        self.kernel("sample", X, Z, squares, mean, step, *address, one, slices)
-        return X, Z, squares.sum(axis=1)
+        self.kernel("sample", X, squares, mean, step, *address, one, slices)
+        return squares.sum(axis=1)
 
     def sums(self, w_mean, w_shape, seed, stream, generation, start, dim, slabs):
         count = len(w_mean)
@@ -248,13 +251,13 @@ def test_sample_is_mean_plus_step_times_noise(c):
     for dim in (1, 3, 4, 8, 21, 1000):
         mean, step = rng.normal(size=dim), np.exp(rng.normal(size=dim))
         address = 9, 0, 4, 6, 5
-        X, Z, squares = c.sample(mean, step, *address)
-        assert np.array_equal(Z, c.normals(*address, dim))
+        X, squares = c.sample(mean, step, *address)
+        Z = c.normals(*address, dim)
         assert np.array_equal(X, (mean + step * Z.astype(float)).astype(c.dtype))
         assert np.allclose(squares, np.sum(Z.astype(float) ** 2, axis=1), rtol=1e-14, atol=0)
-        again = c.sample(mean, step, *address, keep=False, slices=3)
-        assert again[1] is None
-        assert np.array_equal(again[0], X) and np.array_equal(again[2], squares)
+        again = c.sample(mean, step, *address, slices=3)
+        assert np.array_equal(again[0], X) and np.array_equal(again[1], squares)
+        assert np.array_equal(c.squares(dim, *address), squares)  # without points
 
 
 def test_sums_are_those_of_the_noise(c):
@@ -409,16 +412,13 @@ def test_gpu_sample_is_mean_plus_step_times_noise(cp, grid, dtype, count, dim):
     mean, step = rng.normal(size=dim), np.exp(rng.normal(size=dim))
     address = 9, 0, 4, 6, count
     arguments = cp.asarray(mean), cp.asarray(step), *address, dtype
-    X, Z, squares = kernels.sample(*arguments, keep=True)
-    assert X.dtype == Z.dtype == dtype and squares.shape == (count,)
-    assert np.array_equal(Z.get(), kernels.normals(*address, dim, dtype).get())
-    z = Z.get().astype(float)
+    X, squares = kernels.sample(*arguments)
+    assert X.dtype == dtype and squares.shape == (count,)
+    z = kernels.normals(*address, dim, dtype).get().astype(float)
     assert np.array_equal(X.get(), (mean + step * z).astype(dtype))
     assert np.allclose(squares.get(), np.sum(z**2, axis=1), rtol=1e-13, atol=0)
-    again = kernels.sample(*arguments, keep=False)
-    assert again[1] is None
-    assert np.array_equal(again[0].get(), X.get())
-    assert np.array_equal(again[2].get(), squares.get())
+    again = kernels.squares(dim, *address, dtype)
+    assert np.array_equal(again.get(), squares.get())
 
 
 @pytest.mark.gpu
@@ -465,7 +465,8 @@ def test_gpu_launchers_do_not_wait(cp, dtype):
 
         def work():
             kernels.normals(1, 0, 1, 0, 64, 5000, dtype)
-            X, _, _ = kernels.sample(mean, step, 1, 0, 1, 0, 64, dtype, keep=True)
+            X, _ = kernels.sample(mean, step, 1, 0, 1, 0, 64, dtype)
+            kernels.squares(5000, 1, 0, 1, 0, 64, dtype)
             kernels.sums(w, w, 1, 0, 1, 0, 5000, dtype)
             kernels.prints(X)
 

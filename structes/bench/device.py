@@ -45,11 +45,9 @@ def open_device(backend: str, dtype: str = "float64") -> Host | Cuda:
 
 
 def search(spec, d: int, popsize: int, backend: str, dtype: str) -> ES:
-    """An ES in d dimensions; it is told no more than it must be where that is the default."""
-    given = {} if backend == "numpy" else {"backend": backend}
-    if dtype != "float64":
-        given["dtype"] = dtype
-    return ES(np.zeros(d), 1.0, spec, seed=1, popsize=popsize, **given)
+    """An ES in d dimensions."""
+    given = {"popsize": popsize, "backend": backend, "dtype": dtype}
+    return ES(np.zeros(d), 1.0, spec, seed=1, **given)
 
 
 class Host:

@@ -88,7 +88,7 @@ def workers(workers, costs, ratios, kinds, dim, spread, bandwidth, trial):
     longer for their sake; stragglers: unequal durations; bytes: the points' way over the network.
     Processes are those of one machine, 100 at most.
     """
-    from . import prediction, throughput
+    from . import call_costs, prediction, throughput
 
     check(kinds, known("kind of workers", dict.fromkeys(prediction.KINDS)))
     if bandwidth <= 0 or 0 in costs:
@@ -97,13 +97,13 @@ def workers(workers, costs, ratios, kinds, dim, spread, bandwidth, trial):
         click.echo(f"skipped: {name} needs a package that is not installed: {line}", err=True)
         kinds.remove(name)
     popsizes = sorted({ratio * n for ratio in ratios for n in workers})
-    updates = {n: prediction.update_seconds(dim, n) for n in popsizes}
+    updates = {n: call_costs.update_seconds(dim, n) for n in popsizes}
     taken = {s: throughput.alone(partial(throughput.sleep, s)) for s in (1e-3, 20e-3)}
     measured, checks = {}, []
     with throughput.ray_for(max(trial) if "ray" in kinds else 0):
         for kind in kinds:
-            measured[kind] = prediction.measure_costs(kind)
-            checks += prediction.validate(kind, measured[kind], trial, taken)
+            measured[kind] = call_costs.measure_costs(kind)
+            checks += call_costs.validate(kind, measured[kind], trial, taken)
     text = [*prediction.constants_lines(measured, dim, updates), ""]
     text += prediction.check_lines(checks)
     for line in text:

@@ -47,7 +47,7 @@ class Actors:
         thing = pickled((kind, job))  # first: it may fail
         self._room = Ray(count, address, resources)
         self._seat = self._room.class_of(_Seat)
-        self._ray, self._actors, self._thing = self._room._ray, {}, None
+        self._ray, self._actors, self._thing = self._room.ray, {}, None
         try:
             self.count = min(self._room.capacity(), most or count)
             if not self.count:

@@ -101,11 +101,7 @@ class Evaluator:
         self.finish_fraction = checks.number("finish_fraction", finish_fraction, positive=True)
         if self.finish_fraction > 1:
             raise ValueError(f"finish_fraction must be at most 1; got {finish_fraction}")
-        if transport not in TRANSPORTS:
-            hint = nearest(transport, TRANSPORTS)
-            expected = ", ".join(TRANSPORTS)
-            raise ValueError(f"transport must be one of {expected}; got {transport!r}{hint}")
-        self.transport = transport
+        self.transport = checks.choice("transport", transport, TRANSPORTS)
         self.batch = None if batch is None else checks.count("batch", batch, 1)
         self.resources = _mapping("resources", resources)
         environment = _mapping("environment", environment)

@@ -21,7 +21,7 @@ import time
 from collections import deque
 
 from .transport import Event, Transport
-from .worker import Desk, Outcome, die_by_alarm
+from .worker import Desk, Outcome, become_worker
 
 INSTALL = "Ray is not installed: pip install 'structes[ray]'"
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray on Linux uses 127.0.0.1, as elsewhere
@@ -120,7 +120,7 @@ class _Actor:
     def __init__(self, paths, environment):
         sys.path += [p for p in paths if p not in sys.path]
         os.environ.update(environment)
-        die_by_alarm()
+        become_worker()
         self.desk = Desk()
 
     def ready(self):
@@ -173,13 +173,13 @@ class Ray(Transport):
         self._ours = start(cpus, address)
         import ray
 
-        self._ray, self._refs, self._things, self._workers = ray, {}, {}, []
+        self.ray, self._refs, self._things, self._workers = ray, {}, {}, []
         self._runtime = {"env_vars": self.environment} if environment else None
         self._class = self.class_of(_Actor)
 
     def class_of(self, kind):
         """The class of actors that are made of a class."""
-        return self._ray.remote(kind).options(
+        return self.ray.remote(kind).options(
             num_cpus=self.cpus,
             num_gpus=self.gpus,
             resources=self.resources or None,
@@ -192,13 +192,13 @@ class Ray(Transport):
         if self.count is not None:
             return self.count
         needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        has = self._ray.cluster_resources()
+        has = self.ray.cluster_resources()
         room = [int(has.get(name, 0) / need + 1e-9) for name, need in needs.items() if need]
         return min(room, default=1)
 
     def wants(self):
         needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        has = self._ray.cluster_resources()
+        has = self.ray.cluster_resources()
         there = {name: has.get(name, 0) for name in needs}
         return f": each needs {needs}, and the cluster has {there}"
 
@@ -210,7 +210,7 @@ class Ray(Transport):
 
     def give(self, worker, key, thing):
         if key not in self._things:
-            self._things[key] = self._ray.put(self.packed(key, thing))
+            self._things[key] = self.ray.put(self.packed(key, thing))
         worker.actor.take.remote(key, self._things[key])
 
     def make(self, worker, key):
@@ -234,9 +234,9 @@ class Ray(Transport):
         if not self._refs:
             time.sleep(seconds)
             return []
-        done, _ = self._ray.wait(list(self._refs), num_returns=1, timeout=seconds)
+        done, _ = self.ray.wait(list(self._refs), num_returns=1, timeout=seconds)
         if done and len(self._refs) > 1:  # and the others that are there
-            done, _ = self._ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
+            done, _ = self.ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
         workers = {}
         for ref in done:
             worker = self._refs.pop(ref)
@@ -249,8 +249,8 @@ class Ray(Transport):
             ref = worker.refs.popleft()
             worker.there.remove(ref)
             try:
-                data = self._ray.get(ref)
-            except self._ray.exceptions.RayError as error:
+                data = self.ray.get(ref)
+            except self.ray.exceptions.RayError as error:
                 self.dismiss(worker)
                 alone = "worker process has died" in str(error)  # and not its host with it
                 yield Event(worker, gone=said_of(error), lost=not alone)
@@ -262,7 +262,7 @@ class Ray(Transport):
         for ref in worker.refs:
             self._refs.pop(ref, None)
         worker.refs.clear()
-        self._ray.kill(worker.actor)
+        self.ray.kill(worker.actor)
 
     def forget(self, key):
         super().forget(key)

@@ -1,28 +1,20 @@
 """Trees of arrays: tuples, and tuples with names, of arrays, numbers and tuples again.
 
-States and sums are such trees (strategy.py). They travel with NumPy's arrays.
+States and sums are such trees (state.py, update.py). They travel with NumPy's arrays.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from ..backend import namespace, to_numpy
+from ..backend import mapped, namespace, to_numpy
 
 
-class _Known(NamedTuple):
+class _Known:
     """Stands for the array of this number that whoever unpacks it has, too."""
 
-    number: int
-
-
-def _mapped(tree, function):
-    if isinstance(tree, tuple) and not isinstance(tree, _Known):
-        parts = [_mapped(part, function) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    return function(tree)
+    def __init__(self, number: int):
+        self.number = number
 
 
 def _is_array(x):
@@ -32,7 +24,7 @@ def _is_array(x):
 def arrays(tree) -> list:
     """All arrays of a tree."""
     found = []
-    _mapped(tree, lambda x: found.append(x) if _is_array(x) else None)
+    mapped(lambda x: found.append(x) if _is_array(x) else None, tree)
     return found
 
 
@@ -47,14 +39,14 @@ def settled(tree, known=()):
         xp = namespace(x)
         return xp.reshape(xp.reshape(x, (-1,)), x.shape)
 
-    return _mapped(tree, settle)
+    return mapped(settle, tree)
 
 
 def packed(tree, known):
     """A tree with NumPy's arrays. known: arrays that need not travel, because whoever unpacks the
     tree has them."""
     names = {id(x): _Known(i) for i, x in enumerate(known)}
-    return _mapped(tree, lambda x: names.get(id(x), to_numpy(x)) if _is_array(x) else x)
+    return mapped(lambda x: names.get(id(x), to_numpy(x)) if _is_array(x) else x, tree)
 
 
 def unpacked(tree, known, xp):
@@ -65,7 +57,7 @@ def unpacked(tree, known, xp):
             return known[x.number]
         return xp.asarray(x) if isinstance(x, np.ndarray) and xp is not np else x
 
-    return _mapped(tree, unpack)
+    return mapped(unpack, tree)
 
 
 def listed(tree):

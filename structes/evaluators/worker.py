@@ -77,12 +77,9 @@ class Desk:
     """A worker's functions and recipes, by key, and what it does with them."""
 
     def __init__(self, limit=contextlib.nullcontext):
-        """limit: makes the context in which functions are called; without one the process is
-        this desk's, and one of many on its machine: a thread has to do."""
+        """limit: makes the context in which functions are called."""
         self.things: dict = {}
         self._limit = limit
-        if limit is contextlib.nullcontext:
-            noise.use_threads(1)
 
     def take(self, key, thing) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
@@ -169,8 +166,10 @@ def die_with(lifeline: int) -> None:
         os._exit(0)
 
 
-def die_by_alarm() -> None:
-    """Let the alarm of `_Timer` end this process."""
+def become_worker() -> None:
+    """What a process does first that is a worker and nothing else: it draws with one thread, being
+    one of many on its machine, and lets the alarm of `_Timer` end it."""
+    noise.use_threads(1)
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
@@ -185,7 +184,7 @@ def main(channel: int, lifeline: int) -> None:
 
     die_with(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
-    die_by_alarm()
+    become_worker()
     desk, line, me = Desk(), Connection(channel), os.getpid()
     line.send_bytes(b"ready")
     while True:

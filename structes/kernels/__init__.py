@@ -61,11 +61,11 @@ def normals(seed, stream, generation, start, count, dim, dtype):
     return out
 
 
-def sample(mean, step, seed, stream, generation, start, count, dtype, keep):
+def sample(mean, step, seed, stream, generation, start, count, dtype):
     """Candidates mean + step z of rows start … start+count−1, for mean and step (dim,) float64.
 
-    Returns X (count, dim), Z (count, dim) or None unless `keep`, and Σ z² of each row (count,),
-    float64. The sum mean + step z is made in float64 and rounded to `dtype`.
+    Returns X (count, dim) and Σ z² of each row (count,), float64. The sum mean + step z is made in
+    float64 and rounded to `dtype`.
     """
     import cupy
 
@@ -74,18 +74,17 @@ def sample(mean, step, seed, stream, generation, start, count, dtype, keep):
     if step.shape != (dim,):
         raise ValueError(f"step must have shape {(dim,)}, as mean; got {step.shape}")
     X = cupy.empty((count, dim), dtype=dtype)
-    Z = cupy.empty((count, dim), dtype=dtype) if keep else None
     address = _address(seed, stream, generation, start)
-    return X, Z, _sample(X, Z, mean, step, address, count, dim, dtype)
+    return X, _sample(X, mean, step, address, count, dim, dtype)
 
 
 def squares(dim, seed, stream, generation, start, count, dtype):
     """Σ z² of rows start … start+count−1 of dim numbers, which are not kept: (count,) float64."""
     address = _address(seed, stream, generation, start)
-    return _sample(None, None, None, None, address, count, dim, dtype)
+    return _sample(None, None, None, address, count, dim, dtype)
 
 
-def _sample(X, Z, mean, step, address, count, dim, dtype):
+def _sample(X, mean, step, address, count, dim, dtype):
     """Launches `sample`, where None is a null pointer; Σ z² of the rows."""
     import cupy
 
@@ -98,7 +97,7 @@ def _sample(X, Z, mean, step, address, count, dim, dtype):
         "sample",
         dtype,
         parts * width * slices,
-        *(_NOWHERE if a is None else a for a in (X, Z, out, mean, step)),
+        *(_NOWHERE if a is None else a for a in (X, out, mean, step)),
         *_ints(count, dim),
         *address,
         np.int32(width),

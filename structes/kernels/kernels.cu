@@ -228,11 +228,10 @@ KERNEL(normals)(T *out, i64 count, i64 dim, u64 seed, u64 stream, u64 generation
     }
 }
 
-/* X (count, dim), unless null: mean + step z in double, rounded to T; Z (count, dim), unless null: z itself;
-   squares (count, parts): the sum of z^2 over each part of a row, which is the `width` blocks of
-   a group of threads; parts = ceil(ceil(dim / WIDTH) / width). A group takes one part of every
-   `slices`-th row. */
-KERNEL(sample)(T *X, T *Z, double *squares, const double *__restrict__ mean,
+/* X (count, dim), unless null: mean + step z in double, rounded to T; squares (count, parts): the
+   sum of z^2 over each part of a row, which is the `width` blocks of a group of threads;
+   parts = ceil(ceil(dim / WIDTH) / width). A group takes one part of every `slices`-th row. */
+KERNEL(sample)(T *X, double *squares, const double *__restrict__ mean,
                const double *__restrict__ step, i64 count, i64 dim, u64 seed, u64 stream,
                u64 generation, i64 start, int width, i64 slices)
 {
@@ -258,13 +257,9 @@ KERNEL(sample)(T *X, T *Z, double *squares, const double *__restrict__ mean,
             }
             if (X)
                 store(X + i * dim + j, x, n);
-            if (Z)
-                store(Z + i * dim + j, z, n);
-            if (squares) {
-                GROUP_SUM(square, width);
-                if (lane == 0)
-                    squares[i * parts + part] = square;
-            }
+            GROUP_SUM(square, width);
+            if (lane == 0)
+                squares[i * parts + part] = square;
         }
     }
 }
