@@ -189,11 +189,6 @@ def not_negative(x):
     return max(x, 0.0) if isinstance(x, (float, int)) else namespace(x).clip(x, 0.0, None)
 
 
-def at_most(x, limit: float):
-    """min(x, limit) of a number."""
-    return min(x, limit) if isinstance(x, (float, int)) else namespace(x).clip(x, None, limit)
-
-
 def where(condition, x, otherwise: float):
     """The number x where the condition holds, which may be an array (), else the other one."""
     if isinstance(condition, bool):
@@ -202,10 +197,12 @@ def where(condition, x, otherwise: float):
 
 
 def read(*numbers):
-    """Numbers as floats, all in one copy from the device."""
+    """Numbers, or those of one array (n,), as floats, all in one copy from the device."""
     arrays = [x for x in numbers if not isinstance(x, (float, int))]
     if not arrays:
         return numbers
+    if len(numbers) == 1:
+        return to_numpy(arrays[0]).tolist()
     xp = namespace(arrays[0])
     copied = iter(to_numpy(xp.stack([xp.astype(x, xp.float64) for x in arrays])).tolist())
     return [float(x) if isinstance(x, (float, int)) else next(copied) for x in numbers]
@@ -244,8 +241,8 @@ def total(a):
 
 def add_to_diagonal(a, value):
     """a + value I (or + diag(value)) for a square `a` that the caller has made and gives away."""
-    if isinstance(a, np.ndarray):
-        a.ravel(order="K")[:: a.shape[0] + 1] += value  # a view: a fresh array is contiguous
+    if hasattr(a, "flags") and (a.flags.c_contiguous or a.flags.f_contiguous):  # NumPy, CuPy
+        a.ravel(order="A")[:: a.shape[0] + 1] += value  # a view
         return a
     return a + value * namespace(a).eye(a.shape[0], dtype=a.dtype)
 

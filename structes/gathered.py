@@ -94,7 +94,7 @@ class Gathered:
         mass = np.append(np.ones(len(kept)), [a.mass for a in arrivals])
         parts = [generation.samples(None if whole else kept)] if len(kept) else []
         if arrivals:
-            parts.append(_stacked(arrivals, generation.strategy.tile))
+            parts.append(_stacked(arrivals, generation.strategy))
         Z, Y = parts[0]
         if len(parts) > 1:
             Z, Y = _joined(*zip(*parts, strict=True))
@@ -109,12 +109,12 @@ def _joined(Z, Y):
     return concat(list(Z)), concat(list(Y))
 
 
-def _stacked(arrivals, tile: int | None):
+def _stacked(arrivals, strategy):
     """(Z, Y) of arrivals: arrays, or an iterator of tiles of Z and None."""
     xp = namespace(arrivals[0].Z)
-    if tile is None:
-        return xp.concat([a.Z for a in arrivals]), xp.concat([a.Y for a in arrivals])
-    return _tiles(arrivals, tile), None
+    if strategy.in_tiles:
+        return _tiles(arrivals, strategy.tile or len(arrivals)), None
+    return xp.concat([a.Z for a in arrivals]), xp.concat([a.Y for a in arrivals])
 
 
 def _tiles(arrivals, tile) -> Iterator:

@@ -102,13 +102,13 @@ class Generation:
     def ask(self, n: int):
         """(n, d) further candidates."""
         strategy, start = self.strategy, len(self)
-        if strategy.tile is None:
-            Z, Y, X = strategy.draw(self.state, self.seed, start, n)
-            self._add(n, (Z, Y), fingerprints(X))
-            return X
         if strategy.redraws:
             X, z = strategy.sample(self.state, self.seed, start, n)
             self._add(n, (z, None), fingerprints(X))
+            return X
+        if strategy.tile is None:
+            Z, Y, X = strategy.draw(self.state, self.seed, start, n)
+            self._add(n, (Z, Y), fingerprints(X))
             return X
         xp = namespace(self.state.mean)
         dtype = getattr(xp, strategy.dtype)
@@ -157,7 +157,7 @@ class Generation:
     def samples(self, at=None):
         """(Z, Y) of the candidates `at` (indices, increasing; None: all), as `Strategy.update`
         takes them: (n, noise_dim) and (n, d) arrays, or tiles of Z and None."""
-        if self.strategy.tile is not None:
+        if self.strategy.in_tiles:
             return self._tiles(np.arange(len(self)) if at is None else at), None
         Z, Y = zip(*map(self._portion, range(len(self.asked))), strict=True)
         xp = namespace(Z[0])
@@ -217,7 +217,7 @@ class Generation:
         ends = boundaries(self.asked, self.strategy.tile)
         k = int(np.searchsorted(ends, i, side="right")) - 1
         start, n = int(ends[k]), int(ends[k + 1] - ends[k])
-        kept = self._drawn[k] if self.strategy.tile is None else None
+        kept = None if self.strategy.in_tiles else self._drawn[k]
         drawn = kept or self.strategy.draw(self.state, self.seed, start, n)
         return tuple(a[i - start : i - start + 1, :] for a in drawn[:2])
 

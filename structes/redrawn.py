@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import kernels, noise
+from .kernels import steps
 
 
 class Redrawn(NamedTuple):
@@ -36,10 +37,12 @@ class Redrawn(NamedTuple):
         squares, count = self.squares[rows], rows.stop - rows.start
         return self._replace(start=self.start + rows.start, count=count, squares=squares)
 
-    def sums(self, w_mean, w_shape):
-        """Σ w_mean z and Σ w_shape z², both (dim,) float64."""
+    def sums(self, w_mean, good, bad):
+        """Σ w_mean z and Σ w° z², both (dim,) float64, for w° = good + bad dim/‖z‖²; and the
+        numbers Σ w° and ½ Σ bad (dim/‖z‖² − 1)."""
+        w, weight, identity = steps.stretch(good, bad, self.squares, self.dim)
         address = self.seed, noise.CANDIDATES, self.generation, self.start
-        return kernels.sums(w_mean, w_shape, *address, self.dim, self.dtype)
+        return *kernels.sums(w_mean, w, *address, self.dim, self.dtype), weight, identity
 
 
 def sample(mean, step, seed: int, generation: int, start: int, count: int, dtype: str):

@@ -30,6 +30,7 @@ import numpy as np
 from .backend import LAUNCHED, cast, namespace, to_numpy
 from .domain import Domain
 from .engine import Engine
+from .kernels.steps import LONGEST
 from .noisy import Noise, Noisy
 from .plan import Plan, plan_for
 from .redrawn import redrawn, sample
@@ -93,24 +94,37 @@ class Strategy:
         return self.engine.sampling_of(self.popsize, self.structure.noise_dim)
 
     @cached_property
+    def _alone(self) -> bool:
+        """Are candidates drawn independently, and is noise not measured, which compares two?"""
+        return self._sampling == Sampling() and self.noise is None
+
+    @cached_property
     def tile(self) -> int | None:
         """Rows of a tile, where the generations are large; None: they are drawn as a whole.
 
-        It takes candidates that are drawn independently, no measurements of noise, which compare
-        two of them, and a structure whose numbers grow as d: where B has d² of them the tangent
-        is kept as low rank (`dense`), or outweighs the population.
+        It takes a structure whose numbers grow as d: where B has d² of them the tangent is kept as
+        low rank (`dense`), or outweighs the population.
         """
         d = self.structure.dim
-        alone = self._sampling == Sampling() and self.noise is None
         numbers, most = (DEVICE, DEVICE) if self.on_device else (LARGE, TILE)
         large = d >= LONG and d * self.popsize >= numbers and self.structure.dof <= SLIM * d
-        return max(1, min(most, numbers // d)) if alone and large else None
+        return max(1, min(most, numbers // d)) if self._alone and large else None
 
     @cached_property
     def redraws(self) -> bool:
-        """Is the noise of large generations drawn again where it is wanted (redrawn.py)?"""
-        entrywise = isinstance(self.structure, Entrywise)
-        return self.on_device and entrywise and self.tile is not None
+        """Is noise drawn again where it is wanted (redrawn.py)?"""
+        suits = self._alone and isinstance(self.structure, Entrywise)
+        return self.on_device and suits and self.structure.dim >= LONG
+
+    @property
+    def in_tiles(self) -> bool:
+        """Does the update take the noise alone, tile by tile?"""
+        return self.tile is not None or self.redraws
+
+    @property
+    def is_short(self) -> bool:
+        """Are there kernels for the step, as vectors are short (kernels/steps.py)?"""
+        return self.on_device and self.noise is None and self.structure.dim <= LONGEST
 
     def init(self, mean, sigma, scale, xp=np) -> State:
         """State of the first generation. mean (d,), sigma a positive number, scale (d,)."""

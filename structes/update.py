@@ -8,17 +8,19 @@ samples is in their `Sums`, and sums of parts add up.
 from __future__ import annotations
 
 from functools import partial
-from math import exp, sqrt
+from math import exp, inf, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import at_most, cast, namespace, number, read, where
+from .backend import cast, namespace, number, read, where
+from .kernels import steps
 from .noisy import measure, share
 from .plan import Plan, plan_of
 from .ranking import LEAST, assign, ranking, with_missing
 from .redrawn import Redrawn
 from .state import Info, State
+from .structures.diagonal import Diagonal
 
 
 class Weighed(NamedTuple):
@@ -100,8 +102,11 @@ def shape_weights(strategy, Z, values, mass=None):
 
 def weights_of(strategy, weighed: Weighed, state: State) -> tuple:
     """The rows of the weights as arrays of the library and the precision of candidates."""
-    xp, rows = namespace(state.mean), weighed.rows
-    return strategy.lowered(tuple(rows if xp is np else map(xp.asarray, rows)))
+    rows = weighed.rows
+    if not isinstance(state.mean, np.ndarray):
+        rows = namespace(state.mean).asarray(rows)
+        rows = [rows[k, :] for k in range(3)]
+    return tuple(rows) if strategy.redraws else strategy.lowered(tuple(rows))
 
 
 def sums_of(strategy, state: State, tiles, weights) -> Sums:
@@ -110,11 +115,11 @@ def sums_of(strategy, state: State, tiles, weights) -> Sums:
     total, start = None, 0
     for Z in tiles:
         w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
-        w, identity = _stretched(strategy, Z, good, bad)
         if isinstance(Z, Redrawn):
-            z, squares = Z.sums(w_mean, w)
-            part = Sums(z, strategy.structure.tangent_of_squares(squares, w), identity)
+            z, squares, weight, identity = Z.sums(w_mean, good, bad)
+            part = Sums(z, strategy.structure.tangent_of_squares(squares, weight), identity)
         else:
+            w, identity = _stretched(strategy, Z, good, bad)
             M = strategy.structure.tangent(Z, w, state.factor)
             part = Sums(cast(w_mean @ Z, "float64"), M, identity)
         total = part if total is None else add_sums(strategy, total, part)
@@ -134,6 +139,8 @@ def stand(strategy, state: State, weighed: Weighed) -> tuple[State, Info]:
 
 def move(strategy, state: State, weighed: Weighed, sums: Sums) -> tuple[State, Info]:
     """Next state from the sums over all samples."""
+    if strategy.is_short and isinstance(strategy.structure, Diagonal):
+        return _stride(strategy, state, weighed, sums)
     dy = strategy.structure.unwhiten(state.factor, sums.z[None, :])[0, :]
     tangent = partial(_with_path, strategy, sums.M, factor=state.factor)
     return _move(strategy, state, weighed, sums.z, dy, tangent, sums.identity, state.noisy)
@@ -142,66 +149,107 @@ def move(strategy, state: State, weighed: Weighed, sums: Sums) -> tuple[State, I
 def _move(strategy, state, weighed, dz, dy, tangent, identity, noisy, Y=None):
     """The step. dz, dy: Σ w z and Σ w y; tangent(q, c): the natural gradient of the samples
     and of a row q (1, d) with weight c."""
-    structure, d, plan = strategy.structure, strategy.structure.dim, weighed.plan
-    c1, _, parts, cc, cs, ds, chi = plan.rates
+    structure, rates = strategy.structure, weighed.plan.rates
     eta = 1.0 if noisy is None else noisy.eta
-    cs *= eta
-
-    # mean, and the path of the step size
-    mean = state.mean + (eta * state.sigma * state.scale) * dy
-    ps = (1 - cs) * state.path_sigma + sqrt(cs * (2 - cs) * plan.mueff) * dz
-    ps2 = number(ps @ ps)
-
-    # path of the rank-one part; it waits while the step size still grows fast
-    t = state.generation + 1
-    growing = ps2 / d / (1 - (1 - cs) ** (2 * t)) >= 2 + 4 / (d + 1)
-    q = (1 - cc) * state.path
-    if growing is not True:
-        q += where(growing, 0.0 * ps2, sqrt(cc * (2 - cc) * plan.mueff)) * dz
+    pulls = _pulls(strategy, state, weighed.plan, eta)
+    mean, path_sigma, q, square = _paths(strategy, state, dz, dy, eta * state.sigma, pulls)
 
     # natural gradient of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I): the bad samples enter
     # with their length set to √d, w° = w d / ‖z‖² for w < 0. The scale s of M goes into sigma,
     # so that it is the geometric mean of the standard deviations, and the shape into B, so
     # that |det B| = 1
-    M = tangent(q[None, :], c1)
+    M = tangent(q[None, :], rates.c1)
     if strategy.dtype != "float64":
         M = cast(M, "float64")
-    if parts is not None:
-        M = structure.scale(M, parts)
-        identity = identity * parts[-1]
-    s = structure.trace(M) / d
+    if rates.parts is not None:
+        M = structure.scale(M, rates.parts)
+        identity = identity * rates.parts[-1]
+    s = structure.trace(M) / structure.dim
     M = structure.shift(M, -s)
-    s = s - identity
-    norm = (structure.norm(M) ** 2 + d * s * s) ** 0.5
-    if not strategy.engine.natural:
-        clipped = norm > strategy.trust_region
-        if clipped is not False:
-            shorter = where(clipped, strategy.trust_region / norm, 1.0)
-            M, s = structure.scale(M, shorter), s * shorter
-
-    path_length = ps2**0.5 / chi
-    change = at_most(cs / ds * (path_length - 1), 1.0) - eta * s
-    s, norm, path_length, change = read(s, norm, path_length, change)
-    clipped = norm > strategy.trust_region and not strategy.engine.natural
+    numbers = read(square, s, structure.norm(M), identity)
+    s, shorter, change, told = _reckoned(strategy, weighed, eta, *numbers)
+    if shorter < 1:
+        M = structure.scale(M, shorter)
     if noisy is not None:
         change, noisy = share(strategy.noise, noisy, change)
-    state = State(
-        mean=mean,
-        sigma=state.sigma * exp(change),
-        scale=state.scale,
-        factor=structure.retract(state.factor, M, Y),
-        path_sigma=ps,
-        path=exp(s) * structure.transport(M, q),
-        generation=t,
-        noisy=noisy,
+    factor = structure.retract(state.factor, M, Y)
+    path = exp(s) * structure.transport(M, q)
+    its = mean, factor, path_sigma, path, noisy
+    return _moved(strategy, state, change, *its), told
+
+
+def _stride(strategy, state, weighed, sums):
+    """The step where B is diagonal and vectors are short, on a device."""
+    plan, (m,) = weighed.plan, sums.M
+    rate = 1.0 if plan.rates.parts is None else plan.rates.parts[-1]
+    (mean, path_sigma, path, b), numbers = steps.stride(
+        state,
+        (sums.z, m, sums.identity),
+        state.sigma,
+        _pulls(strategy, state, plan, 1.0),
+        (plan.rates.c1, rate, _longest(strategy)),
     )
-    state = strategy.domain.adjust(state, structure)
-    return state, Info(*weighed.seen, True, norm, clipped, path_length)
+    _, _, change, told = _reckoned(strategy, weighed, 1.0, *read(numbers))
+    return _moved(strategy, state, change, mean, (b,), path_sigma, path, None), told
+
+
+def _pulls(strategy, state, plan, eta):
+    """cs; how hard Σ w z pulls at the path of the step size; cc; how hard at the other path; and
+    ‖path_sigma‖² from which on that one waits, because the step size still grows fast."""
+    d, cc, cs = strategy.structure.dim, plan.rates.cc, eta * plan.rates.cs
+    pull_sigma, pull = sqrt(cs * (2 - cs) * plan.mueff), sqrt(cc * (2 - cc) * plan.mueff)
+    wait = (2 + 4 / (d + 1)) * d * (1 - (1 - cs) ** (2 * (state.generation + 1)))
+    return cs, pull_sigma, cc, pull, wait
+
+
+def _paths(strategy, state, dz, dy, far, pulls):
+    """The mean, which goes so far by dy; the path of the step size; that of the rank-one part; and
+    the square of the former's length."""
+    if strategy.is_short:
+        return steps.paths(state, dz, dy, far, pulls)
+    cs, pull_sigma, cc, pull, wait = pulls
+    mean = state.mean + (far * state.scale) * dy
+    path_sigma = (1 - cs) * state.path_sigma + pull_sigma * dz
+    square = number(path_sigma @ path_sigma)
+    q = (1 - cc) * state.path
+    waits = square >= wait
+    if waits is not True:
+        q += where(waits, 0.0 * square, pull) * dz
+    return mean, path_sigma, q, square
+
+
+def _longest(strategy):
+    """The largest norm of a step."""
+    return inf if strategy.engine.natural else strategy.trust_region
+
+
+def _reckoned(strategy, weighed, eta, square, s, shape, identity):
+    """What follows from ‖path_sigma‖², the trace of M over d, and the norm of the rest: the scale
+    s, by what the step is shortened, the change of ln sigma, and Info."""
+    rates, longest = weighed.plan.rates, _longest(strategy)
+    s -= identity
+    norm = sqrt(shape * shape + strategy.structure.dim * s * s)
+    clipped = norm > longest
+    shorter = longest / norm if clipped else 1.0
+    s *= shorter
+    path_length = sqrt(square) / rates.chi
+    change = min(eta * rates.cs / rates.ds * (path_length - 1), 1.0) - eta * s
+    return s, shorter, change, Info(*weighed.seen, True, norm, clipped, path_length)
+
+
+def _moved(strategy, state, change, mean, factor, path_sigma, path, noisy):
+    """Next state."""
+    sigma, generation = state.sigma * exp(change), state.generation + 1
+    state = State(mean, sigma, state.scale, factor, path_sigma, path, generation, noisy)
+    return strategy.domain.adjust(state, strategy.structure)
 
 
 def _stretched(strategy, Z, good, bad):
     """w° (n,) of the rows of Z, and ½ Σ (w° − w): `tangent` subtracts Σ w° I, not Σ w I."""
-    squares = Z.squares if isinstance(Z, Redrawn) else namespace(Z).vecdot(Z, Z)
+    squares = namespace(Z).vecdot(Z, Z)
+    if strategy.on_device:
+        w, _, identity = steps.stretch(good, bad, squares, strategy.structure.dim)
+        return strategy.lowered(w), identity
     stretch = strategy.structure.dim / squares
     return good + bad * stretch, 0.5 * number(bad @ (stretch - 1))
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from structes import kernels
 from structes.backend import load_namespace, to_numpy
+
+from .compiled import INNER, SUFFIX, Population, Steps, compile_c
 
 
 class Backend:
@@ -52,3 +55,20 @@ def backend(request):
     if request.param == "strict":
         return Backend("strict", load_namespace("array_api_strict"))
     return Backend(request.param, np, read_only=request.param == "read-only")
+
+
+@pytest.fixture(scope="session")
+def populations(tmp_path_factory):
+    """{dtype: the kernels of structes.kernels as C}."""
+    folder, source = tmp_path_factory.mktemp("population"), kernels.source("population") + INNER
+    return {
+        dtype: Population(compile_c(folder, dtype, source, kernels.options(dtype)), dtype)
+        for dtype in SUFFIX
+    }
+
+
+@pytest.fixture(scope="session")
+def c_steps(tmp_path_factory):
+    """Those of structes.kernels.steps as C."""
+    folder = tmp_path_factory.mktemp("steps")
+    return Steps(compile_c(folder, "steps", kernels.source("steps")))

@@ -2,9 +2,8 @@
 
 import ctypes
 import importlib.util
-import shutil
-import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +13,14 @@ from scipy.stats import kstest
 from structes import kernels, noise
 from structes.backend import load_namespace
 from structes.fingerprints import fingerprints
+from structes.kernels import steps
 
+from .compiled import SUFFIX, Block, Steps, call, compile_block
 from .conftest import _cupy
 
 DTYPES = ("float64", "float32")
-SUFFIX = {"float64": "f64", "float32": "f32"}
 NAMES = ("normals", "sample", "sums", "prints")
+STEPS = ("stretch", "paths", "stride")
 # float64: the two inverses of Φ differ by a few units in the last place of at most 8.3.
 # float32: θ is rounded twice, by 9e-8 of at most π in all, which r ≤ 6.77 turns into 1.9e-6; the
 # rounding of r, of the cosine and of their product adds 5 units of 6e-8 times 6.77.
@@ -41,103 +42,10 @@ ADDRESSES = [  # seed, stream, generation, start, count, dim
 
 # ---- the source as C ----
 
-INNER = """
-void philox_words(u64 *c, u64 key0, u64 key1) { philox(c, key0, key1); }
-void of_words(T *z, const u64 *words, i64 n)
-{
-    for (i64 i = 0; i < n; i++)
-        normals_of_word(words[i], z + i * (WIDTH / 4));
-}
-#ifndef FLOAT32
-void quantiles(double *z, const double *u, i64 n)
-{
-    for (i64 i = 0; i < n; i++)
-        z[i] = inverse_normal(u[i]);
-}
-#endif
-"""
-
-
-class Compiled:
-    """The kernels of one dtype as functions of NumPy arrays, with one thread to a group."""
-
-    def __init__(self, library, dtype):
-        self.library, self.dtype = library, dtype
-
-    def call(self, name, *arguments):
-        """Arrays go as pointers, None as a null pointer, int as 64 bits, the rest as it is."""
-        function = getattr(self.library, name)
-        function.restype = None
-        function(*(self._argument(a) for a in arguments))
-
-    @staticmethod
-    def _argument(a):
-        if isinstance(a, np.ndarray):
-            assert a.flags.c_contiguous
-            return ctypes.c_void_p(a.ctypes.data)
-        if isinstance(a, int):
-            return ctypes.c_uint64(a)
-        return ctypes.c_void_p(None) if a is None else a
-
-    def kernel(self, name, *arguments):
-        self.call(f"{name}_{SUFFIX[self.dtype]}", *arguments)
-
-    def normals(self, seed, stream, generation, start, count, dim, slices=1):
-        out = np.full((count, dim), np.nan, dtype=self.dtype)
-        self.kernel("normals", out, count, dim, seed, stream, generation, start, slices)
-        return out
-
-    def sample(self, mean, step, seed, stream, generation, start, count, slices=1):
-        dim = len(mean)
-        X = np.full((count, dim), np.nan, dtype=self.dtype)
-        return X, self.squares(dim, seed, stream, generation, start, count, slices, X, mean, step)
-
-    def squares(self, dim, seed, stream, generation, start, count, slices=1, X=None, *points):
-        mean, step = points or (None, None)
-        squares = np.full((count, kernels._blocks(dim, self.dtype)), np.nan)
-        address = count, dim, seed, stream, generation, start
-        one = ctypes.c_int32(1)
-        self.kernel("sample", X, squares, mean, step, *address, one, slices)
-        return squares.sum(axis=1)
-
-    def sums(self, w_mean, w_shape, seed, stream, generation, start, dim, slabs):
-        count = len(w_mean)
-        dz, zz = np.full((2, slabs, dim), np.nan)
-        address = count, dim, seed, stream, generation, start
-        self.kernel("sums", dz, zz, w_mean, w_shape, slabs, *address)
-        return dz.sum(axis=0), zz.sum(axis=0)
-
-    def prints(self, X):
-        rows, dim = X.shape
-        out = np.zeros(rows, dtype=np.uint64)
-        factors = kernels.factors(dim)
-        one = ctypes.c_int32(1)
-        self.kernel("prints", out, X, rows, dim, factors, kernels.CHUNK, one)
-        return out
-
-
-@pytest.fixture(scope="module")
-def libraries(tmp_path_factory):
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler: neither cc nor gcc is on the PATH")
-    folder = tmp_path_factory.mktemp("kernels")
-    (folder / "kernels.c").write_text(kernels.source() + INNER)
-    out = {}
-    for dtype in DTYPES:
-        library = folder / f"{dtype}.so"
-        flags = ["-O2", "-ffp-contract=off", "-shared", "-fPIC", "-x", "c", "-Wall", "-Werror"]
-        defines = [o for o in kernels.options(dtype) if o.startswith("-D")]
-        command = [compiler, *flags, *defines, "kernels.c", "-x", "none", "-lm", "-o", library]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        out[dtype] = Compiled(ctypes.CDLL(str(library)), dtype)
-    return out
-
 
 @pytest.fixture(params=DTYPES)
-def c(request, libraries):
-    return libraries[request.param]
+def c(request, populations):
+    return populations[request.param]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +66,7 @@ def c(request, libraries):
 )
 def test_philox_gives_the_known_answers(c, counter, key, words):
     out = np.array(counter, dtype=np.uint64)
-    c.call("philox_words", out, *key)
+    call(c.library.philox_words, out, *key)
     assert " ".join(f"{w:016x}" for w in out.tolist()) == words
 
 
@@ -204,10 +112,10 @@ def test_rows_drawn_one_by_one_are_rows_of_the_block(c):
             assert np.array_equal(c.normals(*address, 5, dim), c.normals(*address, 5, dim, slices))
 
 
-def test_inverse_normal_is_right_everywhere(libraries):
+def test_inverse_normal_is_right_everywhere(populations):
     u = np.concatenate([np.geomspace(1e-300, 0.5, 100_001), np.linspace(0, 1, 50_001)[1:-1]])
     z = np.empty_like(u)
-    libraries["float64"].call("quantiles", z, u, len(u))
+    call(populations["float64"].library.quantiles, z, u, len(u))
     # log Φ(z) = log u: an error δ of z shows as δ φ(z) / Φ(z), which is about δ |z| in the tail
     slack = 4e-15 * (1 + np.abs(z)) ** 2 + 4e-16 * np.abs(np.log(u))
     assert np.all(np.abs(log_ndtr(z) - np.log(u)) <= slack)
@@ -216,10 +124,10 @@ def test_inverse_normal_is_right_everywhere(libraries):
     assert np.allclose(ndtr(z), u, rtol=1e-12, atol=0)
 
 
-def test_extreme_words_give_finite_normals(libraries):
+def test_extreme_words_give_finite_normals(populations):
     words = np.array([0, 1 << 11, TOP, TOP - (1 << 11), TOP - (1 << 12), 1 << 63], dtype=np.uint64)
     z = np.empty(len(words))
-    libraries["float64"].call("of_words", z, words, len(words))
+    call(populations["float64"].library.of_words, z, words, len(words))
     u = noise._unit(words.copy())
     assert np.all((u > 0) & (u < 1)) and np.isfinite(z).all()
     assert np.all(np.abs(z - ndtri(u)) <= 4e-15 * np.abs(ndtri(u)))
@@ -227,7 +135,7 @@ def test_extreme_words_give_finite_normals(libraries):
     halves = np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 1], dtype=np.uint64)
     words = (halves[:, None] << np.uint64(32) | halves[None, :]).ravel()
     z, other = np.empty((2, len(words), 2), dtype=np.float32)
-    libraries["float32"].call("of_words", z, words, len(words))
+    call(populations["float32"].library.of_words, z, words, len(words))
     noise._box_muller(words[None, :], other.reshape(1, -1))
     assert np.abs(z).max() < 6.77 and np.abs(z - other).max() < CLOSE["float32"]
     assert np.abs(z).max() > 6.76  # the smallest radicand is used in full
@@ -288,6 +196,50 @@ def test_prints_are_the_fingerprints(c, dim):
     assert len(set(c.prints(X).tolist())) == len(X)
 
 
+# ---- the steps ----
+
+
+class Point:
+    """A state of `dim` numbers and samples' sums, at random."""
+
+    def __init__(self, dim):
+        rng = np.random.Generator(np.random.PCG64(dim))
+        n = self.noise_dim = dim + 3 if dim % 2 else dim
+        self.mean, self.scale, self.dy = rng.normal(size=(3, dim))
+        self.path_sigma, self.path, self.dz = rng.normal(size=(3, n))
+        self.weights = rng.normal(size=(2, dim))
+        self.squares = rng.chisquare(50, size=dim)
+        self.factor = (np.exp(rng.normal(size=dim)),)
+        self.m = 0.1 * rng.normal(size=dim)
+
+    def all(self, steps, wait, as_array=np.asarray):
+        """What all steps make of it, in one array."""
+        its = {k: as_array(v) for k, v in vars(self).items() if isinstance(v, np.ndarray)}
+        state = SimpleNamespace(**its, factor=(as_array(self.factor[0]),))
+        pulls = 0.1, 0.4, 0.2, 0.6, wait
+        w, *about = steps.stretch(state.weights[0], state.weights[1], state.squares, 50)
+        paths = steps.paths(state, state.dz, state.dy, 0.3, pulls)
+        if self.noise_dim > len(self.mean):
+            return [w, *about, *paths]
+        sums = state.dz, state.m, about[1]
+        vectors, numbers = steps.stride(state, sums, 0.3, pulls, (0.05, 0.9, 0.5))
+        return [w, *about, *paths, *vectors, numbers]
+
+    def check(self, steps, c_steps, as_array=np.asarray):
+        for wait in (1e-9, 1e9):
+            ours, theirs = self.all(steps, wait, as_array), self.all(c_steps, wait)
+            for a, b in zip(ours, theirs, strict=True):
+                a = a.get() if hasattr(a, "get") else a
+                np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [32, 96, 256])
+def test_threads_of_a_block_share_a_step(threads, tmp_path, c_steps):
+    library = compile_block(tmp_path, "steps", kernels.source("steps"), STEPS)
+    for dim in (1, 2, 31, 100, 256, 701):
+        Point(dim).check(Steps(Block(library, threads)), c_steps)
+
+
 # ---- noise.normals for other dtypes and namespaces ----
 
 
@@ -310,8 +262,9 @@ def test_dtypes_and_namespaces_of_noise():
 # ---- the source as CUDA, compiled without a GPU ----
 
 
-def test_the_source_is_ascii():
-    assert kernels.source().isascii()  # CuPy writes it to a file in the encoding of the locale
+@pytest.mark.parametrize("name", ["population", "steps"])
+def test_the_sources_are_ascii(name):
+    assert kernels.source(name).isascii()  # CuPy writes it to a file in the encoding of the locale
 
 
 @pytest.fixture(scope="module")
@@ -357,14 +310,22 @@ def all_options(dtype, architecture):
 @pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_source_compiles_for_gpus(nvrtc, dtype, architecture):
-    out = cubin(nvrtc, kernels.source(), all_options(dtype, architecture))
+    out = cubin(nvrtc, kernels.source("population"), all_options(dtype, architecture))
     assert out.startswith(b"\x7fELF")
     for name in NAMES:
         assert f".text.{name}_{SUFFIX[dtype]}\0".encode() in out
 
 
+@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+def test_the_steps_compile_for_gpus(nvrtc, architecture):
+    out = cubin(nvrtc, kernels.source("steps"), all_options("float64", architecture))
+    assert out.startswith(b"\x7fELF")
+    for name in STEPS:
+        assert f".text.{name}\0".encode() in out
+
+
 def test_an_error_in_the_source_is_found(nvrtc):
-    source = kernels.source()
+    source = kernels.source("population")
     assert source.count("c[3] = low0;") == 1
     with pytest.raises(RuntimeError, match="low9"):
         cubin(nvrtc, source.replace("c[3] = low0;", "c[3] = low9;"), all_options(*SM_80))
@@ -451,6 +412,12 @@ def test_gpu_prints_are_the_fingerprints(cp, grid, dtype, dim):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("dim", [1, 2, 31, 33, 1000, 1025, 5000, 2**15])
+def test_gpu_steps_are_those_of_c(cp, c_steps, dim):
+    Point(dim).check(steps, c_steps, cp.asarray)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_gpu_launchers_do_not_wait(cp, dtype):
     """Behind a kernel that turns for a second, every launcher comes back while it still turns."""
@@ -462,6 +429,8 @@ def test_gpu_launchers_do_not_wait(cp, dtype):
     stream = cp.cuda.Stream(non_blocking=True)
     with stream:
         mean, step, w = cp.zeros(5000), cp.ones(5000), cp.ones(64)
+        names = "mean", "path_sigma", "path", "scale"
+        there = SimpleNamespace(**dict.fromkeys(names, step), factor=(step,))
 
         def work():
             kernels.normals(1, 0, 1, 0, 64, 5000, dtype)
@@ -469,6 +438,9 @@ def test_gpu_launchers_do_not_wait(cp, dtype):
             kernels.squares(5000, 1, 0, 1, 0, 64, dtype)
             kernels.sums(w, w, 1, 0, 1, 0, 5000, dtype)
             kernels.prints(X)
+            steps.stretch(w, w, w, 64)
+            steps.paths(there, step, step, 0.1, (0.1,) * 5)
+            steps.stride(there, (step, step, step[0]), 0.1, (0.1,) * 5, (0.1,) * 3)
 
         work()  # compiles, and fills the pool of memory
         spin((1,), (1,), (np.int64(1),))

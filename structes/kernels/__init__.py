@@ -3,8 +3,9 @@
 A population of 1024 candidates in a million dimensions is 8 GB. Written out, noise, squares and
 products would be as much again, each a trip to memory; drawn in the thread that needs it, noise
 costs no memory, and because it has an address (see `noise`) it can be drawn again for the update.
-`kernels.cu` is the source, C and CUDA at once; this file chooses how it is launched. CuPy is
-imported in the functions: `import structes` must not need it.
+`population.cu` is the source, C and CUDA at once, and this file chooses how it is launched;
+steps.py does so for the kernels of `steps.cu`. CuPy is imported in the functions: `import
+structes` must not need it.
 
 The launchers take and return CuPy arrays of the current device and queue their work on its current
 stream: none waits for the device, and none copies an array to or from it (but for the factors of
@@ -31,9 +32,11 @@ _WIDTH = {"float64": 4, "float32": 8}  # normals of a Philox block
 _NOWHERE = np.uint64(0)  # a null pointer; CuPy has no other way to pass one
 
 
-def source() -> str:
-    """The source of all kernels; with the macro FLOAT32 it is that of the float32 ones."""
-    return (Path(__file__).parent / "kernels.cu").read_text(encoding="utf-8")
+def source(name: str) -> str:
+    """The source of the kernels of "population" (with the macro FLOAT32 that of the float32 ones),
+    or of "steps"."""
+    files = "portable.h", f"{name}.cu"
+    return "\n".join((Path(__file__).parent / f).read_text(encoding="utf-8") for f in files)
 
 
 def options(dtype: str) -> tuple:
@@ -54,9 +57,9 @@ def normals(seed, stream, generation, start, count, dim, dtype):
         dtype,
         blocks * slices,
         out,
-        *_ints(count, dim),
+        *ints(count, dim),
         *_address(seed, stream, generation, start),
-        *_ints(slices),
+        *ints(slices),
     )
     return out
 
@@ -98,10 +101,10 @@ def _sample(X, mean, step, address, count, dim, dtype):
         dtype,
         parts * width * slices,
         *(_NOWHERE if a is None else a for a in (X, out, mean, step)),
-        *_ints(count, dim),
+        *ints(count, dim),
         *address,
         np.int32(width),
-        *_ints(slices),
+        *ints(slices),
     )
     return out[:, 0] if parts == 1 else cupy.sum(out, axis=1)
 
@@ -125,7 +128,7 @@ def sums(w_mean, w_shape, seed, stream, generation, start, dim, dtype):
         dtype,
         blocks * slabs,
         *(out[0], out[1], w_mean, w_shape),
-        *_ints(slabs, count, dim),
+        *ints(slabs, count, dim),
         *_address(seed, stream, generation, start),
     )
     total = out[:, 0] if slabs == 1 else cupy.sum(out, axis=1)
@@ -146,8 +149,8 @@ def prints(X):
         "prints",
         X.dtype.name,
         rows * -(-dim // CHUNK) * width,
-        *(out, X, *_ints(rows, dim), _factors_there(dim, X.device.id)),
-        *_ints(CHUNK),
+        *(out, X, *ints(rows, dim), _factors_there(dim, X.device.id)),
+        *ints(CHUNK),
         np.int32(width),
     )
     return out
@@ -179,14 +182,15 @@ def _factors_there(dim, device):
 @cache
 def _kernel(name, dtype):
     """The kernel; CuPy compiles and loads it on each device that launches it."""
-    return _module(dtype).get_function(f"{name}_{_SUFFIX[dtype]}")
+    return compiled("population", dtype).get_function(f"{name}_{_SUFFIX[dtype]}")
 
 
 @cache
-def _module(dtype):
+def compiled(name, dtype):
+    """A source as a module of CuPy."""
     import cupy
 
-    return cupy.RawModule(code=source(), options=options(dtype))
+    return cupy.RawModule(code=source(name), options=options(dtype))
 
 
 def _launch(name, dtype, threads, *arguments):
@@ -196,7 +200,8 @@ def _launch(name, dtype, threads, *arguments):
         _kernel(name, dtype)((grid,), (_BLOCK,), arguments)
 
 
-def _ints(*values):
+def ints(*values):
+    """Arguments of 64 bits."""
     return tuple(np.int64(v) for v in values)  # a kernel takes a number by its type
 
 

@@ -38,8 +38,8 @@ class Diagonal(Entrywise):
     def to_dense(self, factor):
         return _diag(factor[0])
 
-    def tangent_of_squares(self, squares, w):
-        return (-0.5 * (squares - total(w)),)
+    def tangent_of_squares(self, squares, weight):
+        return (-0.5 * (squares - weight),)
 
     def norm(self, M):
         return number(M[0] @ M[0]) ** 0.5

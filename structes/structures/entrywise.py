@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from ..backend import weighted_squares
+from ..backend import total, weighted_squares
 from .base import Structure
 
 
@@ -12,11 +12,11 @@ class Entrywise(Structure):
     """factor = (b,) and M = (m,): vectors of d numbers, or of one that stands for all."""
 
     @abstractmethod
-    def tangent_of_squares(self, squares, w) -> tuple:
-        """`tangent` from Σ w z² (d,), which says all of the samples, and their weights w (n,)."""
+    def tangent_of_squares(self, squares, weight) -> tuple:
+        """`tangent` from Σ w z² (d,) and Σ w, which say all of the samples."""
 
     def tangent(self, Z, w, factor=None):
-        return self.tangent_of_squares(weighted_squares(Z, w), w)
+        return self.tangent_of_squares(weighted_squares(Z, w), total(w))
 
     def unwhiten(self, factor, Z):
         return Z / factor[0]

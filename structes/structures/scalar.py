@@ -35,12 +35,12 @@ class Scalar(Entrywise):
     def to_dense(self, factor):
         return factor[0] * namespace(factor[0]).eye(self.dim, dtype=factor[0].dtype)
 
-    def tangent_of_squares(self, squares, w):
+    def tangent_of_squares(self, squares, weight):
         xp = namespace(squares)
-        return (xp.reshape(-0.5 / self.dim * (total(squares) - self.dim * total(w)), (1,)),)
+        return (xp.reshape(-0.5 / self.dim * (total(squares) - self.dim * weight), (1,)),)
 
     def tangent(self, Z, w, factor=None):
-        return self.tangent_of_squares(w * namespace(Z).vecdot(Z, Z), w)
+        return self.tangent_of_squares(w * namespace(Z).vecdot(Z, Z), total(w))
 
     def norm(self, M):
         return self.dim**0.5 * abs(number(M[0][0]))

@@ -1,75 +1,9 @@
 /* Noise and the passes over a population that would otherwise write it and read it again.
 
-One source: NVRTC compiles it for a GPU, and `cc -x c` compiles it for the CPU, where the tests
-compare it with NumPy. It is compiled once for each type T of the normals: double, or float with
--DFLOAT32; means, steps, weights and all sums are double in both. No expression may be contracted
-(--fmad=false, -ffp-contract=off): where a fused multiply-add is wanted, the source says fma, so
-the two compilations differ in log, logf and sincospif only, by an ulp (and a float32 candidate
-below 2^-126 becomes 0, because CuPy compiles with -ftz=true).
-
-A Philox block makes WIDTH neighbouring coordinates of one row. A thread takes one block of
-coordinates and walks down rows, so what belongs to its coordinates stays in registers. */
-
-typedef long long i64;
-typedef unsigned long long u64;
-typedef unsigned int u32;
-
-/* ---- what C and CUDA spell differently: a CPU is a grid of one thread ---- */
-
-#ifdef __CUDACC__
-
-#define KERNEL(name) extern "C" __global__ void __launch_bounds__(256) NAME(name)
-#define INLINE static __device__ __forceinline__
-#define UNROLL _Pragma("unroll")
-#define THREAD ((i64)blockIdx.x * blockDim.x + threadIdx.x)
-#define THREADS ((i64)gridDim.x * blockDim.x)
-#define ADD(address, value) atomicAdd(address, value)
-
-/* A float as a double; under -ftz=true a cast would take a subnormal one for zero. */
-INLINE double widened(double x) { return x; }
-INLINE double widened(float x)
-{
-    double y;
-    asm("cvt.f64.f32 %0, %1;" : "=d"(y) : "f"(x));
-    return y;
-}
-
-/* `value` becomes its sum over a group of `width` threads, which are 1, 2, 4, ... 32 neighbours in
-   a warp and all come here. The order of the additions is fixed. */
-#define GROUP_SUM(value, width)              \
-    for (int gap = width / 2; gap; gap /= 2) \
-    value += __shfl_xor_sync((~0u >> (32 - width)) << (threadIdx.x % 32 & -width), value, gap)
-
-#else
-
-#include <math.h>
-#include <string.h>
-
-#define KERNEL(name) void NAME(name)
-#define INLINE static inline
-#define UNROLL
-#define THREAD 0
-#define THREADS 1
-#define ADD(address, value) (*(address) += (value))
-#define widened(x) ((double)(x))
-#define GROUP_SUM(value, width) /* width is 1 */
-
-INLINE u64 __umul64hi(u64 a, u64 b) { return (u64)((unsigned __int128)a * b >> 64); }
-
-INLINE i64 __double_as_longlong(double x)
-{
-    i64 bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-INLINE void sincospif(float x, float *s, float *c)
-{
-    *s = (float)sin(3.14159265358979323846 * x);
-    *c = (float)cos(3.14159265358979323846 * x);
-}
-
-#endif
+It is compiled once for each type T of the normals: double, or float with -DFLOAT32; means, steps,
+weights and all sums are double in both. A Philox block makes WIDTH neighbouring coordinates of one
+row. A thread takes one block of coordinates and walks down rows, so what belongs to its
+coordinates stays in registers. */
 
 #ifdef FLOAT32
 typedef float T;
