@@ -236,7 +236,7 @@ class ES:
         Raises ValueError when nothing was told in this generation.
         """
         generation = self.ledger.open
-        if not (generation.told.any() or self.gathered.arrivals):
+        if not (generation.heard or self.gathered.arrivals):
             raise ValueError("advance() needs at least one value; none was told since the last")
         Z, Y, values, mass = self.gathered.samples(generation)
         before, counts = self.state, self.gathered.counts

@@ -74,7 +74,7 @@ class Gathered:
 
     def is_full(self, generation: Generation, popsize: int) -> bool:
         """Do the samples of this generation count as many as it takes?"""
-        asked = int(np.count_nonzero(generation.told))
+        asked = generation.heard
         if len(generation) or self.counts["late"]:  # points of the user's own do not close it
             mine = generation.number + 1
             asked += sum(a.mass for a in self.arrivals if a.key[0] != mine)
@@ -86,7 +86,7 @@ class Gathered:
         """(Z, Y, values, mass or None) as `Strategy.update` takes them: asked candidates in their
         order, then the arrivals in theirs."""
         arrivals = sorted(self.arrivals, key=lambda a: a.key)
-        whole = bool(generation.told.all())
+        whole = generation.heard == len(generation)
         if whole and not arrivals:
             return *generation.samples(), generation.values, None
         kept = np.flatnonzero(generation.told)

@@ -96,6 +96,11 @@ class Generation:
         return len(self.told)
 
     @property
+    def heard(self) -> int:
+        """How many have a value."""
+        return int(np.count_nonzero(self.told))
+
+    @property
     def number(self) -> int:
         return self.state.generation
 
@@ -245,7 +250,7 @@ class Generation:
         if X.shape[0] != len(self) or not len(self):
             return False
         if isinstance(X, np.ndarray):
-            return bool((fingerprints(X) == to_numpy(self.prints())).all())
+            return np.count_nonzero(fingerprints(X) != to_numpy(self.prints())) == 0
         xp = namespace(X)
         if xp.__name__.endswith("cupy"):  # one answer of the device is waited for
             return bool(xp.all(fingerprints(X) == xp.asarray(self.prints())))
@@ -265,10 +270,10 @@ class Generation:
     def tell(self, at, values) -> int:
         """Values of the candidates `at` (an index); a later value replaces an earlier one.
         Returns how many have their first one now."""
-        before = np.count_nonzero(self.told)
+        before = self.heard
         self.values[at] = values
         self.told[at] = True
-        return int(np.count_nonzero(self.told) - before)
+        return self.heard - before
 
     def known(self, which) -> np.ndarray:
         """(m,) fingerprints of the candidates where which (n,) is true, as far as they were ever
@@ -277,8 +282,8 @@ class Generation:
         for n, prints in zip(self.asked, self._prints, strict=True):
             if prints is not None:
                 its = which[start : start + n]
-                stays = not isinstance(prints, np.ndarray) and its.all()  # on its device
-                found.append(prints if stays else to_numpy(prints)[its])
+                whole = np.count_nonzero(its) == n  # then they stay on their device
+                found.append(prints if whole else to_numpy(prints)[its])
             start += n
         return joined(found)
 

@@ -180,10 +180,15 @@ def _unit(words):
 
 def _inverse_normals(words, out):
     """Fills out (n, m) from words (n, ≥ m)."""
+    u = _unit(words)
+    out[...] = _ndtri()(u, out=u)[:, : out.shape[1]]
+
+
+@cache
+def _ndtri():
     from scipy.special import ndtri  # here, not above: it takes longer to import than NumPy
 
-    u = _unit(words)
-    out[...] = ndtri(u, out=u)[:, : out.shape[1]]
+    return ndtri
 
 
 def _box_muller(words, out):

@@ -84,7 +84,7 @@ class Ledger:
         closed.close()
         self.told.add(closed.known(closed.told))
         self._leave(closed.known(closed.told) if closed.listed else np.empty(0))
-        if closed.told.all():
+        if closed.heard == len(closed):
             closed.waits = False
         else:
             self.late[closed.number] = closed
@@ -159,7 +159,7 @@ class Ledger:
             prints = np.array([place.print], dtype=np.uint64)
             self.told.add(prints)
             self._leave(prints)
-        if place.kind == LATE and place.generation.told.all():
+        if place.kind == LATE and place.generation.heard == len(place.generation):
             del self.late[place.generation.number]
             place.generation.waits = False
 

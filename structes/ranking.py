@@ -110,7 +110,7 @@ def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None)
         known = np.where(np.isnan(ranked), np.inf, ranked)
     if known[0] == known[-1]:
         return None
-    if (known[1:] == known[:-1]).any():
+    if np.count_nonzero(known[1:] == known[:-1]):
         tables = _share(known, tables, mass)
     given = np.empty_like(tables)
     given[:, order] = tables
