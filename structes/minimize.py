@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from . import checks
+from .backend import to_numpy
 from .evaluation import Evaluation
 from .evaluators import Evaluator, as_it_is, build_evaluator
 from .loop import check_mode, run
@@ -162,10 +163,11 @@ def result_of(es, reasons: dict):
     said = ", ".join(f"{k} ({v:g})" for k, v in reasons.items())
     if len(runs) > 1:
         said += f" after {len(runs) - 1} restart{'s' * (len(runs) > 2)}"
+    mean = np.array(to_numpy(es.mean))
     return OptimizeResult(
-        x=np.array(es.mean) if es.best.x is None else es.best.x,
+        x=mean if es.best.x is None else es.best.x,
         fun=es.best.fun,
-        mean=np.array(es.mean),
+        mean=mean,
         nfev=es.evaluations,
         nit=es.generation,
         success=success,

@@ -57,6 +57,15 @@ def backend(request):
     return Backend(request.param, np, read_only=request.param == "read-only")
 
 
+@pytest.fixture
+def cp():
+    """CuPy, where there is a device."""
+    _cupy()
+    import cupy
+
+    return cupy
+
+
 @pytest.fixture(scope="session")
 def populations(tmp_path_factory):
     """{dtype: the kernels of structes.kernels as C}."""

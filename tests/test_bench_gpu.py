@@ -611,7 +611,7 @@ def test_scaling_on_a_device_sees_the_arrays_that_there_must_be():
     cuda()
     row = scaling.measure("diagonal", 100_000, 64, "cupy")
     assert (row.name, row.d, row.dof) == ("diagonal", 100_000, 100_000)
-    assert 2 <= row.units == row.arrays / (8 * 64 * 100_000) < 20  # X and Z at least
+    assert 1 <= row.units == row.arrays / (8 * 64 * 100_000) < 20  # X; the noise is redrawn
     assert row.resident >= row.arrays / 2 and row.seconds > 0 and row.floor > 0
 
 

@@ -16,7 +16,6 @@ from structes.fingerprints import fingerprints
 from structes.kernels import steps
 
 from .compiled import SUFFIX, Block, Steps, call, compile_block
-from .conftest import _cupy
 
 DTYPES = ("float64", "float32")
 NAMES = ("normals", "sample", "sums", "prints")
@@ -334,14 +333,6 @@ def test_an_error_in_the_source_is_found(nvrtc):
 SM_80 = "float64", "sm_80"
 
 # ---- the launchers, on a GPU ----
-
-
-@pytest.fixture
-def cp():
-    _cupy()
-    import cupy
-
-    return cupy
 
 
 @pytest.fixture(params=["whole", "grid of 3 blocks"])

@@ -1,0 +1,1 @@
+"""What structes takes of CuPy's extensions, as the pretended `cupy`."""
