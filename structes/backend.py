@@ -242,7 +242,8 @@ def total(a):
 def add_to_diagonal(a, value):
     """a + value I (or + diag(value)) for a square `a` that the caller has made and gives away."""
     if hasattr(a, "flags") and (a.flags.c_contiguous or a.flags.f_contiguous):  # NumPy, CuPy
-        a.ravel(order="A")[:: a.shape[0] + 1] += value  # a view
+        diagonal = a.ravel(order="A")[:: a.shape[0] + 1]  # a view
+        diagonal += value
         return a
     return a + value * namespace(a).eye(a.shape[0], dtype=a.dtype)
 

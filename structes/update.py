@@ -48,8 +48,8 @@ class Sums(NamedTuple):
 def updated(strategy, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
     """Next state from n candidates: Z, Y (n, d) as drawn, values (n,) NumPy, smaller better.
 
-    Z      of a large generation: its tiles, an iterable of arrays, and Y is None; the result
-           is that of the whole Z, Y up to rounding
+    Z      of a generation that is large, or drawn again: its tiles, an iterable of arrays or
+           Redrawn, and Y is None; the result is that of the whole Z, Y up to rounding
     mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
            ratio of the densities for one of an earlier distribution; None: 1 for all
 

@@ -1,5 +1,7 @@
 """Backends for the laws: plain NumPy, NumPy that may not be written, the strict standard, CuPy."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from structes import kernels
 from structes.backend import load_namespace, to_numpy
 
 from .compiled import INNER, SUFFIX, Population, Steps, compile_c
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Backend:

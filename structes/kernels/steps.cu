@@ -63,8 +63,8 @@ KERNEL_OF_ONE_BLOCK(paths)(double *mean_new, double *path_sigma_new, double *q, 
 /* All of a step where B = diag(b): mean_new, path_sigma_new, path_new, b_new (dim) of the same
    without _new, of dz (dim), of the samples' natural gradient m (dim), to which that of the path is
    added, with the weight c1, and of their identity (1); `rate` multiplies the natural gradient, and
-   the norm of a step is at most `longest`. numbers: the square of path_sigma_new, the trace of M over dim, the
-   norm of the rest, and the identity. */
+   the norm of a step is at most `longest`. numbers (4): the square of path_sigma_new, the trace of
+   M over dim, the norm of the rest, and the identity. */
 KERNEL_OF_ONE_BLOCK(stride)(double *mean_new, double *path_sigma_new, double *path_new,
                             double *b_new, double *numbers, const double *__restrict__ mean,
                             const double *__restrict__ path_sigma,

@@ -14,7 +14,9 @@ import numpy as np
 
 from . import compiled, ints
 
-LONGEST = 2**15  # numbers of a vector: one block takes some 50 µs for all of a step
+LONGEST = (
+    2**15
+)  # numbers of a vector: 32 for each thread (a guess, until a device has measured it)
 
 _BLOCK = 1024  # threads, the most that the source allows
 
