@@ -76,6 +76,12 @@ def choice(name: str, value, known):
     return value
 
 
+def dtype(value) -> str:
+    """The name of a dtype that candidates can have, given by name or as NumPy's."""
+    name = getattr(value, "__name__", getattr(value, "name", value))
+    return choice("dtype", name, ("float64", "float32"))
+
+
 def number(name: str, value, *, positive: bool = False) -> float:
     """`value` as a float (not NaN), positive if asked."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):

@@ -29,7 +29,7 @@ from .noisy import build_noise, known_noise, spec_of_noise
 from .pending import Ledger
 from .space import Space
 from .stopping import Monitor, stopping_from
-from .strategy import DTYPES, Info, Strategy, default_popsize
+from .strategy import Info, Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
 from .update import shape_weights
 
@@ -127,7 +127,7 @@ class ES:
             x0, sigma0 = its["x0"], its["sigma0"] if sigma0 is None else sigma0
             bounds, transforms, integers = its["bounds"], its["transforms"], its["integers"]
             choices = its.get("choices")
-        x0 = checks.point("x0", x0)
+        x0, dtype = checks.point("x0", x0), checks.dtype(dtype)
         self.dim = x0.size
         self._arguments = {
             "x0": x0,
@@ -155,7 +155,6 @@ class ES:
         self.structure = self.engine.fit(build_structure(structure, self.dim))
         domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
         self.domain = with_choices(domain, choices)
-        checks.choice("dtype", dtype, DTYPES)
         self._xp = load_namespace(backend)
         self.strategy = Strategy(
             self.structure,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, checks
-from .backend import BACKENDS
+from .backend import BACKENDS, load_namespace
 from .choices import with_choices
 from .domain import build_domain
 from .engine import Engine, build_engine
@@ -31,7 +31,7 @@ from .files import plain
 from .limits import bounds_of
 from .noise import check_seed
 from .stopping import stopping_from
-from .strategy import DTYPES, Info, State, Strategy
+from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
 
 WORKERS = ("serial", "ray")
@@ -101,7 +101,7 @@ class ShardedES:
     ):
         checks.choice("workers", workers, WORKERS)
         checks.choice("backend", backend, BACKENDS)
-        checks.choice("dtype", dtype, DTYPES)
+        dtype = checks.dtype(dtype)
         if not callable(fun):
             raise TypeError(f"fun must be callable; got {fun!r}")
         if "noise" in stopping:
@@ -132,6 +132,7 @@ class ShardedES:
             its = {"resources": resources, "address": address, "timeout": timeout}
             for name in (name for name, value in its.items() if value is not None):
                 raise ValueError(f"{name}={its[name]!r} needs workers='ray'")
+            load_namespace(backend)  # is it here? machines of actors say so themselves
         if resources is None and backend == "cupy":
             resources = {"num_gpus": 1}
         self._arguments = {

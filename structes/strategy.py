@@ -41,7 +41,6 @@ from .structures.dense import Dense
 from .structures.entrywise import Entrywise
 from .update import updated
 
-DTYPES = ("float64", "float32")  # of candidates
 LARGE = 2**22  # numbers in a generation from which on it is large: 32 MB
 LONG = 2**12  # in its rows, at least: tiles of short ones would cost more than they save
 SLIM = 32  # numbers in B for each parameter, at most: they are added up for every tile

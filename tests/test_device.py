@@ -493,11 +493,15 @@ def test_saved_in_single_precision(tmp_path):
 def test_words_of_wrong_settings(monkeypatch):
     with pytest.raises(ValueError, match="dtype must be one of float64, float32; got 'float16'"):
         structes.ES([0.0], 1.0, dtype="float16")
+    assert structes.ES([0.0], 1.0, dtype=np.float32).strategy.dtype == "float32"
+    assert structes.ES([0.0], 1.0, dtype=np.dtype("float64")).strategy.dtype == "float64"
     with pytest.raises(ValueError, match="backend must be one of numpy, cupy"):
         structes.ES([0.0], 1.0, backend="torch")
     monkeypatch.setitem(__import__("sys").modules, "array_api_compat.cupy", None)
     with pytest.raises(ImportError, match=r"pip install 'structes\[gpu-cuda12\]'"):
         structes.ES([0.0], 1.0, backend="cupy")
+    with pytest.raises(ImportError, match="backend 'cupy' needs CuPy"):
+        structes.ShardedES(lambda X: X[:, 0], [0.0], 1.0, backend="cupy")
 
 
 def test_fingerprints_of_other_libraries_are_the_same():
