@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from structes.backend import solve_triangular
 from structes.structures.triangular import Factored, Lower, Plain, Upper
 
 
@@ -55,3 +56,20 @@ def test_large_dimensions_keep_the_tangent_factored_and_small_ones_do_not():
         M = Lower(dim).tangent(random.normal(size=(6, dim)), np.full(6, 0.1))
         assert isinstance(M, kind)
     assert isinstance(Lower(300).tangent(random.normal(size=(90, 300)), np.full(90, 0.1)), Plain)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [0, 1, 7])
+@pytest.mark.parametrize("lower", [False, True])
+def test_triangular_systems_are_solved_in_any_layout(lower, n, dtype):
+    rng = np.random.default_rng(3)
+    whole = rng.normal(size=(5, 5)) + 3 * np.eye(5)
+    b = rng.normal(size=(5, n)).astype(dtype)
+    a = (np.tril(whole) if lower else np.triu(whole)).astype(dtype)
+    for orders in ("CC", "CF", "FC", "FF"):
+        its = [np.array(x, order=order) for x, order in zip((a, b), orders, strict=True)]
+        for trans, matrix in ((False, a), (True, a.T)):
+            x = solve_triangular(*its, lower=lower, trans=trans)
+            assert x.dtype == dtype and x.shape == b.shape
+            np.testing.assert_allclose(matrix @ x, b, atol=1e-5 if dtype == np.float32 else 1e-13)
+        assert np.array_equal(its[1], b)

@@ -15,6 +15,8 @@ from contextlib import closing
 from multiprocessing import active_children
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from ..files import replace
 
 
@@ -79,7 +81,7 @@ def run_tasks(
 def _solved(tasks, solve, jobs):
     """(task, row, None) of each task as it ends; (task, None, error) of one that fails."""
     before = set(active_children())
-    pool = ProcessPoolExecutor(jobs, initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(jobs,))
     try:
         futures = {pool.submit(solve, task): task for task in tasks}
         for future in as_completed(futures):
@@ -93,8 +95,11 @@ def _solved(tasks, solve, jobs):
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent():
+def _begin(jobs):
+    """A process leaves interrupts to its parent, and the processors to the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if jobs > 1:  # BLAS of many threads in each of many processes is slower by orders of magnitude
+        threadpool_limits(1, user_api="blas")
 
 
 def write_rows(path: Path, rows, columns) -> None:
