@@ -9,10 +9,14 @@ because `import cupyx.scipy.linalg` fails on a machine without CUDA.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cache
+from threading import current_thread, main_thread
 from types import SimpleNamespace
 
 import numpy as np
+
+_SHORT = 16, 512  # dimensions from and up to which BLAS has one thread (below it takes one itself)
 
 BACKENDS = ("numpy", "cupy", "array_api_strict")
 
@@ -65,6 +69,45 @@ def blas_threads() -> int:
 
     pools = (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
     return max(pools, default=1)
+
+
+class _OneThread:
+    """Context of the main thread in which BLAS has one thread."""
+
+    def __init__(self):
+        import scipy.linalg.blas  # noqa: F401  has a BLAS of its own, which must be there by now
+        from threadpoolctl import ThreadpoolController
+
+        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self._inside, self._before = 0, []
+
+    def __enter__(self):
+        self._inside += 1
+        if self._inside == 1:
+            self._before = [blas.get_num_threads() for blas in self._libraries]
+            for blas in self._libraries:
+                blas.set_num_threads(1)
+
+    def __exit__(self, *_):
+        self._inside -= 1
+        if self._inside == 0:
+            for blas, threads in zip(self._libraries, self._before, strict=True):
+                blas.set_num_threads(threads)
+
+
+_one_thread = cache(_OneThread)
+_ANYHOW = nullcontext()
+
+
+def single_threaded(dim: int):
+    """Context for linear algebra in `dim` dimensions. Where that is short work BLAS is kept from
+    sharing it among threads: to wake them costs more, and where another process is at work up to a
+    hundred times as much. And then the bits do not depend on how many there are.
+
+    In the main thread only: the setting is one for all, and threads would take it from each other.
+    """
+    short = _SHORT[0] <= dim < _SHORT[1] and blas_threads() > 1
+    return _one_thread() if short and current_thread() is main_thread() else _ANYHOW
 
 
 def is_array(x, xp) -> bool:

@@ -27,7 +27,7 @@ from math import exp, inf, log
 
 import numpy as np
 
-from .backend import LAUNCHED, cast, namespace, to_numpy
+from .backend import LAUNCHED, cast, namespace, single_threaded, to_numpy
 from .domain import Domain
 from .engine import Engine
 from .kernels.steps import LONGEST
@@ -157,14 +157,15 @@ class Strategy:
 
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
-        Z = self._normals(state, seed, start, count)
-        factor = self.lowered(state.factor)
-        Y = self.structure.unwhiten(factor, Z)
-        if self.structure.noise_dim > self.structure.dim:
-            Z = self.structure.whiten(factor, Y)
-        if state.noisy is not None and state.noisy.wait == 0:
-            self._repeat(state, seed, start, Z, Y)
-        return Z, Y, self.place(state, Y)
+        with single_threaded(self.structure.dim):
+            Z = self._normals(state, seed, start, count)
+            factor = self.lowered(state.factor)
+            Y = self.structure.unwhiten(factor, Z)
+            if self.structure.noise_dim > self.structure.dim:
+                Z = self.structure.whiten(factor, Y)
+            if state.noisy is not None and state.noisy.wait == 0:
+                self._repeat(state, seed, start, Z, Y)
+            return Z, Y, self.place(state, Y)
 
     def points(self, state: State, seed: int, start: int, count: int):
         """The X (count, d) of `draw` alone."""
@@ -268,7 +269,8 @@ class Strategy:
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
         """Next state from the values (n,) of n candidates, as `updated` of update.py."""
-        return updated(self, state, Z, Y, values, mass)
+        with single_threaded(self.structure.dim):
+            return updated(self, state, Z, Y, values, mass)
 
 
 def _given(value) -> dict:
