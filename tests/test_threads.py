@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import scipy.linalg.blas  # noqa: F401  has a BLAS of its own
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from structes import backend
