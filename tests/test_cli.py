@@ -277,7 +277,7 @@ def wait_for_rows(n, seconds=30):
     """The run folder, once its log has n rows."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        for folder in Path("runs").glob("*/log.csv"):
+        for folder in Path("runs").glob("[!.]*/log.csv"):
             if len(folder.read_text().splitlines()) > n:
                 return folder.parent
         time.sleep(0.02)

@@ -344,7 +344,7 @@ def test_a_run_that_is_ended_in_the_middle(how, desk):
     assert whole.wait(60) == 0, whole.stderr.read()
     driver = structes(*RUN, *budget, "--runs", "runs", "--workers", "2", PAUSE="0.02")
     log = desk / "runs"
-    crew.wait_for(lambda: log.exists() and list(log.glob("*/log.csv")))
+    crew.wait_for(lambda: list(log.glob("[!.]*/log.csv")))  # before it is whole its name has a dot
     crew.wait_for(lambda: the_run(log).joinpath("log.csv").read_text().count("\n") > 6)
     pids = [int(path.name) for path in (desk / "crew").iterdir()]
     pids = [pid for pid in pids if crew.alive(pid)]

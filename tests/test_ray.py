@@ -135,7 +135,8 @@ def no_licence():
 
 def rays():
     """Processes of the Ray that this process has started."""
-    return psutil.Process().children(recursive=True)
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_it_listens_on_loopback_only(crewed):
