@@ -9,8 +9,9 @@ because `import cupyx.scipy.linalg` fails on a machine without CUDA.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from functools import cache
+import sys
+from contextlib import contextmanager, nullcontext
+from functools import cache, lru_cache
 from threading import current_thread, main_thread
 from types import SimpleNamespace
 
@@ -71,32 +72,34 @@ def blas_threads() -> int:
     return max(pools, default=1)
 
 
-class _OneThread:
-    """Context of the main thread in which BLAS has one thread."""
+@lru_cache(maxsize=1)
+def _blas(modules: int) -> list:
+    """What sets the threads of BLAS' libraries; they are looked for where there are other modules
+    than before."""
+    from threadpoolctl import ThreadpoolController
 
-    def __init__(self):
-        import scipy.linalg.blas  # noqa: F401  has a BLAS of its own, which must be there by now
-        from threadpoolctl import ThreadpoolController
-
-        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        self._inside, self._before = 0, []
-
-    def __enter__(self):
-        self._inside += 1
-        if self._inside == 1:
-            self._before = [blas.get_num_threads() for blas in self._libraries]
-            for blas in self._libraries:
-                blas.set_num_threads(1)
-
-    def __exit__(self, *_):
-        self._inside -= 1
-        if self._inside == 0:
-            for blas, threads in zip(self._libraries, self._before, strict=True):
-                blas.set_num_threads(threads)
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-_one_thread = cache(_OneThread)
-_ANYHOW = nullcontext()
+@contextmanager
+def limited_blas(threads: int):
+    """Context in which BLAS has so many threads. (threadpoolctl's own looks for the libraries
+    every time, which takes a millisecond.)"""
+    libraries = _blas(len(sys.modules))
+    before = [library.get_num_threads() for library in libraries]
+    try:
+        for library in libraries:
+            library.set_num_threads(threads)
+        yield
+    finally:
+        for library, number in zip(libraries, before, strict=True):
+            library.set_num_threads(number)
+
+
+def one_thread():
+    """Context in which products of matrices have one thread, as they have in workers: an
+    objective that multiplies gives the same bits here."""
+    return nullcontext() if blas_threads() == 1 else limited_blas(1)
 
 
 def single_threaded(dim: int):
@@ -107,7 +110,10 @@ def single_threaded(dim: int):
     In the main thread only: the setting is one for all, and threads would take it from each other.
     """
     short = _SHORT[0] <= dim < _SHORT[1] and blas_threads() > 1
-    return _one_thread() if short and current_thread() is main_thread() else _ANYHOW
+    if not short or current_thread() is not main_thread():
+        return nullcontext()
+    _fortran()  # SciPy's library is there from the first time on
+    return limited_blas(1)
 
 
 def is_array(x, xp) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import blas_threads, namespace, to_numpy
+from .backend import blas_threads, limited_blas, namespace, to_numpy
 from .strategy import State, Strategy
 
 
@@ -89,9 +89,7 @@ class Recipe:
     def _limited(self):
         if self.threads is None or self.threads == blas_threads():
             return nullcontext()
-        from threadpoolctl import threadpool_limits
-
-        return threadpool_limits(self.threads, user_api="blas")
+        return limited_blas(self.threads)
 
 
 class Candidates:

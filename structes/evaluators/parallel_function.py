@@ -7,10 +7,10 @@ from math import ceil
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import one_thread, to_numpy
 from ..evaluation import KEPT, Failure, check_on_error
 from .supervisor import Batch, Done, EvaluationError, check_that_it_works
-from .worker import Call, Desk, Objective, one_thread
+from .worker import Call, Desk, Objective
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
 BATCHES = 32  # calls of a vectorised function that a generation is cut into

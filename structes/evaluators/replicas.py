@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..backend import load_namespace, to_numpy
+from ..backend import load_namespace, one_thread, to_numpy
 from ..candidates import Recipe, boundaries
 from ..evaluation import KEPT, Failure, evaluated
 from ..generation import Generation
@@ -30,7 +30,7 @@ from ..stopping import Monitor, Stopping
 from ..strategy import Strategy
 from ..update import add_sums, move, stand, sums_of, weigh, weights_of
 from .trees import arrays, listed, packed, settled, unpacked
-from .worker import Outcome, one_thread
+from .worker import Outcome
 
 
 class Job(NamedTuple):

@@ -3,8 +3,9 @@ bit."""
 
 from __future__ import annotations
 
+from ..backend import one_thread
 from .transport import Event, Transport
-from .worker import Desk, one_thread
+from .worker import Desk
 
 
 class Serial(Transport):

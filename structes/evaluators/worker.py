@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import noise
-from ..backend import blas_threads
 from ..evaluation import Failure, evaluated
 
 
@@ -120,16 +119,6 @@ class Desk:
             thing = thing.make()
         self.things[key] = thing
         return thing
-
-
-def one_thread():
-    """Context in which products of matrices have one thread, as they have in workers: an
-    objective that multiplies gives the same bits here."""
-    if blas_threads() == 1:
-        return contextlib.nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, user_api="blas")
 
 
 class _Timer:
