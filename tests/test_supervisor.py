@@ -183,6 +183,33 @@ def test_work_queued_behind_a_death_costs_no_attempt():
     assert not transport.script
 
 
+@pytest.mark.parametrize("timeout, kinds", [(0.5, []), (60, ["Timeout"])])
+def test_late_news_of_a_death_is_no_timeout(timeout, kinds, monkeypatch):
+    """Nobody says whether the alarm ended the worker, and it was heard of late: with a short
+    timeout that may have been the fault of what waited behind, and its answer was lost."""
+    clock = crew.Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    (batch,) = batches_of([2], [1])
+    transport = Scripted([], count=1, depth=2)
+
+    def late(clerks):
+        assert len(clerks[0].calls) == 2
+        clock.now += timeout + 0.4
+        return [gone(transport, clerks[0])]
+
+    def answer(clerks):
+        assert len(clerks[0].calls) == 1  # nothing waits behind a last try
+        return [answered(clerks[0])]
+
+    transport.script = [ready(0), late, ready(0), *[answer] * (2 - len(kinds))]
+    crewed = Supervisor(transport, {"f0": objective(1)}, timeout=timeout)
+    crewed.costs["f0"] = 1e-4
+    crewed._length = lambda cost, share: 1
+    done = worked_off(crewed, [batch])
+    assert [f.kind for d in done for f in d.failures] == kinds
+    assert not transport.script
+
+
 def test_what_happened_beside_an_error_is_not_lost():
     """One worker says that the function is none, another one in the same moment that it is ready:
     the next search has both."""

@@ -38,7 +38,8 @@ class Evaluator:
                  then
     address      of a Ray cluster: "auto", "host:port", "ray://host:port"
     timeout      seconds that one evaluation may take; then its worker is ended, and the value is
-                 missing. None: for ever
+                 missing. None: for ever. Ray does not say how a worker ended, and may say it a
+                 second late: with less than some 3 s a crash there may be named a timeout
     attempts     how often an evaluation is tried whose worker dies or that takes too long
     finish_fraction   a generation is closed when so much of it has come (0 … 1]; the rest is told
                  as late values. Below 1 a run does not repeat itself to the bit

@@ -29,6 +29,7 @@ LONGEST = 100  # times the transport's latency, where that is more
 SHORTEST = 25  # times the latency where few points are left
 TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares its span
 GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worker is ended
+_NEWS = 5.0  # seconds until the death of a worker is known, at most
 _TICK = 0.5  # seconds between looks at clocks and new machines
 _STARTS = 3  # workers in a row that end before they are ready: something is wrong with all
 
@@ -298,6 +299,7 @@ class Supervisor:
             span, passed = seat.calls[0][0], time.monotonic() - seat.since
             if alarm is None and self.timeout is not None:
                 alarm = passed > 0.95 * self.timeout * span.size and not seat.making
+                alarm &= len(seat.calls) == 1 or passed > _NEWS  # see _is_last_try
             self._again(span, why, is_final=bool(alarm) and not innocent)
 
     def _leave(self, seat):
@@ -323,7 +325,7 @@ class Supervisor:
             for seat in seats:
                 if not self.queue:
                     return
-                if len(seat.calls) >= level:
+                if len(seat.calls) >= level or (seat.calls and self._is_last_try(seat.calls[-1])):
                     continue
                 rows = self._length(cost, total / len(seats) - seat.ahead(cost))
                 if level > 1 and rows < 1:
@@ -405,6 +407,13 @@ class Supervisor:
                 kind, said = "Timeout", f"it took longer than {self.timeout:g} s"
             failure = Failure(span.start, kind, said)
             self._done.append(Done(span.batch, span.start, span.stop, [failure]))
+
+    def _is_last_try(self, call) -> bool:
+        """Is this call the last chance of its points? Then nothing may wait behind it: its answer
+        can be lost, late, with a worker that the next call ends at once, and it would have the
+        blame for that."""
+        span, _ = call
+        return span.size <= span.unit and span.tried + 1 >= self.attempts
 
     def _requeue(self, span, step, tried):
         pieces = [
