@@ -158,12 +158,13 @@ def solve_positive(a, b):
     return namespace(a).linalg.solve(a, b)
 
 
-def scaled_rank_update(a, scale: float, y, p, *, given: bool = False):
-    """scale a + yᵀ p for a (d, d), y and p (r, d); `given`: the caller gives `a` away."""
+def scaled_rank_update(a, scale, y, p):
+    """a scale + yᵀ p for a (d, d), y and p (r, d), and a number or (d,) of columns."""
+    a = a * scale
     if isinstance(a, np.ndarray) and a.dtype == np.float64 and a.flags.c_contiguous:
-        dgemm = _fortran().dgemm  # one pass over a
-        return dgemm(1.0, p.T, y.T, beta=scale, c=a.T, trans_b=1, overwrite_c=given).T
-    return scale * a + y.T @ p
+        return _fortran().dgemm(1.0, p.T, y.T, beta=1.0, c=a.T, trans_b=1, overwrite_c=1).T
+    a += y.T @ p
+    return a
 
 
 def orthonormal_rows(z) -> np.ndarray:

@@ -41,6 +41,14 @@ class Backend:
         return np.array(to_numpy(value))
 
 
+def on_host(tangent):
+    """The same (possibly nested) tuple with NumPy arrays."""
+    if isinstance(tangent, tuple):
+        parts = [on_host(part) for part in tangent]
+        return type(tangent)(*parts) if hasattr(tangent, "_fields") else tuple(parts)
+    return Backend.numpy(tangent) if hasattr(tangent, "ndim") else tangent
+
+
 def _cupy():
     try:
         import cupy

@@ -1,9 +1,13 @@
-"""Dense with few samples: products of low rank are the plain ones, with one rate or with two."""
+"""Dense with few samples: what has a low rank is what is plain, with one rate or with two."""
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from structes.structures.dense import Dense, LowRank, Plain
+
+from .conftest import on_host
+from .structure_table import h, retraction
 
 
 @pytest.mark.parametrize("rates", [None, (1.0, 1.0), (1.0, 3.0), (0.5, 0.0), (0.0, 2.0)])
@@ -27,10 +31,13 @@ def test_low_rank_tangents_do_what_plain_ones_do(dim, rates, backend):
     assert float(structure.norm(M)) == pytest.approx(float(structure.norm(plain)), rel=1e-10)
     assert float(structure.trace(M)) == pytest.approx(float(structure.trace(plain)), rel=1e-10)
     q = backend.array(random.normal(size=dim))
-    same(structure.transport(M, q), structure.transport(plain, q))
-    wanted = structure.retract((A,), plain)[0]
+    factor = retraction(structure, on_host(M))
+    same(structure.transport(M, q), backend.numpy(q) @ factor)
+    wanted = backend.numpy(A) @ np.linalg.inv(factor).T
     same(structure.retract((A,), M)[0], wanted)
-    same(structure.retract((A,), M, structure.unwhiten((A,), Z))[0], wanted)
+    for n in (1, r):
+        Y = structure.unwhiten((A,), Z[:n, :])
+        same(structure.retract((A,), M, Y)[0], wanted)
     more = structure.tangent(
         backend.array(random.normal(size=(dim, dim))), backend.array(np.ones(dim))
     )
@@ -38,3 +45,24 @@ def test_low_rank_tangents_do_what_plain_ones_do(dim, rates, backend):
         structure.tangent_to_dense(structure.add(M, more)),
         backend.numpy(plain.M) + backend.numpy(more.M),
     )
+
+
+@pytest.mark.parametrize("rates", [(1.0, 3.0), (1.0, 0.0)])
+def test_a_step_in_two_is_as_exact_as_h(rates):
+    """B Bᵀ after the step, against B exp(2 M) Bᵀ: both are off by terms of third order."""
+    random = np.random.default_rng(3)
+    structure = Dense(30)
+    M = structure.tangent(random.normal(size=(3, 30)), np.array([0.3, 0.1, -0.2]))
+    M = structure.scale(M, rates)
+    M = structure.scale(M, 1 / structure.norm(M))
+    assert isinstance(M, LowRank)
+
+    def errors(eps):
+        small = structure.scale(M, eps)
+        dense = structure.tangent_to_dense(small)
+        factors = retraction(structure, small), h(dense)
+        assert np.abs(factors[0] - factors[1]).max() > 0.01 * eps**2  # it is another factor
+        return [np.linalg.norm(f @ f.T - expm(2 * dense)) for f in factors]
+
+    for coarse, fine in zip(errors(2e-2), errors(1e-2), strict=True):
+        assert np.log2(coarse / fine) == pytest.approx(3, abs=0.1)

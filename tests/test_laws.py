@@ -10,7 +10,7 @@ import pytest
 
 from structes.structures import STRUCTURES, build_structure
 
-from .conftest import Backend
+from .conftest import on_host
 from .structure_table import TRUTH, retraction
 
 CASES = [(name, *case) for name, truth in TRUTH.items() for case in truth.cases]
@@ -58,14 +58,6 @@ class Law:
 
     def close(self, got, wanted, tol=1e-10):
         np.testing.assert_allclose(self.backend.numpy(got), wanted, rtol=tol, atol=tol)
-
-
-def on_host(tangent):
-    """The same (possibly nested) tuple with NumPy arrays."""
-    if isinstance(tangent, tuple):
-        parts = [on_host(part) for part in tangent]
-        return type(tangent)(*parts) if hasattr(tangent, "_fields") else tuple(parts)
-    return Backend.numpy(tangent) if hasattr(tangent, "ndim") else tangent
 
 
 def test_every_structure_of_the_table_has_its_truth_written_down():

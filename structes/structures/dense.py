@@ -7,17 +7,19 @@ weights w the tangent never becomes a d×d matrix while r is small:
 
     M = D + U V Uᵀ,   V = −½ diag w,   D diagonal,   g = UᵀU                       (r×r)
 
-D is ½ Σ w I as it comes from the samples, and anything once the diagonal of M was given a rate of
-its own. With P = [U, D U] (d×2r)
-
-    h(M) = Δ + P K Pᵀ,   Δ = I + D + ½ D²,   K = ⎡V + ½ V g V   ½ V⎤
-                                                 ⎣½ V           0  ⎦
-    A h(M)⁻¹ = A' − (A' P) T Pᵀ Δ⁻¹,   A' = A Δ⁻¹,   T = K (I + Pᵀ Δ⁻¹ P K)⁻¹     (Woodbury)
-
-and where D = x I it all shrinks to rank r, with Y = A U, which sampling knows:
+As it comes from the samples D = x I, and with Y = A U, which sampling knows, all is of rank r:
 
     h(M) = c I + U K Uᵀ,   c = 1 + x + ½ x²,   K = (1+x) V + ½ V g V
-    A h(M)⁻¹ = (A − Y T Uᵀ)/c,   T = K (c I + g K)⁻¹
+    A h(M)⁻¹ = (A − Y T Uᵀ)/c,   T = K (c I + g K)⁻¹                           (Woodbury)
+
+Once the diagonal of M was given a rate of its own, h(D + L), L = U V Uᵀ, is of rank 2 r. Then the
+step is taken in two, B ← B h(L) h(D), which is of rank r again:
+
+    A ← (A − Y T Uᵀ) h(D)⁻¹,   T = K (I + g K)⁻¹,   K = V + ½ V g V
+
+It is as exact: the distribution knows B Bᵀ only, and h(L) h(D)² h(L), being the same forwards and
+backwards, is exp(2 M) up to terms of third order, as h(M)² is (Strang 1968). The rotation [L, D]/2
+by which h(L) h(D) itself differs from h(M) turns z, and the path is transported with it.
 
 One inverse of size r and products of size r d²: no eigendecomposition, no d³. When r approaches d
 the plain form M (d×d) is the cheaper one.
@@ -134,23 +136,24 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
-        if M.x.ndim:
-            return (_retract_scaled(A, M),)
         known = 0 if Y is None else Y.shape[0]
         if known < M.U.shape[0]:
             rest = self.unwhiten(factor, M.U[known:, :])
             Y = xp.concat([Y, rest]) if known else rest
-        c, K = _h_low_rank(M)
-        T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
-        return (scaled_rank_update(A, 1 / c, Y, (-1 / c) * (T @ M.U)),)
+        c, x = _h(M.x), 0.0 if M.x.ndim else M.x
+        K = (1 + x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
+        T = xp.linalg.solve(add_to_diagonal(K @ M.g, 1.0 if M.x.ndim else c), K)
+        return (scaled_rank_update(A, 1 / c, Y, (T @ M.U) / -c),)
 
     def transport(self, M, q):
         if self.retraction == "exp":
             return q @ _exp(M.M)
         if isinstance(M, Plain):
             return q + (q + 0.5 * (q @ M.M)) @ M.M
-        t = _rows_times(q, M)
-        return q + t + 0.5 * _rows_times(t, M)
+        x = 0.0 if M.x.ndim else M.x
+        t = _rows_times(q, M, x)
+        q = q + t + 0.5 * _rows_times(t, M, x)
+        return q * _h(M.x) if M.x.ndim else q
 
     def norm(self, M):
         xp = namespace(M[0])
@@ -208,31 +211,14 @@ class Dense(Structure):
         return (float(s[0]) / float(s[-1])) ** 2
 
 
-def _h_low_rank(M):
-    """c and K of h(M) = c I + U K Uᵀ, for a scalar x."""
-    c = 1 + M.x + 0.5 * M.x * M.x
-    return c, (1 + M.x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
+def _h(x):
+    """h of numbers."""
+    return 1 + x + 0.5 * x * x
 
 
-def _retract_scaled(A, M):
-    """A h(M)⁻¹ for a vector x, by a Woodbury identity of rank 2 r."""
-    xp = namespace(A)
-    inverse = 1 / (1 + M.x + 0.5 * M.x * M.x)
-    P = xp.concat([M.U, M.x * M.U])
-    V, r = _diagonal(M.v), M.v.shape[0]
-    K = xp.zeros((2 * r, 2 * r), dtype=A.dtype)
-    K[:r, :r] = V + 0.5 * (M.v[:, None] * M.g) * M.v
-    K[:r, r:] = 0.5 * V
-    K[r:, :r] = 0.5 * V
-    scaled = P * inverse
-    T = xp.linalg.solve(add_to_diagonal(K @ (P @ scaled.T), 1.0), K)
-    A = A * inverse
-    return scaled_rank_update(A, 1.0, P @ A.T, -(T @ scaled), given=True)
-
-
-def _rows_times(q, M):
-    """Rows q M."""
-    return q * M.x + ((q @ M.U.T) * M.v) @ M.U
+def _rows_times(q, M, x):
+    """Rows q (x I + L)."""
+    return q * x + ((q @ M.U.T) * M.v) @ M.U
 
 
 def _diagonal(v):
