@@ -14,7 +14,8 @@ from structes.bench import call_costs, parallel_commands, prediction, throughput
 from structes.bench.call_costs import Absent
 from structes.bench.prediction import Costs, simulate
 from structes.bench.throughput import Cell
-from structes.evaluators.supervisor import Batch, Supervisor
+from structes.evaluators.spans import Batch
+from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.transport import Event
 from structes.evaluators.worker import Outcome
 

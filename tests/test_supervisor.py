@@ -12,7 +12,8 @@ from structes import EvaluationError, Evaluator
 from structes.evaluators import as_it_is, supervisor
 from structes.evaluators.evaluator import _Made
 from structes.evaluators.serial import Serial
-from structes.evaluators.supervisor import Batch, Supervisor
+from structes.evaluators.spans import Batch
+from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.transport import Event
 from structes.evaluators.worker import Desk, Objective, Outcome
 from structes.problem import rowwise

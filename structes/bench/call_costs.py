@@ -18,7 +18,8 @@ import numpy as np
 
 from .. import ES, noise
 from ..evaluators import Evaluator
-from ..evaluators.supervisor import Batch, Supervisor
+from ..evaluators.spans import Batch
+from ..evaluators.supervisor import Supervisor
 from ..evaluators.transport import Event, Transport
 from ..evaluators.worker import Call, Outcome
 from .prediction import Costs, simulate

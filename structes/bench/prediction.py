@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import noise
-from ..evaluators.supervisor import SPAN, span_length
+from ..evaluators.spans import SPAN, span_length
 from .report import aligned
 
 KINDS = ("process", "ray")

@@ -3,6 +3,7 @@
     evaluator.py    Evaluator: what a user asks for
     parallel_function.py   a function that is bound to it: points in, values out
     supervisor.py   the queue: who evaluates what, time limits, retries, new workers for dead ones
+    spans.py        what is in the queue: runs of points, as long as is good for all
     worker.py       what happens in a worker, the same everywhere
     transport.py    what the supervisor needs of a way to reach workers; the ways are
     serial.py       the driver itself

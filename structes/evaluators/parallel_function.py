@@ -9,7 +9,8 @@ import numpy as np
 
 from ..backend import one_thread, to_numpy
 from ..evaluation import KEPT, Failure, check_on_error
-from .supervisor import Batch, Done, EvaluationError, check_that_it_works
+from .spans import Batch, Done
+from .supervisor import EvaluationError, check_that_it_works
 from .worker import Call, Desk, Objective
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers

@@ -14,10 +14,8 @@ import numpy as np
 
 from . import compiled, ints
 
-LONGEST = (
-    2**15
-)  # numbers of a vector: 32 for each thread (a guess, until a device has measured it)
-
+# numbers of a vector: 32 for each thread (a guess, until a device has measured it)
+LONGEST = 2**15
 _BLOCK = 1024  # threads, the most that the source allows
 
 

@@ -1,0 +1,82 @@
+"""Batches of points, cut into spans: runs of rows that go to a worker in one call.
+
+How long a span is follows from what a point costs, as the workers measure it: long enough that the
+call itself does not matter, short enough that the last ones end together. Nothing of this shows in
+the values: rows are cut at multiples of the batch's `unit` only, each value depends on its point
+alone, and goes where its point stands.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+SPAN = 0.05  # seconds that a span should take, or
+LONGEST = 100  # times the transport's latency, where that is more
+SHORTEST = 25  # times the latency where few points are left
+
+
+class Batch:
+    """Points of one function that were handed in together.
+
+    objective   key of the function
+    points      (n, d) array, or Candidates of one recipe (candidates.py)
+    unit        rows that a span is a multiple of
+    values      (n,) NaN where there is none
+    """
+
+    def __init__(self, objective, points, unit: int):
+        self.objective, self.points, self.unit = objective, points, max(1, unit)
+        self.size = points.shape[0]
+        self.values = np.full(self.size, np.nan)
+        self.recipe = None
+        if not hasattr(points, "dtype"):
+            ((self.recipe, self.indices),) = points.recipes()
+
+    def rows(self, start, stop):
+        """What a Call takes for its points."""
+        if self.recipe is None:
+            return self.points[start:stop]
+        return self.recipe.key, self.indices[start:stop]
+
+
+class Span(NamedTuple):
+    """Rows start … stop−1 of a batch; how often they were tried before; `unit` as of the batch, or
+    1 where a unit has failed as a whole."""
+
+    batch: Batch
+    start: int
+    stop: int
+    tried: int = 0
+    unit: int = 1
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def nbytes(self) -> int:
+        """Of the points, as they are sent."""
+        return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
+
+
+class Done(NamedTuple):
+    """Rows of a batch that have their values; failures with the row of the batch."""
+
+    batch: Batch
+    start: int
+    stop: int
+    failures: list
+
+
+def span_length(cost: float, latency: float, share: float) -> float:
+    """How many rows to give to a worker at once, which should get `share` more until the end so
+    that all end together: half of them, as costs vary, but no more than take SPAN seconds or so,
+    and so many that the call itself does not matter.
+
+    cost     seconds of a row
+    latency  seconds of a call
+    """
+    most, least = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
+    return min(most, max(share / 2, min(least, share)))
