@@ -529,7 +529,7 @@ def test_actors_give_the_serial_bits(ray):
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["kill", "sleep"])
 def test_an_actor_that_ends_or_hangs_is_replaced(how, ray, tmp_path):
-    given = {"workers": "ray", "replicas": 2, "timeout": 2.0 if how == "sleep" else None}
+    given = {"workers": "ray", "replicas": 2, "timeout": 6.0 if how == "sleep" else None}
     given |= {"structure": "low_rank", "shards": 4}
     trap = Trap(tmp_path / "flag", how)
     assert after(4, fun=trap, **given) == after(4, structure="low_rank", shards=4)
