@@ -6,13 +6,13 @@ B itself is kept; samples come from a triangular solve. The first-order change o
 is that of `dense`, because the natural gradient belongs to the family and not to its coordinates;
 they differ in second order only.
 
-The triangle of a matrix of rank r is not of rank r, but its product with a matrix P costs O(r d²)
-all the same: cut the columns into narrow blocks J, and
+The triangle of a matrix of rank r is not of rank r, but its product with B costs O(r d²) all the
+same: cut the columns into narrow blocks J, and
 
-    (P M)_{:J} = −[Σ_{i after J} P_{:i} u_iᵀ] W U_J + P_{:J} M_JJ
+    (B M)_{:J} = −[Σ_{i after J} B_{:i} u_iᵀ] W U_J + B_{:J} M_JJ
 
-where the bracket (d×r) grows by one product from block to block. So the tangent stays factored, as
-(U, w, diagonal), while there are few samples.
+where the bracket (d×r) grows by one product from block to block, and likewise that of B M, for
+B M². So the tangent stays factored, as (U, w, diagonal), while there are few samples.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from ..backend import (
 )
 from .base import Structure
 
-_SMALL = 256  # below it the plain product of d×d matrices is the faster one (measured)
-_WIDTH = 64  # columns of a block: the products inside are wide enough for BLAS
+_SMALL = 160  # below it the plain product of d×d matrices is the faster one (measured)
+_WIDTH = 32  # columns of a block: wide enough for BLAS (measured)
 
 
 class Factored(NamedTuple):
@@ -107,25 +107,24 @@ class Triangular(Structure):
 
     def retract(self, factor, M, Y=None):
         (B,) = factor
-        T = self._times(B, M)
-        return (B + T + 0.5 * self._times(T, M),)
-
-    def _times(self, P, M):
-        """P M for P with the pattern of B."""
         if isinstance(M, Plain):
-            return P @ M.M
-        xp = namespace(P)
-        out, seen = xp.zeros_like(P), xp.zeros((self.dim, M.U.shape[0]), dtype=P.dtype)
+            T = B @ M.M
+            return (B + T + 0.5 * (T @ M.M),)
+        xp = namespace(B)
+        out = xp.zeros_like(B)
+        # sums over the columns that are done: of B and of T = B M, each times its row of Uᵀ
+        of_B, of_T = (xp.zeros((self.dim, M.U.shape[0]), dtype=B.dtype) for _ in range(2))
         blocks = pieces(self.dim, _WIDTH)
         for J in reversed(blocks) if self.lower else blocks:
             rows = slice(J.start, None) if self.lower else slice(0, J.stop)
-            U = M.U[:, J]
+            U, P = M.U[:, J], B[rows, J]
             weighted = M.w[:, None] * U
-            inner = self._triangle(-(U.T @ weighted))
-            inner = add_to_diagonal(inner, M.diagonal[J])
-            out[rows, J] = P[rows, J] @ inner - seen[rows, :] @ weighted
-            seen[rows, :] += P[rows, J] @ U.T
-        return out
+            inside = add_to_diagonal(self._triangle(-(U.T @ weighted)), M.diagonal[J])
+            T = P @ inside - of_B[rows, :] @ weighted
+            out[rows, J] = P + T + 0.5 * (T @ inside - of_T[rows, :] @ weighted)
+            of_B[rows, :] += P @ U.T
+            of_T[rows, :] += T @ U.T
+        return (out,)
 
     def transport(self, M, q):
         t = self._rows_times(q, M)
