@@ -172,9 +172,8 @@ def _move(strategy, state, weighed, dz, dy, tangent, identity, noisy, Y=None):
         M = structure.scale(M, shorter)
     if noisy is not None:
         change, noisy = share(strategy.noise, noisy, change)
-    factor = structure.retract(state.factor, M, Y)
-    path = exp(s) * structure.transport(M, q)
-    its = mean, factor, path_sigma, path, noisy
+    factor, q = structure.move(state.factor, M, q, Y)
+    its = mean, factor, path_sigma, exp(s) * q, noisy
     return _moved(strategy, state, change, *its), told
 
 

@@ -100,6 +100,10 @@ def test_transport_is_h_of_M_transposed(law):
     law.close(law.structure.transport(M, q), law.h(M).T @ law.backend.numpy(q))
     Q, _ = law.samples(3)  # or rows of several
     law.close(law.structure.transport(M, Q), law.backend.numpy(Q) @ law.h(M))
+    # and with the retraction
+    factor, moved = law.structure.move(law.factor, M, q)
+    law.close(moved, law.h(M).T @ law.backend.numpy(q))
+    law.close(law.structure.to_dense(factor), law.B() @ law.h(M))
 
 
 def test_tangent_stays_in_its_space_and_the_group_is_closed(law):

@@ -223,6 +223,9 @@ def test_path_stays_the_same_vector(case):
     y = case.numpy(s.unwhiten(case.factor, Z))
     close(case.numpy(s.unwhiten(after, s.transport(M, Z))), y)
     close(case.numpy(s.transport(M, Z[0, :])), case.numpy(s.transport(M, Z))[0])
+    both = s.move(case.factor, M, Z)
+    close(case.numpy(s.unwhiten(both[0], both[1])), y)
+    close(case.C(both[0]), case.C(after))
 
 
 # -- the groups of the larger space ---------------------------------------------------------------

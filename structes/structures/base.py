@@ -136,6 +136,10 @@ class Structure(ABC):
         """h(M)ᵀ q of a vector q (d,), or of the rows of q (n, d): how a path in local coordinates
         follows the retraction."""
 
+    def move(self, factor, M, q, Y=None) -> tuple:
+        """(retract(factor, M, Y), transport(M, q)), for structures where they share work."""
+        return self.retract(factor, M, Y), self.transport(M, q)
+
     @abstractmethod
     def norm(self, M) -> float:
         """Frobenius norm of M; of arrays of a device an array () there, as `trace`."""

@@ -194,12 +194,15 @@ class LowRank(Structure):
         W, narrower = _bounded((h_bb @ W + h_bu) / h_uu)
         return s / h_uu * (wider / narrower), V, W
 
-    def transport(self, M, q, after=None):
-        """The same vector y in the coordinates of the new factor (`after`, where it is known)."""
-        after = self.retract(M.factor, M) if after is None else after
+    def transport(self, M, q):
+        """The same vector y in the coordinates of the new factor."""
+        return self.move(M.factor, M, q)[1]
+
+    def move(self, factor, M, q, Y=None):
+        after = self.retract(factor, M)
         rows = q if q.ndim == 2 else q[None, :]
-        rows = self.whiten(after, self.unwhiten(M.factor, rows))
-        return rows if q.ndim == 2 else rows[0, :]
+        rows = self.whiten(after, self.unwhiten(factor, rows))
+        return after, rows if q.ndim == 2 else rows[0, :]
 
     def norm(self, M):
         return sum(number(total(m * m)) for m in M.M) ** 0.5
