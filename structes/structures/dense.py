@@ -12,8 +12,8 @@ As it comes from the samples D = x I, and with Y = A U, which sampling knows, al
     h(M) = c I + U K Uᵀ,   c = 1 + x + ½ x²,   K = (1+x) V + ½ V g V
     A h(M)⁻¹ = (A − Y T Uᵀ)/c,   T = K (c I + g K)⁻¹                           (Woodbury)
 
-Once the diagonal of M was given a rate of its own, h(D + L), L = U V Uᵀ, is of rank 2 r. Then the
-step is taken in two, B ← B h(L) h(D), which is of rank r again:
+Once the diagonal of M was given a rate of its own, h(D + L), L = U V Uᵀ, has a part of rank 2 r.
+Then the step is taken in two, B ← B h(L) h(D), and the rank is r again:
 
     A ← (A − Y T Uᵀ) h(D)⁻¹,   T = K (I + g K)⁻¹,   K = V + ½ V g V
 
@@ -140,9 +140,10 @@ class Dense(Structure):
         if known < M.U.shape[0]:
             rest = self.unwhiten(factor, M.U[known:, :])
             Y = xp.concat([Y, rest]) if known else rest
-        c, x = _h(M.x), 0.0 if M.x.ndim else M.x
-        K = (1 + x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
-        T = xp.linalg.solve(add_to_diagonal(K @ M.g, 1.0 if M.x.ndim else c), K)
+        x, then = _steps(M)
+        c, K = _h(x), (1 + x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
+        T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
+        c = c * then
         return (scaled_rank_update(A, 1 / c, Y, (T @ M.U) / -c),)
 
     def transport(self, M, q):
@@ -150,10 +151,9 @@ class Dense(Structure):
             return q @ _exp(M.M)
         if isinstance(M, Plain):
             return q + (q + 0.5 * (q @ M.M)) @ M.M
-        x = 0.0 if M.x.ndim else M.x
+        x, then = _steps(M)
         t = _rows_times(q, M, x)
-        q = q + t + 0.5 * _rows_times(t, M, x)
-        return q * _h(M.x) if M.x.ndim else q
+        return (q + t + 0.5 * _rows_times(t, M, x)) * then
 
     def norm(self, M):
         xp = namespace(M[0])
@@ -214,6 +214,11 @@ class Dense(Structure):
 def _h(x):
     """h of numbers."""
     return 1 + x + 0.5 * x * x
+
+
+def _steps(M):
+    """x and h(D) of the factor h(x I + L) h(D): one step, or the diagonal after the rest."""
+    return (0.0, _h(M.x)) if M.x.ndim else (M.x, 1.0)
 
 
 def _rows_times(q, M, x):
