@@ -12,7 +12,7 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 """
 
 from .engine import ENGINES
-from .es import ES, Best
+from .es import ES
 from .evaluators import EvaluationError, Evaluator
 from .history import load_runs
 from .kinds import Choice, Float, Int
@@ -21,6 +21,7 @@ from .parameters import structure_for
 from .problem import PROBLEMS, Problem
 from .restart_es import RestartES
 from .restarts import RESTARTS
+from .search import Best
 from .sharded import ShardedES
 from .space import Space
 from .stopping import Stopping

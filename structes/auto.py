@@ -52,124 +52,163 @@ class Switch(NamedTuple):
     statistic: float
 
 
-class Agreement:
-    """How much the terms of a series of arrays agree with the average of those before them."""
+class Agreement(NamedTuple):
+    """How much the terms of a series of arrays agree with the average of those before them: a
+    value, to which `add` adds a term.
 
-    def __init__(self, shape, length: float):
-        self._average = np.zeros(shape)
-        self._keep = 1 - 1 / length
-        self._sum = self._squares = 0.0
+    average   moving average; keep: what of it stays with each term
+    total, squares   Σ u and Σ u², the older terms fading
+    """
+
+    average: np.ndarray
+    keep: float
+    total: float = 0.0
+    squares: float = 0.0
+
+    @classmethod
+    def begin(cls, shape, length: float) -> Agreement:
+        """Of no terms; `length` is that of the average."""
+        return cls(np.zeros(shape), 1 - 1 / length)
 
     def snapshot(self) -> list:
-        """What `restore` takes: plain values and arrays, as in checkpoint.py."""
-        return [self._average, self._sum, self._squares]
+        """What `restored` takes: plain values and arrays, as in checkpoint.py."""
+        return [self.average, self.total, self.squares]
 
-    def restore(self, tree) -> None:
-        average, self._sum, self._squares = tree
-        self._average = average.reshape(self._average.shape)
+    def restored(self, tree) -> Agreement:
+        """The one that had the snapshot `tree`."""
+        average, total, squares = tree
+        return Agreement(average.reshape(self.average.shape), self.keep, total, squares)
 
-    def add(self, S) -> None:
-        norm = float(np.vdot(self._average, self._average)) ** 0.5
+    def add(self, S) -> Agreement:
+        """With one more term."""
+        norm = float(np.vdot(self.average, self.average)) ** 0.5
+        total, squares = self.total, self.squares
         if norm > 0:
-            u = float(np.vdot(S, self._average)) / norm
-            self._sum = self._keep * self._sum + u
-            self._squares = self._keep**2 * self._squares + u * u
-        self._average += (1 - self._keep) * (S - self._average)
+            u = float(np.vdot(S, self.average)) / norm
+            total = self.keep * total + u
+            squares = self.keep**2 * squares + u * u
+        average = self.average + (1 - self.keep) * (S - self.average)
+        return Agreement(average, self.keep, total, squares)
 
     @property
     def statistic(self) -> float:
         """A standard normal for noise of any size; 0 in the beginning."""
-        return self._sum / self._squares**0.5 if self._squares else 0.0
+        return self.total / self.squares**0.5 if self.squares else 0.0
 
 
-class Auto:
-    """Chooses among `dense`, `low_rank` and `diagonal` for `dim` parameters.
+class Auto(NamedTuple):
+    """Chooses among `dense`, `low_rank` and `diagonal`: a value, of which `observed` gives the
+    next one.
 
-    structure   the present choice; decided: whether it is the last one
-
-    Keeps one (dim, dim) array; a generation costs O(λ d²) until it is decided.
+    full        what it begins with; structure: the present choice
+    decided     whether it is the last one
+    couplings, scales   Agreement of what is off the diagonal and on it; None where nothing is
+                watched. They take one (d, d) array, and O(λ d²) a generation until it is decided
+    stays       whether it is known that the function is not separable
+    generations   since the statistics began; periods: with low_rank, whether couplings showed
     """
 
-    def __init__(self, dim: int):
-        self.dim = dim
-        self.full = self.structure = "dense" if dim <= DENSE else "low_rank"
-        self.decided = dim == 1 or dim > WATCHED
-        if not self.decided:
-            self.couplings = Agreement((dim, dim), MEMORY * dim)
-            self.scales = Agreement(dim, MEMORY * dim)
-        self._decide = self._by_scales
-        self._generations = 0
-        self._periods: list[bool] = []  # with low_rank: whether couplings showed
+    full: str
+    structure: str
+    decided: bool
+    couplings: Agreement | None = None
+    scales: Agreement | None = None
+    stays: bool = False
+    generations: int = 0
+    periods: tuple = ()
+
+    @classmethod
+    def begin(cls, dim: int) -> Auto:
+        """For a search of `dim` parameters."""
+        full = "dense" if dim <= DENSE else "low_rank"
+        if dim == 1 or dim > WATCHED:
+            return cls(full, full, True)
+        couplings, scales = (Agreement.begin(s, MEMORY * dim) for s in ((dim, dim), dim))
+        return cls(full, full, False, couplings, scales)
+
+    @property
+    def dim(self) -> int:
+        """Number of parameters that are watched."""
+        return self.scales.average.size
 
     def snapshot(self) -> dict:
-        """What `restore` takes: plain values and arrays, as in checkpoint.py."""
+        """What `restored` takes: plain values and arrays, as in checkpoint.py."""
+        watched = () if self.scales is None else (self.couplings, self.scales)
         return {
             "structure": self.structure,
             "decided": self.decided,
-            "stays": self._decide == self._by_periods,
-            "generations": self._generations,
-            "periods": self._periods,
-            "statistics": [a.snapshot() for a in self._statistics()],
+            "stays": self.stays,
+            "generations": self.generations,
+            "periods": list(self.periods),
+            "statistics": [a.snapshot() for a in watched],
         }
 
-    def restore(self, tree: dict) -> None:
-        self.structure, self.decided = tree["structure"], tree["decided"]
-        self._decide = self._by_periods if tree["stays"] else self._by_scales
-        self._generations, self._periods = tree["generations"], list(tree["periods"])
-        for statistic, part in zip(self._statistics(), tree["statistics"], strict=True):
-            statistic.restore(part)
+    def restored(self, tree: dict) -> Auto:
+        """The one that had the snapshot `tree`."""
+        statistics = (self.couplings, self.scales)
+        if self.scales is not None:
+            pairs = zip(statistics, tree["statistics"], strict=True)
+            statistics = tuple(a.restored(part) for a, part in pairs)
+        return Auto(
+            self.full,
+            tree["structure"],
+            tree["decided"],
+            *statistics,
+            tree["stays"],
+            tree["generations"],
+            tuple(tree["periods"]),
+        )
 
-    def _statistics(self) -> list:
-        return [self.couplings, self.scales] if hasattr(self, "scales") else []
-
-    def observe(self, Z, w) -> float | None:
-        """A generation: samples Z (n, d) in coordinates where they are N(0, I), weights w (n,).
-
-        When it changes the structure the statistic that decided, else None.
-        """
+    def observed(self, Z, w) -> tuple[Auto, float | None]:
+        """After a generation of samples Z (n, d) in coordinates where they are N(0, I), with
+        weights w (n,): the next Auto and, when it changes the structure, the statistic that
+        decided it, else None."""
         Z, w = to_numpy(Z), to_numpy(w)
         S = (Z.T * w) @ Z
-        diagonal = S.diagonal() - S.trace() / self.dim
+        diagonal = S.diagonal() - S.trace() / S.shape[0]
         np.fill_diagonal(S, 0.0)
-        self.couplings.add(S)
-        self.scales.add(diagonal)
-        self._generations += 1
-        return self._decide(self.couplings.statistic, self.scales.statistic)
+        auto = self._replace(
+            couplings=self.couplings.add(S),
+            scales=self.scales.add(diagonal),
+            generations=self.generations + 1,
+        )
+        return auto._by_periods() if auto.stays else auto._by_scales()
 
-    def _by_scales(self, couplings, scales):
+    def _by_scales(self):
         """Is it separable?"""
-        if self._generations < WARM_UP:
-            return None
+        couplings, scales = self.couplings.statistic, self.scales.statistic
+        if self.generations < WARM_UP:
+            return self, None
         if couplings > SURE:
-            self._stay()
-            return self._choose(self.full, couplings)
+            return self._staying()._choosing(self.full, couplings)
         if self.structure == self.full:
             if scales > LIKELY and couplings < DOUBTFUL:
-                return self._choose("diagonal", scales)
-            if self._generations >= PATIENCE:
-                self._stay()
-        return None
+                return self._choosing("diagonal", scales)
+            if self.generations >= PATIENCE:
+                return self._staying(), None
+        return self, None
 
-    def _stay(self):
+    def _staying(self):
         """It is not separable."""
-        self._decide = self._by_periods
-        self.decided = self.full == "dense" or self.dim > AFFORDABLE
-        self._begin()
+        decided = self.full == "dense" or self.dim > AFFORDABLE
+        return self._replace(stays=True, decided=decided)._anew()
 
-    def _begin(self):
-        self.couplings, self._generations = Agreement((self.dim, self.dim), MEMORY * self.dim), 0
+    def _anew(self):
+        """Another period."""
+        couplings = Agreement.begin((self.dim, self.dim), MEMORY * self.dim)
+        return self._replace(couplings=couplings, generations=0)
 
-    def _by_periods(self, couplings, _):
+    def _by_periods(self):
         """Is `low_rank` enough? Two periods in a row must agree."""
-        if self._generations < PERIOD * self.dim:
-            return None
-        self._periods.append(couplings > SURE)
-        self.decided = self._periods[-2:] in ([True, True], [False, False])
-        self._begin()
-        return self._choose("dense", couplings) if self.decided and self._periods[-1] else None
+        if self.generations < PERIOD * self.dim:
+            return self, None
+        statistic = self.couplings.statistic
+        periods = (*self.periods, statistic > SURE)
+        decided = periods[-2:] in ((True, True), (False, False))
+        auto = self._replace(periods=periods, decided=decided)._anew()
+        return auto._choosing("dense", statistic) if decided and periods[-1] else (auto, None)
 
-    def _choose(self, name, statistic):
+    def _choosing(self, name, statistic):
         if name == self.structure:
-            return None
-        self.structure = name
-        return statistic
+            return self, None
+        return self._replace(structure=name), statistic

@@ -102,18 +102,20 @@ def one_thread():
     return nullcontext() if blas_threads() == 1 else limited_blas(1)
 
 
-def single_threaded(dim: int):
-    """Context for linear algebra in `dim` dimensions. Where that is short work BLAS is kept from
-    sharing it among threads: to wake them costs more, and where another process is at work up to a
-    hundred times as much. And then the bits do not depend on how many there are.
+def single_threaded(function, dim: int, *arguments):
+    """function(*arguments), which does linear algebra in `dim` dimensions. Where that is short
+    work BLAS is kept from sharing it among threads: to wake them costs more, and where another
+    process is at work up to a hundred times as much. And then the bits do not depend on how many
+    there are.
 
     In the main thread only: the setting is one for all, and threads would take it from each other.
     """
     short = _SHORT[0] <= dim < _SHORT[1] and blas_threads() > 1
     if not short or current_thread() is not main_thread():
-        return nullcontext()
+        return function(*arguments)
     _fortran()  # SciPy's library is there from the first time on
-    return limited_blas(1)
+    with limited_blas(1):
+        return function(*arguments)
 
 
 def is_array(x, xp) -> bool:
@@ -285,6 +287,11 @@ def mapped(function, tree):
         return function(tree)
     parts = [mapped(function, part) for part in tree]
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
+
+
+def flat(a):
+    """All elements of `a` in one row; the method costs a fifth of the function."""
+    return a.reshape(-1) if isinstance(a, np.ndarray) else namespace(a).reshape(a, (-1,))
 
 
 def trace(a):

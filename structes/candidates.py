@@ -141,7 +141,7 @@ class Candidates:
 
     def points(self):
         """(n, d) array of their points, of the library of the search."""
-        drawn = [recipe.draw(at) for recipe, at in self.recipes()]
+        drawn = [generation.points(at) for generation, at in self._parts]
         if len(drawn) == 1:
             return drawn[0]
         return namespace(drawn[0]).concat(drawn) if drawn else np.empty((0, self._dim))

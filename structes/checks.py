@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .backend import is_array, to_numpy
 from .registry import nearest
 
 
@@ -91,54 +90,22 @@ def number(name: str, value, *, positive: bool = False) -> float:
     return float(value)
 
 
-def objective_values(values, n: int) -> np.ndarray:
-    """`values` as a new (n,) float array: NaN = failed, +inf = worst; −inf is refused."""
-    if hasattr(values, "__cuda_array_interface__"):
-        values = to_numpy(values)
-    array = np.array(values)  # a copy: the caller's stays as it is
-    if array.dtype != np.float64:
-        array = _numbers("values", values, "a real number for each row of X (NaN: it failed)")
-    if array.shape != (n,):
-        hint = " (a column? use values[:, 0])" if array.shape == (n, 1) else ""
-        raise ValueError(
-            f"values must hold one number for each of the {n} rows of X: shape ({n},); "
-            f"got shape {array.shape}{hint}"
-        )
-    if n and array.min() == -np.inf:
-        bad = int(array.argmin())
-        raise ValueError(f"values must not be -inf (values[{bad}] is): is it an overflow?")
-    return array
-
-
-def rows(name: str, value, dim: int, xp=np):
-    """`value` as an (n, dim) array of the backend; whether it is finite is not looked at."""
-    if xp is np:
-        array = (
-            to_numpy(value) if hasattr(value, "__cuda_array_interface__") else np.asarray(value)
-        )
-        if array.dtype != np.float64:
-            array = _numbers(name, value, f"rows of {dim} numbers")
-    else:
-        array = value if is_array(value, xp) else xp.asarray(value)
-    if array.ndim != 2 or array.shape[1] != dim:
-        hint = f" (a single point? write {name}[None, :])" if array.shape == (dim,) else ""
-        raise ValueError(
-            f"{name} must have shape (n, {dim}), a row for each candidate; "
-            f"got shape {tuple(array.shape)}{hint}"
-        )
-    return array
-
-
 def _numbers(name, value, expected) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be {expected}; got rows of different lengths") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be {expected}; got {_brief(value)}")
+        raise TypeError(f"{name} must be {expected}; got {brief(value)}")
     return array.astype(float)
 
 
-def _brief(value) -> str:
+def brief(value) -> str:
+    """A value as an error message shows it: its type, and not more than sixty characters."""
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def gigabytes(number: int) -> str:
+    """A number of bytes in words: "2.5 GB"."""
+    return f"{number / 1e9:.3g} GB"

@@ -104,6 +104,24 @@ class Choosing(Domain):
     def has_integers(self):
         return self.numbers.has_integers
 
+    @property
+    def settling(self):
+        settling = self.numbers.settling
+        settling = np.ones(self.dim, dtype=bool) if settling is None else settling.copy()
+        settling[[i for choice in self.choices for i in choice]] = False
+        return settling
+
+    def in_units(self, X, std, at=None):
+        units = np.array(self.numbers.in_units(X, std, at))
+        column = {i: i for i in range(self.dim)} if at is None else _places(at)
+        for choice in self.choices:
+            if all(i in column for i in choice):  # otherwise some say nothing
+                its = [column[i] for i in choice]
+                units[:, its] = X[:, its].argmax(axis=1)[:, None] == np.arange(len(its))
+            else:
+                units[:, [column[i] for i in choice if i in column]] = 0.0
+        return units
+
     def decode(self, U):
         return self.numbers.decode(U)
 
@@ -115,6 +133,11 @@ class Choosing(Domain):
 
     def adjust(self, state, structure):
         return keep_open(self.numbers.adjust(state, structure), structure, self.choices)
+
+
+def _places(at) -> dict:
+    """{coordinate: column} of the coordinates `at`."""
+    return {int(i): k for k, i in enumerate(at)}
 
 
 def with_choices(domain: Domain, choices=None) -> Domain:

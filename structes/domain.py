@@ -55,6 +55,29 @@ class Domain:
     def has_integers(self) -> bool:
         return False
 
+    @property
+    def settling(self) -> np.ndarray | None:
+        """(d,) bool: coordinates whose standard deviation goes to zero where a search converges;
+        None: all. Integers and choices are kept from freezing, and differ exactly or not at all.
+        """
+        return None
+
+    @property
+    def continuous(self) -> int:
+        """How many of the coordinates are no integers and in no choice."""
+        return self.dim if self.settling is None else int(self.settling.sum())
+
+    def in_units(self, X, std, at=None):
+        """(n, k) points X (n, k) in units of standard deviations, in which two are compared.
+
+        std   (d,) standard deviations of the search coordinates
+        at    (k,) which coordinates the columns of X are; None: all
+
+        A difference of 1 is one standard deviation, of the logarithm where the search moves that;
+        integers and options that differ are 1 apart at least. NaN where a point cannot be.
+        """
+        return X / (std if at is None else std[at])
+
     def decode(self, U):
         """Points X (n, d) of search coordinates U (n, d), which it may give back as they are."""
         return U
@@ -122,6 +145,17 @@ class Limited(Domain):
     @property
     def has_integers(self) -> bool:
         return len(self._at) > 0
+
+    @property
+    def settling(self):
+        return ~self.integer if self.has_integers else None
+
+    def in_units(self, X, std, at=None):
+        at = slice(None) if at is None else at
+        log_, integer = self.log[at], self.integer[at]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            U = np.where(log_ & ~integer, np.log(np.where(X > 0, X, np.nan)), X)
+        return np.where(integer, X, U / std[at])
 
     def decode(self, U):
         xp = namespace(U)

@@ -1,61 +1,40 @@
 """ES: ask for candidates, tell their values, until it says stop.
 
-A thin stateful class on the pure functions of `strategy.py`. It keeps the state of the search, the
-candidates that are out, the best point seen, and the reasons to stop; it knows nothing of how
-values are computed.
+A thin class around a value: all that changes is one `Search` (search.py), and every call goes over
+from one to the next in a single step. It knows nothing of how values are computed.
 """
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
 import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from . import checkpoint, checks
+from . import checkpoint, checks, forms
 from .auto import Auto, Switch
-from .backend import load_namespace, to_numpy
-from .candidates import Candidates, point
+from .backend import load_namespace
+from .candidates import Candidates
 from .choices import with_choices
-from .domain import build_domain
+from .domain import Domain, build_domain
 from .engine import Engine, build_engine
 from .files import plain
 from .gathered import Gathered
-from .generation import Generation
+from .ledger import Ledger
 from .limits import bounds_of
 from .noise import check_seed
 from .noisy import build_noise, known_noise, spec_of_noise
-from .pending import Ledger
+from .room import LITTLE, check_room
+from .search import Best, advanced, asked, begun, told
 from .space import Space
-from .stopping import Monitor, stopping_from
-from .strategy import Info, Strategy, default_popsize
+from .state import Info, State
+from .stopping import Monitor, Rules, stopping_from
+from .strategy import Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
-from .update import shape_weights
-
-
-class Best:
-    """The best point told so far: x (d,) or None, fun (inf before the first), evaluations then.
-
-    A point of a device stays there until somebody looks at it.
-    """
-
-    __slots__ = ("_x", "evaluations", "fun")
-
-    def __init__(self, x, fun: float, evaluations: int):
-        self._x, self.fun, self.evaluations = x, fun, evaluations
-
-    @property
-    def x(self) -> np.ndarray | None:
-        if self._x is not None:
-            self._x = np.asarray(to_numpy(self._x), dtype=float)
-        return self._x
-
-    def __iter__(self):
-        return iter((self.x, self.fun, self.evaluations))
-
-    def __repr__(self):
-        return f"Best(x={self.x}, fun={self.fun}, evaluations={self.evaluations})"
+from .structures.base import Structure
 
 
 def restored_best(row, dim: int) -> Best:
@@ -122,6 +101,7 @@ class ES:
         dtype="float64",
         **stopping,
     ):
+        self.space = x0 if isinstance(x0, Space) else None
         if isinstance(x0, Space):
             its = x0.arguments()
             x0, sigma0 = its["x0"], its["sigma0"] if sigma0 is None else sigma0
@@ -145,39 +125,34 @@ class ES:
         self.popsize = (
             default_popsize(self.dim) if popsize is None else checks.count("popsize", popsize, 2)
         )
-        self.seed = check_seed(seed)
+        seed = check_seed(seed)
         self.engine = build_engine(engine)
         settings = build_noise(noise, self.popsize)
         self._arguments["noise"] = spec_of_noise(settings)
-        self._auto = Auto(self.dim) if structure in ("auto", {"name": "auto"}) else None
-        if self._auto is not None:
-            structure = self._auto.structure
-        self.structure = self.engine.fit(build_structure(structure, self.dim))
+        auto = Auto.begin(self.dim) if structure in ("auto", {"name": "auto"}) else None
+        if auto is not None:
+            structure = auto.structure
+        structure = self.engine.fit(build_structure(structure, self.dim))
         domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
-        self.domain = with_choices(domain, choices)
-        self._xp = load_namespace(backend)
-        self.strategy = Strategy(
-            self.structure,
+        strategy = Strategy(
+            structure,
             self.engine,
             self.popsize,
-            domain=self.domain,
+            domain=with_choices(domain, choices),
             noise=settings,
             dtype=dtype,
             on_device=backend == "cupy",
         )
-        u0 = self.domain.encode(x0[None, :], "x0")[0, :]
-        self.state = self.strategy.init(u0, sigma, scale, self._xp)
-        self.best = Best(None, np.inf, 0)
-        self.evaluations = 0
-        self.info = Info()
-        self.switches: list[Switch] = []
-        self.monitor = Monitor(
-            stopping_from(stopping), self.structure, self.popsize, sigma, self.domain.has_integers
+        u0 = strategy.domain.encode(x0[None, :], "x0")[0, :]
+        state = strategy.init(u0, sigma, scale, load_namespace(backend))
+        rules = Rules(
+            stopping_from(stopping), structure, self.popsize, sigma, state.scale, strategy.domain
         )
-        self.ledger = Ledger(self._generation())
-        self.gathered = Gathered()
+        name = secrets.randbits(62)
+        self._search = begun(strategy, state, seed, Monitor(rules), auto, name)
         self._start = time.monotonic()
-        self._warned = set()
+        self._warned: set = set()
+        self._lock = threading.RLock()
 
     # -- the loop ---------------------------------------------------------------------------------
 
@@ -189,14 +164,19 @@ class ES:
                draws the same points to the bit, when it wants them (candidates.py)
         """
         n = self.popsize if n is None else checks.count("n", n, 1)
-        generation = self.ledger.open
-        return generation.ask_lazily(n) if lazy else generation.ask(n)
+        if n * self.dim > LITTLE:
+            check_room(n, self.dim, lazy)
+        with self._lock:
+            self._search, X = asked(self._search, n, lazy)
+        return X
 
-    def tell(self, X, values) -> None:
+    def tell(self, X, values=None) -> None:
         """Values of candidates: any of those that are out, of any `ask`, in any order.
 
-        X       (n, d) rows that were asked, or points of your own; or Candidates: what was asked
-                lazily, `waiting`, or any part of these
+        X       (n, d) rows that were asked, or points of your own: arrays, lists, tensors, a
+                DataFrame; dicts of parameters, with a Space; one point (d,) and its value; or
+                pairs (x, value), without `values`. Or Candidates: what was asked lazily,
+                `waiting`, or any part of these
         values  (n,) smaller is better; NaN: the evaluation failed, the value is missing; +inf:
                 the worst value there is
 
@@ -204,52 +184,36 @@ class ES:
         of an earlier generation is used as well: the sample counts as much as the ratio of the
         present density to the one it was drawn from, at most 1, and the generation is closed when
         the samples count as `popsize`. Points of your own join with their Mahalanobis length
-        clipped. Of a candidate that is told again while its generation is open the later value
-        stands; after that it is ignored, with a warning. `info` counts all of these.
+        clipped, count as one sample each, and close generations as candidates do. Of a candidate
+        that is told again while its generation is open the later value stands; after that it is
+        ignored, with a warning. `info` counts all of these.
 
-        Raises TypeError or ValueError, and changes nothing, when shapes or types do not fit.
+        A row need not come back to the bit. One that differs from a candidate by rounding, to
+        float32 or to some digits, is that candidate; one that was repaired is a point of your own
+        (recognition.py).
+
+        A call that is interrupted has not happened, or has happened as a whole, and may be made
+        again. Raises TypeError or ValueError, and changes nothing, when shapes or types do not
+        fit.
         """
-        if not isinstance(X, Candidates):
-            X = checks.rows("X", X, self.dim, self._xp)
-        values = checks.objective_values(values, X.shape[0])
-        generation, ignored = self.ledger.open, 0
-        at = self.ledger.open_rows(X)
-        if at is not None:
-            self.evaluations += generation.tell(at, values)
+        if isinstance(X, Candidates):
+            values = forms.objective_values(values, len(X))
         else:
-            taken = self.gathered.take(X, values, self.ledger, self.strategy, self.state)
-            first, kept = taken
-            self.evaluations += first
-            ignored = int(np.count_nonzero(~kept))
-            values = np.where(kept, values, np.nan)
-        self._remember(X, values)
-        self.monitor.tell(self.best.fun, self.evaluations)
-        if self.gathered.is_full(self.ledger.open, self.popsize):
-            self.advance()
-        if ignored:
-            self._warn(f"values of candidates that were told before are ignored: {ignored}")
+            backend = self._arguments["backend"]
+            X, values = forms.told(X, values, self.dim, backend, self.space)
+        with self._lock:
+            self._search, notices = told(self._search, X, values, self.seconds)
+        if notices:
+            self._say(notices)
 
     def advance(self) -> None:
         """Close the generation with the values told so far (`tell` does it when enough are in).
 
         Raises ValueError when nothing was told in this generation.
         """
-        generation = self.ledger.open
-        if not (generation.heard or self.gathered.arrivals):
-            raise ValueError("advance() needs at least one value; none was told since the last")
-        Z, Y, values, mass = self.gathered.samples(generation)
-        before, counts = self.state, self.gathered.counts
-        self.state, info = self.strategy.update(before, Z, Y, values, mass)
-        if info.worst != info.worst:  # NaN ranks last
-            counts["missing"] = int(np.isnan(values).sum())
-        self.info = info._replace(**counts) if any(counts.values()) else info
-        if self._auto is not None and not self._auto.decided:
-            self._watch(before, Z, Y, values, mass)
-        self.gathered = Gathered()
-        self.ledger.next(self._generation())
-        self.monitor.generation(self.state, self.info, self.seconds)
-        if self.monitor.failures:
-            self._warn("all values of a generation were NaN: the search did not move")
+        with self._lock:
+            self._search, notices = advanced(self._search, self.seconds)
+        self._say(notices)
 
     def stop(self) -> dict:
         """{criterion: value} of every stopping criterion that has fired; empty: go on."""
@@ -283,27 +247,30 @@ class ES:
             return cls.restored(tree, structure)
 
     def snapshot(self) -> dict:
+        """All of the search in plain values and arrays, as in checkpoint.py."""
+        its = self._search
         return {
             "arguments": self._arguments,
             "engine": asdict(self.engine),
             "seed": self.seed,
             "popsize": self.popsize,
             "structure": spec_of(self.structure),
-            "auto": None if self._auto is None else self._auto.snapshot(),
-            "switches": self.switches,
-            "state": self.state,
-            "best": tuple(self.best),
-            "evaluations": self.evaluations,
-            "info": self.info,
-            "monitor": self.monitor.snapshot(),
-            "ledger": self.ledger.snapshot(self.structure),
-            **self.gathered.snapshot(),
+            "auto": None if its.auto is None else its.auto.snapshot(),
+            "switches": its.switches,
+            "state": its.state,
+            "best": tuple(its.best),
+            "evaluations": its.evaluations,
+            "info": its.info,
+            "monitor": its.monitor.snapshot(),
+            "ledger": its.ledger.snapshot(self.structure),
+            **its.gathered.snapshot(),
             "seconds": self.seconds,
             "warned": sorted(self._warned),
         }
 
     @classmethod
     def restored(cls, tree: dict, structure=None) -> ES:
+        """The search of a snapshot; `structure` as for `load`."""
         auto = tree["auto"]
         es = cls(
             structure="auto" if auto else structure or known_spec(tree["structure"]),
@@ -312,32 +279,119 @@ class ES:
             engine=Engine(**tree["engine"]),
             **{**tree["arguments"], "noise": known_noise(tree["arguments"]["noise"])},
         )
+        its, xp = es._search, es._xp
+        strategy, monitor = its.strategy, its.monitor
         if auto:
-            es._auto.restore(auto)
-            es._use(es.engine.fit(build_structure(known_spec(tree["structure"]), es.dim)))
-        es.switches = [Switch(*row) for row in tree["switches"]]
-        es.state = es.strategy.restored(tree["state"], es._xp)
-        es.best, es.info = restored_best(tree["best"], es.dim), Info(*tree["info"])
-        es.evaluations = checks.count("evaluations", tree["evaluations"], 0)
-        es.monitor.restore(tree["monitor"])
-        es.ledger = Ledger.restored(tree["ledger"], es.strategy, es._xp)
-        es.gathered = Gathered.restored(tree, es.strategy, es._xp)
+            auto = its.auto.restored(auto)
+            now = es.engine.fit(build_structure(known_spec(tree["structure"]), es.dim))
+            strategy, monitor = replace(strategy, structure=now), monitor.of(now)
+        es._search = its._replace(
+            strategy=strategy,
+            state=strategy.restored(tree["state"], xp),
+            ledger=Ledger.restored(tree["ledger"], strategy, xp, its.origin),
+            gathered=Gathered.restored(tree, strategy, xp),
+            monitor=monitor.restored(tree["monitor"]),
+            auto=auto or None,
+            best=restored_best(tree["best"], es.dim),
+            evaluations=checks.count("evaluations", tree["evaluations"], 0),
+            info=Info(*tree["info"]),
+            switches=tuple(Switch(*row) for row in tree["switches"]),
+        )
         es._start = time.monotonic() - tree["seconds"]
         es._warned = set(tree["warned"])
         return es
+
+    # -- copies -----------------------------------------------------------------------------------
+
+    def __getstate__(self):
+        with self._lock:
+            kept = {k: v for k, v in vars(self).items() if k not in ("_lock", "_start")}
+        return {**kept, "_warned": set(self._warned), "seconds": self.seconds}
+
+    def __setstate__(self, kept):
+        kept = dict(kept)
+        self._start = time.monotonic() - kept.pop("seconds")
+        self._lock = threading.RLock()
+        vars(self).update(kept)
+        ledger = self._search.ledger.copy(secrets.randbits(62))
+        self._search = self._search._replace(ledger=ledger)
 
     # -- what it knows ----------------------------------------------------------------------------
 
     @property
     def pending(self):
         """(n, d) points that were asked and not told, the oldest first. A candidate is waited for
-        until `structes.pending.KEPT` generations have closed after its own."""
+        until `structes.ledger.KEPT` generations have closed after its own."""
         return self.waiting.points() if self.waiting else self._xp.empty((0, self.dim))
 
     @property
     def waiting(self) -> Candidates:
         """The same as Candidates: nothing is drawn."""
         return Candidates(self.ledger.waiting(), self.dim)
+
+    @property
+    def seed(self) -> int:
+        """Of the candidates: the same seed gives the same bits."""
+        return self._search.seed
+
+    @property
+    def state(self) -> State:
+        """The search distribution."""
+        return self._search.state
+
+    @state.setter
+    def state(self, state):
+        self._search = self._search._replace(state=state)
+
+    @property
+    def best(self) -> Best:
+        """The best point so far."""
+        return self._search.best
+
+    @property
+    def evaluations(self) -> int:
+        """Number of values so far, missing ones included."""
+        return self._search.evaluations
+
+    @property
+    def info(self) -> Info:
+        """What the last update saw and did."""
+        return self._search.info
+
+    @property
+    def switches(self) -> list:
+        """Changes of structure so far (auto.py)."""
+        return list(self._search.switches)
+
+    @property
+    def strategy(self) -> Strategy:
+        """The structure and the settings of the update."""
+        return self._search.strategy
+
+    @property
+    def structure(self) -> Structure:
+        """The structure of the covariance; structure="auto" may change it on the way."""
+        return self._search.strategy.structure
+
+    @property
+    def domain(self) -> Domain:
+        """Where the points live."""
+        return self._search.strategy.domain
+
+    @property
+    def monitor(self) -> Monitor:
+        """What the stopping criteria have seen."""
+        return self._search.monitor
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was asked, and what came back of it."""
+        return self._search.ledger
+
+    @property
+    def gathered(self) -> Gathered:
+        """What else has come for the open generation."""
+        return self._search.gathered
 
     @property
     def generation(self) -> int:
@@ -374,41 +428,13 @@ class ES:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _watch(self, state, Z, Y, values, mass):
-        """Let `auto` see a generation that was drawn from `state`, and go on with the structure
-        that it chooses."""
-        weights = shape_weights(self.strategy, Z, values, mass)
-        if weights is None:
-            return
-        if self.structure.noise_dim > self.dim:  # Z has more numbers than d
-            Z = Y @ self.structure.to_dense(state.factor)
-        statistic = self._auto.observe(Z, weights)
-        if statistic is None:
-            return
-        name, before = self._auto.structure, self.structure
-        self._use(self.engine.fit(build_structure(name, self.dim)))
-        self.state = self.strategy.adopt(self.state, before)
-        self.switches.append(Switch(self.generation, self.evaluations, name, statistic))
+    @property
+    def _xp(self):
+        return load_namespace(self._arguments["backend"])
 
-    def _use(self, structure):
-        self.structure = self.monitor.structure = structure
-        self.strategy = replace(self.strategy, structure=structure)
-
-    def _generation(self) -> Generation:
-        return Generation(self.strategy, self.state, self.seed)
-
-    def _remember(self, X, values):
-        if not len(values):
-            return
-        i = int(values.argmin())  # NaN, where there is one
-        if values[i] != values[i]:
-            if np.isnan(values).all():
-                return
-            i = int(np.nanargmin(values))
-        if values[i] < self.best.fun:
-            self.best = Best(point(X, i), float(values[i]), self.evaluations)
-
-    def _warn(self, message):
-        if message.split(":")[0] not in self._warned:
-            self._warned.add(message.split(":")[0])
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
+    def _say(self, notices):
+        for message in notices:
+            about = message.split(":")[0]
+            if about not in self._warned:
+                self._warned.add(about)
+                warnings.warn(message, RuntimeWarning, stacklevel=3)

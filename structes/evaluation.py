@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import checks
+from . import forms
 from .backend import namespace
 from .candidates import Candidates
 from .problem import Rowwise, scalar
@@ -98,7 +98,7 @@ def _value(function, rows):
 def _values(function, rows):
     values = function(rows)
     try:
-        return checks.objective_values(values, rows.shape[0])
+        return forms.objective_values(values, rows.shape[0])
     except (ValueError, TypeError) as error:
         raise _NoValue(error) from None
 

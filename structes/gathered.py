@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,93 +13,125 @@ from . import checks
 from .arrivals import NEGLIGIBLE, Arrival, late, own
 from .backend import namespace
 from .candidates import Candidates
-from .generation import Generation
-from .pending import FOREIGN, FORGOTTEN, LATE, REPEATED, Ledger
+from .ledger import Asked, Ledger
+from .persistent import EMPTY, PersistentList
+from .recognition import FORGOTTEN, LATE, OWN, REPEATED
 
-COUNTED = ("missing", "late", "stale", "injected", "repeated")  # fields of Info
+
+class Counts(NamedTuple):
+    """How many values of each kind have come for a generation; the fields are those of `Info`."""
+
+    missing: int = 0
+    late: int = 0
+    stale: int = 0
+    injected: int = 0
+    repeated: int = 0
 
 
-class Gathered:
-    """Arrivals, in the order in which they came, and counts, by the names of `Info`."""
+class Gathered(NamedTuple):
+    """Arrivals in the order in which they came, what they count together, and Counts: a value, of
+    which `taken` gives the next one."""
 
-    def __init__(self, arrivals=(), counts=None):
-        self.arrivals: list[Arrival] = list(arrivals)
-        self.counts = dict.fromkeys(COUNTED, 0) if counts is None else counts
+    arrivals: PersistentList = EMPTY
+    mass: float = 0.0
+    counts: Counts = Counts()
 
     def snapshot(self) -> dict:
         """What `restored` takes, as in checkpoint.py."""
-        return {"arrivals": self.arrivals, "counts": self.counts}
+        return {"arrivals": list(self.arrivals), "counts": self.counts._asdict()}
 
     @classmethod
     def restored(cls, tree: dict, strategy, xp) -> Gathered:
-        arrivals = [Arrival.restored(strategy, row, xp) for row in tree["arrivals"]]
-        return cls(arrivals, {k: checks.count(k, tree["counts"][k], 0) for k in COUNTED})
+        """The Gathered of a snapshot."""
+        counts = Counts(*(checks.count(k, tree["counts"][k], 0) for k in Counts._fields))
+        gathered = cls(counts=counts)
+        for row in tree["arrivals"]:
+            gathered = gathered._with(Arrival.restored(strategy, row, xp))
+        return gathered
 
-    def take(self, X, values, ledger: Ledger, strategy, state) -> tuple[int, np.ndarray]:
-        """Tell rows one by one, each as what it is (pending.py).
+    def _with(self, arrival) -> Gathered:
+        return self._replace(arrivals=self.arrivals.append(arrival), mass=self.mass + arrival.mass)
+
+    def taken(self, X, values, ledger: Ledger, strategy, state) -> tuple:
+        """Rows told one by one, each as what it is (recognition.py).
 
         X   (n, d) array, or Candidates of this search; values (n,)
 
-        Returns how many candidates have their first value now, and (n,) which rows count: the
-        repeated ones do not. Raises ValueError, and changes nothing, where a row is not finite or
-        outside the bounds, or a candidate is of another search.
+        Returns the next Gathered, the next Ledger, how many candidates and own points have their
+        first value now, and (n,) the kinds of the rows. Raises ValueError where a row is not
+        finite or outside the bounds, or a candidate is of another search.
         """
         places = ledger.find(X)
         kinds = np.array([place.kind for place in places], dtype=int)
-        for i in np.flatnonzero(kinds == FOREIGN):
+        for i in np.flatnonzero(kinds == OWN):
             if isinstance(X, Candidates):
                 raise ValueError(f"X must be candidates of this search; candidate {i} is none")
             if not bool(namespace(X).all(namespace(X).isfinite(X[i, :]))):
                 raise ValueError(f"X must be finite; row {i} is {X[i, :]}")
-        arrivals, number = [], self.counts["injected"]
+        gathered, used, stale = self, 0, 0
+        number = self.counts.injected  # so that own points have an order
         for i, (place, value) in enumerate(zip(places, values.tolist(), strict=True)):
             if place.kind == LATE:
-                arrivals.append(late(strategy, state, place.generation, place.index, value))
-            elif place.kind == FOREIGN:
+                generation = ledger.generation(place.key)[1].generation
+                arrival = late(strategy, state, generation, place.index, value)
+            elif place.kind == OWN:
                 row = X[i : i + 1, :]
-                at = number + len(arrivals)
-                arrivals.append(own(strategy, state, row, value, at, f"X[{i}]"))
-        # nothing has changed up to here
-        used, first = [a for a in arrivals if a.mass >= NEGLIGIBLE], 0
-        self.arrivals += used
-        for place, value in zip(places, values, strict=True):
-            if place.kind != REPEATED:
-                first += not place.is_told
-                ledger.tell(place, value)
-        counts, count = self.counts, lambda kind: int(np.count_nonzero(kinds == kind))
-        counts["injected"] += count(FOREIGN)
-        counts["late"] += len(used) - count(FOREIGN)
-        counts["stale"] += len(arrivals) - len(used) + count(FORGOTTEN)
-        counts["repeated"] += count(REPEATED)
-        return first, kinds != REPEATED
+                arrival = own(strategy, state, row, value, number + i, f"X[{i}]")
+            else:
+                continue
+            if arrival.mass >= NEGLIGIBLE:
+                gathered = gathered._with(arrival)
+                used += place.kind == LATE
+            else:
+                stale += 1
+        counts, first = self.counts, _first(places, ledger)
+        gathered = gathered._replace(
+            counts=Counts(
+                counts.missing,
+                counts.late + used,
+                counts.stale + stale + int(np.count_nonzero(kinds == FORGOTTEN)),
+                counts.injected + int(np.count_nonzero(kinds == OWN)),
+                counts.repeated + int(np.count_nonzero(kinds == REPEATED)),
+            )
+        )
+        return gathered, ledger.with_values(places, values), first, kinds
 
-    def is_full(self, generation: Generation, popsize: int) -> bool:
+    def is_full(self, asked: Asked, popsize: int) -> bool:
         """Do the samples of this generation count as many as it takes?"""
-        asked = generation.heard
-        if len(generation) or self.counts["late"]:  # points of the user's own do not close it
-            mine = generation.number + 1
-            asked += sum(a.mass for a in self.arrivals if a.key[0] != mine)
-        else:
-            asked = len(self.arrivals)
-        return asked >= popsize
+        return asked.answers.heard + self.mass >= popsize
 
-    def samples(self, generation: Generation):
+    def samples(self, asked: Asked):
         """(Z, Y, values, mass or None) as `Strategy.update` takes them: asked candidates in their
         order, then the arrivals in theirs."""
+        generation, answers = asked
+        n = generation.count
+        if answers.heard == n and not len(self.arrivals):
+            return *generation.samples(), answers.values(n), None
         arrivals = sorted(self.arrivals, key=lambda a: a.key)
-        whole = generation.heard == len(generation)
-        if whole and not arrivals:
-            return *generation.samples(), generation.values, None
-        kept = np.flatnonzero(generation.told)
-        values = np.append(generation.values[kept], [a.value for a in arrivals])
+        kept = np.flatnonzero(asked.told)
+        values = np.append(answers.values(n)[kept], [a.value for a in arrivals])
         mass = np.append(np.ones(len(kept)), [a.mass for a in arrivals])
-        parts = [generation.samples(None if whole else kept)] if len(kept) else []
+        parts = [generation.samples(None if asked.is_whole else kept)] if len(kept) else []
         if arrivals:
             parts.append(_stacked(arrivals, generation.strategy))
         Z, Y = parts[0]
         if len(parts) > 1:
             Z, Y = _joined(*zip(*parts, strict=True))
         return Z, Y, values, None if (mass == 1).all() else mass
+
+
+def _first(places, ledger) -> int:
+    """How many of these candidates and points have no value yet; forgotten ones had none."""
+    seen, first = set(), 0
+    for place in places:
+        if place.kind == REPEATED:
+            continue
+        if place.kind in (OWN, FORGOTTEN):
+            first += 1
+        elif (place.key, place.index) not in seen:
+            seen.add((place.key, place.index))
+            first += not ledger.generation(place.key)[1].told[place.index]
+    return first
 
 
 def _joined(Z, Y):

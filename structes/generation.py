@@ -1,15 +1,16 @@
-"""The candidates that were drawn from one state: how many were asked at a time, and their values.
+"""The candidates that were drawn from one state.
 
-Points are not kept: they follow from the state, the seed and their indices. While the generation
-is open it keeps what the update will want of those that were drawn here: Z and Y, of a large one
-Z alone (drawing it again takes most of the time that drawing takes). Of those that were asked
-lazily it keeps nothing.
+A candidate follows from the state, the seed and its index, so that none of them has to be kept. A
+generation of ordinary size keeps what costs little and saves a second drawing: the points, by
+which candidates are recognised when they come back (recognition.py), and the samples Z and Y, of
+which the update wants sums. Of a larger one it keeps 64 bits of each point, of a very large one
+not even Y (strategy.py), and of what was asked lazily nothing.
 """
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,167 +18,173 @@ from . import checks, noise
 from .backend import blas_threads, namespace, to_numpy
 from .candidates import Candidates, Recipe, boundaries
 from .fingerprints import fingerprints, joined
+from .persistent import EMPTY, PersistentList
+from .portion import NUMBERS, Portion, sampled, taken, within
 from .redrawn import Redrawn
 from .structures import build_structure, known_spec, spec_of
 
 
 class Generation:
-    """Candidates that were drawn from one state.
+    """Candidates that were drawn from one state: a value, of which `ask` gives the one with
+    further candidates.
 
-    strategy, state, seed   what they were drawn with
-    asked    how many at a time: a portion is drawn again as it was, to the bit
-    values   (n,) NumPy; `told` (n,) says where one has come
-    listed   how many of them are known by their fingerprints (Ledger)
-    waits    whether values are waited for
+    strategy, state, seed   what they are drawn with
+    origin     name of the search that has drawn them
+    portions   PersistentList of Portion; count: of all candidates
     """
 
-    def __init__(self, strategy, state, seed: int, asked=()):
-        self.strategy, self.state, self.seed = strategy, state, seed
-        self.asked = list(asked)
-        self.values = np.full(sum(self.asked), np.nan)
-        self.told = np.zeros(sum(self.asked), dtype=bool)
-        self.listed, self.waits = 0, True
-        # of each portion, None where it is not there: (Z, Y) while it is open, and fingerprints
-        self._drawn: list = [None] * len(self.asked)
-        self._prints: list = [None] * len(self.asked)
+    __slots__ = (
+        "_index",
+        "_recipe",
+        "_redrawn",
+        "count",
+        "origin",
+        "portions",
+        "seed",
+        "state",
+        "strategy",
+    )
+
+    def __init__(self, strategy, state, seed: int, origin: int, portions: PersistentList = EMPTY):
+        self.strategy, self.state, self.seed, self.origin = strategy, state, seed, origin
+        self.portions = portions
+        self.count = portions[-1].stop if len(portions) else 0
+        # worked out when it is wanted
         self._recipe: Recipe | None = None
-
-    def snapshot(self, structure) -> dict:
-        """What `restored` takes: plain values and arrays, as in checkpoint.py.
-
-        structure   that of the search, which goes without saying
-        """
-        same = self.strategy.structure == structure
-        return {
-            "structure": None if same else spec_of(self.strategy.structure),
-            "popsize": self.strategy.popsize,
-            "seed": self.seed,
-            "state": self.state,
-            "asked": self.asked,
-            "told": self.told,
-            "values": self.values,
-            "lazy": [k for k, prints in enumerate(self._prints) if prints is None],
-            "prints": to_numpy(self.known(np.ones(len(self), dtype=bool))),
-        }
+        self._index: tuple[int, dict] = 0, {}  # of so many portions
+        self._redrawn = None
 
     @classmethod
-    def restored(cls, tree: dict, strategy, xp) -> Generation:
-        """The Generation of a snapshot, with arrays of the library xp. `strategy` is that of the
-        search; it may have had another structure or population then."""
-        if tree["structure"] is not None:
-            structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
-            strategy = replace(strategy, structure=strategy.engine.fit(structure))
-        if tree["popsize"] != strategy.popsize:
-            popsize = checks.count("popsize", tree["popsize"], 2)
-            strategy = replace(strategy, popsize=popsize)
-        asked = [checks.count("asked", n, 1) for n in tree["asked"]]
-        for name, dtype in (("told", bool), ("values", float)):  # before any is made so large
-            its = tree[name]
-            if its.shape != (sum(asked),) or its.dtype != dtype:
-                raise ValueError(f"{name} has shape {its.shape} for {sum(asked)} candidates")
-        seed = noise.check_seed(tree["seed"])
-        self = cls(strategy, strategy.restored(tree["state"], xp), seed, asked)
-        self.told, self.values = tree["told"], tree["values"]
-        if "prints" in tree:
-            self._restore_prints(tree["prints"], tree["lazy"])
-        else:  # a file of before there were lazy ones
-            self.prints()
-        return self
+    def of(cls, strategy, state, seed: int, asked, origin: int = 0) -> Generation:
+        """One of which so many candidates at a time were asked, none of them drawn yet."""
+        ends = np.cumsum([0, *asked]).tolist()
+        portions = PersistentList(Portion(a, b - a) for a, b in pairwise(ends))
+        return cls(strategy, state, seed, origin, portions)
 
-    def _restore_prints(self, prints, lazy):
-        there = [k for k in range(len(self.asked)) if k not in lazy]
-        ends = np.cumsum([self.asked[k] for k in there])
-        if prints.dtype != np.uint64 or prints.shape != (sum(self.asked[k] for k in there),):
-            raise ValueError(f"{prints.shape} fingerprints for portions of {self.asked}")
-        for k, part in zip(there, np.split(prints, ends[:-1]), strict=False):
-            self._prints[k] = part
+    def __getstate__(self):
+        return self.strategy, self.state, self.seed, self.origin, self.portions
 
-    def __len__(self):
-        return len(self.told)
-
-    @property
-    def heard(self) -> int:
-        """How many have a value."""
-        return int(np.count_nonzero(self.told))
+    def __setstate__(self, state):
+        self.__init__(*state)
 
     @property
     def number(self) -> int:
+        """How many generations of the run were closed before."""
         return self.state.generation
 
-    def ask(self, n: int):
-        """(n, d) further candidates."""
-        strategy, start = self.strategy, len(self)
-        if strategy.redraws:
-            X, z = strategy.sample(self.state, self.seed, start, n)
-            self._add(n, (z, None), fingerprints(X))
-            return X
-        if strategy.tile is None:
-            Z, Y, X = strategy.draw(self.state, self.seed, start, n)
-            self._add(n, (Z, Y), fingerprints(X))
-            return X
-        xp = namespace(self.state.mean)
-        dtype = getattr(xp, strategy.dtype)
-        X = xp.empty((n, strategy.structure.dim), dtype=dtype)
-        Z = xp.empty((n, strategy.structure.noise_dim), dtype=dtype)
-        for t in _slices(boundaries([n], strategy.tile)):
-            Z[t, :], _, X[t, :] = strategy.draw(
-                self.state, self.seed, start + t.start, t.stop - t.start
-            )
-        self._add(n, (Z, None), fingerprints(X))
-        return X
+    @property
+    def key(self) -> tuple:
+        """What it has in common with versions and copies of itself, and with nothing else."""
+        return self.origin, self.seed, self.number
 
-    def ask_lazily(self, n: int) -> Candidates:
-        """n further candidates, none of which is drawn."""
-        start = len(self)
-        self._add(n)
-        return self.candidates(np.arange(start, start + n))
+    @property
+    def asked(self) -> list[int]:
+        """How many candidates were asked at a time: a portion is drawn again as it was."""
+        return [portion.count for portion in self.portions]
+
+    def __len__(self):
+        return self.count
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def ask(self, n: int):
+        """(the generation with n further candidates, their points (n, d))."""
+        portion, X = self._drawn(Portion(self.count, n))
+        return self._with(portion), X
+
+    def ask_lazily(self, n: int) -> tuple[Generation, Candidates]:
+        """The same, but none of them is drawn."""
+        generation = self._with(Portion(self.count, n))
+        start = self.count
+        return generation, generation.candidates(np.arange(start, start + n))
 
     def candidates(self, at) -> Candidates:
         """Those with these indices (n,)."""
         return Candidates([(self, at)], self.strategy.structure.dim)
 
-    def _add(self, n, drawn=None, prints=None):
-        self.asked.append(n)
-        self._drawn.append(drawn)
-        self._prints.append(prints)
-        values = np.empty(n)
-        values.fill(np.nan)
-        if len(self):
-            values = np.append(self.values, values)
-        self.values, told = values, self.told
-        self.told = np.zeros(len(values), dtype=bool)
-        self.told[: len(told)] = told
+    def _with(self, portion):
+        generation = Generation(
+            self.strategy, self.state, self.seed, self.origin, self.portions.append(portion)
+        )
+        generation._index, self._index = self._index, (0, {})
+        return generation
+
+    def _drawn(self, portion):
+        """(portion with what is kept of it, its points (count, d))."""
+        strategy, n = self.strategy, portion.count
+        if strategy.redraws:
+            X, portion.Z = strategy.sample(self.state, self.seed, portion.start, n)
+            portion.look(X)
+            return portion, X
+        if strategy.tile is None:
+            Z, Y, X = strategy.draw(self.state, self.seed, portion.start, n)
+            portion.Z, portion.Y = Z, Y
+            if n * X.shape[1] <= NUMBERS:
+                portion.X = X.copy() if isinstance(X, np.ndarray) else _copied(X)
+            else:
+                portion.look(X)
+            return portion, X
+        xp = namespace(self.state.mean)
+        dtype = getattr(xp, strategy.dtype)
+        X = xp.empty((n, strategy.structure.dim), dtype=dtype)
+        Z = xp.empty((n, strategy.structure.noise_dim), dtype=dtype)
+        for t in slices(boundaries([n], strategy.tile)):
+            address = self.state, self.seed, portion.start + t.start, t.stop - t.start
+            Z[t, :], _, X[t, :] = strategy.draw(*address)
+        portion.Z = Z
+        portion.look(X)
+        return portion, X
+
+    # -- drawing again ----------------------------------------------------------------------------
 
     def recipe(self) -> Recipe:
         """How the candidates that were asked so far are drawn."""
-        if self._recipe is None or len(self._recipe.asked) < len(self.asked):
-            name = self._recipe.key[0] if self._recipe else secrets.token_hex(8)
+        if self._recipe is None:
             state = self.state._replace(path=None, path_sigma=None)
             threads = None if self.strategy.tile is None else blas_threads()
-            key = name, len(self.asked)
             asked = tuple(self.asked)
+            key = *self.key, hash(asked)
             self._recipe = Recipe(self.strategy, state, self.seed, asked, key, threads)
         return self._recipe
+
+    def points(self, at):
+        """(n, d) the points of the candidates with these indices (n,)."""
+        if len(at) and (len(at) == 1 or (np.diff(at) > 0).all()):
+            first, last = (self._number_of(int(at[k])) for k in (0, -1))
+            portions = [self.portions[k] for k in range(first, last + 1)]
+            kept = [_kept_rows(p, within(at, p)) for p in portions]
+            if not any(X is None for X in kept):
+                return kept[0] if len(kept) == 1 else namespace(kept[0]).concat(kept)
+        return self.recipe().draw(at)
+
+    def _number_of(self, i) -> int:
+        """Number of the portion with candidate i."""
+        low, high = 0, len(self.portions) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.portions[middle].start <= i else (low, middle - 1)
+        return low
+
+    # -- samples ----------------------------------------------------------------------------------
 
     def samples(self, at=None):
         """(Z, Y) of the candidates `at` (indices, increasing; None: all), as `Strategy.update`
         takes them: (n, noise_dim) and (n, d) arrays, or tiles of Z and None."""
         if self.strategy.in_tiles:
             return self._tiles(np.arange(len(self)) if at is None else at), None
-        Z, Y = zip(*map(self._portion, range(len(self.asked))), strict=True)
+        if len(self.portions) == 1 and at is None:
+            return self._samples_of(self.portions[0])
+        Z, Y = zip(*map(self._samples_of, self.portions), strict=True)
         xp = namespace(Z[0])
         Z, Y = (xp.concat(list(Z)), xp.concat(list(Y))) if len(Z) > 1 else (Z[0], Y[0])
-        if at is None:
-            return Z, Y
-        rows = xp.asarray(at)
-        return xp.take(Z, rows, axis=0), xp.take(Y, rows, axis=0)
+        return (Z, Y) if at is None else (taken(Z, at), taken(Y, at))
 
-    def _portion(self, k):
-        """(Z, Y) of a portion; drawn again where it is not there."""
-        if self._drawn[k] is None:
-            start = sum(self.asked[:k])
-            return self.strategy.draw(self.state, self.seed, start, self.asked[k])[:2]
-        return self._drawn[k]
+    def _samples_of(self, portion):
+        """(Z, Y) of a portion; drawn again where they are not there."""
+        if portion.Y is None or portion.at is not None:
+            address = self.state, self.seed, portion.start, portion.count
+            return self.strategy.draw(*address)[:2]
+        return portion.Z, portion.Y
 
     def _tiles(self, at):
         """Tiles of Z: pieces, put together to as many rows as the structure has numbers for each
@@ -198,98 +205,212 @@ class Generation:
 
     def _pieces(self, at):
         """The rows `at` of Z, piece by piece."""
-        start = 0
-        for n, drawn in zip(self.asked, self._drawn, strict=True):
-            for t in _slices(start + boundaries([n], self.strategy.tile)):
+        for portion in self.portions:
+            start = portion.start
+            for t in slices(start + boundaries([portion.count], self.strategy.tile)):
                 rows = at[slice(*np.searchsorted(at, (t.start, t.stop)))] - t.start
                 if not rows.size:
                     continue
-                if drawn is None:
+                if portion.Z is None:
                     Z = self.strategy.draw_local(self.state, self.seed, t.start, t.stop - t.start)
                 else:
                     its = slice(t.start - start, t.stop - start)
-                    Z = drawn[0][its] if self.strategy.redraws else drawn[0][its, :]
+                    Z = portion.Z[its] if self.strategy.redraws else portion.Z[its, :]
                 if rows.size == t.stop - t.start:
                     yield Z
                 elif isinstance(Z, Redrawn):
                     yield from (Z[run] for run in _runs(rows))
                 else:
-                    yield namespace(Z).take(Z, namespace(Z).asarray(rows), axis=0)
-            start += n
+                    yield taken(Z, rows)
 
     def sample(self, i: int):
         """(Z (1, noise_dim), Y (1, d)) of candidate i."""
+        portion = self.portions[self._number_of(i)]
+        rows = portion.rows(np.array([i]))
+        if portion.Y is not None and rows is not None:
+            k = int(rows[0])
+            return portion.Z[k : k + 1, :], portion.Y[k : k + 1, :]
         ends = boundaries(self.asked, self.strategy.tile)
         k = int(np.searchsorted(ends, i, side="right")) - 1
         start, n = int(ends[k]), int(ends[k + 1] - ends[k])
-        kept = None if self.strategy.in_tiles else self._drawn[k]
-        drawn = kept or self.strategy.draw(self.state, self.seed, start, n)
-        return tuple(a[i - start : i - start + 1, :] for a in drawn[:2])
+        if self._redrawn is None or self._redrawn[0] != k:
+            self._redrawn = k, self.strategy.draw(self.state, self.seed, start, n)[:2]
+        return tuple(a[i - start : i - start + 1, :] for a in self._redrawn[1])
 
-    def prints(self):
-        """(n,) fingerprints of all candidates, as `fingerprints.joined` gives them."""
-        start = 0
-        for k, n in enumerate(self.asked):
-            if self._prints[k] is None:
-                pieces = _slices(start + boundaries([n], self.strategy.tile))
-                points = (self.recipe().draw(range(t.start, t.stop)) for t in pieces)
-                self._prints[k] = joined([fingerprints(X) for X in points])
-            start += n
-        return joined(self._prints)
+    # -- recognising ------------------------------------------------------------------------------
 
-    def print(self, i: int) -> int | None:
-        """Fingerprint of candidate i; None where it was never made."""
-        for n, prints in zip(self.asked, self._prints, strict=True):
-            if i < n:
-                return None if prints is None else int(prints[i])
-            i -= n
-        raise IndexError(i)
+    def prints_of(self, portion: Portion):
+        """(count,) fingerprints of the points of a portion."""
+        if portion.prints is None:
+            if portion.X is not None and portion.at is None:
+                portion.prints = fingerprints(portion.X)
+            else:
+                self._look_again(portion)
+        return portion.prints
 
-    def is_asked(self, X) -> bool:
-        """Is X what was asked, all of it and in the same order? (The common case, made cheap.)"""
-        if X.shape[0] != len(self) or not len(self):
+    def _look_again(self, portion):
+        """Draw a portion again, for what it is recognised by."""
+        pieces = slices(portion.start + boundaries([portion.count], self.strategy.tile))
+        drawn = [(fingerprints(X), sampled(X)) for X in self._pieces_of_points(pieces)]
+        prints, samples = zip(*drawn, strict=True)
+        portion.prints = joined(list(prints))
+        portion.sample = np.concatenate([to_numpy(its) for its in samples])
+
+    def _pieces_of_points(self, pieces):
+        return (self.recipe().draw(range(t.start, t.stop)) for t in pieces)
+
+    def find(self, print_: int) -> list[int]:
+        """The candidates whose points have this fingerprint."""
+        n, index = self._index
+        if n < len(self.portions):
+            for portion in self.portions.last(len(self.portions) - n):
+                for i, p in enumerate(to_numpy(self.prints_of(portion)).tolist(), portion.start):
+                    index.setdefault(p, []).append(i)
+            self._index = len(self.portions), index
+        return index.get(print_, _NOBODY)
+
+    def seen(self, at=None) -> list:
+        """What the candidates `at` (indices, increasing; None: all) are known by, as far as it is
+        there: arrays of points (n, d), or of fingerprints (n,)."""
+        if at is None and len(self.portions) == 1:
+            portion = self.portions[0]
+            its = portion.X if portion.prints is None else portion.prints
+            return [] if its is None or portion.at is not None else [its]
+        found = []
+        for portion in self.portions:
+            its = portion.X if portion.prints is None else portion.prints
+            if at is None and portion.at is not None:
+                its = None
+            if at is not None:
+                here = within(at, portion)
+                if its is None or not len(here):
+                    continue
+                rows = here - portion.start if portion.prints is not None else portion.rows(here)
+                its = None if rows is None else taken(its, rows)
+            if its is not None:
+                found.append(its)
+        return found
+
+    def keeps(self, at) -> bool:
+        """Are the points of the candidates `at` (indices, increasing) kept?"""
+        first, last = (self._number_of(int(at[k])) for k in (0, -1))
+        portions = (self.portions[k] for k in range(first, last + 1))
+        return all(p.X is not None and p.rows(within(at, p)) is not None for p in portions)
+
+    def some_coordinates(self, at) -> np.ndarray:
+        """(n, ≤ SAMPLED) some coordinates (`columns`) of the points of the candidates `at` (n,),
+        increasing."""
+        found = []
+        for portion in self.portions:
+            here = within(at, portion)
+            if len(here):
+                if portion.sample is None:
+                    self._look_again(portion)
+                found.append(to_numpy(portion.sample)[here - portion.start])
+        return np.concatenate(found)
+
+    def is_whole(self, X) -> bool:
+        """Is X (n, d) all that was asked, in the same order and to the bit?"""
+        n = self.count
+        if X.shape[0] != n or not n:
             return False
-        if isinstance(X, np.ndarray):
-            return np.count_nonzero(fingerprints(X) != to_numpy(self.prints())) == 0
-        xp = namespace(X)
-        if xp.__name__.endswith("cupy"):  # one answer of the device is waited for
-            return bool(xp.all(fingerprints(X) == xp.asarray(self.prints())))
-        return all(bool(xp.all(X[t, :] == points)) for t, points in self._points())
+        if len(self.portions) == 1:
+            return self._is_portion(self.portions[0], X)
+        return all(self._is_portion(p, X[p.start : p.stop, :]) for p in self.portions)
 
-    def _points(self):
-        """(slice, points) piece by piece."""
-        start = 0
-        for n, drawn in zip(self.asked, self._drawn, strict=True):
-            for t in _slices(start + boundaries([n], self.strategy.tile)):
-                if drawn is None or drawn[1] is None:
-                    yield t, self.recipe().draw(range(t.start, t.stop))
-                else:
-                    yield t, self.strategy.place(self.state, drawn[1])
-            start += n
+    def is_last(self, X) -> bool:
+        """Is X (n, d) the portion that was asked last, in the same order and to the bit?"""
+        if not len(self.portions) or self.portions[-1].count != X.shape[0]:
+            return False
+        return self._is_portion(self.portions[-1], X)
 
-    def tell(self, at, values) -> int:
-        """Values of the candidates `at` (an index); a later value replaces an earlier one.
-        Returns how many have their first one now."""
-        before = self.heard
-        self.values[at] = values
-        self.told[at] = True
-        return self.heard - before
+    def _is_portion(self, portion, X):
+        xp, kept = namespace(X), portion.X
+        if kept is not None and portion.at is None:
+            if xp is np and isinstance(kept, np.ndarray):
+                if X.size <= SHORT and X.dtype == kept.dtype:
+                    return X.tobytes() == kept.tobytes()  # a tenth of the time
+                return not np.count_nonzero(kept != X)
+            return bool(xp.all(xp.asarray(to_numpy(kept) if xp is np else kept) == X))
+        if xp is np or xp.__name__.endswith("cupy"):  # one answer of the device is waited for
+            prints = self.prints_of(portion)
+            return bool(xp.all(xp.asarray(fingerprints(X)) == xp.asarray(to_numpy(prints))))
+        start = portion.start
+        pieces = slices(start + boundaries([portion.count], self.strategy.tile))
+        drawn = zip(pieces, self._pieces_of_points(pieces), strict=True)
+        return all(bool(xp.all(X[t.start - start : t.stop - start, :] == D)) for t, D in drawn)
 
-    def known(self, which) -> np.ndarray:
-        """(m,) fingerprints of the candidates where which (n,) is true, as far as they were ever
-        made."""
-        found, start = [], 0
-        for n, prints in zip(self.asked, self._prints, strict=True):
-            if prints is not None:
-                its = which[start : start + n]
-                whole = np.count_nonzero(its) == n  # then they stay on their device
-                found.append(prints if whole else to_numpy(prints)[its])
-            start += n
-        return joined(found)
+    # -- later ------------------------------------------------------------------------------------
 
-    def close(self):
-        """Forget what can be drawn again."""
-        self._drawn = [None] * len(self.asked)
+    def closed(self, waits) -> Generation:
+        """The same when it is closed: what can be drawn again is kept only of the candidates
+        where waits (n,) is true."""
+        portions = [p.reduced(waits[p.start : p.stop]) for p in self.portions]
+        return Generation(
+            self.strategy, self.state, self.seed, self.origin, PersistentList(portions)
+        )
+
+    def snapshot(self, structure) -> dict:
+        """What `restored` takes: plain values and arrays, as in checkpoint.py.
+
+        structure   that of the search, which goes without saying
+        """
+        same = self.strategy.structure == structure
+        lazy = [k for k, p in enumerate(self.portions) if p.X is None and p.prints is None]
+        prints = [self.prints_of(p) for k, p in enumerate(self.portions) if k not in lazy]
+        return {
+            "structure": None if same else spec_of(self.strategy.structure),
+            "popsize": self.strategy.popsize,
+            "seed": self.seed,
+            "state": self.state,
+            "asked": self.asked,
+            "lazy": lazy,
+            "prints": to_numpy(joined(prints)),
+        }
+
+    @classmethod
+    def restored(cls, tree: dict, strategy, xp, origin: int) -> Generation:
+        """The Generation of a snapshot, with arrays of the library xp. `strategy` is that of the
+        search; it may have had another structure or population then."""
+        if tree["structure"] is not None:
+            structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
+            strategy = replace(strategy, structure=strategy.engine.fit(structure))
+        if tree["popsize"] != strategy.popsize:
+            popsize = checks.count("popsize", tree["popsize"], 2)
+            strategy = replace(strategy, popsize=popsize)
+        asked = [checks.count("asked", n, 1) for n in tree["asked"]]
+        seed = noise.check_seed(tree["seed"])
+        generation = cls.of(strategy, strategy.restored(tree["state"], xp), seed, asked, origin)
+        portions = list(generation.portions)
+        lazy = tree["lazy"] if "prints" in tree else range(len(portions))
+        there = [p for k, p in enumerate(portions) if k not in lazy]
+        prints = tree.get("prints", np.empty(0, dtype=np.uint64))  # not in the oldest files
+        if prints.dtype != np.uint64 or prints.shape != (sum(p.count for p in there),):
+            raise ValueError(f"{prints.shape} fingerprints for portions of {asked}")
+        for portion, its in zip(there, _cut(prints, [p.count for p in there]), strict=True):
+            portion.prints = its
+        return generation
+
+
+SHORT = 2**12  # numbers
+_NOBODY: list = []
+
+
+def _cut(array, sizes):
+    return np.split(array, np.cumsum(sizes)[:-1]) if sizes else []
+
+
+def _kept_rows(portion, at):
+    """(n, d) the points of the candidates `at` (n,) of a portion, an array of its own; None where
+    they are not kept."""
+    rows = None if portion.X is None else portion.rows(at)
+    if rows is None:
+        return None
+    return _copied(portion.X) if len(rows) == portion.X.shape[0] else taken(portion.X, rows)
+
+
+def _copied(X):
+    return namespace(X).asarray(X, copy=True)
 
 
 def _stacked(Z: list):
@@ -302,5 +423,6 @@ def _runs(rows) -> list[slice]:
     return [slice(int(part[0]), int(part[-1]) + 1) for part in parts]
 
 
-def _slices(ends) -> list[slice]:
+def slices(ends) -> list[slice]:
+    """The stretches between the numbers `ends` (k + 1,)."""
     return [slice(a, b) for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]

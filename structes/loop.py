@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from . import checks
+from . import checks, forms
 from .candidates import Candidates, part, take
 from .evaluation import Evaluation
 from .evaluators import ParallelFunction
@@ -67,7 +67,7 @@ def _here(es, evaluate, callback, told) -> bool:
         values, first, last = [], 0, begun
         for i in range(0, X.shape[0], rows):
             done = min(i + rows, X.shape[0])
-            values.append(checks.objective_values(evaluate(part(X, i, done)), done - i))
+            values.append(forms.objective_values(evaluate(part(X, i, done)), done - i))
             if done == X.shape[0] or rows == 1 or time.monotonic() - last > 1:
                 es.tell(part(X, first, done), np.concatenate(values))
                 values, first = [], done

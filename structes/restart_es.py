@@ -10,16 +10,18 @@ the best point of those.
 from __future__ import annotations
 
 import copy
+import threading
 import time
+from typing import NamedTuple
 
 import numpy as np
 
 from . import checkpoint, checks, noise
-from .candidates import Candidates, point, take
-from .es import ES, Best, restored_best
+from .es import ES, restored_best
 from .files import plain
-from .pending import FOREIGN, FORGOTTEN, REPEATED, Ledger
+from .ledger import Ledger
 from .restarts import ENDS, LIMITS, RESTARTS, Plan, Run, build_restarts, spec_of_restarts
+from .search import Best
 from .space import Space
 
 
@@ -54,6 +56,23 @@ def row_of(es: ES, plan: Plan, number: int, before: int, stop: dict) -> Run:
     return Run(number, plan.regime, es.popsize, *numbers, stop)
 
 
+class Before(NamedTuple):
+    """What a search knows of its runs: the plan of the present one; a row for each of those before
+    it; their best point; evaluations, generations and seconds when the present one began."""
+
+    plan: Plan
+    finished: tuple
+    best: Best
+    evaluations: int
+    generations: int
+    seconds: float
+
+
+def _of_run(name: str, what: str) -> property:
+    """A property that the ES of the present run answers."""
+    return property(lambda self: getattr(self.es, name), doc=what)
+
+
 class RestartES:
     """A search with restarts: `ask`, `tell`, `advance` and `stop` as for ES, run after run.
 
@@ -63,9 +82,9 @@ class RestartES:
     others    as for `ES`. target, max_evaluations, max_generations and max_seconds are those of
               the whole search; the other criteria end a run only (`ENDS`)
 
-    best, evaluations, generation and seconds are those of the whole search. What else is asked of
-    it (mean, sigma, popsize, state, …) is answered by `es`, the ES of the present run. A run that
-    ended is replaced when `ask` is called, so until then one can look at it.
+    best, evaluations, generation and seconds are those of the whole search; mean, sigma, popsize,
+    state and the like those of `es`, the ES of the present run. A run that ended is replaced when
+    `ask` is called, so until then one can look at it.
 
     >>> es = RestartES([3.0, 3.0], 1.0, seed=1, max_evaluations=3000)
     >>> while not es.stop():
@@ -95,33 +114,28 @@ class RestartES:
         self.seed = noise.check_seed(seed)
         self._x0 = x0 if callable(x0) else checks.point("x0", x0)
         self._given = copy.deepcopy((sigma0, structure, options))
-        self.es = ES(self._start_of(0), sigma0, structure, self.seed, popsize, **options)
-        self.stopping = self.es.monitor.stopping
+        es = ES(self._start_of(0), sigma0, structure, self.seed, popsize, **options)
+        self.stopping = es.monitor.stopping
         self._check_that_it_ends()
-        self.plan = Plan("first", self.es.popsize)
-        self.finished: tuple[Run, ...] = ()
-        self._best = Best(None, np.inf, 0)  # of the finished runs
-        self._began = 0, 0, 0.0  # evaluations, generations, seconds when the present run began
-        self._former: Ledger | None = None  # of the run before, where it waits for values
+        first = Before(Plan("first", es.popsize), (), Best(None, np.inf, 0), 0, 0, 0.0)
+        es._search = es._search._replace(before=first)
+        self.es = es
+        self._lock = threading.RLock()
 
     # -- the loop ---------------------------------------------------------------------------------
 
     def ask(self, n: int | None = None, lazy: bool = False):
         """(n, d) new candidates, `popsize` unless n is given: of the next run, where the present
         one has ended. lazy: Candidates in place of an array, as for `ES.ask`."""
-        if self._ended() and not self.stop():
-            self._begin(self._next())
-        return self.es.ask(n, lazy)
+        with self._lock:
+            if self._ended() and not self.stop():
+                self.es = self._next_run(self._next())
+            return self.es.ask(n, lazy)
 
-    def tell(self, X, values) -> None:
+    def tell(self, X, values=None) -> None:
         """Values of candidates, as `ES.tell` takes them. Those of the run before count as
         evaluations and may be the best; the present run learns nothing from them."""
-        if not isinstance(X, Candidates):
-            X = checks.rows("X", X, self.es.dim, self.es._xp)
-        values = checks.objective_values(values, X.shape[0])
-        if self._former is not None and self.es.ledger.open_rows(X) is None:
-            X, values = self._tell_former(X, values)
-        if len(values):
+        with self._lock:
             self.es.tell(X, values)
 
     def advance(self) -> None:
@@ -142,7 +156,7 @@ class RestartES:
         if "max_generations" in ended:
             ended["max_generations"] = self.generation
         if "max_seconds" in ended:
-            ended["max_seconds"] += self._began[2]
+            ended["max_seconds"] += self._before.seconds
         return ended
 
     # -- files ------------------------------------------------------------------------------------
@@ -166,6 +180,7 @@ class RestartES:
 
     def snapshot(self) -> dict:
         sigma0, structure, _ = self._given
+        its = self._before
         return {
             "es": self.es.snapshot(),
             "seed": self.seed,
@@ -176,11 +191,11 @@ class RestartES:
             "limits": {name: getattr(self.stopping, name) for name in LIMITS},
             "restarts": spec_of_restarts(self.restarts),
             "first_popsize": self.runs[0].popsize,
-            "plan": self.plan,
-            "finished": self.finished,
-            "best": tuple(self._best),
-            "began": self._began,
-            "former": None if self._former is None else self._former.snapshot(None),
+            "plan": its.plan,
+            "finished": its.finished,
+            "best": tuple(its.best),
+            "began": (its.evaluations, its.generations, its.seconds),
+            "former": None,  # of version 1, where it was no part of the ES
             "seconds": self.seconds,
         }
 
@@ -210,123 +225,142 @@ class RestartES:
             engine=es.engine,
             **{**tree["options"], **tree["limits"], "noise": es.strategy.noise},
         )
-        search.es, search.plan = es, Plan(*tree["plan"])
-        search.finished = tuple(Run(*row) for row in tree["finished"])
-        search._best = restored_best(tree["best"], es.dim)
         evaluations, generations, seconds = tree["began"]
-        search._began = (
+        before = Before(
+            Plan(*tree["plan"]),
+            tuple(Run(*row) for row in tree["finished"]),
+            restored_best(tree["best"], es.dim),
             checks.count("began", evaluations, 0),
             checks.count("began", generations, 0),
             checks.number("began", seconds),
         )
-        if tree["former"] is not None:
-            search._former = Ledger.restored(tree["former"], es.strategy, es._xp)
-        search._start = time.monotonic() - tree["seconds"]
+        es._search = es._search._replace(before=before)
+        if tree["former"] is not None:  # a file of version 1
+            ledger = es.ledger
+            former = Ledger.restored(tree["former"], es.strategy, es._xp, ledger.family[-1])
+            es._search = es._search._replace(ledger=ledger.after(former))
+        search.es, search._start = es, time.monotonic() - tree["seconds"]
         return search
 
+    # -- copies -----------------------------------------------------------------------------------
+
+    def __getstate__(self):
+        kept = {k: v for k, v in vars(self).items() if k not in ("_lock", "_start")}
+        return {**kept, "es": copy.copy(self.es), "seconds": self.seconds}
+
+    def __setstate__(self, kept):
+        kept = dict(kept)
+        self._start = time.monotonic() - kept.pop("seconds")
+        self._lock = threading.RLock()
+        vars(self).update(kept)
+
     # -- what it knows ----------------------------------------------------------------------------
+
+    dim = _of_run("dim", "Number of parameters.")
+    space = _of_run("space", "The Space of the parameters, or None.")
+    engine = _of_run("engine", "The switches of the update.")
+    popsize = _of_run("popsize", "Candidates of a generation of the present run.")
+    evaluations = _of_run("evaluations", "Number of values so far, in all runs.")
+    state = _of_run("state", "The search distribution of the present run.")
+    mean = _of_run("mean", "(d,) its mean, as a point.")
+    sigma = _of_run("sigma", "Its overall standard deviation.")
+    deviations = _of_run("deviations", "(d,) its standard deviations.")
+    structure = _of_run("structure", "Its structure.")
+    strategy = _of_run("strategy", "The structure and the settings of the present run.")
+    domain = _of_run("domain", "Where the points live.")
+    monitor = _of_run("monitor", "What the stopping criteria have seen of the present run.")
+    info = _of_run("info", "What the last update saw and did.")
+    switches = _of_run("switches", "Changes of structure in the present run.")
+    ledger = _of_run("ledger", "What was asked, and what came back of it.")
+    gathered = _of_run("gathered", "What else has come for the open generation.")
+    pending = _of_run("pending", "(n, d) points that wait, of this run and the one before.")
+    waiting = _of_run("waiting", "The same as Candidates: nothing is drawn.")
 
     @property
     def restart(self) -> int:
         """Number of the present run: 0 is the first."""
-        return len(self.finished)
+        return len(self._before.finished)
+
+    @property
+    def finished(self) -> tuple[Run, ...]:
+        """The runs before the present one."""
+        return self._before.finished
+
+    @property
+    def plan(self) -> Plan:
+        """What the present run was made from."""
+        return self._before.plan
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """All runs, the present one last."""
-        row = row_of(self.es, self.plan, self.restart, self._began[0], self._ended())
-        return (*self.finished, row)
+        its = self._before
+        row = row_of(self.es, its.plan, self.restart, its.evaluations, self._ended())
+        return (*its.finished, row)
 
     @property
     def best(self) -> Best:
         """The best point of all runs."""
-        return self.es.best if self.es.best.fun < self._best.fun else self._best
-
-    @property
-    def pending(self):
-        """(n, d) points that were asked and not told, in this run and the one before."""
-        return self.waiting.points() if self.waiting else self.es.pending
-
-    @property
-    def waiting(self) -> Candidates:
-        """The same as Candidates: nothing is drawn."""
-        former = [] if self._former is None else self._former.waiting()
-        return Candidates([*former, *self.es.ledger.waiting()], self.es.dim)
+        before = self._before.best
+        return self.es.best if self.es.best.fun < before.fun else before
 
     @property
     def generation(self) -> int:
         """Number of generations closed in all runs."""
-        return self._began[1] + self.es.generation
+        return self._before.generations + self.es.generation
 
     @property
     def seconds(self) -> float:
         """Seconds since this object was made."""
         return time.monotonic() - self._start
 
-    def __getattr__(self, name):
-        if name == "es":  # not made yet
-            raise AttributeError(name)
-        return getattr(self.es, name)
-
     def __repr__(self):
         return f"<RestartES restart {self.restart}, best {self.best.fun:.6g}, now {self.es!r}>"
 
     # -- inside -----------------------------------------------------------------------------------
 
+    @property
+    def _before(self) -> Before:
+        return self.es._search.before
+
     def _ended(self) -> dict:
         """Why the present run is over; {} while it goes on."""
         reasons = self.es.stop()
-        used = self.es.evaluations - self._began[0]
+        used = self.es.evaluations - self._before.evaluations
         if self.plan.limit is not None and used >= self.plan.limit:
             reasons["regime_budget"] = used
         return reasons
-
-    def _tell_former(self, X, values):
-        """Take out the values of candidates of the run before; what is left of X, values."""
-        now, before = self.es.ledger.find(X), self._former.find(X)
-        left = []
-        for i, (place, old) in enumerate(zip(now, before, strict=True)):
-            if place.kind != FOREIGN or old.kind == FOREIGN:
-                left.append(i)
-            elif old.kind == FORGOTTEN or (old.kind != REPEATED and not old.is_told):
-                self.es.evaluations += 1
-                self._former.tell(old, values[i])
-                if values[i] < self.best.fun:
-                    self._best = Best(point(X, i), float(values[i]), self.es.evaluations)
-        if len(left) < len(now):
-            self.es.monitor.tell(self.best.fun, self.es.evaluations)
-        left = np.array(left, dtype=int)
-        return take(X, left), values[left]
 
     def _next(self) -> Plan | None:
         uniform = noise.uniforms(self._seed_of(self.restart + 1), noise.STARTS, 0, 0, 1, 2)
         return self.restarts.next(self.runs, uniform[0])
 
-    def _begin(self, plan):
-        """The next run. It counts evaluations on from those before it, so that max_evaluations
-        is the search's; of the other budgets it is given what is left."""
-        self._best, self.finished = self.best, self.runs
-        if self._former is not None:
-            self._former.forget()
-        self._former = self.es.ledger
-        self._began = self.es.evaluations, self.generation, self.seconds
-        sigma0, structure, options = self._given
+    def _next_run(self, plan) -> ES:
+        """The ES of the next run. It counts evaluations on from those before it, so that
+        max_evaluations is the search's; of the other budgets it is given what is left."""
+        former, stopping, number = self.es, self.stopping, self.restart + 1
+        before = Before(
+            plan, self.runs, self.best, former.evaluations, self.generation, self.seconds
+        )
         left = {}
-        if self.stopping.max_generations is not None:
-            left["max_generations"] = self.stopping.max_generations - self._began[1]
-        if self.stopping.max_seconds is not None:
-            left["max_seconds"] = max(1e-9, self.stopping.max_seconds - self._began[2])
-        self.plan = plan
-        self.es = ES(
-            self._start_of(self.restart),
+        if stopping.max_generations is not None:
+            left["max_generations"] = stopping.max_generations - before.generations
+        if stopping.max_seconds is not None:
+            left["max_seconds"] = max(1e-9, stopping.max_seconds - before.seconds)
+        sigma0, structure, options = self._given
+        es = ES(
+            self._start_of(number),
             np.multiply(sigma0, plan.scale),
             structure,
-            self._seed_of(self.restart),
+            self._seed_of(number),
             plan.popsize,
             **{**options, **left},
         )
-        self.es.evaluations = self._began[0]
-        self.es.ledger.seeds |= self._former.seeds
+        its, warned = es._search, former._warned
+        ledger = former.ledger.of_next_run(its.ledger.open.generation)
+        es._search = its._replace(ledger=ledger, before=before, evaluations=before.evaluations)
+        es._warned = warned
+        return es
 
     def _seed_of(self, k: int) -> int:
         """Seed of run k: the search's own for the first, then words of the addressable noise."""

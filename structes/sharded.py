@@ -23,13 +23,13 @@ from .backend import BACKENDS, load_namespace
 from .choices import with_choices
 from .domain import build_domain
 from .engine import Engine, build_engine
-from .es import Best
 from .evaluation import KEPT
 from .evaluators.lockstep import Lockstep
 from .evaluators.replicas import Here, Job, Receipt, Replica, Start
 from .files import plain
 from .limits import bounds_of
 from .noise import check_seed
+from .search import Best
 from .stopping import stopping_from
 from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of

@@ -3,24 +3,32 @@
 The criteria are those of CMA-ES practice (Hansen 2016, appendix B.3; Auger & Hansen 2005), so a
 user of pycma finds them again. A run that stops on its own has usually converged, or cannot go on
 in floating point; which of the two, the reason tells.
+
+None of them has a unit. f and a f + b end a search at the same point, because differences between
+values are compared with the largest difference that was seen, and steps with the first steps. Near
+a minimum values differ as the squares of steps, so that a search whose values agree to a share
+`tolfun` has converged where its standard deviations fell to a share √tolfun, too. Both together
+also tell convergence from the descent out of a penalty of 1e20, beside which everything agrees.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, fields
-from math import ceil, inf, isnan
+from dataclasses import dataclass, field, fields, replace
+from math import ceil, inf, isfinite, isnan
 from statistics import median
+from typing import Any, NamedTuple
 
 from . import checks
-from .backend import namespace
+from .backend import namespace, to_numpy
 from .files import plain
+from .persistent import EMPTY, PersistentList
 from .registry import nearest
 
 
 @dataclass(frozen=True)
 class Stopping:
-    """The criteria and their tolerances; None switches one off. The reason has the field's name.
+    """The criteria and their tolerances. None switches one off, and so does 0 a tolerance. The
+    reason has the field's name.
 
     target           stop when the best value is ≤ target
     max_evaluations  stop after so many values were told
@@ -28,8 +36,11 @@ class Stopping:
     max_seconds      stop after so many seconds since the search was made
     tolfun           the values of the generation and the best values of the last
                      10 + ⌈30 d/λ⌉ generations (60 d/λ where some coordinates are integers:
-                     each of them must have its chance to change) all lie within tolfun
-    tolfunhist       the best values of those generations lie within tolfunhist
+                     each of them must have its chance to change) all lie within tolfun times the
+                     range of all values so far, and the standard deviations of all coordinates
+                     that are no integers are below √tolfun · sigma0 (or the values agree to
+                     rounding)
+    tolfunhist       the same for the best values of those generations alone
     tolx             standard deviations and path are below tolx · sigma0 in all coordinates
     tolxup           sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
                      minimum there
@@ -48,8 +59,8 @@ class Stopping:
     max_evaluations: int | None = None
     max_generations: int | None = None
     max_seconds: float | None = None
-    tolfun: float | None = 1e-12
-    tolfunhist: float | None = 1e-12
+    tolfun: float | None = 1e-14
+    tolfunhist: float | None = 1e-14
     tolx: float | None = 1e-12
     tolxup: float | None = 1e4
     condition: float | None = 1e14
@@ -62,6 +73,9 @@ class Stopping:
         for name in ("max_evaluations", "max_generations", "flat", "failures"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checks.count(name, getattr(self, name), 1))
+        for name in ("tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
+            if getattr(self, name) in (0, False):  # as everywhere in the field
+                object.__setattr__(self, name, None)
         for name in ("max_seconds", "tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
             if getattr(self, name) is not None:
                 checks.number(name, getattr(self, name), positive=True)
@@ -83,131 +97,242 @@ def stopping_from(given: dict) -> Stopping:
     return Stopping(**given)
 
 
-class Monitor:
-    """Watches a search and says which criteria have fired.
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """What a Monitor compares with; during a search only its structure changes.
 
-    `tell` is called for every batch of values, `generation` after every update; both add to
-    `reasons`. `deviation` (smallest and largest standard deviation over coordinates) and
-    `condition` are the last measured ones; they are looked at now and then, because they cost as
-    much as an update.
+    stopping    criteria and tolerances
+    structure   of the search
+    popsize     candidates of a generation
+    sigma0      overall initial standard deviation; scale0: (d,) that of each coordinate over it
+    domain      where the points live (domain.py)
     """
 
-    def __init__(
-        self, stopping: Stopping, structure, popsize: int, sigma0: float, integers: bool = False
-    ):
-        self.stopping = stopping
-        self.structure = structure
-        self.popsize = popsize
-        self.sigma0 = sigma0
-        self.reasons: dict = {}
-        self.deviation = (1.0, 1.0)
-        self.condition = 1.0
-        d = structure.dim
-        self._window = 10 + ceil((60 if integers else 30) * d / popsize)
-        stagnation = stopping.stagnation
-        if stagnation == "auto":
-            stagnation = int(100 + 100 * d**1.5 / popsize)
-        self._stagnation = stagnation
-        length = max(self._window, 2 * (stagnation or 0))
-        self.best = deque(maxlen=length)
-        self.median = deque(maxlen=length)
-        self.flat = self.failures = 0
-        self._ticks = -1
-        self._axis_every = 10
-        self._condition_every = max(10, 5 * d)
+    stopping: Stopping
+    structure: Any
+    popsize: int
+    sigma0: float
+    scale0: Any
+    domain: Any
+    window: int = field(init=False)  # generations whose best values are compared
+    half: int = field(init=False)  # of the generations that stagnation looks at; 0: it does not
 
-    _KEPT = ("reasons", "deviation", "condition", "best", "median", "flat", "failures", "_ticks")
+    def __post_init__(self):
+        d, half = self.structure.dim, self.stopping.stagnation or 0
+        if half == "auto":
+            half = int(100 + 100 * d**1.5 / self.popsize)
+        each = 60 if self.domain.has_integers else 30
+        object.__setattr__(self, "window", 10 + ceil(each * d / self.popsize))
+        object.__setattr__(self, "half", half)
+
+
+class Seen(NamedTuple):
+    """What a Monitor has seen so far.
+
+    reasons          {criterion: value} of those that have fired; never changed in place
+    deviation        smallest and largest standard deviation of a coordinate, relative to sigma;
+                     condition: of the covariance. Both as they were measured last, now and then,
+                     because that costs as much as an update
+    values           (best, median) of the last generations
+    low, high        the lowest and the highest finite value so far
+    flat, failures   generations in a row whose values were all equal; all missing
+    moved            whether a generation has moved the distribution
+    looks            at stagnation
+    """
+
+    reasons: dict
+    deviation: tuple = (1.0, 1.0)
+    condition: float = 1.0
+    values: PersistentList = EMPTY
+    low: float = inf
+    high: float = -inf
+    flat: int = 0
+    failures: int = 0
+    moved: bool = False
+    looks: int = -1
+
+
+ROUNDING = 8 * 2.0**-52  # of values, relative to them
+AXES_EVERY = 10  # generations between two looks at the standard deviations
+
+
+class Monitor(NamedTuple):
+    """Watches a search and says which criteria have fired: a value, of which the methods give the
+    next one.
+
+    `told` is called for every batch of values, `closed` after every update.
+    """
+
+    rules: Rules
+    seen: Seen = Seen({})
+
+    stopping = property(lambda self: self.rules.stopping)
+    sigma0 = property(lambda self: self.rules.sigma0)
+    reasons = property(lambda self: self.seen.reasons)
+    deviation = property(lambda self: self.seen.deviation)
+    condition = property(lambda self: self.seen.condition)
+    failures = property(lambda self: self.seen.failures)
+    moved = property(lambda self: self.seen.moved)
+
+    def of(self, structure) -> Monitor:
+        """The same for a search that goes on with another structure."""
+        return Monitor(replace(self.rules, structure=structure), self.seen)
+
+    def under(self, stopping: Stopping) -> Monitor:
+        """The same under other criteria, of which none has fired so far."""
+        seen = self.seen._replace(reasons={}, flat=0, failures=0)
+        return Monitor(replace(self.rules, stopping=stopping), seen)
 
     def snapshot(self) -> dict:
-        """What `restore` takes: plain values, as in checkpoint.py."""
-        return {name: plain(getattr(self, name)) for name in self._KEPT}
+        """What `restored` takes: plain values, as in checkpoint.py."""
+        seen = self.seen._asdict()
+        seen["_ticks"] = seen.pop("looks")  # its name in files of version 1
+        values = seen.pop("values").last(self._kept)
+        seen["best"], seen["median"] = ([v[k] for v in values] for k in (0, 1))
+        return {name: plain(v) for name, v in seen.items()}
 
-    def restore(self, tree: dict) -> None:
-        for name in self._KEPT:
-            value, now = tree[name], getattr(self, name)
-            if isinstance(now, deque):
-                value = deque(value, maxlen=now.maxlen)
-            setattr(self, name, type(now)(value) if isinstance(now, tuple) else value)
+    def restored(self, tree: dict) -> Monitor:
+        """The Monitor that had the snapshot `tree`."""
+        best = [b for b in tree["best"] if isfinite(b)]
+        seen = Seen(
+            reasons=dict(tree["reasons"]),
+            deviation=tuple(tree["deviation"]),
+            condition=tree["condition"],
+            values=PersistentList(zip(tree["best"], tree["median"], strict=True)),
+            low=tree.get("low", min(best, default=inf)),  # not in older files
+            high=tree.get("high", max(best, default=-inf)),
+            flat=tree["flat"],
+            failures=tree["failures"],
+            moved=tree.get("moved", len(set(best)) > 1),
+            looks=tree["_ticks"],
+        )
+        return Monitor(self.rules, seen)
 
-    def tell(self, best: float, evaluations: int) -> None:
-        """After values came in: what may end a search inside a generation."""
-        s = self.stopping
+    def told(self, best: float, evaluations: int, seconds: float) -> Monitor:
+        """After values came in, the best of them so far, `seconds` after the search began: what
+        may end a search inside a generation."""
+        s, fired = self.rules.stopping, {}
         if s.target is not None and best <= s.target:
-            self.reasons["target"] = best
+            fired["target"] = best
         if s.max_evaluations is not None and evaluations >= s.max_evaluations:
-            self.reasons["max_evaluations"] = evaluations
+            fired["max_evaluations"] = evaluations
+        if s.max_seconds is not None and seconds >= s.max_seconds:
+            fired["max_seconds"] = seconds
+        if not fired:
+            return self
+        return Monitor(self.rules, self.seen._replace(reasons={**self.reasons, **fired}))
 
-    def generation(self, state, info, seconds: float) -> None:
+    def closed(self, state, info, seconds: float) -> Monitor:
         """After an update: the new state, what the update saw, seconds since the start."""
-        s, fired = self.stopping, self.reasons
-        t = state.generation
-        self.best.append(info.best)
-        self.median.append(info.median)
-        self.failures = self.failures + 1 if isnan(info.best) else 0
-        self.flat = self.flat + 1 if not info.updated else 0
-
+        s, seen, t = self.rules.stopping, self.seen, state.generation
+        low, high, worst = seen.low, seen.high, info.worst
+        if not -inf < worst < inf:
+            worst = info.median if -inf < info.median < inf else info.best
+        if -inf < info.best < inf:
+            low, high = min(low, info.best), max(high, worst)
+        flat = 0 if info.updated else seen.flat + 1
+        failures = seen.failures + 1 if isnan(info.best) else 0
+        fired = {}
         if s.max_generations is not None and t >= s.max_generations:
             fired["max_generations"] = t
         if s.max_seconds is not None and seconds >= s.max_seconds:
             fired["max_seconds"] = seconds
-        if s.failures is not None and self.failures >= s.failures:
-            fired["failures"] = self.failures
-        elif s.flat is not None and self.flat >= s.flat:
-            fired["flat"] = self.flat
-        if not state.sigma < self.sigma0 * (s.tolxup or inf):
-            fired["tolxup"] = state.sigma / self.sigma0
+        if s.failures is not None and failures >= s.failures:
+            fired["failures"] = failures
+        elif s.flat is not None and flat >= s.flat:
+            fired["flat"] = flat
+        if not state.sigma < self.rules.sigma0 * (s.tolxup or inf):
+            fired["tolxup"] = state.sigma / self.rules.sigma0
+        values = seen.values.append((info.best, info.median))
+        if len(values) > 1000 and len(values) > 2 * self._kept:
+            values = PersistentList(values.last(self._kept))
+        deviation, condition, looks = seen.deviation, seen.condition, seen.looks
         if info.updated:
             if state.noisy is None or not state.noisy.matters:
-                self._check_values(info.best, info.worst)
-            if t % self._axis_every == 0:
-                self._check_axes(state)
-            if t % self._condition_every == 0 and s.condition is not None:
-                self.condition = self.structure.condition(state.factor)
-                if not self.condition < s.condition:
-                    fired["condition"] = self.condition
+                looks = self._compared(values, info.worst, high - low, state, fired)
+            if t % AXES_EVERY == 0:
+                deviation = self._measured(state, fired)
+            if s.condition is not None and t % max(AXES_EVERY, 5 * self.rules.structure.dim) == 0:
+                condition = self.rules.structure.condition(state.factor)
+                if not condition < s.condition:
+                    fired["condition"] = condition
+        reasons = {**seen.reasons, **fired} if fired else seen.reasons
+        moved = seen.moved or info.updated
+        numbers = low, high, flat, failures, moved, looks
+        return Monitor(self.rules, Seen(reasons, deviation, condition, values, *numbers))
 
-    def _check_values(self, low, high):
-        s, n = self.stopping, len(self.best)
+    # -- inside -----------------------------------------------------------------------------------
+
+    @property
+    def _kept(self) -> int:
+        """Generations whose values are wanted."""
+        return max(self.rules.window, 2 * self.rules.half)
+
+    def _compared(self, values, worst, seen, state, fired) -> int:
+        """Look at the values of the last generations; `seen` is the range of all so far. Returns
+        the number of looks at stagnation."""
+        s, window, n = self.rules.stopping, self.rules.window, len(values)
         # cheap first: the window's range is at least the distance of its newest to its oldest
-        if n >= self._window and (s.tolfun or s.tolfunhist):
-            near = max(s.tolfun or 0.0, s.tolfunhist or 0.0)
-            if abs(low - self.best[-self._window]) <= near:
-                recent = [self.best[-i] for i in range(1, self._window + 1)]
+        if n >= window and (s.tolfun or s.tolfunhist):
+            near = max(s.tolfun or 0.0, s.tolfunhist or 0.0) * seen
+            if abs(values[-1][0] - values[-window][0]) <= near:
+                recent = [best for best, _ in values.last(window)]
                 spread = max(recent) - min(recent)
-                if s.tolfunhist is not None and spread < s.tolfunhist:
-                    self.reasons["tolfunhist"] = spread
-                spread = max(*recent, high) - min(recent)
-                if s.tolfun is not None and spread < s.tolfun:
-                    self.reasons["tolfun"] = spread
-        if self._stagnation and n >= 2 * self._stagnation and self._due():
-            half = self._stagnation
-            b, m = list(self.best)[-2 * half :], list(self.median)[-2 * half :]
+                if self._agrees(spread, s.tolfunhist, seen, state):
+                    fired["tolfunhist"] = spread
+                spread = max(*recent, worst) - min(recent)
+                if self._agrees(spread, s.tolfun, seen, state):
+                    fired["tolfun"] = spread
+        half = self.rules.half
+        if not half or n < 2 * half:
+            return self.seen.looks
+        looks = (self.seen.looks + 1) % AXES_EVERY
+        if looks == 0:  # the first time, too
+            b, m = zip(*values.last(2 * half), strict=True)
             if median(b[half:]) >= median(b[:half]) and median(m[half:]) >= median(m[:half]):
-                self.reasons["stagnation"] = half
+                fired["stagnation"] = half
+        return looks
 
-    def _due(self):
-        """Every tenth time; the first time, too."""
-        self._ticks = (self._ticks + 1) % self._axis_every
-        return self._ticks == 0
+    def _agrees(self, spread, tolerance, seen, state) -> bool:
+        """Do values that are `spread` apart agree, and have the standard deviations fallen as the
+        values have?"""
+        if not tolerance or not spread <= tolerance * seen:
+            return False
+        if spread <= ROUNDING * abs(self.seen.low):
+            return True
+        std, settling = self._relative(state), self.rules.domain.settling
+        if settling is not None:
+            std = to_numpy(std)[settling]
+        return not std.shape[0] or float(namespace(std).max(std)) <= tolerance**0.5
 
-    def _check_axes(self, state):
-        s = self.stopping
+    def _relative(self, state, vector=None):
+        """(d,) standard deviations of the coordinates, or a vector (d,), over the initial ones."""
+        if vector is None:
+            vector = self.rules.structure.deviations(state.factor)
+        ratio = state.sigma / self.rules.sigma0
+        if state.scale is not self.rules.scale0:
+            ratio = ratio * (state.scale / self.rules.scale0)
+        return ratio * vector
+
+    def _measured(self, state, fired) -> tuple:
+        """Look at the standard deviations: the smallest and the largest, relative to sigma."""
+        s, structure = self.rules.stopping, self.rules.structure
         xp = namespace(state.mean)
-        std = self.structure.deviations(state.factor)
-        low, high = float(xp.min(std)), float(xp.max(std))
-        self.deviation = low, high
-        size = state.sigma / self.sigma0
-        if s.tolx is not None and size * high < s.tolx:
-            path = self.structure.unwhiten(state.factor, state.path[None, :])
-            if size * float(xp.max(xp.abs(path))) < s.tolx:
-                self.reasons["tolx"] = size * high
+        std = structure.deviations(state.factor)
+        if s.tolx is not None:
+            largest = float(xp.max(self._relative(state, std)))
+            if largest < s.tolx:
+                path = structure.unwhiten(state.factor, state.path[None, :])[0, :]
+                if float(xp.max(xp.abs(self._relative(state, path)))) < s.tolx:
+                    fired["tolx"] = largest
         if s.noeffect:
             step = state.sigma * state.scale
             if bool(xp.any(state.mean == state.mean + 0.2 * step * std)):
-                self.reasons["noeffectcoord"] = state.sigma
-            k = (state.generation // self._axis_every) % self.structure.noise_dim
+                fired["noeffectcoord"] = state.sigma
+            k = (state.generation // AXES_EVERY) % structure.noise_dim
             axis = xp.zeros_like(state.path)
             axis[k] = 1.0
-            axis = self.structure.unwhiten(state.factor, axis[None, :])[0, :]
+            axis = structure.unwhiten(state.factor, axis[None, :])[0, :]
             if bool(xp.all(state.mean == state.mean + 0.1 * step * axis)):
-                self.reasons["noeffectaxis"] = state.sigma
+                fired["noeffectaxis"] = state.sigma
+        return float(xp.min(std)), float(xp.max(std))

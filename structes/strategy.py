@@ -157,15 +157,17 @@ class Strategy:
 
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""
-        with single_threaded(self.structure.dim):
-            Z = self._normals(state, seed, start, count)
-            factor = self.lowered(state.factor)
-            Y = self.structure.unwhiten(factor, Z)
-            if self.structure.noise_dim > self.structure.dim:
-                Z = self.structure.whiten(factor, Y)
-            if state.noisy is not None and state.noisy.wait == 0:
-                self._repeat(state, seed, start, Z, Y)
-            return Z, Y, self.place(state, Y)
+        return single_threaded(self._draw, self.structure.dim, state, seed, start, count)
+
+    def _draw(self, state, seed, start, count):
+        Z = self._normals(state, seed, start, count)
+        factor = self.lowered(state.factor)
+        Y = self.structure.unwhiten(factor, Z)
+        if self.structure.noise_dim > self.structure.dim:
+            Z = self.structure.whiten(factor, Y)
+        if state.noisy is not None and state.noisy.wait == 0:
+            self._repeat(state, seed, start, Z, Y)
+        return Z, Y, self.place(state, Y)
 
     def points(self, state: State, seed: int, start: int, count: int):
         """The X (count, d) of `draw` alone."""
@@ -269,8 +271,8 @@ class Strategy:
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
         """Next state from the values (n,) of n candidates, as `updated` of update.py."""
-        with single_threaded(self.structure.dim):
-            return updated(self, state, Z, Y, values, mass)
+        address = self.structure.dim, self, state, Z, Y, values, mass
+        return single_threaded(updated, *address)
 
 
 def _given(value) -> dict:

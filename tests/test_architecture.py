@@ -20,6 +20,9 @@ LAYERS = [
         "checks",
         "problem",
         "files",
+        "forms",
+        "persistent",
+        "room",
     },
     {"structures", "parameters", "examples"},
     {
@@ -43,7 +46,12 @@ LAYERS = [
     {
         "es",
         "arrivals",
-        "pending",
+        "answers",
+        "ledger",
+        "memory",
+        "portion",
+        "recognition",
+        "search",
         "candidates",
         "fingerprints",
         "generation",

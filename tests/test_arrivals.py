@@ -1,6 +1,7 @@
 """Values that come late: what they count, and that a search with many of them still converges."""
 
 import heapq
+import pickle
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy.stats import multivariate_normal
 from structes import ES
 from structes.arrivals import NEGLIGIBLE, late, temper
 from structes.engine import Engine
-from structes.pending import KEPT, fingerprints
+from structes.fingerprints import fingerprints
+from structes.ledger import KEPT, OVER
 from structes.ranking import recombination_weights, xnes_utilities
 from structes.strategy import Strategy
 from structes.structures import build_structure
@@ -72,19 +74,21 @@ def test_a_late_value_counts_by_the_ratio_of_the_densities():
     es = ES(np.ones(5), 0.5, seed=1)
     out, X = es.ask(), es.ask()
     es.tell(X, np.ones(len(X)))  # all equal: nothing has moved
-    place = es.ledger.find(out[:1])[0]
-    arrival = late(es.strategy, es.state, place.generation, place.index, 1.0)
-    assert arrival.mass == 1
+    (place,) = es.ledger.find(out[:1])
+    old_generation = es.ledger.generation(place.key)[1].generation
+    assert late(es.strategy, es.state, old_generation, place.index, 1.0).mass == 1
     X = es.ask()
     es.tell(X, sphere(X))
     masses = []
     for place in es.ledger.find(out):
-        arrival = late(es.strategy, es.state, place.generation, place.index, 1.0)
-        Z, _ = place.generation.sample(place.index)
-        old = place.generation.strategy.log_density(place.generation.state, Z)
-        U = place.generation.strategy.coordinates(place.generation.state, _)
+        generation = es.ledger.generation(place.key)[1].generation
+        assert generation.key == old_generation.key
+        arrival = late(es.strategy, es.state, generation, place.index, 1.0)
+        Z, Y = generation.sample(place.index)
+        old = generation.strategy.log_density(generation.state, Z)
+        U = generation.strategy.coordinates(generation.state, Y)
         new = es.strategy.log_density(es.state, es.strategy.locate(es.state, U))
-        age = es.generation - place.generation.number
+        age = es.generation - generation.number
         ratio = np.exp(temper(es.strategy, age) * (new - old))[0]
         assert arrival.mass == pytest.approx(min(1, ratio))
         masses.append(arrival.mass)
@@ -169,8 +173,10 @@ def test_what_is_never_told_does_not_pile_up():
     for k in range(400):
         X = es.ask(es.popsize + 1)  # the last one never comes back
         es.tell(X[:-1], np.random.default_rng(k).uniform(size=es.popsize))
-        sizes.append((len(es.ledger.late), len(es.ledger._places)))
-    assert sizes[-1] == sizes[-100] == max(sizes) and sizes[-1][0] <= KEPT + 1
+        its = es.ledger
+        sizes.append((len(its.late), len(its.over), len(pickle.dumps(its))))
+    assert sizes[-1][0] <= KEPT + 1 and sizes[-1][1] <= 2 * OVER
+    assert sizes[-1][2] < 1.2 * max(size for _, _, size in sizes[:-100])
 
 
 def test_fingerprints():
@@ -235,8 +241,8 @@ def test_many_parameters_do_not_make_late_values_worthless():
     X = es.ask()
     es.tell(X, sphere(X))
     masses = [
-        late(es.strategy, es.state, place.generation, place.index, 1.0).mass
-        for place in es.ledger.find(out)
+        late(es.strategy, es.state, es.ledger.generation(place.key)[1].generation, i, 1.0).mass
+        for i, place in enumerate(es.ledger.find(out))
     ]
     assert np.median(masses) > 0.3 > NEGLIGIBLE
     assert temper(Strategy(build_structure("dense", 5), Engine())) <= 0.5

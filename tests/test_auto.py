@@ -35,18 +35,18 @@ def test_the_statistic_of_noise_is_a_standard_normal_whatever_its_size():
     random = np.random.default_rng(1)
     ends = []
     for _ in range(400):
-        agreement = Agreement((4, 4), 40)
+        agreement = Agreement.begin((4, 4), 40)
         for t in range(60):
-            agreement.add(random.normal(size=(4, 4)) * 10.0 ** (t % 3))
+            agreement = agreement.add(random.normal(size=(4, 4)) * 10.0 ** (t % 3))
         ends.append(agreement.statistic)
     assert abs(np.mean(ends)) < 0.15 and 0.85 < np.std(ends) < 1.15
 
 
 def test_the_statistic_grows_with_what_stays():
     random = np.random.default_rng(2)
-    agreement, constant = Agreement((4, 4), 40), 0.5 * np.ones((4, 4))
+    agreement, constant = Agreement.begin((4, 4), 40), 0.5 * np.ones((4, 4))
     for _ in range(200):
-        agreement.add(random.normal(size=(4, 4)) + constant)
+        agreement = agreement.add(random.normal(size=(4, 4)) + constant)
     assert agreement.statistic > 6
 
 

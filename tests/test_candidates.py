@@ -14,7 +14,7 @@ from structes import ES, Float, RestartES, Space, candidates, strategy
 from structes.backend import load_namespace, to_numpy
 from structes.candidates import Candidates
 from structes.engine import Engine
-from structes.pending import KEPT
+from structes.ledger import KEPT
 from structes.strategy import Strategy
 from structes.structures import build_structure
 
@@ -266,7 +266,7 @@ def test_another_process_draws_the_same_bits(spec):
     )
     there = np.frombuffer(said.stdout).reshape(-1, d)
     np.testing.assert_array_equal(there, recipe.draw(at))
-    np.testing.assert_array_equal(there, es.ledger.open.recipe().draw(range(n))[5:23])
+    np.testing.assert_array_equal(there, es.ledger.open.generation.recipe().draw(range(n))[5:23])
 
 
 def test_keys_are_unique_and_last_as_long_as_the_recipe():
@@ -275,7 +275,7 @@ def test_keys_are_unique_and_last_as_long_as_the_recipe():
     assert c.recipes()[0][0] is c[2:].recipes()[0][0]
     first = c.recipes()[0][0].key
     more = es.ask(5, lazy=True)
-    assert more.recipes()[0][0].key == c.recipes()[0][0].key != first
+    assert c.recipes()[0][0].key == first != more.recipes()[0][0].key
     keys = {search().ask(lazy=True).recipes()[0][0].key for _ in range(5)}
     assert len({first, more.recipes()[0][0].key, *keys}) == 7
 
@@ -350,7 +350,7 @@ def test_late_twice_stale_and_strange_handles():
     for _ in range(KEPT + 2):
         new = es.ask(lazy=True)
         es.tell(new, values_of(new))
-    assert not len(es.waiting) and not es.ledger._places
+    assert not len(es.waiting) and not es.ledger.late
     before = es.evaluations
     es.tell(c[11:13], [-5.0, values[12]])
     assert es.evaluations == before + 2 and es.best.fun == -5.0
@@ -372,7 +372,7 @@ def test_arrays_of_what_was_asked_lazily_are_recognised(large, request):
     es, plain = search(), search()
     X = plain.ask()
     es.ask(lazy=True)
-    assert es.ledger.open._prints == [None]
+    assert es.ledger.open.generation.portions[0].prints is None
     values = values_of(X)
     for at in (slice(3, 6), slice(None)):
         es.tell(X[at], values[at])
@@ -400,7 +400,7 @@ def test_a_search_that_was_saved_amid_a_lazy_generation_goes_on(tiny, tmp_path):
     twin = ES.load(tmp_path / "search")
     with pytest.raises(ValueError, match="candidates of this search"):
         twin.tell(c, values_of(c))
-    assert twin.ledger.open._prints == [None]
+    assert twin.ledger.open.generation.portions[0].prints is None
     np.testing.assert_array_equal(twin.waiting, es.waiting)
     for its in (es, twin):
         rest = its.waiting

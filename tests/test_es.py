@@ -264,7 +264,7 @@ NAN, INF = np.nan, np.inf
 @pytest.mark.parametrize(
     ("X", "values", "error", "message"),
     [
-        (lambda X: X[0], [1.0], ValueError, r"X must have shape \(n, 5\).*write X\[None, :\]"),
+        (lambda X: X[0], [1.0] * 8, ValueError, r"X must have shape \(n, 5\).*write X\[None, :\]"),
         (lambda X: X[:, :4], [1.0] * 8, ValueError, r"X must have shape \(n, 5\)"),
         (lambda X: "rows", [1.0] * 8, TypeError, "X must be rows of 5 numbers"),
         (
@@ -279,7 +279,7 @@ NAN, INF = np.nan, np.inf
             ValueError,
             r"each of the 8 rows of X: shape \(8,\); got shape \(9,",
         ),
-        (lambda X: X, np.ones((8, 1)), ValueError, r"a column\? use values\[:, 0\]"),
+        (lambda X: X, np.ones((8, 2)), ValueError, r"shape \(8,\); got shape \(8, 2\)"),
         (lambda X: X, ["1"] * 8, TypeError, "values must be a real number for each row"),
         (lambda X: X, [1j] * 8, TypeError, "values must be a real number for each row"),
         (lambda X: X, [None] * 8, TypeError, "values must be a real number for each row"),

@@ -12,7 +12,8 @@ import pytest
 import structes
 from structes import generation
 from structes.examples import example
-from structes.pending import Ledger
+from structes.generation import Generation
+from structes.ledger import Ledger
 from structes.structures import STRUCTURES
 from structes.update import Sums, move, weigh
 
@@ -41,8 +42,10 @@ def compiled(monkeypatch, populations, c_steps):
 def on_device(dim=2**13, popsize=2**9, **options):
     """A search whose arrays are NumPy's, as if they were on a device."""
     es = structes.ES(np.full(dim, 3.0), 1.0, seed=6, popsize=popsize, **options)
-    es.strategy = replace(es.strategy, on_device=True)
-    es.ledger = Ledger(es._generation())
+    its = es._search
+    strategy = replace(its.strategy, on_device=True)
+    ledger = Ledger.begin(Generation(strategy, its.state, its.seed, its.origin))
+    es._search = its._replace(strategy=strategy, ledger=ledger)
     return es
 
 

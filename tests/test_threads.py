@@ -45,27 +45,29 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(structure):
 
 def test_threads_are_given_back(monkeypatch):
     monkeypatch.setattr(backend, "blas_threads", lambda: 2)
+
+    def twice(dim):
+        return threads(), single_threaded(threads, dim), threads()
+
+    def fails():
+        raise KeyError(*threads())
+
     with threadpool_limits(2, user_api="blas"):
         for dim, inside in ((5, {2}), (100, {1}), (1000, {2})):
-            with single_threaded(dim):
-                assert threads() == inside
-                with single_threaded(dim):
-                    assert threads() == inside
-                assert threads() == inside
+            assert single_threaded(twice, dim, dim) == (inside, inside, inside)
             assert threads() == {2}
-        with pytest.raises(KeyError), single_threaded(100):
-            raise KeyError
+        with pytest.raises(KeyError, match="1"):
+            single_threaded(fails, 100)
         assert threads() == {2}
 
 
 def test_threads_do_not_take_them_from_each_other(monkeypatch):
     monkeypatch.setattr(backend, "blas_threads", lambda: 2)
 
-    def work():
-        with single_threaded(100):
-            return threads()
-
     with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as pool:
-        with single_threaded(100):
-            assert pool.submit(work).result() == threads() == {1}
-        assert pool.submit(work).result() == threads() == {2}
+
+        def both():
+            return pool.submit(single_threaded, threads, 100).result(), threads()
+
+        assert single_threaded(both, 100) == ({1}, {1})
+        assert both() == ({2}, {2})

@@ -26,7 +26,7 @@ from ..candidates import Recipe, boundaries
 from ..evaluation import KEPT, Failure, evaluated
 from ..generation import Generation
 from ..state import Info, State
-from ..stopping import Monitor, Stopping
+from ..stopping import Monitor, Rules, Stopping
 from ..strategy import Strategy
 from ..update import add_sums, move, stand, sums_of, weigh, weights_of
 from .trees import arrays, listed, packed, settled, unpacked
@@ -103,20 +103,16 @@ class Replica:
         self.xp = load_namespace(job.backend)
         self.ends = shard_ends(self.strategy.popsize, job.shards)
         self.function = job.fun() if job.factory else job.fun
-        structure, domain = self.strategy.structure, self.strategy.domain
-        self.monitor = Monitor(
-            job.stopping, structure, self.strategy.popsize, job.sigma0, domain.has_integers
-        )
         self.evaluations, self.fun, self.evaluations_then = 0, np.inf, 0
         self.info = Info()
         self._best = None  # the point (d,), or (Recipe, its index)
         self._drawn: dict = {}  # tiles of Z of a shard, where they are kept
         self._sums: dict = {}  # of own subtrees
         if isinstance(begin, Start):
-            state = self.strategy.init(*begin, self.xp)
+            self.state = settled(self.strategy.init(*begin, self.xp))
+            self.monitor = self._monitor(self.state.scale)
         else:
-            state = self._restore(begin)
-        self.state = settled(state)
+            self._restore(begin)
 
     # -- a step -----------------------------------------------------------------------------------
 
@@ -169,7 +165,7 @@ class Replica:
         if self.strategy.tile is None:
             return [self.strategy.draw_local(self.state, self.job.seed, start, end - start)]
         sizes = np.diff(self.ends).tolist()
-        drawn = Generation(self.strategy, self.state, self.job.seed, sizes)
+        drawn = Generation.of(self.strategy, self.state, self.job.seed, sizes)
         return drawn.samples(np.arange(start, end))[0]
 
     def sums(self, shards: tuple[int, int], values) -> dict:
@@ -217,8 +213,8 @@ class Replica:
         if info.worst != info.worst:  # NaN ranks last
             info = info._replace(missing=int(np.isnan(values).sum()))
         self._remember(before, values)
-        self.monitor.tell(self.fun, self.evaluations)
-        self.monitor.generation(self.state, info, seconds)
+        monitor = self.monitor.told(self.fun, self.evaluations, seconds)
+        self.monitor = monitor.closed(self.state, info, seconds)
         self.info = info
         return self.receipt()
 
@@ -279,6 +275,7 @@ class Replica:
             "evaluations": self.evaluations,
             "info": list(self.info),
             "monitor": self.monitor.snapshot(),
+            "scale0": to_numpy(self.monitor.rules.scale0),
         }
 
     def _restore(self, tree):
@@ -288,8 +285,15 @@ class Replica:
         for name in ("evaluations", "evaluations_then"):
             setattr(self, name, checks.count(name, tree[name], 0))
         self.info = Info(*tree["info"])
-        self.monitor.restore(tree["monitor"])
-        return self.strategy.restored(tree["state"], self.xp)
+        self.state = settled(self.strategy.restored(tree["state"], self.xp))
+        scale0 = tree.get("scale0")  # not in older files
+        scale0 = self.state.scale if scale0 is None else self.xp.asarray(scale0)
+        self.monitor = self._monitor(scale0).restored(tree["monitor"])
+
+    def _monitor(self, scale0):
+        strategy, job = self.strategy, self.job
+        first = strategy.structure, strategy.popsize, job.sigma0, scale0, strategy.domain
+        return Monitor(Rules(job.stopping, *first))
 
 
 class Here:

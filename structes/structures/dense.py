@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 from ..backend import (
     add_to_diagonal,
+    flat,
     namespace,
     not_negative,
     number,
@@ -156,10 +157,10 @@ class Dense(Structure):
         return (q + t + 0.5 * _rows_times(t, M, x)) * then
 
     def norm(self, M):
-        xp = namespace(M[0])
         if isinstance(M, Plain):
-            m = xp.reshape(M.M, (-1,))
+            m = flat(M.M)
             return number(m @ m) ** 0.5
+        xp = namespace(M[0])
         # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
         own = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
         mixed = total(M.x * weighted_squares(M.U, M.v))
@@ -191,9 +192,9 @@ class Dense(Structure):
         return M._replace(v=factor * M.v, x=factor * M.x)
 
     def trace(self, M):
-        xp = namespace(M[0])
         if isinstance(M, Plain):
             return trace(M.M)
+        xp = namespace(M[0])
         own = total(M.x) if M.x.ndim else self.dim * M.x
         return number(own + xp.sum(M.v * xp.linalg.diagonal(M.g)))
 

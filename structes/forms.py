@@ -1,0 +1,167 @@
+"""What users tell, in any of the field's forms, as arrays.
+
+Points and values come as arrays, lists and tuples, as pairs (x, value) as in cmaes, as a DataFrame
+and a Series, as tensors of torch and jax, as numbers of the decimal or fractions modules, as
+dicts of named parameters. What means the same is taken for the same; what is no number is refused,
+because a value that is lost costs an evaluation and a value that is wrong costs a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf, nan
+
+import numpy as np
+
+from . import checks
+from .backend import is_array, load_namespace, to_numpy
+
+
+def told(X, values, dim: int, backend: str = "numpy", space=None):
+    """(X (n, dim) of the backend's library, values (n,) float64 of NumPy) of what was told.
+
+    X        rows; one point (dim,), where values is a number or holds one; dicts of parameters,
+             where the search has a space; or pairs (x, value), and then values is None
+    values   (n,) or (n, 1) numbers: NaN failed, +inf worst
+
+    Raises TypeError or ValueError, naming the argument, for what does not fit; −inf is refused.
+    """
+    if backend == "numpy" and type(X) is np.ndarray and X.dtype == np.float64:
+        as_a_rule = X.shape[1:] == (dim,) and values is not None
+        if as_a_rule:
+            return X, objective_values(values, X.shape[0])
+    xp = load_namespace(backend)
+    if values is None:
+        X, values = _pairs(X)
+    values = _values(values)
+    X = rows(X, dim, xp, space, is_one=values.size == 1)
+    return X, objective_values(values, X.shape[0])
+
+
+def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
+    """`X` as an (n, dim) array of the library xp; whether it is finite is not looked at.
+
+    is_one   whether a point (dim,) stands for one row
+    """
+    if xp is not np and is_array(X, xp):
+        array = X
+    else:
+        if space is not None:
+            X = _points_of_dicts(X, space)
+        array = numbers("X", X, f"rows of {dim} numbers")
+        if xp is not np:
+            array = xp.asarray(array)
+    if array.ndim == 1 and (is_one or dim == 1) and array.shape[0] in (dim, array.shape[0] * dim):
+        array = xp.reshape(array, (-1, dim))
+    if array.ndim != 2 or array.shape[1] != dim:
+        hint = " (a single point? write X[None, :])" if tuple(array.shape) == (dim,) else ""
+        raise ValueError(
+            f"X must have shape (n, {dim}), a row for each candidate; "
+            f"got shape {tuple(array.shape)}{hint}"
+        )
+    return array
+
+
+def objective_values(values, n: int) -> np.ndarray:
+    """`values` as a new (n,) float array: NaN = failed, +inf = worst; −inf is refused."""
+    if type(values) is not np.ndarray or values.dtype != np.float64:
+        values = _values(values)
+    array = values.copy()  # the caller's stays as it is
+    if array.shape != (n,):
+        if array.shape == (n, 1) or (n == 1 and array.ndim == 0):
+            array = array.reshape(n)
+        else:
+            raise ValueError(
+                f"values must hold one number for each of the {n} rows of X: shape ({n},); "
+                f"got shape {array.shape}"
+            )
+    if n and not np.minimum.reduce(array) > -inf and (array == -inf).any():
+        bad = int(np.flatnonzero(array == -inf)[0])
+        raise ValueError(
+            f"values must not be -inf (values[{bad}] is): an overflow, or the logarithm of an "
+            "error that is zero? Tell a large negative number in its place."
+        )
+    return array
+
+
+def _values(values) -> np.ndarray:
+    return numbers("values", values, "a real number for each row of X (NaN: it failed)")
+
+
+def numbers(name: str, value, expected: str) -> np.ndarray:
+    """`value` as a float64 array of NumPy, of any shape; the caller's own where it is one.
+
+    Raises TypeError or ValueError, naming the argument, for what are no real numbers.
+    """
+    array = _host(name, value, expected)
+    if array.dtype == np.float64:
+        return array
+    if array.dtype.kind in "fiub" or array.dtype.name == "bfloat16":
+        return array.astype(float)
+    if array.dtype.kind != "O":
+        raise TypeError(f"{name} must be {expected}; got {checks.brief(value)}")
+    flat = [_number(v) for v in array.reshape(-1).tolist()]
+    if any(v is None for v in flat):
+        bad = next(v for v, number in zip(array.reshape(-1), flat, strict=True) if number is None)
+        raise TypeError(f"{name} must be {expected}; got {checks.brief(bad)}")
+    return np.array(flat, dtype=float).reshape(array.shape)
+
+
+def _host(name, value, expected) -> np.ndarray:
+    """`value` as an array in this machine's memory, of whatever dtype."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "detach"):  # a tensor of torch
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value
+    if hasattr(value, "__cuda_array_interface__"):
+        return to_numpy(value)
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if not isinstance(value, (list, tuple)) or not value:
+            raise TypeError(f"{name} must be {expected}; got {checks.brief(value)}") from error
+    parts = [_host(name, part, expected) for part in value]
+    if len({part.shape for part in parts}) > 1:
+        raise ValueError(f"{name} must be {expected}; got rows of different lengths")
+    return np.stack(parts)
+
+
+def _number(value) -> float | None:
+    """A float of anything that is a real number; None of anything else. What is too large for a
+    float is infinite."""
+    if isinstance(value, (str, bytes, complex)) or value is None:
+        return None
+    if type(value).__name__ == "NAType":  # of pandas: missing
+        return nan
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+
+
+def _pairs(X):
+    """(points, values) of pairs (x, value)."""
+    try:
+        pairs = [(x, value) for x, value in X]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"tell needs values: tell(X, values), or pairs tell([(x, value), …]); "
+            f"got {checks.brief(X)} alone"
+        ) from None
+    return [x for x, _ in pairs], [value for _, value in pairs]
+
+
+def _points_of_dicts(X, space):
+    """Points of what may be dicts of parameters: one, a list of them, or a DataFrame whose columns
+    are their names."""
+    if isinstance(X, Mapping):
+        return space.from_dict(X)
+    columns = getattr(X, "columns", None)
+    if columns is not None and set(map(str, columns)) == set(space.parameters):
+        return [space.from_dict(dict(zip(columns, row, strict=True))) for row in X.to_numpy()]
+    if isinstance(X, (list, tuple)) and X and all(isinstance(x, Mapping) for x in X):
+        return [space.from_dict(x) for x in X]
+    return X
