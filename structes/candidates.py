@@ -68,7 +68,7 @@ class Recipe:
     def draw(self, indices):
         """(len(indices), d) the points of these candidates, integers from 0 to sum(asked) − 1."""
         indices = np.asarray(indices, dtype=np.int64)
-        xp, d = namespace(self.state.mean), self.strategy.structure.dim
+        xp, d = namespace(self.state.mean), self.strategy.domain.size
         piece = np.searchsorted(self._boundaries, indices, side="right") - 1
         with self._limited():
             if indices.size and (piece == piece[0]).all():

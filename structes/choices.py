@@ -104,6 +104,15 @@ class Choosing(Domain):
     def has_integers(self):
         return self.numbers.has_integers
 
+    def restricted(self, free):
+        place = _places(free)
+        for n, choice in enumerate(self.choices):
+            gone = [i for i in choice if i not in place]
+            if gone:
+                raise ValueError(f"choices[{n}]: its coordinates {gone} are fixed")
+        choices = tuple(tuple(place[i] for i in choice) for choice in self.choices)
+        return Choosing(len(free), self.numbers.restricted(free), choices)
+
     @property
     def settling(self):
         settling = self.numbers.settling

@@ -56,6 +56,23 @@ class Domain:
         return False
 
     @property
+    def size(self) -> int:
+        """Numbers of a point."""
+        return self.dim
+
+    def completed(self, x):
+        """A point (d,) with what is fixed in its place."""
+        return x
+
+    def spread(self, std):
+        """(d,) standard deviations of the coordinates of a point, of those of the search."""
+        return std
+
+    def restricted(self, free) -> Domain:
+        """The same for the coordinates `free` (k,), increasing, alone."""
+        return Domain(len(free))
+
+    @property
     def settling(self) -> np.ndarray | None:
         """(d,) bool: coordinates whose standard deviation goes to zero where a search converges;
         None: all. Integers and choices are kept from freezing, and differ exactly or not at all.
@@ -139,12 +156,21 @@ class Limited(Domain):
         fields["_turn"] = np.where(two, fields["_right"] - fields["_left"], 1.0)
         fields["_some_log"], fields["_at"] = bool(self.log.any()), np.flatnonzero(self.integer)
         fields["_loose"] = not (two.any() or self.integer.any())  # nothing to adjust
+        far = (~left & np.isfinite(self.low)) | (~right & np.isfinite(self.high))
+        fields["_is_clipped"] = bool(far.any())
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     @property
     def has_integers(self) -> bool:
         return len(self._at) > 0
+
+    def restricted(self, free):
+        its = (getattr(self, name)[free] for name in ("low", "high", "log", "integer", "zone"))
+        low, high, log_, integer, zone = its
+        if not (np.isfinite(low).any() or np.isfinite(high).any() or (log_ | integer).any()):
+            return Domain(len(free))
+        return Limited(len(free), low, high, log_, integer, zone)
 
     @property
     def settling(self):
@@ -166,7 +192,7 @@ class Limited(Domain):
         if self._some_log:
             bounded = xp.clip(xp.where(get.log, X, 0.0), -_LARGEST, _LARGEST)
             X = xp.where(get.log, xp.exp(bounded), X)
-        elif all_inside and not len(self._at):
+        elif all_inside and not len(self._at) and not self._is_clipped:
             return X
         if len(self._at):
             X = xp.where(get.integer, xp.floor(X + 0.5), X)
@@ -194,6 +220,9 @@ class Limited(Domain):
         low, high = self.low.astype(dtype), self.high.astype(dtype)
         low = np.where(low < self.low, np.nextafter(low, inf), low)
         high = np.where(high > self.high, np.nextafter(high, -inf), high)
+        its = np.finfo(dtype)
+        low = np.where(self.log, np.maximum(low, its.tiny), low)  # no zero, and none is infinite
+        high = np.where(self.log, np.minimum(high, its.max), high)
         xp = namespace(X)
         return xp.clip(X, xp.asarray(low), xp.asarray(high))
 
@@ -341,6 +370,35 @@ def build_domain(
     with np.errstate(over="ignore"):
         width = _logarithm(high, log_) - _logarithm(low, log_)
     zone = np.minimum(BOUNDARIES[boundary] * np.broadcast_to(sigma0, dim), width / 4)
+    zone = np.minimum(zone, 1e150)  # its square is a number
     bounded = np.isfinite(low) | np.isfinite(high)
     zone = np.where(bounded & ~integer, zone, 0.0)
     return Limited(dim, low, high, log_, integer, zone)
+
+
+def check_range(dtype: str, x0, sigma, low, high, log_, skipped=()) -> None:
+    """Raise ValueError where a dtype cannot hold the points of a search: they are too large for
+    it, or it cannot tell them apart.
+
+    x0, sigma   (d,) start and standard deviations; low, high: bounds; log_: where they are those
+                of ln x; skipped: coordinates that do not move
+    """
+    its, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
+    with np.errstate(over="ignore"):
+        far = np.minimum(np.abs(x0) + reach, np.maximum(np.abs(low), np.abs(high)))
+        inner = high.astype(dtype).astype(float) - low.astype(dtype).astype(float)
+    largest = np.maximum(np.abs(low), np.abs(high))
+    for i in range(len(x0)):
+        if i in skipped:
+            continue
+        if not far[i] <= its.max:
+            raise ValueError(
+                f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; coordinate "
+                f"{i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
+            )
+        closed = np.isfinite(low[i]) and np.isfinite(high[i])
+        if closed and not inner[i] >= 4 * its.eps * largest[i] - 4 * its.smallest_subnormal:
+            raise ValueError(
+                f"bounds[{i}]: {dtype} cannot tell numbers between {low[i]!r} and {high[i]!r} "
+                "apart" + (": use dtype='float64'" if dtype == "float32" else "")
+            )

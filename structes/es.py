@@ -11,30 +11,29 @@ import threading
 import time
 import warnings
 from dataclasses import asdict, replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from . import checkpoint, checks, forms
+from .arguments import Arguments, Options, arguments_from, read_arguments, with_stopping
 from .auto import Auto, Switch
 from .backend import load_namespace
 from .candidates import Candidates
-from .choices import with_choices
-from .domain import Domain, build_domain
-from .engine import Engine, build_engine
-from .files import plain
+from .domain import Domain
+from .engine import Engine
 from .gathered import Gathered
 from .ledger import Ledger
-from .limits import bounds_of
-from .noise import check_seed
-from .noisy import build_noise, known_noise, spec_of_noise
+from .noisy import build_noise
 from .room import LITTLE, check_room
 from .search import Best, advanced, asked, begun, told
 from .space import Space
 from .state import Info, State
-from .stopping import Monitor, Rules, stopping_from
+from .stopping import Monitor, Rules, Stopping
 from .strategy import Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
 from .structures.base import Structure
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def restored_best(row, dim: int) -> Best:
@@ -84,72 +83,49 @@ class ES:
 
     def __init__(
         self,
-        x0,
+        x0=None,
         sigma0=None,
         structure="dense",
         seed=None,
         popsize=None,
-        *,
-        bounds=None,
-        boundary=None,
-        transforms=None,
-        integers=None,
-        choices=None,
-        engine="default",
-        noise=None,
-        backend="numpy",
-        dtype="float64",
-        **stopping,
+        **options: Unpack[Options],
     ):
-        self.space = x0 if isinstance(x0, Space) else None
-        if isinstance(x0, Space):
-            its = x0.arguments()
-            x0, sigma0 = its["x0"], its["sigma0"] if sigma0 is None else sigma0
-            bounds, transforms, integers = its["bounds"], its["transforms"], its["integers"]
-            choices = its.get("choices")
-        x0, dtype = checks.point("x0", x0), checks.dtype(dtype)
-        self.dim = x0.size
-        self._arguments = {
-            "x0": x0,
-            "sigma0": plain(sigma0),
-            "bounds": None if bounds is None else np.stack(bounds_of(bounds, self.dim), axis=1),
-            "boundary": boundary,
-            "transforms": plain(transforms),
-            "integers": plain(integers),
-            "choices": plain(choices),
-            "backend": backend,
-            "dtype": dtype,
-            **stopping,
-        }
-        sigma, scale = checks.scale("sigma0", sigma0, self.dim)
-        self.popsize = (
-            default_popsize(self.dim) if popsize is None else checks.count("popsize", popsize, 2)
-        )
-        seed = check_seed(seed)
-        self.engine = build_engine(engine)
-        settings = build_noise(noise, self.popsize)
-        self._arguments["noise"] = spec_of_noise(settings)
-        auto = Auto.begin(self.dim) if structure in ("auto", {"name": "auto"}) else None
-        if auto is not None:
+        self._begin(arguments_from("ES", x0, sigma0, structure, seed, popsize, **options))
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> ES:
+        """The search of Arguments that were checked already."""
+        es = cls.__new__(cls)
+        es._begin(arguments)
+        return es
+
+    def _begin(self, arguments):
+        x0 = arguments.start()
+        domain, sigma0 = arguments.domain(x0)
+        sigma, scale = checks.scale("sigma0", sigma0, domain.dim)
+        self.arguments, self.dim, self.engine = arguments, domain.size, arguments.engine
+        popsize = arguments.popsize
+        self.popsize = default_popsize(domain.dim) if popsize is None else popsize
+        structure, auto = arguments.structure_for(domain), None
+        if isinstance(structure, str) and structure == "auto":
+            auto = Auto.begin(domain.dim)
             structure = auto.structure
-        structure = self.engine.fit(build_structure(structure, self.dim))
-        domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
         strategy = Strategy(
-            structure,
+            self.engine.fit(build_structure(structure, domain.dim)),
             self.engine,
             self.popsize,
-            domain=with_choices(domain, choices),
-            noise=settings,
-            dtype=dtype,
-            on_device=backend == "cupy",
+            domain=domain,
+            noise=build_noise(arguments.noise, self.popsize),
+            dtype=arguments.dtype,
+            on_device=arguments.backend == "cupy",
         )
-        u0 = strategy.domain.encode(x0[None, :], "x0")[0, :]
-        state = strategy.init(u0, sigma, scale, load_namespace(backend))
+        u0 = domain.encode(domain.completed(x0)[None, :], "x0")[0, :]
+        state = strategy.init(u0, sigma, scale, load_namespace(arguments.backend))
         rules = Rules(
-            stopping_from(stopping), structure, self.popsize, sigma, state.scale, strategy.domain
+            arguments.stopping, strategy.structure, self.popsize, sigma, state.scale, domain
         )
         name = secrets.randbits(62)
-        self._search = begun(strategy, state, seed, Monitor(rules), auto, name)
+        self._search = begun(strategy, state, arguments.seed, Monitor(rules), auto, name)
         self._start = time.monotonic()
         self._warned: set = set()
         self._lock = threading.RLock()
@@ -196,11 +172,11 @@ class ES:
         again. Raises TypeError or ValueError, and changes nothing, when shapes or types do not
         fit.
         """
+        its = self.arguments
         if isinstance(X, Candidates):
-            values = forms.objective_values(values, len(X))
+            values = forms.objective_values(values, len(X), its.sign)
         else:
-            backend = self._arguments["backend"]
-            X, values = forms.told(X, values, self.dim, backend, self.space)
+            X, values = forms.told(X, values, self.dim, its.backend, its.space, its.sign)
         with self._lock:
             self._search, notices = told(self._search, X, values, self.seconds)
         if notices:
@@ -217,7 +193,31 @@ class ES:
 
     def stop(self) -> dict:
         """{criterion: value} of every stopping criterion that has fired; empty: go on."""
-        return dict(self.monitor.reasons)
+        reasons, limit = dict(self.monitor.reasons), self.arguments.stopping.max_seconds
+        if limit is not None and self.seconds >= limit:
+            reasons.setdefault("max_seconds", self.seconds)
+        if "target" in reasons:
+            reasons["target"] *= self.arguments.sign
+        return reasons
+
+    def extend(self, **criteria) -> None:
+        """Go on after a stop: with a larger budget, or under other criteria.
+
+        criteria   fields of `structes.Stopping`; those that are not named stay. What has fired is
+                   forgotten; a budget that is still spent, or a target that is reached, fires
+                   again at once, and what tells convergence after the next generation
+
+        Raises TypeError or ValueError, and changes nothing, for what does not fit.
+        """
+        self._go_under(with_stopping(self.arguments, "extend", **criteria).stopping)
+
+    def _go_under(self, stopping):
+        with self._lock:
+            its = self._search
+            monitor = its.monitor.under(stopping, its.state.generation)
+            monitor = monitor.told(its.best.fun, its.evaluations, self.seconds)
+            self.arguments = replace(self.arguments, stopping=stopping)
+            self._search = its._replace(monitor=monitor)
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -250,7 +250,7 @@ class ES:
         """All of the search in plain values and arrays, as in checkpoint.py."""
         its = self._search
         return {
-            "arguments": self._arguments,
+            "arguments": self.arguments.plain(its.strategy.noise),
             "engine": asdict(self.engine),
             "seed": self.seed,
             "popsize": self.popsize,
@@ -277,13 +277,14 @@ class ES:
             seed=tree["seed"],
             popsize=tree["popsize"],
             engine=Engine(**tree["engine"]),
-            **{**tree["arguments"], "noise": known_noise(tree["arguments"]["noise"])},
+            **read_arguments(tree["arguments"]),
         )
         its, xp = es._search, es._xp
         strategy, monitor = its.strategy, its.monitor
-        if auto:
+        if auto and its.auto is not None:
             auto = its.auto.restored(auto)
-            now = es.engine.fit(build_structure(known_spec(tree["structure"]), es.dim))
+            dim = strategy.structure.dim
+            now = es.engine.fit(build_structure(known_spec(tree["structure"]), dim))
             strategy, monitor = replace(strategy, structure=now), monitor.of(now)
         es._search = its._replace(
             strategy=strategy,
@@ -330,6 +331,16 @@ class ES:
         return Candidates(self.ledger.waiting(), self.dim)
 
     @property
+    def stopping(self) -> Stopping:
+        """The stopping criteria."""
+        return self.arguments.stopping
+
+    @property
+    def space(self) -> Space | None:
+        """The Space of the parameters, where the search has one."""
+        return self.arguments.space
+
+    @property
     def seed(self) -> int:
         """Of the candidates: the same seed gives the same bits."""
         return self._search.seed
@@ -346,7 +357,7 @@ class ES:
     @property
     def best(self) -> Best:
         """The best point so far."""
-        return self._search.best
+        return self._search.best.signed(self.arguments.sign)
 
     @property
     def evaluations(self) -> int:
@@ -411,9 +422,10 @@ class ES:
 
     @property
     def deviations(self):
-        """(d,) standard deviation of each coordinate of the search distribution."""
+        """(d,) standard deviation of each coordinate of the search distribution; 0 where one is
+        fixed."""
         spread = self.structure.deviations(self.state.factor)
-        return self.state.sigma * self.state.scale * spread
+        return self.domain.spread(self.state.sigma * self.state.scale * spread)
 
     @property
     def seconds(self) -> float:
@@ -430,7 +442,7 @@ class ES:
 
     @property
     def _xp(self):
-        return load_namespace(self._arguments["backend"])
+        return load_namespace(self.arguments.backend)
 
     def _say(self, notices):
         for message in notices:

@@ -1,20 +1,24 @@
 """Values of points from a user's function, whatever goes wrong in it.
 
 One policy, the same everywhere, in the driver and in workers: a NaN or an exception is a *missing*
-value, which ranks last and is counted; +inf is a legal value, the worst; −inf, complex numbers and
-what is no number at all are mistakes in the function and end the search. KeyboardInterrupt and
-SystemExit are for the program, not for the search, and pass.
+value, which ranks last and is counted; +inf is a legal value, the worst. What is no value at all
+(None, text, a complex number, −inf, an array of another shape) is missing, too, once a good value
+has come: hours of search are not thrown away for one answer. Before that it is a mistake in the
+function, and raised. KeyboardInterrupt and SystemExit are for the program, not for the search, and
+pass.
 """
 
 from __future__ import annotations
 
+import time
 import traceback
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
-from . import forms
-from .backend import namespace
+from . import checks, forms
+from .backend import namespace, to_numpy
 from .candidates import Candidates
 from .problem import Rowwise, scalar
 
@@ -22,16 +26,18 @@ ON_ERROR = ("missing", "raise")
 KEPT = 100  # failures whose words are kept until somebody takes them
 
 
+class NoValue(ValueError):
+    """What a function returned is no value."""
+
+
 def check_on_error(value: str) -> str:
     """`value`, one of ON_ERROR; ValueError otherwise."""
-    if value not in ON_ERROR:
-        raise ValueError(f"on_error must be 'missing' or 'raise'; got {value!r}")
-    return value
+    return checks.choice("on_error", value, ON_ERROR)
 
 
 class Failure(NamedTuple):
-    """One evaluation without a value: which row; what kind (the exception's class, "Timeout" or
-    "WorkerDied"); in words; the traceback, where there is one."""
+    """One evaluation without a value: which row; what kind (the exception's class, "NoValue",
+    "Timeout" or "WorkerDied"); in words; the traceback, where there is one."""
 
     row: int
     kind: str
@@ -51,56 +57,98 @@ class Failure(NamedTuple):
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
-def evaluated(function, X, unit: int, note, before=lambda rows: None) -> np.ndarray:
-    """(n,) values of the rows of X (n, d), NaN where `function` raises.
+def evaluated(
+    function, X, unit: int, note, before=lambda rows: None, sign=1, until=inf, into=None
+) -> np.ndarray:
+    """(n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
 
     function   of rows; a `Rowwise` is called point by point, another one with `unit` rows at a
                time, and where it raises with each of them alone, so that one bad point does not
                take the others with it
     note       called with the row and the exception
     before     called before every call of the function, with the number of rows
-
-    Raises ValueError or TypeError for a function that returns what is no value.
+    sign       −1 where larger values are better: then inf is no value
+    until      time (of time.monotonic) after which no further call is made, but for the first:
+               the values are then those of the first rows only
+    into       list to which values are appended as they come
     """
-    step = 1 if isinstance(function, Rowwise) else unit
-    value_of = _value if isinstance(function, Rowwise) else _values
-    values = np.empty(X.shape[0])
-    for a in range(0, X.shape[0], step):
-        rows = X[a : a + step, :]
+    values = [] if into is None else into
+    if isinstance(function, Rowwise):
+        _by_point(function, X, note, before, sign, until, values)
+    else:
+        _by_rows(function, X, unit, note, before, sign, until, values)
+    return np.array(values, dtype=float)
+
+
+def _by_point(function, X, note, before, sign, until, values):
+    of_point, name = function.of_point, function.name
+    for row in range(X.shape[0]):
+        if until < inf and row and time.monotonic() >= until:
+            return
+        before(1)
+        try:
+            value = of_point(X[row, :])
+            if type(value) is not float or not -inf < value < inf:
+                value = _checked(value, name, sign)
+        except Exception as error:
+            wrong = error
+        else:
+            values.append(value)
+            continue
+        values.append(np.nan)
+        note(row, wrong)
+
+
+def _checked(value, name, sign) -> float:
+    """What a function of one point has returned, as a float; raises NoValue."""
+    try:
+        number = scalar(value, name)
+    except ValueError as error:
+        raise NoValue(str(error)) from None
+    if number == -sign * inf:
+        raise NoValue(forms.no_value(f"the value of {name}", sign))
+    return number
+
+
+def _by_rows(function, X, unit, note, before, sign, until, values):
+    for a in range(0, X.shape[0], unit):
+        if until < inf and a and time.monotonic() >= until:
+            return
+        rows = X[a : a + unit, :]
         before(rows.shape[0])
         try:
-            values[a : a + step] = value_of(function, rows)
-        except _NoValue as error:
-            raise error.args[0] from None
+            found = _split(function(rows), rows.shape[0], sign)
         except Exception as error:
-            if rows.shape[0] == 1:
-                values[a] = np.nan
-                note(a, error)
-            else:
-                values[a : a + step] = evaluated(
-                    function, rows, 1, lambda row, error, a=a: note(a + row, error), before
-                )
-    return values
+            wrong = error
+            found = None
+        if found is None and rows.shape[0] > 1:  # which of them is it?
+            _by_rows(
+                function, rows, 1, lambda k, e, a=a: note(a + k, e), before, sign, inf, values
+            )
+            continue
+        for k, value in enumerate([wrong] if found is None else found):
+            values.append(np.nan if isinstance(value, Exception) else value)
+            if isinstance(value, Exception):
+                note(a + k, value)
 
 
-class _NoValue(Exception):
-    """What a function returned is no value."""
-
-
-def _value(function, rows):
-    value = function.of_point(rows[0, :])
+def _split(values, n: int, sign) -> list:
+    """The values of n rows: floats, and NoValue where one is none."""
     try:
-        return scalar(value, function.name)
-    except ValueError as error:
-        raise _NoValue(error) from None
-
-
-def _values(function, rows):
-    values = function(rows)
-    try:
-        return forms.objective_values(values, rows.shape[0])
+        return (sign * forms.objective_values(values, n, sign)).tolist()
     except (ValueError, TypeError) as error:
-        raise _NoValue(error) from None
+        whole = NoValue(str(error))
+    values = to_numpy(values) if hasattr(values, "__dlpack__") else values
+    is_row = hasattr(values, "__len__") and not isinstance(values, (str, bytes))
+    if not is_row or len(values) != n:
+        return [whole] * n
+    found: list = []
+    for value in values:
+        try:
+            found.append(sign * float(forms.objective_values([value], 1, sign)[0]))
+        except (ValueError, TypeError) as error:
+            found.append(NoValue(str(error)))
+    return found
 
 
 class Evaluation:
@@ -108,15 +156,23 @@ class Evaluation:
 
     function   of rows X (n, d), returns (n,) values
     on_error   "missing", or "raise": an exception is the caller's
+    sign       −1 where larger values are better
 
-    errors     number of exceptions so far; first: the first of them, or None
+    until      time (of time.monotonic) after which no further call is made: what is returned is
+               then shorter
+    finished   values of the rows that were evaluated last, as they came
+    errors     number of failures so far; first: the first exception, or None, and first_point the
+               point (d,) at which it was raised; good: number of values so far
     failures   the latest of them, as `Failure`s: whoever reads them may clear the list
     """
 
-    def __init__(self, function, on_error: str = "missing"):
-        self.function = function
+    def __init__(self, function, on_error: str = "missing", sign: int = 1):
+        self.function, self.sign = function, sign
         self.on_error = check_on_error(on_error)
-        self.errors, self.first, self.failures = 0, None, []
+        self.until = inf
+        self.finished: list = []
+        self.errors, self.good, self.first, self.first_point = 0, 0, None, None
+        self.failures: list = []
 
     @property
     def by_point(self) -> bool:
@@ -124,19 +180,33 @@ class Evaluation:
         return isinstance(self.function, Rowwise)
 
     def __call__(self, X) -> np.ndarray:
-        """(n,) values of the rows X (n, d), an array or Candidates."""
+        """(n,) values of the rows X (n, d), an array or Candidates; fewer where time is up.
+
+        Raises ValueError for what is no value, where no good one has come before.
+        """
         drawn = isinstance(X, Candidates)  # otherwise it is the caller's, and may be written into
-        X = X.points() if drawn else namespace(X).asarray(X, copy=True)
-        if self.on_error == "raise":
-            return self.function(X)
-        return evaluated(self.function, X, max(1, X.shape[0]), self._note)
+        points = X.points() if drawn else namespace(X).asarray(X, copy=True)
+        self.finished = []
+
+        def note(row, error):
+            self._note(X, row, error)
+
+        before = lambda rows: None  # noqa: E731
+        unit = max(1, points.shape[0])
+        options = {"sign": self.sign, "until": self.until, "into": self.finished}
+        values = evaluated(self.function, points, unit, note, before, **options)
+        self.good += int(np.count_nonzero(~np.isnan(values)))
+        return values
 
     def traceback(self) -> str | None:
         """That of the first exception, as text."""
         return self.first and "".join(traceback.format_exception(self.first))
 
-    def _note(self, row, error):
+    def _note(self, X, row, error):
+        known = self.good or any(value == value for value in self.finished)
+        if self.on_error == "raise" or (isinstance(error, NoValue) and not known):
+            raise error
         self.errors += 1
         self.failures = [*self.failures, Failure.of(error, row)][-KEPT:]
         if self.first is None:
-            self.first = error
+            self.first, self.first_point = error, np.array(to_numpy(X[row : row + 1, :])[0])

@@ -17,25 +17,26 @@ from . import checks
 from .backend import is_array, load_namespace, to_numpy
 
 
-def told(X, values, dim: int, backend: str = "numpy", space=None):
+def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1):
     """(X (n, dim) of the backend's library, values (n,) float64 of NumPy) of what was told.
 
     X        rows; one point (dim,), where values is a number or holds one; dicts of parameters,
              where the search has a space; or pairs (x, value), and then values is None
     values   (n,) or (n, 1) numbers: NaN failed, +inf worst
+    sign     −1 where larger values are better: what is returned is to be minimised
 
     Raises TypeError or ValueError, naming the argument, for what does not fit; −inf is refused.
     """
     if backend == "numpy" and type(X) is np.ndarray and X.dtype == np.float64:
         as_a_rule = X.shape[1:] == (dim,) and values is not None
         if as_a_rule:
-            return X, objective_values(values, X.shape[0])
+            return X, objective_values(values, X.shape[0], sign)
     xp = load_namespace(backend)
     if values is None:
         X, values = _pairs(X)
     values = _values(values)
     X = rows(X, dim, xp, space, is_one=values.size == 1)
-    return X, objective_values(values, X.shape[0])
+    return X, objective_values(values, X.shape[0], sign)
 
 
 def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
@@ -62,11 +63,12 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
     return array
 
 
-def objective_values(values, n: int) -> np.ndarray:
-    """`values` as a new (n,) float array: NaN = failed, +inf = worst; −inf is refused."""
+def objective_values(values, n: int, sign: int = 1) -> np.ndarray:
+    """`values`, times `sign`, as a new (n,) float array: NaN = failed, +inf = worst; −inf is
+    refused."""
     if type(values) is not np.ndarray or values.dtype != np.float64:
         values = _values(values)
-    array = values.copy()  # the caller's stays as it is
+    array = values.copy() if sign == 1 else -values  # the caller's stays as it is
     if array.shape != (n,):
         if array.shape == (n, 1) or (n == 1 and array.ndim == 0):
             array = array.reshape(n)
@@ -77,11 +79,24 @@ def objective_values(values, n: int) -> np.ndarray:
             )
     if n and not np.minimum.reduce(array) > -inf and (array == -inf).any():
         bad = int(np.flatnonzero(array == -inf)[0])
-        raise ValueError(
-            f"values must not be -inf (values[{bad}] is): an overflow, or the logarithm of an "
-            "error that is zero? Tell a large negative number in its place."
-        )
+        raise ValueError(no_value(f"values[{bad}]", sign))
     return array
+
+
+def values_of_rows(values, n: int) -> np.ndarray:
+    """`values` of at most n rows, as (k,) floats: those of a function that has checked them."""
+    array = np.asarray(_values(values))
+    if array.ndim != 1 or array.shape[0] > n:
+        raise ValueError(f"a function of {n} rows must give {n} values; got shape {array.shape}")
+    return array
+
+
+def no_value(what: str, sign: int = 1) -> str:
+    """Why −inf is no value (+inf, where larger ones are better)."""
+    if sign == 1:
+        hint = "an overflow, or the logarithm of an error that is zero? Tell a large negative"
+        return f"{what} must not be -inf: {hint} number in its place"
+    return f"{what} must not be inf with maximize=True: an overflow? Tell a large number"
 
 
 def _values(values) -> np.ndarray:

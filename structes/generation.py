@@ -100,7 +100,7 @@ class Generation:
 
     def candidates(self, at) -> Candidates:
         """Those with these indices (n,)."""
-        return Candidates([(self, at)], self.strategy.structure.dim)
+        return Candidates([(self, at)], self.strategy.domain.size)
 
     def _with(self, portion):
         generation = Generation(
@@ -126,7 +126,7 @@ class Generation:
             return portion, X
         xp = namespace(self.state.mean)
         dtype = getattr(xp, strategy.dtype)
-        X = xp.empty((n, strategy.structure.dim), dtype=dtype)
+        X = xp.empty((n, strategy.domain.size), dtype=dtype)
         Z = xp.empty((n, strategy.structure.noise_dim), dtype=dtype)
         for t in slices(boundaries([n], strategy.tile)):
             address = self.state, self.seed, portion.start + t.start, t.stop - t.start

@@ -1,14 +1,16 @@
-"""The kinds of parameters: a real number, an integer, a choice among options.
+"""The kinds of parameters: a real number, an integer, a choice among options, a constant.
 
 Each knows how it stands in a vector: a number is one coordinate, a choice of k options is k of
-them. A config says a kind as a mapping: {"kind": "float", "low": 1e-5, "high": 1e-1, "log": true}.
+them, and what has one value only is none. A config says a kind as a mapping: {"kind": "float",
+"low": 1e-5, "high": 1e-1, "log": true}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import inf, isfinite, log, sqrt
+from dataclasses import asdict, dataclass, replace
+from math import floor, inf, isfinite, log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,9 +23,22 @@ KINDS = Registry(
         "float": "structes.kinds:Float",
         "int": "structes.kinds:Int",
         "choice": "structes.kinds:_choice_of",
-        "bool": "structes.kinds:_bool",
+        "bool": "structes.kinds:Bool",
+        "constant": "structes.kinds:Constant",
     },
 )
+
+
+class Coordinate(NamedTuple):
+    """One coordinate of a vector: start and initial standard deviation (of ln x with `log`),
+    bounds (None: open), whether it moves by its logarithm, and whether it is an integer."""
+
+    start: float
+    sigma: float
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    integer: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Float:
     start      where the search begins; None: the middle of the range, on its scale
     sigma      initial standard deviation, with log that of ln x; None: a fifth of the range, on
                its scale. An open range needs start and sigma.
+    step       None, or the distance of the values: low, low + step, low + 2 step, … (not with log)
 
     Raises ValueError or TypeError, naming the argument, where they do not fit together.
     """
@@ -44,23 +60,66 @@ class Float:
     log: bool = False
     start: float | None = None
     sigma: float | None = None
+    step: float | None = None
 
     def __post_init__(self):
         _check_number(self, checks.number)
+        if self.step is not None:
+            self._check_step()
         if self.start is None:
             low, high = self.low, self.high
             middle = sqrt(low) * sqrt(high) if self.log else low / 2 + high / 2
             object.__setattr__(self, "start", min(max(middle, low), high))
         if self.sigma is None:
             scale = log if self.log else float
-            object.__setattr__(self, "sigma", scale(self.high) / 5 - scale(self.low) / 5)
+            sigma = scale(self.high) / 5 - scale(self.low) / 5
+            object.__setattr__(self, "sigma", max(sigma, (self.step or 0.0) / 2))
 
-    def read(self, x) -> float:
-        return float(x)
+    def _check_step(self):
+        """A grid that begins at `low`; `high` becomes its last point."""
+        step = checks.number("step", self.step, positive=True)
+        if self.log or self.low is None:
+            what = "log=True" if self.log else "low=None: it is the first of the values"
+            raise ValueError(f"step does not go with {what}")
+        if self.high is not None:
+            last = self.low + step * floor((self.high - self.low) / step + 1e-9)
+            object.__setattr__(self, "high", last)
+        if self.start is not None:
+            at = self.low + step * round((self.start - self.low) / step)
+            object.__setattr__(self, "start", at)
 
-    def write(self, what: str, value) -> float:
-        """The coordinate of a user's value. Raises ValueError or TypeError, with `what` for it."""
-        return _within(self, what, checks.number(what, value))
+    def spec(self) -> dict:
+        """The mapping that means the same in a config."""
+        return {"kind": "float", **asdict(self)}
+
+    def coordinates(self) -> list[Coordinate]:
+        """How it stands in a vector: with a step by the number of the value."""
+        if self.low == self.high and self.low is not None:
+            return []
+        if self.step is None:
+            return [Coordinate(self.start, self.sigma, self.low, self.high, self.log)]
+        start, sigma = (self.start - self.low) / self.step, self.sigma / self.step
+        last = None if self.high is None else round((self.high - self.low) / self.step)
+        return [Coordinate(round(start), sigma, 0, last, False, True)]
+
+    def read(self, block) -> float:
+        """The value of its coordinates."""
+        if not len(block):
+            return float(self.low)
+        return float(block[0] if self.step is None else self.low + self.step * round(block[0]))
+
+    def write(self, what: str, value) -> list:
+        """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
+        it."""
+        value = _within(self, what, checks.number(what, value))
+        if self.step is not None:
+            number = (value - self.low) / self.step
+            if abs(number - round(number)) > 1e-6:
+                raise ValueError(
+                    f"{what} must be one of {self.low:g}, {self.low + self.step:g}, …; got {value}"
+                )
+            value = float(round(number))
+        return [value] if self.coordinates() else []
 
 
 @dataclass(frozen=True)
@@ -92,19 +151,32 @@ class Int:
             width = scale(self.high + 0.5) - scale(self.low - 0.5)
             object.__setattr__(self, "sigma", width / 5)
 
-    def read(self, x) -> int:
-        return round(float(x))
+    def spec(self) -> dict:
+        """The mapping that means the same in a config."""
+        return {"kind": "int", **asdict(self)}
 
-    def write(self, what: str, value) -> float:
-        """The coordinate of a user's value. Raises ValueError or TypeError, with `what` for it."""
-        return float(_within(self, what, _integer(what, value)))
+    def coordinates(self) -> list[Coordinate]:
+        """How it stands in a vector."""
+        if self.low == self.high and self.low is not None:
+            return []
+        return [Coordinate(self.start, self.sigma, self.low, self.high, self.log, True)]
+
+    def read(self, block) -> int:
+        """The value of its coordinates."""
+        return round(float(block[0])) if len(block) else self.low
+
+    def write(self, what: str, value) -> list:
+        """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
+        it."""
+        value = _within(self, what, _integer(what, value))
+        return [float(value)] if self.coordinates() else []
 
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """One of two or more options, without order: strings, numbers, functions, None, …
+    """One of several options, without order: strings, numbers, functions, None, …
 
-    options  different and hashable (a tuple in the place of a list)
+    options  different and hashable (a tuple in the place of a list), one by one or as one list
     start    the option to begin with, which then has a lead of one standard deviation; None: all
              have the same chance
 
@@ -115,12 +187,10 @@ class Choice:
     start: object = None
 
     def __init__(self, *options, start=None):
-        if len(options) < 2:
-            hint = ": give the options one by one, as in Choice('relu', 'tanh')"
-            listed = len(options) == 1 and isinstance(options[0], (list, tuple, set, frozenset))
-            raise ValueError(
-                f"Choice needs two options at least; got {len(options)}{hint * listed}"
-            )
+        if len(options) == 1 and isinstance(options[0], (list, tuple)):
+            options = tuple(options[0])
+        if not options:
+            raise ValueError("Choice needs an option at least; got none")
         for i, option in enumerate(options):
             try:
                 again = option in set(options[:i])
@@ -137,8 +207,23 @@ class Choice:
         if start is not None:
             self.write("start", start)
 
+    def spec(self) -> dict | None:
+        """The mapping that means the same in a config; None where options are no plain values."""
+        if not all(map(_is_plain, (*self.options, self.start))):
+            return None
+        return {"kind": "choice", "options": list(self.options), "start": self.start}
+
+    def coordinates(self) -> list[Coordinate]:
+        """How it stands in a vector: one coordinate for each option, unless it is the only one."""
+        if len(self.options) == 1:
+            return []
+        starts = [float(option == self.start) for option in self.options]
+        starts = starts if self.start is not None else [0.0] * len(starts)
+        return [Coordinate(start, 1.0) for start in starts]
+
     def read(self, block):
-        return self.options[int(np.argmax(block))]
+        """The option that its coordinates mean: the largest one decides."""
+        return self.options[int(np.argmax(block)) if len(block) else 0]
 
     def write(self, what: str, value) -> list:
         """The coordinates (k,) of an option: 1 for it, 0 for the others. Raises ValueError, with
@@ -149,7 +234,35 @@ class Choice:
             known = ", ".join(map(repr, self.options))
             hint = nearest(value, self.options) if isinstance(value, str) else ""
             raise ValueError(f"{what} must be one of {known}; got {value!r}{hint}") from None
-        return [float(i == number) for i in range(len(self.options))]
+        return [float(i == number) for i in range(len(self.coordinates()))]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A parameter that has one value; it is handed on, and no coordinate of the search.
+
+    value   anything
+    """
+
+    value: object
+
+    def spec(self) -> dict | None:
+        """The mapping that means the same in a config; None where the value is no plain one."""
+        return {"kind": "constant", "value": self.value} if _is_plain(self.value) else None
+
+    def coordinates(self) -> list[Coordinate]:
+        """None."""
+        return []
+
+    def read(self, block):
+        """The value."""
+        return self.value
+
+    def write(self, what: str, value) -> list:
+        """No coordinates. Raises ValueError, with `what` for its name, for another value."""
+        if not (value is self.value or value == self.value):
+            raise ValueError(f"{what} is a constant, {self.value!r}; got {value!r}")
+        return []
 
 
 def _choice_of(options: list, start=None) -> Choice:
@@ -159,7 +272,11 @@ def _choice_of(options: list, start=None) -> Choice:
     return Choice(*options, start=start)
 
 
-def _bool(start=None) -> Choice:
+def Bool(start: bool | None = None) -> Choice:
+    """True or False: a Choice of the two.
+
+    start   the one to begin with; None: both have the same chance
+    """
     return Choice(False, True, start=start)
 
 
@@ -167,12 +284,28 @@ def build_parameter(name, given):
     """The parameter that `given` means; errors begin with its name."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a parameter must be a string; got {name!r}")
-    if isinstance(given, (Float, Int, Choice)):
+    if isinstance(given, (Float, Int, Choice, Constant)):
         return given
+    if isinstance(given, (str, bool, int, float, np.generic)) or given is None:
+        return Constant(given)
     if not isinstance(given, Mapping):
+        hint = ""
+        if given in (Bool, Float, Int, Choice):
+            hint = f" (write {given.__name__}(…), with brackets)"
+        elif isinstance(given, tuple) and len(given) == 2:
+            kind = "Int" if all(type(v) is int for v in given) else "Float"
+            hint = f" (a range? write {kind}{given!r})"
+        elif isinstance(given, list):
+            hint = f" (options? write Choice(*{given!r}))"
         raise TypeError(
-            f"parameter {name!r} must be a Float, an Int, a Choice or a mapping with its kind; "
-            f"got {given!r}"
+            f"parameter {name!r} must be a Float, an Int, a Choice, a Bool, a Constant, a plain "
+            f"value that is constant, or a mapping with its kind; got {checks.brief(given)}{hint}"
+        )
+    if "kind" not in given:
+        raise TypeError(
+            f"parameter {name!r}: a mapping needs its 'kind', one of {', '.join(KINDS)}; got "
+            f"{checks.brief(given)} (a space within a space? write its parameters one by one, or "
+            "Constant(…) for a mapping that is handed on)"
         )
     given = dict(given)
     kind = given.pop("kind", None)
@@ -185,6 +318,17 @@ def build_parameter(name, given):
         return KINDS.call(KINDS.resolve(kind), kind, given)
     except (TypeError, ValueError) as error:
         raise type(error)(f"parameter {name!r}: {error}") from None
+
+
+def _is_plain(value) -> bool:
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def replace_start(parameter, start):
+    """The same parameter with another start."""
+    if isinstance(parameter, Choice):
+        return Choice(*parameter.options, start=start)
+    return replace(parameter, start=start)
 
 
 def _check_number(p, check):
@@ -202,8 +346,11 @@ def _check_number(p, check):
             if p.log and value <= 0:
                 raise ValueError(f"with log=True {name} must be positive; got {value}")
         object.__setattr__(p, name, value)
-    if p.low is not None and p.high is not None and not p.low < p.high:
-        raise ValueError(f"low must be less than high; got {p.low} and {p.high}")
+    if p.low is not None and p.high is not None and not p.low <= p.high:
+        raise ValueError(f"low must not be more than high; got {p.low} and {p.high}")
+    if p.low == p.high and p.low is not None:  # no coordinate at all
+        object.__setattr__(p, "start", p.low)
+        object.__setattr__(p, "sigma", 1.0)
     if p.low is None or p.high is None:
         missing = [name for name in ("start", "sigma") if getattr(p, name) is None]
         if missing:

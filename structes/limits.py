@@ -6,6 +6,7 @@ to length, and an error names the argument, the index, and what was expected.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,40 +18,102 @@ TRANSFORMS = ("linear", "log")
 _EXACT = 2**53  # integers up to here are floats, all of them
 
 
-def bounds_of(bounds, dim):
-    """(lower, upper), each a new (d,) array, −inf and inf where open."""
+def bounds_of(bounds, dim, x0=None):
+    """(lower, upper), each a new (d,) array, −inf and inf where open; equal where a coordinate is
+    fixed.
+
+    bounds   d pairs (lower, upper) with None for open; one pair of numbers for all coordinates;
+             a mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or, where d
+             is not 2, two sequences (lows, highs) as in pycma
+    x0       (d,) start, where it is known: it tells which of two readings is meant
+    """
     if bounds is None:
         return np.full(dim, -np.inf), np.full(dim, np.inf)
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        sides = [_side(f"bounds.{name}", getattr(bounds, name), dim) for name in ("lb", "ub")]
+        low, high = (_side(f"bounds.{name}", getattr(bounds, name), dim) for name in ("lb", "ub"))
     else:
-        expected = f"{dim} pairs (lower, upper), None or inf for open"
-        try:
-            pairs = [tuple(pair) for pair in bounds]
-        except TypeError:
-            hint = f"; for the same pair everywhere write [(lower, upper)] * {dim}"
-            raise TypeError(f"bounds must be {expected}; got {bounds!r}{hint}") from None
-        if len(pairs) != dim:
-            raise ValueError(f"bounds must be {expected}; got {len(pairs)} of them")
-        for i, pair in enumerate(pairs):
-            if len(pair) != 2:
-                raise ValueError(f"bounds[{i}] must be a pair (lower, upper); got {pair!r}")
-        sides = [
-            np.array(
-                [
-                    open_ if pair[k] is None else checks.number(f"bounds[{i}][{k}]", pair[k])
-                    for i, pair in enumerate(pairs)
-                ]
-            )
-            for k, open_ in ((0, -np.inf), (1, np.inf))
-        ]
-    low, high = sides
-    for i in np.flatnonzero(~((low < high) & (low < np.inf) & (high > -np.inf))):
-        hint = " (leave a fixed coordinate out of the search)" if low[i] == high[i] else ""
+        low, high = _of_pairs(bounds, dim, x0)
+    for i in np.flatnonzero(~((low <= high) & (low < np.inf) & (high > -np.inf))):
         raise ValueError(
-            f"bounds[{i}]: lower must be below upper; got ({low[i]}, {high[i]}){hint}"
+            f"bounds[{i}]: lower must not be above upper; got ({low[i]}, {high[i]})"
         )
     return low, high
+
+
+def _of_pairs(bounds, dim, x0):
+    expected = f"{dim} pairs (lower, upper), None or inf for open"
+    if isinstance(bounds, Mapping):
+        at = {checks.count("bounds: index", i, 0, dim - 1): pair for i, pair in bounds.items()}
+        bounds = [at.get(i, (None, None)) for i in range(dim)]
+    elif hasattr(bounds, "to_numpy"):  # a DataFrame, whose own items are its columns' names
+        bounds = bounds.to_numpy()
+    try:
+        items = list(bounds)
+    except TypeError:
+        raise TypeError(f"bounds must be {expected}; got {checks.brief(bounds)}") from None
+    if len(items) == 2 and all(_is_end(end) for end in items):
+        items = [items] * dim  # one pair for all
+    elif len(items) == 2 and dim != 2 and all(_is_side(side, dim) for side in items):
+        return tuple(_lows_or_highs(side, dim, k) for k, side in enumerate(items))
+    pairs = []
+    for i, item in enumerate(items):
+        try:
+            pair = tuple(item)
+        except TypeError:
+            raise TypeError(
+                f"bounds must be {expected}; got {checks.brief(bounds)}, of which bounds[{i}] is "
+                "no pair"
+            ) from None
+        if len(pair) != 2 or isinstance(item, str):
+            raise ValueError(f"bounds[{i}] must be a pair (lower, upper); got {item!r}")
+        pairs.append(pair)
+    if len(pairs) != dim:
+        raise ValueError(f"bounds must be {expected}; got {len(pairs)} of them")
+    low, high = (
+        np.array([_end(f"bounds[{i}][{k}]", pair[k], k) for i, pair in enumerate(pairs)])
+        for k in (0, 1)
+    )
+    if dim == 2 and not any(isinstance(item, tuple) for item in items):
+        _warn_of_sides(low, high, x0)
+    return low, high
+
+
+def _warn_of_sides(low, high, x0):
+    """Two lists of two numbers may be meant as lows and highs, as in pycma."""
+    lows, highs = np.array([low[0], high[0]]), np.array([low[1], high[1]])
+    if not (lows < highs).all():
+        return
+    fits = x0 is None or ((lows <= x0) & (x0 <= highs)).all()
+    if not fits:
+        return
+    warnings.warn(
+        f"bounds are read as pairs (lower, upper): the first coordinate from {low[0]:g} to "
+        f"{high[0]:g}, the second from {low[1]:g} to {high[1]:g}. If they are lows and highs, "
+        "write scipy.optimize.Bounds(lows, highs); tuples (lower, upper) say that they are pairs",
+        RuntimeWarning,
+        stacklevel=6,
+    )
+
+
+def _is_end(value) -> bool:
+    return value is None or isinstance(value, (int, float, np.number))
+
+
+def _is_side(value, dim) -> bool:
+    """None, a number, or `dim` of them."""
+    return _is_end(value) or (
+        hasattr(value, "__len__") and len(value) == dim and not isinstance(value, (str, Mapping))
+    )
+
+
+def _lows_or_highs(side, dim, k):
+    its = [side] * dim if _is_end(side) else list(side)
+    return np.array([_end(f"bounds[{k}][{i}]", end, k) for i, end in enumerate(its)])
+
+
+def _end(name, value, k) -> float:
+    """One end of a pair, the lower one for k = 0."""
+    return (-np.inf, np.inf)[k] if value is None else checks.number(name, value)
 
 
 def _side(name, value, dim):

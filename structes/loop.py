@@ -9,7 +9,7 @@ worker always has one candidate, whose value is told as soon as it is there (`_s
 from __future__ import annotations
 
 import time
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
@@ -31,15 +31,18 @@ def run(es, evaluate, callback=None, told=None, mode: str = "generations") -> di
 
     evaluate   function of (n, d) rows, returns (n,) values; an Evaluation knows what to do when it
                raises, a ParallelFunction (evaluators) has workers
-    callback   called with `es` after every generation; a true answer ends the run
+    callback   called with `es` after every generation; the answer True, and StopIteration, end
+               the run
     told       called with `es` after every tell, and after the callback where there is one
     mode       with workers: "generations", or "steady": no worker waits for another
 
     Where a generation takes longer than a second, values are told as they come: the bits are the
     same, and a search that is saved by `told` loses what is being evaluated, at most. A search
-    that was resumed begins with what is pending.
+    that was resumed begins with what is pending. Whatever ends the loop, an exception or Ctrl-C,
+    the values that have come are told before. max_seconds is looked at before every evaluation,
+    and while workers are waited for.
     """
-    callback, told = callback or (lambda es: False), told or (lambda es: None)
+    callback, told = callback or (lambda es: None), told or (lambda es: None)
     if isinstance(evaluate, ParallelFunction):
         loop = _steady if check_mode(mode) == "steady" else _generations
     else:
@@ -54,6 +57,15 @@ def run(es, evaluate, callback=None, told=None, mode: str = "generations") -> di
     return {**es.stop(), "callback": True} if ended else es.stop()
 
 
+def ends(callback, es) -> bool:
+    """Does the callback end the search: by the answer True, no other, or by StopIteration?"""
+    try:
+        answer = callback(es)
+    except StopIteration:
+        return True
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
 def _here(es, evaluate, callback, told) -> bool:
     """Where generations are large one tile of points is in memory at a time."""
     lazy = es.strategy.tile is not None
@@ -63,29 +75,53 @@ def _here(es, evaluate, callback, told) -> bool:
             X = es.ask(lazy=es.strategy.tile is not None)
         X = part(X, 0, _left(es, X.shape[0]))
         begun = time.monotonic()
+        evaluate.until = _deadline(es)
         rows = X.unit if isinstance(X, Candidates) else 1 if slow else X.shape[0]
-        values, first, last = [], 0, begun
-        for i in range(0, X.shape[0], rows):
-            done = min(i + rows, X.shape[0])
-            values.append(forms.objective_values(evaluate(part(X, i, done)), done - i))
-            if done == X.shape[0] or rows == 1 or time.monotonic() - last > 1:
-                es.tell(part(X, first, done), np.concatenate(values))
-                values, first = [], done
-                if done < X.shape[0]:
-                    told(es)
-                    last = last if rows == 1 else time.monotonic()
+        _evaluate_here(es, evaluate, X, rows, told)
         slow = evaluate.by_point and time.monotonic() - begun > 1
         X = part(X, 0, 0)
-        if callback(es):
+        if ends(callback, es):
             return True
         told(es)
     return False
 
 
+def _evaluate_here(es, evaluate, X, rows, told):
+    """Evaluate so many rows of X at a time, and tell what is there now and then; all of it, if
+    something goes wrong."""
+    values, first, last, n = [], 0, time.monotonic(), X.shape[0]
+    evaluate.finished = []
+    try:
+        for i in range(0, n, rows):
+            wanted = min(rows, n - i)
+            its = forms.values_of_rows(evaluate(part(X, i, i + wanted)), wanted)
+            evaluate.finished = []
+            values += its.tolist()
+            is_last = i + wanted == n or len(its) < wanted or time.monotonic() >= evaluate.until
+            if is_last or rows == 1 or time.monotonic() - last > 1:
+                es.tell(part(X, first, first + len(values)), np.array(values))
+                first, values = first + len(values), []
+                if is_last:
+                    return
+                told(es)
+                last = last if rows == 1 else time.monotonic()
+    except BaseException:
+        values += evaluate.finished
+        if values:
+            es.tell(part(X, first, first + len(values)), np.array(values))
+        raise
+
+
 def _left(es, n: int, out: int = 0) -> int:
     """How many of n points may be evaluated within the budget, with `out` of them under way."""
-    limit = es.monitor.stopping.max_evaluations
+    limit = es.stopping.max_evaluations
     return n if limit is None else max(0, min(n, limit - es.evaluations - out))
+
+
+def _deadline(es) -> float:
+    """Time (of time.monotonic) when the search ends."""
+    limit = es.stopping.max_seconds
+    return inf if limit is None else time.monotonic() + limit - es.seconds
 
 
 def _generations(es, evaluate, callback, told) -> bool:
@@ -93,33 +129,46 @@ def _generations(es, evaluate, callback, told) -> bool:
     values of the next ones; what is still under way at the end is given up."""
     lazy, fraction = evaluate.wants_lazy(es), evaluate.evaluator.finish_fraction
     X, late = es.waiting if lazy else es.pending, []
-    while not es.stop():
-        if not X.shape[0]:
-            X = es.ask(lazy=lazy)
-        X = part(X, 0, _left(es, X.shape[0], sum(old.out for old in late)))
-        now, generation = _Flight(X, evaluate.submit(X, es.popsize)), es.generation
-        spare = X.shape[0] - ceil(fraction * X.shape[0])
-        began = time.monotonic()
-        # where X is empty all that the budget allows is under way
-        while now.out > spare or (not X.shape[0] and any(old.out for old in late)):
-            done = evaluate.collect()
-            now.take(done)
-            for old in late:
-                old.take(done)
-                old.tell(es)
-            if time.monotonic() - began > 1 and now.tell_head(es):
-                told(es)
-            if es.generation != generation or es.stop():  # late values have filled it
-                break
-        now.tell(es)
-        if now.out and es.generation == generation and X.shape[0]:
-            es.advance()
-        late = [old for old in (*late, now) if old.out]
-        X = part(X, 0, 0)
-        if callback(es):
-            return True
-        told(es)
+    deadline = _deadline(es)
+    now = None
+    try:
+        while not es.stop():
+            if not X.shape[0]:
+                X = es.ask(lazy=lazy)
+            X = part(X, 0, _left(es, X.shape[0], sum(old.out for old in late)))
+            now, generation = _Flight(X, evaluate.submit(X, es.popsize)), es.generation
+            spare = X.shape[0] - ceil(fraction * X.shape[0])
+            began = time.monotonic()
+            # where X is empty all that the budget allows is under way
+            while now.out > spare or (not X.shape[0] and any(old.out for old in late)):
+                done = evaluate.collect(_until(deadline))
+                now.take(done)
+                for old in late:
+                    old.take(done)
+                    old.tell(es)
+                if time.monotonic() - began > 1 and now.tell_head(es):
+                    told(es)
+                if es.generation != generation or es.stop():  # late values have filled it
+                    break
+            now.tell(es)
+            if now.out and es.generation == generation and X.shape[0] and not es.stop():
+                es.advance()
+            late = [old for old in (*late, now) if old.out]
+            X = part(X, 0, 0)
+            if ends(callback, es):
+                return True
+            told(es)
+    except BaseException:
+        for flight in (*late, now):
+            if flight is not None:
+                flight.tell(es)
+        raise
     return False
+
+
+def _until(deadline: float) -> float | None:
+    """Seconds until the deadline; None where there is none."""
+    return None if deadline == inf else max(0.0, deadline - time.monotonic())
 
 
 class _Flight:
@@ -167,7 +216,7 @@ class _Flight:
 
 def _steady(es, evaluate, callback, told) -> bool:
     """As many candidates under way as there are workers, and a new one for each that is done."""
-    lazy = evaluate.wants_lazy(es)
+    lazy, deadline = evaluate.wants_lazy(es), _deadline(es)
     todo, flights, generation = es.waiting if lazy else es.pending, {}, es.generation
     while not es.stop():
         for _ in range(_left(es, evaluate.evaluator.capacity - len(flights), len(flights))):
@@ -175,12 +224,12 @@ def _steady(es, evaluate, callback, told) -> bool:
             todo = part(todo, 1, todo.shape[0])
             (batch,) = evaluate.submit(x, es.popsize)
             flights[batch] = x
-        for done in evaluate.collect():
+        for done in evaluate.collect(_until(deadline)):
             es.tell(flights.pop(done.batch), done.batch.values)
             told(es)
             if es.generation != generation:
                 generation = es.generation
-                if callback(es):
+                if ends(callback, es):
                     return True
             if es.stop():
                 break

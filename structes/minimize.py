@@ -5,24 +5,33 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import checks
+from .arguments import NAMES, OPTIONS, STOPPING, Options, arguments_from
 from .backend import to_numpy
 from .evaluation import Evaluation
 from .evaluators import Evaluator, as_it_is, build_evaluator
+from .foreign import unknown
 from .loop import check_mode, run
+from .outcome import result_of
 from .problem import rowwise
 from .progress import progress_of
-from .restart_es import runs_of, start_search
-from .space import Space
+from .restart_es import start_search
 from .strategy import default_popsize
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+OWN = ("vectorized", "callback", "progress", "restarts", "on_error", "workers", "timeout")
+OWN += ("mode", "factory", "args", "first", "es")
 
 
 def minimize(
     fun,
-    x0,
+    x0=None,
     sigma0=None,
     structure="auto",
     seed=None,
@@ -37,21 +46,27 @@ def minimize(
     timeout=None,
     mode="generations",
     factory=False,
-    **options,
+    args=(),
+    first=None,
+    es=None,
+    **options: Unpack[Options],
 ):
     """Minimise `fun` from its values alone.
 
     fun              function of one point (d,) that returns a number; NaN = failed
-    x0, sigma0       (d,) start; initial standard deviation, a number or (d,). With restarts x0
+    x0, sigma0       (d,) start; initial standard deviation, a number or (d,). With closed bounds
+                     they may be left out: the middle, and a fifth of the range. With restarts x0
                      may be a function of the number of the run, 0, 1, …, that returns its start.
-                     Or x0 is a `structes.Space`: `fun` then takes a dict, and sigma0 may be left
-                     out
+                     Or x0 is a `structes.Space`: `fun` then takes a dict, or keywords where its
+                     arguments are the names of the parameters. Another start: space=space and x0
+                     a dict
     structure, seed  as for `ES`; "auto": dense, diagonal or low_rank, by what the samples show
     max_evaluations  never more than so many evaluations; None: until a stopping criterion fires
-    target           stop when a value ≤ target was found
+    target           stop when a value ≤ target was found (≥ with maximize=True)
     vectorized       True: `fun` takes (n, d) rows (a list of n dicts, with a space) and returns
                      (n,) values
-    callback         called with the ES after every generation; True ends the search
+    callback         called with the ES after every generation. The answer True ends the search,
+                     and no other answer; so does StopIteration
     progress         True: a bar on a terminal, a line now and then elsewhere (both on stderr)
     restarts         None: one run. "ipop": whenever a run ends by itself another one begins, with
                      twice the population; "bipop": with large and small populations by turns; a
@@ -59,16 +74,23 @@ def minimize(
                      max_seconds and max_generations, which end the search; the other criteria
                      end a run. The ES is then a `RestartES`
     on_error         "missing": an exception in `fun` is a missing value, as NaN is, and the first
-                     one is told in a RuntimeWarning at the end; "raise": it is the caller's
+                     one is told in a RuntimeWarning at the end; so is what is no value (None,
+                     text, −inf), once a good value has come. "raise": it is the caller's
     workers          None: `fun` is called here. A number of processes; "ray", or the address of a
                      cluster; or an `Evaluator` for more, which is the caller's to close
     timeout          seconds that one evaluation may take (with workers); then it is missing
     mode             "generations"; "steady": no worker waits for another, which saves time where
                      evaluations take unequally long. It does not repeat itself to the bit
     factory          `fun` takes nothing and returns the function: called once in every worker
-    options          popsize, bounds, transforms, integers and what else `ES` takes, and any
-                     stopping criterion of `structes.Stopping`. With backend="cupy" `fun` is given
-                     CuPy's arrays (workers are given NumPy's)
+    args             further arguments of `fun`: it is called as fun(x, *args)
+    first            points (or dicts of parameters) that are evaluated before the search begins,
+                     [x0, …], and told to it; True: x0
+    es               an ES or RestartES that goes on, such as `es` of an earlier result: with more
+                     budget (max_evaluations counts from its beginning), or other criteria. Then
+                     nothing else that makes a search may be given
+    options          popsize, bounds, transforms, integers, fixed, maximize and what else `ES`
+                     takes, and any stopping criterion of `structes.Stopping`. With backend="cupy"
+                     `fun` is given CuPy's arrays (workers are given NumPy's)
 
     A generation of many numbers (from 32 MB on) is never in memory as a whole: with `vectorized`
     `fun` is given some rows of it at a time.
@@ -77,57 +99,117 @@ def minimize(
     search distribution (under noise the better estimate: the best value was lucky), nfev, nit
     (generations), success (target reached or, without a target, the run that found x converged),
     message, stop (dict of reasons), restarts (a `Run` for each run, the first one included), es
-    (the ES itself), errors (number of exceptions in `fun`; with workers also of those that died or
-    took too long), and with a space params (x as a dict). Where no evaluation has given a value
-    the first exception is raised; one in a worker as an `EvaluationError` with its traceback.
+    (the ES itself), errors (number of evaluations without a value; with workers also of those that
+    died or took too long), and with a space params (x as a dict).
+
+    Nothing that was found is lost: Ctrl-C returns the result so far (stop reason "interrupted"),
+    and any other exception has it as its attribute `result`. Where no evaluation has given a value
+    the first exception is raised, as soon as a generation of them has failed; one in a worker as
+    an `EvaluationError` with its traceback.
     """
     if not callable(fun):
-        raise TypeError(f"fun must be callable; got {fun!r}")
-    space = x0 if isinstance(x0, Space) else None
+        hint = " (are fun and x0 in the wrong order?)" if callable(x0) else ""
+        if isinstance(fun, str):
+            hint = f" (a problem by name? structes run --problem {fun})"
+        raise TypeError(f"fun must be callable; got {checks.brief(fun)}{hint}")
     check_mode(mode)
+    for name in options:
+        if name not in OPTIONS and name != "popsize":
+            raise unknown(name, ("fun", *NAMES, *OWN, *OPTIONS), "minimize")
+    options |= {"max_evaluations": max_evaluations, "target": target}
     with ExitStack() as stack:
         evaluator = _evaluator(stack, workers, timeout, mode)
-        if mode == "steady" and options.get("popsize") is None:
-            options["popsize"] = _steady_popsize(x0, evaluator)
-        es = start_search(
-            x0,
-            sigma0,
-            structure,
-            seed,
-            restarts=restarts,
-            max_evaluations=max_evaluations,
-            target=target,
-            **options,
-        )
-        wrap = _wrap(space, vectorized)
-        if evaluator is None:
-            evaluate = Evaluation(wrap(fun() if factory else fun), on_error)
+        if es is None:
+            if mode == "steady" and options.get("popsize") is None:
+                options["popsize"] = _steady_popsize(x0, sigma0, options, evaluator)
+            es = start_search(x0, sigma0, structure, seed, restarts=restarts, **options)
         else:
-            evaluate = evaluator.bind_rows(fun, wrap, not vectorized, factory, on_error)
-            stack.callback(evaluate.close)
+            given = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts, **options}
+            _go_on(es, {k: v for k, v in given.items() if v is not None}, structure)
+        evaluate = _evaluation(stack, evaluator, es, fun, args, vectorized, factory, on_error)
         report = stack.enter_context(progress_of(progress, es))
-        ended = run(es, evaluate, lambda es: (report(es), callback and callback(es))[1], mode=mode)
+        try:
+            _evaluate_first(es, evaluate, first)
+            ended = run(es, evaluate, _Callback(report, callback), _check(evaluate), mode)
+        except KeyboardInterrupt:
+            ended = {**es.stop(), "interrupted": True}
+        except BaseException as error:
+            _hand_over(error, es, evaluate)
+            raise
+    if es.best.x is None and evaluate.errors and "interrupted" not in ended:
+        raise evaluate.first
     if evaluate.errors:
-        if es.best.x is None:
+        warnings.warn(_said_of(evaluate, es), RuntimeWarning, stacklevel=2)
+    return result_of(es, ended, evaluate.errors)
+
+
+class _Callback:
+    """What is called after every generation: the progress, and the user's callback."""
+
+    def __init__(self, report, callback):
+        self.report, self.callback = report, callback
+
+    def __call__(self, es):
+        self.report(es)
+        return None if self.callback is None else self.callback(es)
+
+
+def _check(evaluate):
+    """What is called after every tell: a function that only raises is not called for ever."""
+
+    def told(es):
+        broken = evaluate.errors >= es.popsize and evaluate.errors == es.evaluations
+        if broken and es.best.x is None:
             raise evaluate.first
-        warnings.warn(
-            f"{evaluate.errors} evaluations of fun failed and count as missing; the first: "
-            f"{evaluate.first!r}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    result = result_of(es, ended)
-    result.errors = evaluate.errors
-    if space is not None:
-        result.params = space.to_dict(result.x)
-    return result
+
+    return told
 
 
-def _wrap(space, vectorized):
+def _go_on(es, given, structure):
+    """Let a search go on under other criteria; all else belongs to it already."""
+    if not hasattr(es, "extend"):
+        raise TypeError(f"es must be an ES or a RestartES; got {checks.brief(es)}")
+    for name in given:
+        if name not in STOPPING:
+            raise ValueError(f"{name} does not go with es, which has its own")
+    if structure != "auto":
+        raise ValueError("structure does not go with es, which has its own")
+    es.extend(**given)
+
+
+def _evaluation(stack, evaluator, es, fun, args, vectorized, factory, on_error):
+    """What gives the values of rows."""
+    if not isinstance(args, (tuple, list)):
+        raise TypeError(f"args must be a tuple, as in args=(1.0,); got {checks.brief(args)}")
+    wrap, sign = _wrap(es.space, vectorized, tuple(args)), es.arguments.sign
+    if evaluator is None:
+        return Evaluation(wrap(fun() if factory else fun), on_error, sign)
+    bound = evaluator.bind_rows(fun, wrap, not vectorized, factory, on_error, sign=sign)
+    stack.callback(bound.close)
+    return bound
+
+
+def _wrap(space, vectorized, args):
     """What makes the user's function one of rows (n, d)."""
     if space is not None:
-        return partial(space.rows, vectorized=vectorized)
-    return as_it_is if vectorized else partial(rowwise, name="fun")
+        rows = partial(space.rows, vectorized=vectorized)
+    else:
+        rows = as_it_is if vectorized else partial(rowwise, name="fun")
+    return partial(_with_args, rows=rows, args=args) if args else rows
+
+
+def _with_args(fun, rows, args):
+    return rows(_Applied(fun, args))
+
+
+class _Applied:
+    """fun(x, *args) as a function of x."""
+
+    def __init__(self, fun, args):
+        self.fun, self.args = fun, args
+
+    def __call__(self, x):
+        return self.fun(x, *self.args)
 
 
 def _evaluator(stack, workers, timeout, mode) -> Evaluator | None:
@@ -143,36 +225,49 @@ def _evaluator(stack, workers, timeout, mode) -> Evaluator | None:
     return evaluator
 
 
-def _steady_popsize(x0, evaluator) -> int:
+def _steady_popsize(x0, sigma0, options, evaluator) -> int:
     """Candidates of a generation where no worker waits: about half as many as there are workers
     lose least by values that come late (`structes bench steady`)."""
-    x0 = x0(0) if callable(x0) else x0
-    dim = x0.dim if isinstance(x0, Space) else checks.point("x0", x0).size
-    return max(default_popsize(dim), evaluator.capacity // 2)
+    given = arguments_from("minimize", x0, sigma0, **options)
+    domain, _ = given.domain(given.start())
+    return max(default_popsize(domain.dim), evaluator.capacity // 2)
 
 
-def result_of(es, reasons: dict):
-    """SciPy's OptimizeResult of a search that ended for `reasons`."""
-    from scipy.optimize import OptimizeResult
+def _evaluate_first(es, evaluate, first):
+    """Evaluate points of the user's own, as far as the budget allows, and tell their values."""
+    if first is None or first is False:
+        return
+    if first is True:
+        points = np.asarray(to_numpy(es.mean))[None, :]
+    elif es.space is not None:
+        points = [es.space.from_dict(p) if hasattr(p, "keys") else p for p in first]
+    else:
+        points = first
+    X = np.array([checks.point(f"first[{i}]", x, es.dim) for i, x in enumerate(points)])
+    limit = es.stopping.max_evaluations
+    X = X[: None if limit is None else max(0, limit - es.evaluations)]
+    if len(X) and not es.stop():
+        es.domain.encode(X, "first")
+        es.tell(X, evaluate(X))
 
-    target = es.monitor.stopping.target
-    converged = {"tolfun", "tolfunhist", "tolx", "noeffectcoord", "noeffectaxis"}
-    runs = runs_of(es)
-    found = min(runs, key=lambda run: run.fun)
-    success = "target" in reasons if target is not None else bool(converged & found.stop.keys())
-    said = ", ".join(f"{k} ({v:g})" for k, v in reasons.items())
-    if len(runs) > 1:
-        said += f" after {len(runs) - 1} restart{'s' * (len(runs) > 2)}"
-    mean = np.array(to_numpy(es.mean))
-    return OptimizeResult(
-        x=mean if es.best.x is None else es.best.x,
-        fun=es.best.fun,
-        mean=mean,
-        nfev=es.evaluations,
-        nit=es.generation,
-        success=success,
-        message=f"stopped: {said}",
-        stop=reasons,
-        restarts=runs,
-        es=es,
+
+def _hand_over(error, es, evaluate):
+    """Let an exception that ends a search carry what was found."""
+    try:
+        error.result = result_of(es, es.stop(), evaluate.errors)
+    except AttributeError:  # it takes no attributes
+        if hasattr(error, "add_note"):
+            error.add_note(f"the best point so far: {es.best}")
+
+
+def _said_of(evaluate, es) -> str:
+    """What is said of evaluations without a value."""
+    at = ""
+    if evaluate.first_point is not None:
+        point = evaluate.first_point
+        where = point if es.space is None else es.space.to_dict(point)
+        at = f", at {checks.brief(where)}"
+    return (
+        f"{evaluate.errors} evaluations of fun failed and count as missing; the first{at}: "
+        f"{evaluate.first!r}"
     )

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from .backend import to_numpy
+from .checks import brief
+from .forms import numbers
 from .registry import Registry, load_object
 
 PROBLEMS = Registry("problem", "structes.problems:TABLE")
@@ -139,11 +141,16 @@ def scalar(value, name: str) -> float:
     """The value of one point as a float; ValueError, with `name` of the function, otherwise."""
     if isinstance(value, float):
         return value
-    array = to_numpy(value)
-    if array.size != 1 or array.dtype.kind not in "fiub":
+    try:
+        array = numbers("value", value, "a real number")
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.size != 1:
+        hint = "For a function of many points at once, say vectorized."
+        if isinstance(value, tuple):
+            hint = "If the value is the first of several, return it alone."
         raise ValueError(
-            f"{name} must return one real number for one point; got {value!r}. "
-            "For a function of many points at once, say vectorized."
+            f"{name} must return one real number for one point; got {brief(value)}. {hint}"
         )
     return float(array.reshape(()))
 

@@ -228,7 +228,7 @@ class _Near:
         if self.generation.keeps(at):
             points = self.generation.points(at)
         else:
-            self.columns = columns(strategy.structure.dim)
+            self.columns = columns(strategy.domain.size)
             points = self.generation.some_coordinates(at)
         self.units = self._units(points, self.columns)
         self.reach = reach(self.domain.continuous, len(self.generation))

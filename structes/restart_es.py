@@ -12,24 +12,28 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from . import checkpoint, checks, noise
+from .arguments import Options, arguments_from, read_arguments, with_stopping
 from .es import ES, restored_best
-from .files import plain
 from .ledger import Ledger
 from .restarts import ENDS, LIMITS, RESTARTS, Plan, Run, build_restarts, spec_of_restarts
 from .search import Best
-from .space import Space
+from .stopping import Stopping
+from .structures import known_spec
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def start_search(x0, sigma0, structure, seed, popsize=None, restarts=None, **options):
-    """An ES, or with `restarts` a RestartES; both are asked and told alike. With a Space for x0
-    structure="auto" is one that suits it."""
-    if isinstance(x0, Space) and structure == "auto":
-        structure = x0.structure
+def start_search(
+    x0=None, sigma0=None, structure="auto", seed=None, popsize=None, restarts=None, **options
+):
+    """An ES, or with `restarts` a RestartES; both are asked and told alike."""
     if restarts is None:
         return ES(x0, sigma0, structure, seed, popsize, **options)
     return RestartES(x0, sigma0, structure, seed, popsize, restarts=restarts, **options)
@@ -96,27 +100,21 @@ class RestartES:
 
     def __init__(
         self,
-        x0,
+        x0=None,
         sigma0=None,
         structure="dense",
         seed=None,
         popsize=None,
         *,
         restarts="ipop",
-        **options,
+        **options: Unpack[Options],
     ):
-        if isinstance(x0, Space):
-            options = {**x0.arguments(), **options}
-            x0, its = options.pop("x0"), options.pop("sigma0")
-            sigma0 = its if sigma0 is None else sigma0
+        given = arguments_from("RestartES", x0, sigma0, structure, seed, popsize, **options)
         self._start = time.monotonic()
         self.restarts = build_restarts(restarts)
-        self.seed = noise.check_seed(seed)
-        self._x0 = x0 if callable(x0) else checks.point("x0", x0)
-        self._given = copy.deepcopy((sigma0, structure, options))
-        es = ES(self._start_of(0), sigma0, structure, self.seed, popsize, **options)
-        self.stopping = es.monitor.stopping
-        self._check_that_it_ends()
+        self.arguments = given
+        check_that_it_ends(self.restarts, given.stopping)
+        es = ES.of(replace(given, x0=given.start(0)))
         first = Before(Plan("first", es.popsize), (), Best(None, np.inf, 0), 0, 0, 0.0)
         es._search = es._search._replace(before=first)
         self.es = es
@@ -159,6 +157,15 @@ class RestartES:
             ended["max_seconds"] += self._before.seconds
         return ended
 
+    def extend(self, **criteria) -> None:
+        """Go on after a stop, as `ES.extend`: the budgets and the target are those of the whole
+        search."""
+        arguments = with_stopping(self.arguments, "extend", **criteria)
+        check_that_it_ends(self.restarts, arguments.stopping)
+        with self._lock:
+            self.es._go_under(_left(arguments.stopping, self._before))
+            self.arguments = arguments
+
     # -- files ------------------------------------------------------------------------------------
 
     def save(self, path) -> None:
@@ -179,16 +186,18 @@ class RestartES:
             return cls.restored(tree, structure, x0, restarts)
 
     def snapshot(self) -> dict:
-        sigma0, structure, _ = self._given
-        its = self._before
+        """All of the search in plain values and arrays, as in checkpoint.py."""
+        its, given = self._before, self.arguments
+        options = given.plain(self.strategy.noise)
+        auto = given.structure in ("auto", {"name": "auto"})
         return {
             "es": self.es.snapshot(),
-            "seed": self.seed,
-            "x0": None if callable(self._x0) else self._x0,
-            "sigma0": plain(sigma0),
-            "auto": structure in ("auto", {"name": "auto"}),
-            "options": {k: v for k, v in self.es._arguments.items() if k not in ("x0", "sigma0")},
-            "limits": {name: getattr(self.stopping, name) for name in LIMITS},
+            "seed": given.seed,
+            "x0": options.pop("x0"),
+            "sigma0": options.pop("sigma0"),
+            "auto": auto,
+            "options": options,
+            "limits": {name: _of(given, name) for name in LIMITS},
             "restarts": spec_of_restarts(self.restarts),
             "first_popsize": self.runs[0].popsize,
             "plan": its.plan,
@@ -201,6 +210,7 @@ class RestartES:
 
     @classmethod
     def restored(cls, tree, structure=None, x0=None, restarts=None) -> RestartES:
+        """The search of a snapshot; arguments as for `load`."""
         if tree["x0"] is None and x0 is None:
             raise ValueError("its starts come from a function: give it, load(path, x0=…)")
         if restarts is None:
@@ -214,7 +224,7 @@ class RestartES:
         if tree["auto"]:
             structure = "auto"
         elif structure is None:
-            structure = tree["es"]["structure"]
+            structure = known_spec(tree["es"]["structure"])
         search = cls(
             tree["x0"] if x0 is None else x0,
             tree["sigma0"],
@@ -223,7 +233,7 @@ class RestartES:
             tree["first_popsize"],
             restarts=restarts,
             engine=es.engine,
-            **{**tree["options"], **tree["limits"], "noise": es.strategy.noise},
+            **read_arguments({**tree["options"], **tree["limits"]}),
         )
         evaluations, generations, seconds = tree["began"]
         before = Before(
@@ -256,6 +266,8 @@ class RestartES:
 
     # -- what it knows ----------------------------------------------------------------------------
 
+    seed = property(lambda self: self.arguments.seed, doc="Of the first run.")
+    stopping = property(lambda self: self.arguments.stopping, doc="Criteria of the whole search.")
     dim = _of_run("dim", "Number of parameters.")
     space = _of_run("space", "The Space of the parameters, or None.")
     engine = _of_run("engine", "The switches of the update.")
@@ -301,8 +313,12 @@ class RestartES:
     @property
     def best(self) -> Best:
         """The best point of all runs."""
-        before = self._before.best
-        return self.es.best if self.es.best.fun < before.fun else before
+        return self._best.signed(self.arguments.sign)
+
+    @property
+    def _best(self) -> Best:
+        now, before = self.es._search.best, self._before.best
+        return now if now.fun < before.fun else before
 
     @property
     def generation(self) -> int:
@@ -338,23 +354,20 @@ class RestartES:
     def _next_run(self, plan) -> ES:
         """The ES of the next run. It counts evaluations on from those before it, so that
         max_evaluations is the search's; of the other budgets it is given what is left."""
-        former, stopping, number = self.es, self.stopping, self.restart + 1
+        former, number = self.es, self.restart + 1
         before = Before(
-            plan, self.runs, self.best, former.evaluations, self.generation, self.seconds
+            plan, self.runs, self._best, former.evaluations, self.generation, self.seconds
         )
-        left = {}
-        if stopping.max_generations is not None:
-            left["max_generations"] = stopping.max_generations - before.generations
-        if stopping.max_seconds is not None:
-            left["max_seconds"] = max(1e-9, stopping.max_seconds - before.seconds)
-        sigma0, structure, options = self._given
-        es = ES(
-            self._start_of(number),
-            np.multiply(sigma0, plan.scale),
-            structure,
-            self._seed_of(number),
-            plan.popsize,
-            **{**options, **left},
+        given = self.arguments
+        es = ES.of(
+            replace(
+                given,
+                stopping=_left(given.stopping, before),
+                x0=self._start_of(number),
+                sigma0=np.multiply(given.sigma0, plan.scale),
+                seed=self._seed_of(number),
+                popsize=plan.popsize,
+            )
         )
         its, warned = es._search, former._warned
         ledger = former.ledger.of_next_run(its.ledger.open.generation)
@@ -370,18 +383,38 @@ class RestartES:
 
     def _start_of(self, k: int) -> np.ndarray:
         """(d,) start of run k."""
-        if callable(self._x0):
-            return checks.point(f"x0({k})", self._x0(k), self.es.dim if k else None)
-        if k == 0:
-            return self._x0
-        normal = noise.normals(self._seed_of(k), noise.STARTS, 1, 0, 1, self.es.dim)[0]
-        domain, step = self.es.domain, self.restarts.spread * np.asarray(self._given[0]) * normal
-        return domain.decode(domain.encode(self._x0[None, :]) + step)[0, :]
+        given = self.arguments
+        if callable(given.x0) or k == 0:
+            return given.start(k, self.es.dim)
+        domain, (_, sigma0) = self.es.domain, given.domain(given.x0)
+        normal = noise.normals(self._seed_of(k), noise.STARTS, 1, 0, 1, domain.dim)[0]
+        step = self.restarts.spread * np.asarray(sigma0) * normal
+        middle = domain.encode(domain.completed(given.x0)[None, :])
+        return domain.decode(middle + step)[0, :]
 
-    def _check_that_it_ends(self):
-        s, most = self.stopping, self.restarts.max_restarts
-        if {most, s.max_evaluations, s.max_generations, s.max_seconds} == {None}:
-            raise ValueError(
-                "restarts with max_restarts=None need an end: give max_evaluations, "
-                f"max_generations or max_seconds; got {self.restarts!r}"
-            )
+
+def check_that_it_ends(restarts, stopping) -> None:
+    """Raise ValueError for a strategy without an end, where no budget sets one."""
+    budgets = stopping.max_evaluations, stopping.max_generations, stopping.max_seconds
+    if restarts.max_restarts is None and set(budgets) == {None}:
+        raise ValueError(
+            "restarts with max_restarts=None need an end: give max_evaluations, "
+            f"max_generations or max_seconds; got {restarts!r}"
+        )
+
+
+def _left(stopping, before: Before) -> Stopping:
+    """Stopping criteria of the present run: it counts evaluations on from those before it; of the
+    other budgets it is given what is left."""
+    left = {}
+    if stopping.max_generations is not None:
+        left["max_generations"] = max(1, stopping.max_generations - before.generations)
+    if stopping.max_seconds is not None:
+        left["max_seconds"] = max(1e-9, stopping.max_seconds - before.seconds)
+    return replace(stopping, **left)
+
+
+def _of(arguments, name):
+    """A stopping criterion, in the user's sense."""
+    value = getattr(arguments.stopping, name)
+    return value * arguments.sign if name == "target" and value is not None else value

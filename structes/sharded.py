@@ -15,24 +15,23 @@ from dataclasses import asdict, replace
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import checkpoint, checks
+from .arguments import Options, arguments_from, read_arguments, with_stopping
 from .backend import BACKENDS, load_namespace
-from .choices import with_choices
-from .domain import build_domain
-from .engine import Engine, build_engine
+from .engine import Engine
 from .evaluation import KEPT
 from .evaluators.lockstep import Lockstep
 from .evaluators.replicas import Here, Job, Receipt, Replica, Start
-from .files import plain
-from .limits import bounds_of
-from .noise import check_seed
 from .search import Best
-from .stopping import stopping_from
 from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 WORKERS = ("serial", "ray")
 _PLACE = {"workers", "replicas", "resources", "address", "factory", "timeout"}
@@ -54,8 +53,8 @@ class ShardedES:
     address     of a Ray cluster: "auto", "host:port", "ray://host:port"; None: as for `Evaluator`
     timeout     seconds that a generation may take; replicas that have not answered then, or that
                 have died, are replaced, and their work is done again. Only with Ray
-    options     bounds, boundary, transforms, integers, choices and engine as for `ES`, and any
-                stopping criterion of `structes.Stopping`
+    options     everything else that `ES` takes, but for noise. With a Space the function takes a
+                list of dicts
 
     Candidates are always drawn independently (`engine` with sampling "independent"), as `ES` does
     by itself for d > 1000. Generations are whole: `max_evaluations` ends the search after the one
@@ -76,7 +75,7 @@ class ShardedES:
     def __init__(
         self,
         fun,
-        x0,
+        x0=None,
         sigma0=None,
         structure="diagonal",
         *,
@@ -89,81 +88,70 @@ class ShardedES:
         address=None,
         factory=False,
         timeout=None,
-        backend="numpy",
-        dtype="float64",
-        bounds=None,
-        boundary=None,
-        transforms=None,
-        integers=None,
-        choices=None,
-        engine="default",
-        **stopping,
+        **options: Unpack[Options],
     ):
+        if options.get("noise") is not None:
+            raise ValueError("noise is not for ShardedES: use ES(…, noise=…) with an Evaluator")
+        given = arguments_from("ShardedES", x0, sigma0, structure, seed, popsize, **options)
+        place = {
+            "workers": workers,
+            "replicas": replicas,
+            "resources": resources,
+            "address": address,
+            "timeout": timeout,
+        }
+        self._begin(given, fun, factory, shards, place)
+
+    def _begin(self, given, fun, factory, shards, place):
+        workers, replicas, timeout = place["workers"], place["replicas"], place["timeout"]
         checks.choice("workers", workers, WORKERS)
-        checks.choice("backend", backend, BACKENDS)
-        dtype = checks.dtype(dtype)
         if not callable(fun):
             raise TypeError(f"fun must be callable; got {fun!r}")
-        if "noise" in stopping:
-            raise ValueError("noise is not for ShardedES: use ES(…, noise=…) with an Evaluator")
-        if structure in ("auto", {"name": "auto"}):
+        backend, x0 = given.backend, given.start()
+        checks.choice("backend", backend, BACKENDS)
+        domain, sigma0 = given.domain(x0)
+        structure = given.structure_for(domain)
+        if isinstance(structure, str) and structure == "auto":
             raise ValueError("structure must be one by name here: 'auto' is for ES and minimize")
-        x0 = checks.point("x0", x0)
-        self.dim = x0.size
-        sigma, scale = checks.scale("sigma0", sigma0, self.dim)
-        domain = build_domain(self.dim, bounds, boundary, transforms, integers, sigma * scale)
-        engine = replace(build_engine(engine), sampling="independent")
+        sigma, scale = checks.scale("sigma0", sigma0, domain.dim)
+        engine = replace(given.engine, sampling="independent")
+        self.arguments, self.dim, self.space = given, domain.size, given.space
         self.strategy = Strategy(
-            engine.fit(build_structure(structure, self.dim)),
+            engine.fit(build_structure(structure, domain.dim)),
             engine,
-            None if popsize is None else checks.count("popsize", popsize, 2),
-            domain=with_choices(domain, choices),
-            dtype=dtype,
+            given.popsize,
+            domain=domain,
+            dtype=given.dtype,
             on_device=backend == "cupy",
         )
         self.popsize, self.structure = self.strategy.popsize, self.strategy.structure
-        self.seed = check_seed(seed)
+        self.seed = given.seed
         self.shards = min(checks.count("shards", shards, 1), self.popsize)
         if replicas is not None:
             replicas = checks.count("replicas", replicas, 1, self.shards)
         if timeout is not None:
             checks.number("timeout", timeout, positive=True)
         if workers == "serial":
-            its = {"resources": resources, "address": address, "timeout": timeout}
-            for name in (name for name, value in its.items() if value is not None):
-                raise ValueError(f"{name}={its[name]!r} needs workers='ray'")
+            for name in ("resources", "address", "timeout"):
+                if place[name] is not None:
+                    raise ValueError(f"{name}={place[name]!r} needs workers='ray'")
             load_namespace(backend)  # is it here? machines of actors say so themselves
+        resources = place["resources"]
         if resources is None and backend == "cupy":
             resources = {"num_gpus": 1}
-        self._arguments = {
-            "x0": x0,
-            "sigma0": plain(sigma0),
-            "popsize": self.popsize,
-            "seed": self.seed,
-            "shards": self.shards,
-            "backend": backend,
-            "dtype": dtype,
-            "bounds": None if bounds is None else np.stack(bounds_of(bounds, self.dim), axis=1),
-            "boundary": boundary,
-            "transforms": plain(transforms),
-            "integers": plain(integers),
-            "choices": plain(choices),
-            **stopping,
-        }
-        stopping = stopping_from(stopping)
-        self._job = Job(
-            self.strategy, stopping, sigma, self.seed, self.shards, backend, fun, factory
-        )
-        u0 = self.strategy.domain.encode(x0[None, :], "x0")[0, :]
+        sense = given.space, given.sign
+        job = self.strategy, given.stopping, sigma, self.seed, self.shards, backend, fun, factory
+        self._job, self._place = Job(*job, *sense), place
+        u0 = domain.encode(domain.completed(x0)[None, :], "x0")[0, :]
         self._beginning = _Beginning(Start(u0, sigma, scale), self.seed)
-        hire = partial(_crew, self._job, workers, replicas, resources, address)
+        hire = partial(_crew, self._job, workers, replicas, resources, place["address"])
         now = Receipt(Info(), 0, sigma, 0, inf, 0, {})
         self._lockstep = Lockstep(hire, self.shards, timeout, self._beginning, now)
         self._is_here = workers == "serial"
         self._last: dict = {}  # what `close` has kept
         self.failures: list = []
         self._looked = None
-        self._warned = set()
+        self._warned: set = set()
         self._since = time.monotonic()
 
     # -- the loop ---------------------------------------------------------------------------------
@@ -188,7 +176,10 @@ class ShardedES:
 
     def stop(self) -> dict:
         """{criterion: value} of every stopping criterion that has fired; empty: go on."""
-        return dict(self._now.reasons)
+        reasons = dict(self._now.reasons)
+        if "target" in reasons:
+            reasons["target"] *= self.arguments.sign
+        return reasons
 
     # -- what it knows ----------------------------------------------------------------------------
 
@@ -223,7 +214,7 @@ class ShardedES:
             return Best(None, inf, 0)
         point = _Point(self)
         self._looked = weakref.ref(point)
-        return Best(point, self._now.fun, self._now.evaluations_then)
+        return Best(point, self._now.fun, self._now.evaluations_then).signed(self.arguments.sign)
 
     @property
     def mean(self) -> np.ndarray:
@@ -246,7 +237,12 @@ class ShardedES:
         """Write the search into one file, whole or not at all; there is no code in it. `load`
         goes on to the same bits, with any replicas. Raises OSError where it cannot be written."""
         tree = {
-            "arguments": self._arguments,
+            "arguments": {
+                **self.arguments.plain(),
+                "popsize": self.popsize,
+                "seed": self.seed,
+                "shards": self.shards,
+            },
             "engine": asdict(self.strategy.engine),
             "structure": spec_of(self.structure),
             "replica": self._ask("snapshot"),
@@ -271,16 +267,37 @@ class ShardedES:
         if kind != "ShardedES":
             raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
         with checkpoint.restoring(path, "ShardedES"):
-            given = tree["arguments"]
+            given = read_arguments({"noise": None, **tree["arguments"]})
             x0, engine = given.pop("x0"), Engine(**tree["engine"])
             structure = structure or known_spec(tree["structure"])
             self = cls(fun, x0, structure=structure, engine=engine, **given, **place)
-            there = self._job._replace(backend="numpy", fun=None, factory=False)
-            self._lockstep.now = Replica(there, tree["replica"]).receipt()
-            self._since = time.monotonic() - tree["seconds"]
-        self._beginning.begin = tree["replica"]
+            self._go_on_from(tree["replica"], tree["seconds"])
         self._beginning.path = Path(path).absolute()
         return self
+
+    def _go_on_from(self, snapshot, seconds):
+        """Begin where the snapshot of a replica was taken, `seconds` after its search began."""
+        there = self._job._replace(backend="numpy", fun=None, factory=False)
+        self._lockstep.now = Replica(there, snapshot).receipt()
+        self._since = time.monotonic() - seconds
+        self._beginning.begin = snapshot
+
+    def extend(self, **criteria) -> None:
+        """Go on after a stop, as `ES.extend`; the replicas start anew."""
+        given = with_stopping(self.arguments, "extend", **criteria)
+        snapshot, seconds, job = self._ask("snapshot"), self.seconds, self._job
+        snapshot["monitor"] = {**snapshot["monitor"], "reasons": {}, "flat": 0, "failures": 0}
+        kept = self._warned, self.failures
+        self._lockstep.close()
+        self._begin(given, job.fun, job.factory, self.shards, self._place)
+        self._go_on_from(snapshot, seconds)
+        self._warned, self.failures = kept
+
+    def __reduce__(self):
+        state = None if self._lockstep.is_closed else self._ask("snapshot")
+        job, seconds = self._job, self.seconds
+        made = self.arguments, job.fun, job.factory, self.shards, self._place
+        return _copied, (made, state, seconds, self._last, self._now, self.failures)
 
     def close(self) -> None:
         """End the replicas; `mean` and `best` stay."""
@@ -360,6 +377,19 @@ class _Beginning:
         if kind != "ShardedES" or tree["arguments"]["seed"] != self._seed:
             raise ValueError(f"{str(self.path)!r} no longer holds this search")
         return tree["replica"]
+
+
+def _copied(made, state, seconds, last, now, failures) -> ShardedES:
+    """The copy of a search that was pickled: its replicas start when they are needed."""
+    self = ShardedES.__new__(ShardedES)
+    self._begin(*made)
+    if state is None:  # it is closed
+        self._lockstep.close()
+        self._lockstep.now, self._last = now, dict(last)
+    else:
+        self._go_on_from(state, seconds)
+    self.failures = list(failures)
+    return self
 
 
 def _crew(job: Job, workers, replicas, resources, address):

@@ -17,15 +17,17 @@ the user's own units; a choice of k options is k coordinates, the largest of whi
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from . import checks
 from .backend import to_numpy
-from .kinds import Choice, Int, build_parameter
+from .kinds import Choice, Constant, build_parameter, replace_start
 from .problem import rowwise
 from .registry import nearest
 
@@ -34,9 +36,10 @@ from .registry import nearest
 class Space:
     """Named parameters that a search moves as a vector of `dim` numbers.
 
-    parameters  mapping name -> Float, Int or Choice; or, as in a config, a mapping such as
-                {"kind": "float", "low": 1e-5, "high": 1e-1, "log": True}, with "kind" one of
-                float, int, choice (with "options", a list) and bool
+    parameters  mapping name -> Float, Int, Choice, Bool or Constant; a plain value, which is a
+                constant; or, as in a config, a mapping such as {"kind": "float", "low": 1e-5,
+                "high": 1e-1, "log": True}, with "kind" one of float, int, choice (with "options",
+                a list), bool and constant. Names that are identifiers may be keywords
 
     `ES` and `minimize` take a space in the place of x0. Raises ValueError or TypeError, naming
     the parameter, for what does not fit.
@@ -52,13 +55,19 @@ class Space:
 
     parameters: dict
 
-    def __init__(self, parameters):
-        if not isinstance(parameters, Mapping):
-            raise TypeError(f"a space is made of a mapping name -> parameter; got {parameters!r}")
-        if not parameters:
+    def __init__(self, parameters=None, /, **named):
+        if parameters is not None and not isinstance(parameters, Mapping):
+            raise TypeError(
+                "a space is made of a mapping name -> parameter, or of keywords; got "
+                f"{checks.brief(parameters)}"
+            )
+        given = {**(parameters or {}), **named}
+        if not given:
             raise ValueError("a space needs at least one parameter; got none")
-        built = {name: build_parameter(name, given) for name, given in parameters.items()}
+        built = {name: build_parameter(name, its) for name, its in given.items()}
         object.__setattr__(self, "parameters", built)
+        if not self._coordinates:
+            raise ValueError("a space needs a parameter that is no constant; all of them are")
 
     # -- points and dicts -------------------------------------------------------------------------
 
@@ -71,8 +80,8 @@ class Space:
     def from_dict(self, params) -> np.ndarray:
         """(d,) point of {name: value}, of which to_dict gives the same again.
 
-        Raises ValueError or TypeError for a name that is missing or unknown, naming the nearest,
-        and for a value of the wrong kind or outside its range.
+        Constants may be left out. Raises ValueError or TypeError for a name that is missing or
+        unknown, naming the nearest, and for a value of the wrong kind or outside its range.
         """
         if not isinstance(params, Mapping):
             raise TypeError(f"params must be a mapping name -> value; got {params!r}")
@@ -84,17 +93,71 @@ class Space:
                 )
         x = np.empty(self.dim)
         for (name, p), at in zip(self.parameters.items(), self._places, strict=True):
-            if name not in params:
+            if name in params:
+                x[at] = p.write(f"parameter {name!r}", params[name])
+            elif p.coordinates():
                 raise ValueError(f"params must hold every parameter; {name!r} is missing")
-            x[at] = p.write(f"parameter {name!r}", params[name])
         return x
 
+    def starting_at(self, params) -> Space:
+        """The same space, of which a search starts at {name: value}; what is left out stays."""
+        start = {**self.to_dict(self.x0), **params}
+        self.from_dict(start)
+        built = {}
+        for name, p in self.parameters.items():
+            moves = bool(p.coordinates())
+            built[name] = replace_start(p, start[name]) if moves and name in params else p
+        return Space(built)
+
+    def with_constants(self, values) -> Space:
+        """The same space with parameters, {name: value}, that do not move."""
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"fixed must be a mapping {{name: value}} with a Space; got {checks.brief(values)}"
+            )
+        for name in values:
+            if name not in self.parameters:
+                raise ValueError(
+                    f"fixed: the space has no parameter {name!r}{nearest(name, self.parameters)}"
+                )
+            self.parameters[name].write(f"fixed: {name!r}", values[name])
+        return Space(
+            {k: Constant(values[k]) if k in values else p for k, p in self.parameters.items()}
+        )
+
+    def spec(self) -> dict | None:
+        """The mapping from which `Space` makes the same again; None where an option or a constant
+        is no plain value."""
+        spec = {name: p.spec() for name, p in self.parameters.items()}
+        return None if any(its is None for its in spec.values()) else spec
+
     def rows(self, function, vectorized: bool = False, name: str = "fun"):
-        """`function` of a dict, or with `vectorized` of a list of n dicts that returns n values,
-        as a function of rows (n, d) that returns (n,) values."""
-        if not vectorized:
-            return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
-        return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
+        """`function` of a dict, or of keywords where its arguments are the names of the
+        parameters, or with `vectorized` of a list of n dicts that returns n values, as a function
+        of rows (n, d) that returns (n,) values."""
+        if vectorized:
+            return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
+        if self.takes_keywords(function):
+            return rowwise(lambda x: function(**self.to_dict(to_numpy(x))), name)
+        return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
+
+    def takes_keywords(self, function) -> bool:
+        """Are the arguments of the function the names of the parameters, two at least, or any
+        keywords, and no others?"""
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # a function of C
+            return False
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        names = {p.name for p in parameters if p.kind in named}
+        needed = {p.name for p in parameters if p.kind in named and p.default is p.empty}
+        if any(p.kind not in (*named, inspect.Parameter.VAR_KEYWORD) for p in parameters):
+            return False
+        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        ours = set(self.parameters)
+        if not needed <= ours or not (open_ended or ours <= names):
+            return False
+        return open_ended or len(ours) > 1
 
     # -- what ES needs to know --------------------------------------------------------------------
 
@@ -107,48 +170,40 @@ class Space:
     @cached_property
     def dim(self) -> int:
         """Number of coordinates, d: one for each number, k for a choice of k options."""
-        return sum(len(p.options) if isinstance(p, Choice) else 1 for p in self._all)
+        return len(self._coordinates)
 
     @property
     def x0(self) -> np.ndarray:
         """(d,) start."""
-        x = np.zeros(self.dim)
-        for p, at in zip(self._all, self._places, strict=True):
-            if not isinstance(p, Choice):
-                x[at] = p.start
-            elif p.start is not None:
-                x[at] = p.write("start", p.start)
-        return x
+        return np.array([c.start for c in self._coordinates], dtype=float)
 
     @property
     def sigma0(self) -> np.ndarray:
         """(d,) initial standard deviations; of coordinates with a logarithmic scale, of ln x."""
-        sigma = np.ones(self.dim)
-        for p, at in zip(self._all, self._places, strict=True):
-            if not isinstance(p, Choice):
-                sigma[at] = p.sigma
-        return sigma
+        return np.array([c.sigma for c in self._coordinates], dtype=float)
 
     @property
     def bounds(self) -> list:
         """d pairs (low, high), with None where it is open."""
-        return self._each(lambda p: (p.low, p.high), (None, None))
+        return [(c.low, c.high) for c in self._coordinates]
 
     @property
     def transforms(self) -> list:
         """For each of the d coordinates "log" or None."""
-        return self._each(lambda p: "log" if p.log else None, None)
+        return ["log" if c.log else None for c in self._coordinates]
 
     @property
     def integers(self) -> tuple:
         """The coordinates that are integers."""
-        return tuple(np.flatnonzero(self._each(lambda p: isinstance(p, Int), False)).tolist())
+        return tuple(i for i, c in enumerate(self._coordinates) if c.integer)
 
     @property
     def choices(self) -> tuple:
         """For each choice a tuple of its coordinates, one for each option."""
         return tuple(
-            tuple(range(at.start, at.stop)) for at in self._places if isinstance(at, slice)
+            tuple(range(at.start, at.stop))
+            for p, at in zip(self._all, self._places, strict=True)
+            if isinstance(p, Choice) and at.stop > at.start
         )
 
     @property
@@ -182,20 +237,14 @@ class Space:
         return self.parameters.values()
 
     @cached_property
-    def _places(self) -> list:
-        """Where each parameter is in x: an index, or a slice for a choice."""
-        places, end = [], 0
-        for p in self._all:
-            start, end = end, end + (len(p.options) if isinstance(p, Choice) else 1)
-            places.append(slice(start, end) if isinstance(p, Choice) else start)
-        return places
+    def _coordinates(self) -> list:
+        return [c for p in self._all for c in p.coordinates()]
 
-    def _each(self, of_number, of_choice) -> list:
-        """One value for each coordinate."""
-        values = []
-        for p in self._all:
-            values += [of_choice] * len(p.options) if isinstance(p, Choice) else [of_number(p)]
-        return values
+    @cached_property
+    def _places(self) -> list:
+        """Where each parameter is in x: slices."""
+        ends = np.cumsum([0, *(len(p.coordinates()) for p in self._all)]).tolist()
+        return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def build_space(spec) -> Space:

@@ -136,7 +136,6 @@ class Seen(NamedTuple):
     values           (best, median) of the last generations
     low, high        the lowest and the highest finite value so far
     flat, failures   generations in a row whose values were all equal; all missing
-    moved            whether a generation has moved the distribution
     looks            at stagnation
     """
 
@@ -148,7 +147,6 @@ class Seen(NamedTuple):
     high: float = -inf
     flat: int = 0
     failures: int = 0
-    moved: bool = False
     looks: int = -1
 
 
@@ -172,15 +170,18 @@ class Monitor(NamedTuple):
     deviation = property(lambda self: self.seen.deviation)
     condition = property(lambda self: self.seen.condition)
     failures = property(lambda self: self.seen.failures)
-    moved = property(lambda self: self.seen.moved)
 
     def of(self, structure) -> Monitor:
         """The same for a search that goes on with another structure."""
         return Monitor(replace(self.rules, structure=structure), self.seen)
 
-    def under(self, stopping: Stopping) -> Monitor:
-        """The same under other criteria, of which none has fired so far."""
-        seen = self.seen._replace(reasons={}, flat=0, failures=0)
+    def under(self, stopping: Stopping, generation: int) -> Monitor:
+        """The same under other criteria, of which none has fired so far, but for a budget of
+        generations that is spent."""
+        most, reasons = stopping.max_generations, {}
+        if most is not None and generation >= most:
+            reasons["max_generations"] = generation
+        seen = self.seen._replace(reasons=reasons, flat=0, failures=0)
         return Monitor(replace(self.rules, stopping=stopping), seen)
 
     def snapshot(self) -> dict:
@@ -203,7 +204,6 @@ class Monitor(NamedTuple):
             high=tree.get("high", max(best, default=-inf)),
             flat=tree["flat"],
             failures=tree["failures"],
-            moved=tree.get("moved", len(set(best)) > 1),
             looks=tree["_ticks"],
         )
         return Monitor(self.rules, seen)
@@ -257,8 +257,7 @@ class Monitor(NamedTuple):
                 if not condition < s.condition:
                     fired["condition"] = condition
         reasons = {**seen.reasons, **fired} if fired else seen.reasons
-        moved = seen.moved or info.updated
-        numbers = low, high, flat, failures, moved, looks
+        numbers = low, high, flat, failures, looks
         return Monitor(self.rules, Seen(reasons, deviation, condition, values, *numbers))
 
     # -- inside -----------------------------------------------------------------------------------

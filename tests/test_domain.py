@@ -283,15 +283,15 @@ def test_nothing_that_is_handed_in_changes():
 
 
 WRONG = [
-    ({"bounds": (0, 1)}, TypeError, r"bounds must be 3 pairs .* write \[\(lower, upper\)\] \* 3"),
+    ({"bounds": (0, (1, 2))}, TypeError, r"bounds must be 3 pairs .* bounds\[0\] is no pair"),
     ({"bounds": 1.0}, TypeError, "bounds must be 3 pairs"),
     ({"bounds": [(0, 1)] * 2}, ValueError, "bounds must be 3 pairs .* got 2 of them"),
     ({"bounds": [(0, 1), (0, 1, 2), (0, 1)]}, ValueError, r"bounds\[1\] must be a pair"),
     ({"bounds": [(0, 1), (0, "x"), (0, 1)]}, TypeError, r"bounds\[1\]\[1\] must be a number"),
     ({"bounds": [(0, 1), (0, np.nan), (0, 1)]}, ValueError, r"bounds\[1\]\[1\] must be a num"),
     ({"bounds": [(0, 1), (2, 1), (0, 1)]}, ValueError,
-     r"bounds\[1\]: lower must be below upper; got \(2.0, 1.0\)"),
-    ({"bounds": [(0, 1), (0, 1), (1, 1)]}, ValueError, "leave a fixed coordinate out"),
+     r"bounds\[1\]: lower must not be above upper; got \(2.0, 1.0\)"),
+    ({"bounds": [(0.5, 0.5)] * 3}, ValueError, "all coordinates are fixed"),
     ({"bounds": [(0, 1), (0, 1), (np.inf, None)]}, ValueError, r"bounds\[2\]: lower must be"),
     ({"bounds": SimpleNamespace(lb=0, ub=[1, 2])}, ValueError, "bounds.ub must be a number or 3"),
     ({"bounds": SimpleNamespace(lb="a", ub=1)}, TypeError, "bounds.lb must be a number or 3"),

@@ -132,8 +132,12 @@ def test_open_ranges_need_a_start_and_a_deviation():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Float(1.0, 1.0), ValueError, "low must be less than high; got 1.0 and 1.0"),
-        (lambda: Int(3, 2), ValueError, "low must be less than high"),
+        (lambda: Float(1.0, 0.5), ValueError, "low must not be more than high; got 1.0 and 0.5"),
+        (lambda: Int(3, 2), ValueError, "low must not be more than high"),
+        (lambda: Float(0.0, 1.0, log=True, step=0.1), ValueError, "low must be positive"),
+        (lambda: Float(0.1, 1.0, log=True, step=0.1), ValueError, "step does not go with log"),
+        (lambda: Float(step=0.1, start=0.0, sigma=1.0), ValueError, "step does not go with low"),
+        (lambda: Float(0.0, 1.0, step=0.0), ValueError, "step must be a positive number"),
         (lambda: Float(-1.0, 1.0, log=True), ValueError, "log=True low must be positive; got -1"),
         (lambda: Int(0, 4, log=True), ValueError, "log=True low must be positive; got 0"),
         (lambda: Float(0.0, 1.0, start=2.0), ValueError, "start must be a number from 0.0 to 1.0"),
@@ -145,8 +149,11 @@ def test_open_ranges_need_a_start_and_a_deviation():
         (lambda: Float(0, 1, log="yes"), TypeError, "log must be true or false"),
         (lambda: Int(0.5, 2), TypeError, "low must be an integer; got 0.5"),
         (lambda: Int(0, True), TypeError, "high must be an integer; got True"),
-        (lambda: Choice("a"), ValueError, "two options at least; got 1"),
-        (lambda: Choice(["a", "b"]), ValueError, "give the options one by one"),
+        (lambda: Choice(), ValueError, "an option at least; got none"),
+        (lambda: Space({"a": 1, "b": Float(2, 2)}), ValueError, "all of them are"),
+        (lambda: Space({"a": Float}), TypeError, r"write Float\(…\), with brackets"),
+        (lambda: Space({"a": [1, 2]}), TypeError, r"options\? write Choice\(\*\[1, 2\]\)"),
+        (lambda: Space({"a": {"b": Float(0, 1)}}), TypeError, "a space within a space"),
         (lambda: Choice("a", "b", "a"), ValueError, "must be different; 'a'"),
         (lambda: Choice(1, True), ValueError, "must be different; True is equal"),
         (lambda: Choice([1], [2]), TypeError, r"\[1\] is not \(write a tuple\)"),
@@ -154,7 +161,8 @@ def test_open_ranges_need_a_start_and_a_deviation():
         (lambda: Space({}), ValueError, "at least one parameter"),
         (lambda: Space([Float(0, 1)]), TypeError, "a mapping name -> parameter"),
         (lambda: Space({1: Float(0, 1)}), TypeError, "name of a parameter must be a string"),
-        (lambda: Space({"x": (0, 1)}), TypeError, "parameter 'x' must be a Float"),
+        (lambda: Space({"x": (0, 1)}), TypeError, r"range\? write Int\(0, 1\)"),
+        (lambda: Space({"x": (0, 1.5)}), TypeError, r"range\? write Float\(0, 1.5\)"),
         (
             lambda: Space({"x": {"kind": "flaot", "low": 0}}),
             ValueError,
@@ -168,7 +176,7 @@ def test_open_ranges_need_a_start_and_a_deviation():
         (
             lambda: Space({"x": {"kind": "float", "low": 2, "high": 1}}),
             ValueError,
-            "parameter 'x': low must be less than high",
+            "parameter 'x': low must not be more than high",
         ),
         (
             lambda: Space({"x": {"kind": "choice", "options": "ab"}}),

@@ -138,7 +138,7 @@ class Evaluator:
         return self.bind_rows(function, wrap, not vectorized, factory, on_error)
 
     def bind_rows(
-        self, function, wrap, by_point, factory=False, on_error="missing", here=None
+        self, function, wrap, by_point, factory=False, on_error="missing", here=None, sign=1
     ) -> ParallelFunction:
         """As `bind`, of a function that `wrap` makes one of rows (n, d).
 

@@ -45,6 +45,11 @@ class Lockstep:
         self._crew, self._is_closed = None, False
         self._is_torn = False  # was a step broken off, when some may have made it?
 
+    @property
+    def is_closed(self) -> bool:
+        """Have the replicas ended?"""
+        return self._is_closed
+
     def step(self, seconds: float) -> list:
         """One generation: the failures of its evaluations. seconds: since the search began."""
         failures = []

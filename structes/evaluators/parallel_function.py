@@ -32,6 +32,7 @@ class ParallelFunction:
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
         self.errors, self.first, self.failures = 0, None, []
+        self.first_point = None
         self._objective, self._key = objective, f"objective {next(_names)}"
         self._desk = Desk(one_thread)
         if here is not None:

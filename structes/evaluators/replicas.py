@@ -40,6 +40,8 @@ class Job(NamedTuple):
     shards    into how many a generation is cut, at most `strategy.popsize`
     backend   name of the array library
     fun       (n, d) array of the backend -> (n,) values; with `factory` it makes this function
+    space     Space of named parameters, of which `fun` takes a list of dicts, or None
+    sign      −1 where larger values are better
     """
 
     strategy: Strategy
@@ -50,6 +52,8 @@ class Job(NamedTuple):
     backend: str
     fun: Any
     factory: bool = False
+    space: Any = None
+    sign: int = 1
 
 
 class Start(NamedTuple):
@@ -103,6 +107,8 @@ class Replica:
         self.xp = load_namespace(job.backend)
         self.ends = shard_ends(self.strategy.popsize, job.shards)
         self.function = job.fun() if job.factory else job.fun
+        if job.space is not None and self.function is not None:
+            self.function = job.space.rows(self.function, vectorized=True)
         self.evaluations, self.fun, self.evaluations_then = 0, np.inf, 0
         self.info = Info()
         self._best = None  # the point (d,), or (Recipe, its index)
@@ -139,7 +145,8 @@ class Replica:
 
     def _host_values(self, X):
         values = self.function(X)
-        return to_numpy(values) if hasattr(values, "__dlpack__") else values
+        values = to_numpy(values) if hasattr(values, "__dlpack__") else values
+        return values if self.job.sign == 1 else -np.asarray(values, dtype=float)
 
     def _points(self, k):
         """(index of the first row, X) of the pieces of shard k."""
@@ -280,7 +287,7 @@ class Replica:
 
     def _restore(self, tree):
         if tree["best"] is not None:
-            self._best = checks.point("best", tree["best"], self.strategy.structure.dim)
+            self._best = checks.point("best", tree["best"], self.strategy.domain.size)
         self.fun = checks.number("fun", tree["fun"])
         for name in ("evaluations", "evaluations_then"):
             setattr(self, name, checks.count(name, tree[name], 0))

@@ -1,0 +1,409 @@
+"""The one door: what a search is made of, as a user says it, checked once and written out.
+
+`ES`, `RestartES`, `ShardedES`, `minimize` and configs take the same arguments, with the same
+meaning, and hand them here. A Space is unpacked, what follows from bounds alone is filled in,
+coordinates that cannot move are taken out, arguments that contradict each other are refused by
+name, and a name that is unknown is told what it is called here.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+
+from . import checks
+from .auto import DENSE
+from .choices import with_choices
+from .domain import Domain, build_domain, check_range
+from .engine import Engine, build_engine
+from .files import plain
+from .fixed import Fixed
+from .foreign import unknown
+from .limits import bounds_of, integers_of, logs_of
+from .noise import check_seed
+from .noisy import Noise, known_noise, spec_of_noise
+from .space import Space, build_space
+from .stopping import Stopping
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack as Unpack
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of every search; what they mean is said by `ES`, and of the stopping
+    criteria, from `target` on, by `Stopping`."""
+
+    space: Any
+    bounds: Any
+    boundary: str | None
+    transforms: Any
+    integers: Any
+    choices: Any
+    fixed: Mapping | None
+    engine: str | Mapping | Engine
+    noise: str | Mapping | Noise | None
+    backend: str
+    dtype: Any
+    maximize: bool
+    target: float | None
+    max_evaluations: int | None
+    max_generations: int | None
+    max_seconds: float | None
+    tolfun: float | None
+    tolfunhist: float | None
+    tolx: float | None
+    tolxup: float | None
+    condition: float | None
+    stagnation: int | str | None
+    flat: int | None
+    failures: int | None
+    noeffect: bool
+
+
+NAMES = ("x0", "sigma0", "structure", "seed", "popsize")  # the others are keywords only
+OPTIONS = tuple(Options.__annotations__)
+STOPPING = tuple(f.name for f in fields(Stopping))
+LIMITS = ("bounds", "boundary", "transforms", "integers", "choices", "fixed")
+SAID_BY_SPACE = ("bounds", "transforms", "integers", "choices")  # for each of its parameters
+
+
+@dataclass(frozen=True, eq=False)
+class Arguments:
+    """What a search is made of: every field is checked, and is what the search uses.
+
+    x0       (d,) start, in the user's coordinates; or a function of the number of a run that
+             returns one (restarts)
+    sigma0   standard deviation of the coordinates: a number or (d,), in the units of the search
+    structure   specification or Structure, "auto" included
+    seed     integer; popsize: integer, or None for what suits the dimension
+    limits   {bounds, boundary, transforms, integers, choices, fixed}, of all d coordinates; those
+             that were given
+    engine, noise, backend, dtype, maximize, stopping   as for `ES`
+    space    Space of named parameters, or None
+    """
+
+    x0: Any
+    sigma0: Any
+    structure: Any
+    seed: int
+    popsize: int | None
+    limits: dict
+    engine: Engine
+    noise: Any
+    backend: str
+    dtype: str
+    maximize: bool
+    stopping: Stopping
+    space: Space | None
+
+    # -- what follows -----------------------------------------------------------------------------
+
+    @property
+    def sign(self) -> int:
+        """What values are multiplied with, so that less is better: −1 where they are maximised."""
+        return -1 if self.maximize else 1
+
+    def start(self, number: int = 0, size: int | None = None) -> np.ndarray:
+        """(d,) start of run `number`."""
+        if not callable(self.x0):
+            return self.x0
+        takes = inspect.signature(self.x0).parameters
+        x0 = self.x0(number) if takes else self.x0()
+        return checks.point(f"x0({number})", x0, size)
+
+    def domain(self, x0) -> tuple[Domain, Any]:
+        """(Domain of the points, sigma0 of the coordinates that move, a number or (k,)), for a
+        start (d,)."""
+        d, limits = x0.size, self.limits
+        low, high = bounds_of(limits.get("bounds"), d, x0)
+        at = _fixed_at(limits.get("fixed"), d, low, high)
+        free = np.array([i for i in range(d) if i not in at], dtype=int)
+        if not len(free):
+            raise ValueError("all coordinates are fixed: there is nothing to search")
+        low[list(at)], high[list(at)] = -np.inf, np.inf
+        sigma, scale = checks.scale("sigma0", self.sigma0, d)
+        logs = logs_of(limits.get("transforms"), d)
+        integer = integers_of(limits.get("integers"), d)
+        domain = build_domain(
+            d,
+            [*zip(low.tolist(), high.tolist(), strict=True)],
+            limits.get("boundary"),
+            {i: "log" for i in np.flatnonzero(logs).tolist() if i not in at},
+            [i for i in np.flatnonzero(integer).tolist() if i not in at],
+            sigma * scale,
+        )
+        domain = with_choices(domain, limits.get("choices"))
+        logs = logs & (high > low)
+        check_range(self.dtype, x0, sigma * scale, low, high, logs, list(at))
+        if not at:
+            return domain, self.sigma0
+        values = x0.copy()
+        values[list(at)] = list(at.values())
+        moving = domain.restricted(free)
+        sigma0 = self.sigma0 if np.ndim(self.sigma0) == 0 else np.asarray(self.sigma0)[free]
+        return Fixed(len(free), moving, free, values), sigma0
+
+    def structure_for(self, domain: Domain) -> Any:
+        """The structure of a search in this domain: "auto" where it is to be found on the way;
+        where there are choices, one that suits them takes its place."""
+        structure = self.structure
+        if isinstance(structure, Mapping) and dict(structure) == {"name": "auto"}:
+            structure = "auto"
+        if not (isinstance(structure, str) and structure == "auto"):
+            return structure
+        moving = domain.moving if isinstance(domain, Fixed) else domain
+        return with_blocks(domain.dim, getattr(moving, "choices", ()))
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def plain(self, noise: Noise | None = None) -> dict:
+        """Keyword arguments in plain values, from which `arguments_from` makes the same again, as
+        far as a file can hold them: not the structure, the engine, the seed and popsize, and no
+        function. noise: what `noise` was built to."""
+        limits, x0 = self.limits, None if callable(self.x0) else self.x0
+        kept = {"x0": x0, "sigma0": plain(self.sigma0)}
+        for name in ("bounds", "boundary", "transforms", "integers", "choices"):
+            kept[name] = plain(limits.get(name))
+        if limits.get("bounds") is not None and x0 is not None:
+            kept["bounds"] = np.stack(bounds_of(limits["bounds"], x0.size, x0), axis=1)
+        if limits.get("fixed"):
+            kept["fixed"] = plain(dict(limits["fixed"]))
+        kept["backend"], kept["dtype"] = self.backend, self.dtype
+        if self.maximize:
+            kept["maximize"] = True
+        usual = Stopping()
+        for name in STOPPING:
+            if getattr(self.stopping, name) != getattr(usual, name):
+                kept[name] = getattr(self.stopping, name)
+        if self.maximize and "target" in kept:
+            kept["target"] = -kept["target"]
+        kept["noise"] = spec_of_noise(noise)
+        spec = None if self.space is None else self.space.spec()
+        if spec is not None:
+            kept["space"] = spec
+        return kept
+
+
+def read_arguments(kept: dict) -> dict:
+    """The keyword arguments that `Arguments.plain` has written: nothing in them is looked up."""
+    kept = {**kept, "noise": known_noise(kept["noise"])}
+    if kept.get("bounds") is not None:
+        kept["bounds"] = [tuple(pair) for pair in np.asarray(kept["bounds"]).tolist()]
+    if kept.get("space") is not None:
+        for name in SAID_BY_SPACE:
+            kept.pop(name, None)
+    return kept
+
+
+def arguments_from(
+    where: str,
+    x0=None,
+    sigma0=None,
+    structure="dense",
+    seed=None,
+    popsize=None,
+    **options,
+) -> Arguments:
+    """Arguments of what a user says; `where` is the function or class that was called.
+
+    Raises ValueError or TypeError, naming the argument, what was expected, and what came.
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise unknown(name, (*NAMES, *OPTIONS), where)
+    sigma0, structure, noise = copy.deepcopy((sigma0, structure, options.get("noise")))
+    given = copy.deepcopy({k: options[k] for k in LIMITS if options.get(k) is not None})
+    x0, sigma0, space, given = _unpacked(x0, sigma0, options.get("space"), given)
+    if x0 is None or (sigma0 is None and not callable(x0)):
+        x0, sigma0 = _from_bounds(x0, sigma0, given)
+    if not callable(x0):
+        x0 = checks.point("x0", x0)
+        checks.scale("sigma0", sigma0, x0.size)
+    elif sigma0 is None:
+        raise ValueError("sigma0 must be given: how far from x0 does the search look at first?")
+    if popsize is not None:
+        popsize = checks.count("popsize", popsize, 2)
+    maximize = options.get("maximize", False)
+    if not isinstance(maximize, (bool, np.bool_)):
+        raise TypeError(f"maximize must be True or False; got {checks.brief(maximize)}")
+    if isinstance(structure, Mapping) and "name" not in structure:
+        _check_no_options(structure)
+    stopping = {name: options[name] for name in STOPPING if name in options}
+    if maximize and stopping.get("target") is not None:
+        stopping["target"] = -checks.number("target", stopping["target"])
+    return Arguments(
+        x0,
+        sigma0,
+        structure,
+        check_seed(seed),
+        popsize,
+        given,
+        build_engine(options.get("engine", "default")),
+        noise,
+        options.get("backend", "numpy"),
+        checks.dtype(options.get("dtype", "float64")),
+        bool(maximize),
+        Stopping(**stopping),
+        space,
+    )
+
+
+def _unpacked(x0, sigma0, space, given):
+    """(x0, sigma0, space, limits) with what a Space says."""
+    if isinstance(x0, Space):
+        if space is not None:
+            raise ValueError("a Space was given twice: as x0 and as space")
+        x0, space = None, x0
+    elif isinstance(x0, Mapping) and space is None:
+        space, x0, sigma0 = _space_of(x0, sigma0)
+    if space is None:
+        return x0, sigma0, None, given
+    space = build_space(space)
+    for name in SAID_BY_SPACE:
+        if name in given:
+            raise ValueError(
+                f"{name} does not go with a Space, whose parameters say it themselves; "
+                f"got {checks.brief(given[name])}"
+            )
+    if "fixed" in given:
+        space = space.with_constants(given.pop("fixed"))
+    if isinstance(x0, Mapping):
+        space, x0 = space.starting_at(x0), None
+    if x0 is None:
+        x0 = space.x0
+    if sigma0 is None:
+        sigma0 = space.sigma0
+    if not callable(x0):
+        x0 = checks.point("x0", x0, space.dim)
+    own = {name: value for name, value in space.arguments().items() if name in SAID_BY_SPACE}
+    return x0, sigma0, space, {**given, **own}
+
+
+def _space_of(mapping, sigma0):
+    """(space, x0, sigma0) of a mapping in the place of x0: of parameters, or of the numbers at
+    which they start."""
+    numbers = all(isinstance(v, (int, float, np.number)) for v in mapping.values())
+    if not numbers or any(isinstance(v, (bool, np.bool_)) for v in mapping.values()):
+        return Space(mapping), None, sigma0
+    if sigma0 is None:
+        raise ValueError("x0 is a mapping of numbers: sigma0 must say how far they may move")
+    _, scale = checks.scale("sigma0", sigma0, len(mapping))
+    sigma, _ = checks.scale("sigma0", sigma0, len(mapping))
+    kinds = {
+        name: {"kind": "float", "start": float(v), "sigma": float(sigma * s)}
+        for (name, v), s in zip(mapping.items(), scale, strict=True)
+    }
+    return Space(kinds), None, None
+
+
+def _from_bounds(x0, sigma0, given):
+    """(x0, sigma0) where bounds say what is missing: the middle of the box, and a fifth of it."""
+    bounds = given.get("bounds")
+    if bounds is None:
+        if x0 is None:
+            raise ValueError(
+                "x0 must be given, the start: a sequence of numbers, or a structes.Space; or "
+                "bounds on both sides, of which it is the middle"
+            )
+        raise ValueError(
+            "sigma0 must be given, a positive number or one for each coordinate: how far from x0 "
+            "does the search look at first? (a fifth of the range is a good start)"
+        )
+    d = _size(bounds) if x0 is None else checks.point("x0", x0).size
+    low, high = bounds_of(bounds, d, None if x0 is None else checks.point("x0", x0))
+    log_ = logs_of(given.get("transforms"), d)
+    at = _fixed_at(given.get("fixed"), d, low, high)
+    for i in range(d):
+        if i not in at and not (np.isfinite(low[i]) and np.isfinite(high[i])):
+            what = "x0 and sigma0" if x0 is None else "sigma0"
+            raise ValueError(
+                f"{what} must be given: bounds say them where they are closed only, and "
+                f"bounds[{i}] is ({low[i]}, {high[i]})"
+            )
+    low, high = (np.array([at.get(i, v) for i, v in enumerate(side)]) for side in (low, high))
+    log_ &= low > 0
+    a, b = (np.where(log_, np.log(np.where(log_, v, 1.0)), v) for v in (low, high))
+    if x0 is None:
+        middle = a / 2 + b / 2
+        x0 = np.clip(np.where(log_, np.exp(np.where(log_, middle, 0.0)), middle), low, high)
+        where = integers_of(given.get("integers"), d)
+        x0 = np.where(where, np.clip(np.round(x0), np.ceil(low), np.floor(high)), x0)
+    if sigma0 is None:
+        width = b / 5 - a / 5
+        sigma0 = np.where(width > 0, width, 1.0)
+    return x0, sigma0
+
+
+def _size(bounds) -> int:
+    """Number of coordinates that bounds are of, where nothing else says it."""
+    for name in ("lb", "ub"):
+        if np.ndim(getattr(bounds, name, 0)) == 1:
+            return len(getattr(bounds, name))
+    try:
+        n = len(bounds)
+    except TypeError:
+        n = 0
+    if n == 2 and not any(hasattr(end, "__len__") for end in bounds):
+        n = 0  # one pair for all
+    if not n or isinstance(bounds, Mapping):
+        raise ValueError("x0 must be given: its length is the dimension, which bounds leave open")
+    return n
+
+
+def _fixed_at(fixed, d, low, high) -> dict:
+    """{coordinate: value} of those that do not move."""
+    at = {int(i): float(low[i]) for i in np.flatnonzero(low == high)}
+    if fixed is None:
+        return at
+    if not isinstance(fixed, Mapping):
+        raise TypeError(f"fixed must be a mapping {{index: value}}; got {checks.brief(fixed)}")
+    for i, value in fixed.items():
+        i = checks.count("fixed: index", i, 0, d - 1)
+        value = checks.number(f"fixed[{i}]", value)
+        if not low[i] <= value <= high[i] or not np.isfinite(value):
+            raise ValueError(
+                f"fixed[{i}] must be a number within its bounds [{low[i]}, {high[i]}]; got {value}"
+            )
+        at[i] = value
+    return at
+
+
+def _check_no_options(structure):
+    """A mapping of options in the fourth place, as pycma takes them."""
+    for name in structure:
+        if name in (*NAMES, *OPTIONS) or str(unknown(name, OPTIONS, "")).count("here it is"):
+            raise TypeError(
+                f"structure must be a name, or a mapping with 'name'; got {dict(structure)!r}: "
+                "options are keyword arguments here, as in max_evaluations=1000"
+            )
+
+
+def with_blocks(dim: int, choices) -> str | dict:
+    """A structure that suits: "auto" without choices. With them a direct sum: all numbers together
+    dense (low_rank, from 61 on), and one scale for each choice, because nothing else in it
+    matters."""
+    if not choices:
+        return "auto"
+    number = sorted(set(range(dim)) - {i for choice in choices for i in choice})
+    blocks = {}
+    if number:
+        name = "dense" if len(number) <= DENSE else "low_rank"
+        blocks["numbers"] = {"name": name, "at": number}
+    for i, choice in enumerate(choices):
+        blocks[f"choice {i}"] = {"name": "scalar", "at": list(choice)}
+    return {"name": "direct_sum", "blocks": blocks}
+
+
+def with_stopping(arguments: Arguments, where: str, **criteria) -> Arguments:
+    """The same with other stopping criteria; those that are not named stay."""
+    for name in criteria:
+        if name not in STOPPING:
+            raise unknown(name, STOPPING, where)
+    if arguments.maximize and criteria.get("target") is not None:
+        criteria["target"] = -checks.number("target", criteria["target"])
+    return replace(arguments, stopping=Stopping(**{**asdict(arguments.stopping), **criteria}))
