@@ -76,6 +76,17 @@ def test_points_may_be_written_to(n, crewed):
     assert bits(points) == bits(crew.points(n))
 
 
+def test_workers_are_replaced_after_so_many_calls(crewed):
+    with Evaluator("ray", 2, max_calls=20) as evaluator:
+        f = evaluator.bind(crew.of_point)
+        assert bits(f(X)) == bits(serial(crew.of_point))
+        who = evaluator.bind(lambda x: os.getpid())
+        pids = who(X).astype(int)
+        assert os.getpid() not in pids
+        assert max(np.unique(pids, return_counts=True)[1]) <= 20
+        assert f.errors == who.errors == 0
+
+
 def test_workers_stay_and_see_no_gpu(crewed):
     first = pids_of(crewed)
     assert len(first) == 2 and os.getpid() not in first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from math import ceil
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..backend import one_thread, to_numpy
 from ..evaluation import KEPT, Failure, check_on_error
 from .spans import Batch, Done
 from .supervisor import EvaluationError, check_that_it_works
+from .transport import pickled
 from .worker import Call, Desk, Objective
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
@@ -32,12 +34,31 @@ class ParallelFunction:
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
         self.errors, self.first, self.failures = 0, None, []
-        self._objective, self._key = objective, f"objective {next(_names)}"
-        self._desk = Desk(one_thread)
+        self._objective = objective
+        self._begin(here)
+
+    def _begin(self, here):
+        self._key, self._desk = f"objective {next(_names)}", Desk(one_thread)
         if here is not None:
             self._desk.take(self._key, here)
         self._here: list[Done] = []
         self._cost = None  # seconds of a row, in the driver
+
+    def __getstate__(self):
+        """What a copy has: its function, which must pickle, and a count of its own. What is being
+        evaluated is not the copy's."""
+        copied = {
+            "_objective": pickled(self._objective),
+            "_desk": bool(self._desk.things),
+            "failures": list(self.failures),
+            "_here": [],
+        }
+        return {**self.__dict__, **copied}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._objective = pickle.loads(self._objective)
+        self._begin(self._objective.make() if self._desk else None)
 
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows of X, NaN where there is none.
@@ -45,8 +66,9 @@ class ParallelFunction:
         X   (n, d) array, or Candidates
 
         Raises ValueError where X has another shape; EvaluationError where the function cannot be
-        made, or fails and on_error is "raise"; RuntimeError where the workers are at other points:
-        they do one thing after the other.
+        made, or fails and on_error is "raise", and where a pool of the user's fails itself;
+        TypeError where such a pool cannot send the function; RuntimeError where the workers are at
+        other points: they do one thing after the other.
         """
         if self.pending:
             raise RuntimeError("the workers are at other points: collect those first")
@@ -133,7 +155,9 @@ class ParallelFunction:
         """Do n points (d,) take less time here than with workers? Where those were asked for to
         guard against hangs and crashes, or have a place of their own, it does not matter."""
         its, supervisor = self.evaluator, self.evaluator.supervisor
-        if its.timeout is not None or its.resources or its.environment or supervisor.deaths:
+        if its.timeout is not None or its.max_calls is not None or supervisor.deaths:
+            return False
+        if its.resources or its.environment:
             return False
         if supervisor.busy or supervisor.transport.is_local or not self._desk.things:
             return False
