@@ -326,7 +326,7 @@ def _mapping(name, value) -> dict:
 
 
 def build_evaluator(spec, **options) -> Evaluator:
-    """The Evaluator that `spec` names: a number of workers, a name, a mapping {"name": "ray",
+    """The Evaluator that `spec` names: what its `workers` may be, a mapping {"name": "ray",
     "count": 8, …}, or an Evaluator, which takes no further options.
 
     options   arguments of Evaluator; None: its default

@@ -25,6 +25,7 @@ _MAIN = (
     "import sys; sys.path[:] = sys.argv[3:]; "
     "from structes.evaluators.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
 )
+_NO_FOLDER = ["-P"] if sys.version_info >= (3, 11) else []  # nor asked for: it may be gone
 _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 ENVIRONMENT = {f"{name}_NUM_THREADS": "1" for name in _THREADS} | {"CUDA_VISIBLE_DEVICES": ""}
 
@@ -67,7 +68,7 @@ class Processes(Transport):
         fds = theirs.fileno(), theirs_too.fileno()
         with theirs, theirs_too, _interrupts_held():
             process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN, *map(str, fds), *_path_of_workers()],
+                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *map(str, fds), *_path_of_workers()],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=_output(1, sys.__stdout__),
