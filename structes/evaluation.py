@@ -58,7 +58,7 @@ class Failure(NamedTuple):
 
 
 def evaluated(
-    function, X, unit: int, note, before=lambda rows: None, sign=1, until=inf, into=None
+    function, X, unit: int, note, before=lambda rows: None, wrong=None, until=inf, into=None
 ) -> np.ndarray:
     """(n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
 
@@ -67,20 +67,20 @@ def evaluated(
                take the others with it
     note       called with the row and the exception
     before     called before every call of the function, with the number of rows
-    sign       −1 where larger values are better: then inf is no value
+    wrong      the infinity that is no value; None: either is one
     until      time (of time.monotonic) after which no further call is made, but for the first:
                the values are then those of the first rows only
     into       list to which values are appended as they come
     """
     values = [] if into is None else into
     if isinstance(function, Rowwise):
-        _by_point(function, X, note, before, sign, until, values)
+        _by_point(function, X, note, before, wrong, until, values)
     else:
-        _by_rows(function, X, unit, note, before, sign, until, values)
+        _by_rows(function, X, unit, note, before, wrong, until, values)
     return np.array(values, dtype=float)
 
 
-def _by_point(function, X, note, before, sign, until, values):
+def _by_point(function, X, note, before, wrong, until, values):
     of_point, name = function.of_point, function.name
     for row in range(X.shape[0]):
         if until < inf and row and time.monotonic() >= until:
@@ -89,53 +89,62 @@ def _by_point(function, X, note, before, sign, until, values):
         try:
             value = of_point(X[row, :])
             if type(value) is not float or not -inf < value < inf:
-                value = _checked(value, name, sign)
+                value = _checked(value, name, wrong)
         except Exception as error:
-            wrong = error
+            failed = error
         else:
             values.append(value)
             continue
         values.append(np.nan)
-        note(row, wrong)
+        note(row, failed)
 
 
-def _checked(value, name, sign) -> float:
+def _checked(value, name, wrong) -> float:
     """What a function of one point has returned, as a float; raises NoValue."""
     try:
         number = scalar(value, name)
     except ValueError as error:
         raise NoValue(str(error)) from None
-    if number == -sign * inf:
-        raise NoValue(forms.no_value(f"the value of {name}", sign))
+    if number == wrong:
+        raise _infinite(name, wrong)
     return number
 
 
-def _by_rows(function, X, unit, note, before, sign, until, values):
+def _infinite(name, wrong) -> NoValue:
+    return NoValue(forms.no_value(f"the value of {name}", 1 if wrong < 0 else -1))
+
+
+def _by_rows(function, X, unit, note, before, wrong, until, values):
     for a in range(0, X.shape[0], unit):
         if until < inf and a and time.monotonic() >= until:
             return
         rows = X[a : a + unit, :]
         before(rows.shape[0])
         try:
-            found = _split(function(rows), rows.shape[0], sign)
+            found = _split(function(rows), rows.shape[0], wrong)
         except Exception as error:
-            wrong = error
-            found = None
-        if found is None and rows.shape[0] > 1:  # which of them is it?
-            _by_rows(
-                function, rows, 1, lambda k, e, a=a: note(a + k, e), before, sign, inf, values
-            )
+            found = [error]
+            if rows.shape[0] > 1:  # which of them is it?
+                found = None
+        if found is None:
+            again = lambda k, error, a=a: note(a + k, error)  # noqa: E731
+            _by_rows(function, rows, 1, again, before, wrong, inf, values)
             continue
-        for k, value in enumerate([wrong] if found is None else found):
+        for k, value in enumerate(found):
             values.append(np.nan if isinstance(value, Exception) else value)
             if isinstance(value, Exception):
                 note(a + k, value)
 
 
-def _split(values, n: int, sign) -> list:
+def _split(values, n: int, wrong) -> list:
     """The values of n rows: floats, and NoValue where one is none."""
     try:
-        return (sign * forms.objective_values(values, n, sign)).tolist()
+        array = forms.values_of_rows(values, n)
+        if array.shape[0] != n:
+            raise ValueError(f"a function of {n} rows must give {n} values; got {len(array)}")
+        if wrong is None or not (array == wrong).any():
+            return array.tolist()
+        return [_infinite("fun", wrong) if v == wrong else v for v in array.tolist()]
     except (ValueError, TypeError) as error:
         whole = NoValue(str(error))
     values = to_numpy(values) if hasattr(values, "__dlpack__") else values
@@ -145,9 +154,9 @@ def _split(values, n: int, sign) -> list:
     found: list = []
     for value in values:
         try:
-            found.append(sign * float(forms.objective_values([value], 1, sign)[0]))
-        except (ValueError, TypeError) as error:
-            found.append(NoValue(str(error)))
+            found.append(_checked(value, "fun", wrong))
+        except NoValue as error:
+            found.append(error)
     return found
 
 
@@ -193,7 +202,7 @@ class Evaluation:
 
         before = lambda rows: None  # noqa: E731
         unit = max(1, points.shape[0])
-        options = {"sign": self.sign, "until": self.until, "into": self.finished}
+        options = {"wrong": -self.sign * inf, "until": self.until, "into": self.finished}
         values = evaluated(self.function, points, unit, note, before, **options)
         self.good += int(np.count_nonzero(~np.isnan(values)))
         return values

@@ -85,7 +85,9 @@ def objective_values(values, n: int, sign: int = 1) -> np.ndarray:
 
 def values_of_rows(values, n: int) -> np.ndarray:
     """`values` of at most n rows, as (k,) floats: those of a function that has checked them."""
-    array = np.asarray(_values(values))
+    array = _values(values)
+    if array.shape == (n, 1):
+        array = array[:, 0]
     if array.ndim != 1 or array.shape[0] > n:
         raise ValueError(f"a function of {n} rows must give {n} values; got shape {array.shape}")
     return array

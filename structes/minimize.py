@@ -76,8 +76,10 @@ def minimize(
     on_error         "missing": an exception in `fun` is a missing value, as NaN is, and the first
                      one is told in a RuntimeWarning at the end; so is what is no value (None,
                      text, −inf), once a good value has come. "raise": it is the caller's
-    workers          None: `fun` is called here. A number of processes; "ray", or the address of a
-                     cluster; or an `Evaluator` for more, which is the caller's to close
+    workers          None: `fun` is called here. A number of processes (-1: one for every
+                     processor); "ray", or the address of a cluster; an Executor of yours, or a
+                     function like map (`pool.map`), which stay yours; or an `Evaluator` for more,
+                     which is the caller's to close
     timeout          seconds that one evaluation may take (with workers); then it is missing
     mode             "generations"; "steady": no worker waits for another, which saves time where
                      evaluations take unequally long. It does not repeat itself to the bit

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -281,6 +282,7 @@ class _Clerk:
     def __init__(self):
         self.desk, self.calls, self.due, self.begun = Desk(), [], None, 0.0
         self.ready = self.silent = False
+        self.rows = 0  # that it was ever given
 
 
 class Chaos(Transport):
@@ -291,7 +293,7 @@ class Chaos(Transport):
     count     how many at most; how many there can be changes all the time
     unit      {row: that of its batch}; no row is hit by bad luck so often that it is a failure
     deadly    rows that end their worker; slow: rows that its alarm ends, after timeout
-    attempts  as for the supervisor
+    attempts, max_calls  as for the supervisor
     luck      how likely it is bad
 
     calls     [(rows, unit)] of all calls; tries: {row: [(rows, unit)]} of those that ended with
@@ -300,8 +302,21 @@ class Chaos(Transport):
 
     POLLS = 50_000
 
-    def __init__(self, moods, clock, count, unit, *, deadly=(), slow=(), attempts=2, luck=0.2):
+    def __init__(
+        self,
+        moods,
+        clock,
+        count,
+        unit,
+        *,
+        deadly=(),
+        slow=(),
+        attempts=2,
+        luck=0.2,
+        max_calls=None,
+    ):
         super().__init__()
+        self.max_calls = max_calls or inf
         self.moods, self.clock, self.count, self.unit = moods, clock, count, unit
         self.deadly, self.slow, self.attempts, self.luck = set(deadly), set(slow), attempts, luck
         self.depth = moods.choice((1, 2, 3))
@@ -325,6 +340,9 @@ class Chaos(Transport):
     def send(self, worker, call):
         assert worker.ready
         assert len(worker.calls) < self.depth
+        assert worker.rows < self.max_calls
+        worker.rows += len(call.points)
+        assert worker.rows < self.max_calls + call.unit
         if not worker.calls:
             worker.begun = self.clock and self.clock.now
         worker.calls.append(call)

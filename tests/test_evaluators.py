@@ -2,17 +2,22 @@
 what fails is told; and nobody is left behind."""
 
 import contextlib
+import copy
+import itertools
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
 
 from structes import EvaluationError, Evaluator, Space, minimize
-from structes.evaluators import build_evaluator, supervisor
+from structes.evaluators import build_evaluator, parallel_function, supervisor
 from structes.kinds import Choice, Float, Int
 
 from . import crew
@@ -395,15 +400,26 @@ def test_exceptions_are_missing_values_and_kept(crews):
             assert failure.message == f"odd {failure.row}"
 
 
+POOL = ThreadPoolExecutor(1)  # without a thread until it is used
 WRONG = [
     ((0,), {}, ValueError, "workers"),
-    ((-3,), {}, ValueError, "workers"),
+    ((-3,), {}, ValueError, "workers must be at least 1, or -1: one for every processor; got -3"),
+    ((-1, 2), {}, ValueError, "count"),
+    ((-1.0,), {}, ValueError, "workers"),
+    ((ThreadPoolExecutor,), {}, ValueError, r"an Executor.*\(a class\)"),
+    ((ThreadPool,), {}, ValueError, r"an Executor.*\(a class\)"),
+    (("map",), {}, ValueError, "workers"),
+    (("executor",), {}, ValueError, "workers"),
+    (([2],), {}, ValueError, "workers"),
+    ((Evaluator(2),), {}, ValueError, "workers"),
+    ((Evaluator(2).bind(crew.sphere),), {}, ValueError, "workers"),
     ((2.5,), {}, ValueError, "workers"),
     ((True,), {}, ValueError, "workers"),
     ((None,), {}, ValueError, "workers"),
     (("proces",), {}, ValueError, "workers.*process"),
     ((2,), {"count": 3}, ValueError, "count"),
     (("process", 0), {}, ValueError, "count"),
+    (("process", -2), {}, ValueError, "count must be at least 1, or -1"),
     (("process", "x"), {}, TypeError, "count"),
     (("ray://a:1",), {"address": "b:1"}, ValueError, "address"),
     (("process",), {"address": "b:1"}, ValueError, "address"),
@@ -412,7 +428,20 @@ WRONG = [
     ((2,), {"timeout": -1}, ValueError, "timeout"),
     ((2,), {"timeout": np.nan}, ValueError, "timeout"),
     ((2,), {"timeout": "1"}, TypeError, "timeout"),
-    (("serial",), {"timeout": 1.0}, ValueError, "timeout"),
+    (("serial",), {"timeout": 1.0}, ValueError, "timeout=1.0 needs workers that can be ended"),
+    (("serial",), {"max_calls": 9}, ValueError, "max_calls=9 needs workers that can be ended"),
+    ((2,), {"max_calls": 0}, ValueError, "max_calls"),
+    ((2,), {"max_calls": 2.5}, TypeError, "max_calls"),
+    ((map,), {"timeout": 1.0}, ValueError, "timeout=1.0 needs workers that can be ended"),
+    ((map,), {"max_calls": 9}, ValueError, "max_calls"),
+    ((map,), {"environment": {"A": 1}}, ValueError, "environment.*that structes starts"),
+    ((map,), {"resources": {"A": 1}}, ValueError, "resources.*ray"),
+    ((map, 3), {}, ValueError, "count=3 needs workers that are given one call"),
+    ((map,), {"finish_fraction": 0.9}, ValueError, "finish_fraction=0.9 needs workers"),
+    ((POOL,), {"timeout": 1.0}, ValueError, "timeout=1.0 needs workers that can be ended"),
+    ((POOL,), {"max_calls": 9}, ValueError, "max_calls"),
+    ((POOL,), {"address": "a:1"}, ValueError, "address.*ray"),
+    ((POOL, 0), {}, ValueError, "count"),
     ((2,), {"attempts": 0}, ValueError, "attempts"),
     ((2,), {"finish_fraction": 0}, ValueError, "finish_fraction"),
     ((2,), {"finish_fraction": 1.01}, ValueError, "finish_fraction"),
@@ -430,6 +459,25 @@ WRONG = [
 def test_wrong_arguments_are_named(arguments, given, kind, words):
     with pytest.raises(kind, match=words):
         Evaluator(*arguments, **given)
+
+
+def test_a_pool_that_is_no_function_is_told_which_of_its_methods_is_one():
+    with ThreadPool(1) as pool, pytest.raises(ValueError, match=r"workers=pool\.map"):
+        Evaluator(pool)
+
+
+def test_one_for_every_processor():
+    mine = len(os.sched_getaffinity(0))
+    for evaluator in (
+        Evaluator(-1),
+        Evaluator(np.int64(-1)),
+        Evaluator("process", -1),
+        build_evaluator(-1),
+        build_evaluator({"count": -1, "max_calls": 7}),
+    ):
+        assert evaluator.capacity == mine and evaluator.kind == "process"
+        evaluator.close()
+    assert Evaluator("ray", -1).count is None
 
 
 def test_build_evaluator():
@@ -451,7 +499,7 @@ def test_workers_that_cannot_start(capfd):
     evaluator = Evaluator(2, environment={"PYTHONHOME": "/nowhere"})
     with evaluator, pytest.raises(EvaluationError, match="3 workers in a row ended before"):
         evaluator.bind(crew.of_point)(X)
-    assert "/nowhere" in capfd.readouterr().err  # what the interpreter says
+    assert "No module named 'encodings'" in capfd.readouterr().err  # what the interpreter says
     assert crew.workers_of() == before
 
 
@@ -603,6 +651,90 @@ print(first == who(np.ones((1, 1))))
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert out.stdout == "[ True]\n", out.stderr
+
+
+# -- workers that are replaced --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_workers_are_replaced_after_so_many_calls(timeout):
+    before = set(crew.workers_of())
+    with Evaluator(2, max_calls=20, timeout=timeout) as evaluator:
+        f = evaluator.bind(crew.of_rows, vectorized=True)
+        assert bits(f(X)) == bits(serial(crew.of_rows, vectorized=True))
+        who = evaluator.bind(lambda x: os.getpid())
+        pids = np.concatenate([who(X), who(X)]).astype(int)
+        assert os.getpid() not in pids  # what leaks shall not leak here
+        assert max(np.unique(pids, return_counts=True)[1]) <= 20
+        alive = set(crew.workers_of()) - before
+        assert len(alive) <= 2
+        assert crew.survivors(set(pids.tolist()) - alive, 0.0) == []
+        assert f.errors == who.errors == 0
+
+
+def test_a_config_may_replace_workers():
+    given = {"seed": 1, "max_evaluations": 40}
+    alone = minimize(crew.sphere, np.ones(3), 0.5, **given)
+    together = minimize(
+        crew.sphere, np.ones(3), 0.5, workers={"count": 2, "max_calls": 12}, **given
+    )
+    assert together.x.tobytes() == alone.x.tobytes() and together.nfev == 40
+
+
+# -- copies ---------------------------------------------------------------------------------------
+
+COPIES = [copy.copy, copy.deepcopy, lambda its: pickle.loads(pickle.dumps(its))]
+
+
+@pytest.mark.parametrize("make", COPIES)
+def test_a_copy_of_an_evaluator_has_workers_of_its_own(make):
+    before = set(crew.workers_of())
+    with Evaluator(1, timeout=60, attempts=3) as evaluator:
+        f = evaluator.bind(lambda x: float(os.getpid()))
+        (pid,) = set(f(X))
+        other = make(evaluator)
+        assert not other.is_open and (other.timeout, other.attempts) == (60, 3)
+        with other:
+            assert set(other.bind(lambda x: float(os.getpid()))(X)) != {pid}
+        assert set(f(X)) == {pid}
+    assert set(crew.workers_of()) == before
+
+
+@pytest.mark.parametrize("make", COPIES)
+@pytest.mark.parametrize("how", ["serial", "process"])
+def test_a_copy_of_a_bound_function(how, make, crews):
+    offset = 0.25
+
+    def function(x):
+        if x[0] == 2:
+            raise ValueError("two")
+        return crew.of_point(x) + offset
+
+    evaluator = crews[1] if how == "process" else Evaluator("serial")
+    f = evaluator.bind(function)
+    expected = f(X)
+    other = make(f)
+    assert other.errors == 1 and str(other.first) == str(f.first)
+    assert other.failures == f.failures and other.failures is not f.failures
+    assert bits(other(X)) == bits(expected) and other.errors == 2 and f.errors == 1
+    assert (other.evaluator is evaluator) == (make is copy.copy)
+    if other.evaluator is not evaluator:
+        other.evaluator.close()
+    other.close()
+    assert bits(f(X)) == bits(expected)
+
+
+def test_a_copy_in_another_process_is_not_taken_for_another_function(monkeypatch):
+    """Nothing that came out of a pickle has a name that is given again there."""
+    with Evaluator(1, timeout=60) as evaluator:
+        monkeypatch.setattr(parallel_function, "_names", itertools.count())
+        data = pickle.dumps(evaluator.bind(lambda x: 1.0))
+        monkeypatch.setattr(parallel_function, "_names", itertools.count())  # the other process
+        f = pickle.loads(data)
+        others = [f.evaluator.bind(lambda x, k=k: k) for k in range(2, 5)]
+        with f.evaluator:
+            assert [g(X[:1])[0] for g in (f, *others)] == [1.0, 2.0, 3.0, 4.0]
+            assert [g(X[:1])[0] for g in (f, *others)] == [1.0, 2.0, 3.0, 4.0]
 
 
 # -- what stays in the driver, and what does not

@@ -101,7 +101,7 @@ def test_workers_change_no_bit(name, transport, crews):
     assert alone.errors > 0 or name != "raises"
 
 
-@pytest.mark.parametrize("how", [1, 2, {"name": "process", "count": 2, "batch": 3}])
+@pytest.mark.parametrize("how", [1, 2, -1, {"name": "process", "count": 2, "batch": 3}])
 def test_what_workers_may_be(how):
     assert bits(search("point", workers=how)) == bits(search("point"))
     assert len(crew.workers_of()) in (0, 6)  # besides those of the fixture
@@ -400,6 +400,7 @@ def test_wrong_workers_of_a_run(desk):
 
     for more, words in (
         (["--workers", "0"], "workers"),
+        (["--workers", "-2"], "-1: one for every processor; got -2"),
         (["--workers", "proces"], "workers"),
         (["--timeout", "3"], "needs workers"),
         (["--mode", "steady"], "needs workers"),

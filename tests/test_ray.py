@@ -2,6 +2,7 @@
 own is closed to everybody else and leaves nothing behind."""
 
 import importlib.util
+import math
 import os
 import signal
 import socket
@@ -74,6 +75,21 @@ def test_points_may_be_written_to(n, crewed):
     assert f.errors == 0, f.traceback()
     assert bits(values) == bits((2 * points).sum(axis=1))
     assert bits(points) == bits(crew.points(n))
+
+
+def test_workers_are_replaced_after_so_many_calls(crewed):
+    before = pids_of(crewed)
+    crewed.supervisor.max_calls = 20
+    try:
+        f = crewed.bind(crew.of_point)
+        assert bits(f(X)) == bits(serial(crew.of_point))
+        who = crewed.bind(lambda x: os.getpid())
+        pids = who(X).astype(int)
+    finally:
+        crewed.supervisor.max_calls = math.inf
+    assert max(np.unique(pids, return_counts=True)[1]) <= 20
+    assert not before & set(pids)
+    assert f.errors == who.errors == 0
 
 
 def test_workers_stay_and_see_no_gpu(crewed):

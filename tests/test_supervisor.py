@@ -62,8 +62,9 @@ def worked_off(crewed, batches):
     traps=st.dictionaries(st.integers(0, 69), st.sampled_from(["deadly", "slow"]), max_size=4),
     timed=st.booleans(),
     luck=st.sampled_from([0.0, 0.1, 0.4]),
+    max_calls=st.sampled_from([None, 1, 4, 30]),
 )
-def test_chaos(moods, sizes, units, count, attempts, traps, timed, luck):
+def test_chaos(moods, sizes, units, count, attempts, traps, timed, luck, max_calls):
     traps = {row: how for row, how in traps.items() if row < sizes[0]}
     deadly = {row for row, how in traps.items() if how == "deadly" or not timed}
     slow = traps.keys() - deadly
@@ -84,10 +85,11 @@ def test_chaos(moods, sizes, units, count, attempts, traps, timed, luck):
         slow=slow,
         attempts=attempts,
         luck=luck,
+        max_calls=max_calls,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(supervisor, "time", clock)
-        crewed = Supervisor(chaos, things, timeout, attempts)
+        crewed = Supervisor(chaos, things, timeout, attempts, max_calls=max_calls)
         batches = batches_of(sizes, units)
         done = worked_off(crewed, batches)
         crewed.close()
@@ -228,6 +230,38 @@ def test_what_happened_beside_an_error_is_not_lost():
     transport.script = [lambda clerks: [answered(clerk) for clerk in clerks]]
     worked_off(crewed, [batch])
     assert len(transport.clerks) == 2 and not transport.script
+
+
+def test_a_worker_that_has_done_its_calls_is_replaced_at_once():
+    """Also where nothing more is to do: its memory is wanted back."""
+    (batch,) = batches_of([5], [1])
+    answer = lambda clerks: [answered(clerks[0])]  # noqa: E731
+    transport = Scripted([ready(0), answer, answer, ready(0), answer, answer, ready(0), answer])
+    transport.count, seen = 1, []
+    transport.hire = lambda: seen.append(Scripted.hire(transport)) or seen[-1]
+    crewed = Supervisor(transport, {"f0": objective(1)}, max_calls=2)
+    crewed._length = lambda cost, share: 1
+    worked_off(crewed, [batch])
+    assert [clerk.rows for clerk in seen] == [2, 2, 1]
+    assert transport.clerks == seen[2:] == [seat.worker for seat in crewed.seats]
+    (batch,) = batches_of([1], [1])
+    transport.script = [answer]
+    worked_off(crewed, [batch])
+    assert transport.clerks == crewed.seats == []
+
+
+def test_a_worker_whose_last_call_shows_a_wrong_function_is_replaced_too():
+    wrong = Outcome(np.empty(0), 0.0, [], "no function")
+    transport = Scripted([ready(0), lambda clerks: [Event(clerks[0], wrong)]], count=1)
+    crewed = Supervisor(transport, {"f0": objective(1)}, max_calls=1)
+    (batch,) = batches_of([2], [1])
+    crewed.submit(batch)
+    with pytest.raises(EvaluationError, match="no function"):
+        crewed.wait()
+    crewed.abandon()
+    transport.script = [ready(0), lambda clerks: [answered(clerks[0])]] * 2
+    (batch,) = batches_of([2], [1])
+    worked_off(crewed, [batch])
 
 
 def test_no_worker_to_be_had(monkeypatch):

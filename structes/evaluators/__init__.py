@@ -3,12 +3,15 @@
     evaluator.py    Evaluator: what a user asks for
     parallel_function.py   a function that is bound to it: points in, values out
     supervisor.py   the queue: who evaluates what, time limits, retries, new workers for dead ones
-    spans.py        what is in the queue: runs of points, as long as is good for all
+    spans.py        what is in the queue: runs of points, as long as is good for all; and who has
+                    which of them
     worker.py       what happens in a worker, the same everywhere
     transport.py    what the supervisor needs of a way to reach workers; the ways are
     serial.py       the driver itself
     process.py      processes of this machine
     ray.py          Ray actors: a cluster, or GPUs
+    pools.py        an Executor of the user's, or a function like map
+    guard.py        why a module that starts workers does not start them for ever
 
 They know nothing of search. What does, and evaluates where it draws (`ShardedES`), is apart:
 

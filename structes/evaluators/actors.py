@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 
+from . import guard
 from .ray import Ray, said_of
 from .supervisor import EvaluationError
 from .transport import pickled
@@ -23,7 +24,8 @@ class _Seat:
         os.environ.update(environment)
 
     def make(self, thing: bytes, begin):
-        kind, job = pickle.loads(thing)
+        with guard.unpickling():
+            kind, job = pickle.loads(thing)
         self.held = kind(job, begin)
 
     def call(self, method, *arguments):

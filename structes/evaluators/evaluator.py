@@ -24,18 +24,23 @@ from .transport import pickled
 from .worker import Objective
 
 KINDS = ("process", "ray", "serial")
+POOLS = ("executor", "map")  # of the user's
 TRANSPORTS = ("auto", "ship", "redraw")
 
 
 class Evaluator:
     """Workers that evaluate functions, on this machine or on a cluster.
 
-    workers      how many processes of this machine; or where they are: "process", "ray" (the Ray
-                 that runs here already or whose address RAY_ADDRESS names, else one that is
-                 started for this machine alone), "ray://host:port" (a Ray client), or "serial"
-                 (here, one after the other)
-    count        how many; None: one for every processor, of a cluster as many as it has now and
-                 then
+    workers      how many processes of this machine, -1: one for every processor; or where they
+                 are: "process", "ray" (the Ray that runs here already or whose address RAY_ADDRESS
+                 names, else one that is started for this machine alone), "ray://host:port" (a Ray
+                 client), or "serial" (here, one after the other). Or a pool that you have: an
+                 Executor (what has `submit`), or a function like `map` (`pool.map`). It stays
+                 yours: it is not shut down, nothing in it is replaced, and a call that hangs there
+                 cannot be ended, so that it goes without a timeout
+    count        how many; None or -1: one for every processor, of a cluster as many as it has now
+                 and then. Of an Executor: calls that it is given at a time; None: one for each of
+                 its workers, where it says how many they are, else one for every processor
     address      of a Ray cluster: "auto", "host:port", "ray://host:port"
     timeout      seconds that one evaluation may take; then its worker is ended, and the value is
                  missing. None: for ever. Ray does not say how a worker ended, and may say it a
@@ -51,9 +56,12 @@ class Evaluator:
     environment  {name: value} of variables for the workers. They have one BLAS thread each, and
                  see no GPU where resources do not give them one
     patience     seconds to wait for a first worker, and for a factory
+    max_calls    a process or an actor is replaced by a new one after so many evaluations, for
+                 simulators that leak memory. None: never
 
     A function that turns out to take less than some 50 µs is called in this process, where that is
-    faster, unless it comes of a factory, or a timeout, environment or resources are to be kept.
+    faster, unless it comes of a factory, or a timeout, max_calls, environment or resources are to
+    be kept, or the workers are a pool of yours.
 
     Raises ValueError or TypeError, naming the argument, for what does not fit.
 
@@ -78,22 +86,19 @@ class Evaluator:
         resources: Mapping | None = None,
         environment: Mapping | None = None,
         patience: float = 120.0,
+        max_calls: int | None = None,
     ):
         if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool):
             if count is not None:
                 raise ValueError(f"workers={workers} is a number already; got count={count} too")
-            workers, count = "process", checks.count("workers", workers, 1)
+            workers, count = "process", _number_of("workers", workers)
         if isinstance(workers, str) and workers.startswith("ray://"):
             if address is not None:
                 raise ValueError(f"workers={workers!r} is an address; got address={address!r} too")
             workers, address = "ray", workers
-        if not isinstance(workers, str) or workers not in KINDS:
-            raise ValueError(
-                f"workers must be a number, one of {', '.join(KINDS)}, or an address "
-                f"ray://host:port; got {workers!r}{nearest(workers, KINDS)}"
-            )
-        self.kind = workers
-        self.count = None if count is None else checks.count("count", count, 1)
+        self.kind = _kind_of(workers)
+        self.pool = workers if self.kind in POOLS else None
+        self.count = None if count is None else _number_of("count", count)
         self.address = address
         if timeout is not None:
             timeout = checks.number("timeout", timeout, positive=True)
@@ -108,14 +113,27 @@ class Evaluator:
         environment = _mapping("environment", environment)
         self.environment = {str(name): str(value) for name, value in environment.items()}
         self.patience = checks.number("patience", patience, positive=True)
-        if self.kind != "ray" and (self.address is not None or self.resources):
-            name = "resources" if self.address is None else "address"
-            raise ValueError(f"{name} is Ray's: say workers='ray'; got workers={workers!r}")
-        if self.kind == "serial" and self.timeout is not None:
-            raise ValueError(
-                "timeout needs workers that can be ended: workers=1 is one process; got 'serial'"
-            )
+        self.max_calls = None if max_calls is None else checks.count("max_calls", max_calls, 1)
+        self._refuse_what_cannot_be()
         self._supervisor: Supervisor | None = None
+        self._owner = 0  # the process that it belongs to
+
+    def _refuse_what_cannot_be(self):
+        not_ray = {"process", "serial", *POOLS}
+        not_ours = {"serial", *POOLS}
+        ended = "workers that can be ended, processes (workers=1 is one) or Ray's"
+        part = self.finish_fraction if self.finish_fraction < 1 else None
+        for name, value, kinds, words in (
+            ("address", self.address, not_ray, "workers='ray'"),
+            ("resources", self.resources or None, not_ray, "workers='ray'"),
+            ("timeout", self.timeout, not_ours, ended),
+            ("max_calls", self.max_calls, not_ours, ended),
+            ("environment", self.environment or None, POOLS, "workers that structes starts"),
+            ("count", self.count, ("map",), "workers that are given one call at a time"),
+            ("finish_fraction", part, ("map",), "workers that are given one call at a time"),
+        ):
+            if value is not None and self.kind in kinds:
+                raise ValueError(f"{name}={value!r} needs {words}; got {self!r}")
 
     def bind(
         self, function, *, vectorized=False, factory=False, on_error="missing", name="objective"
@@ -130,7 +148,8 @@ class Evaluator:
                     what does not pickle (a simulator, a connection)
         on_error    "missing": a failure is a NaN; "raise": it is an EvaluationError
 
-        Raises TypeError at once where it cannot be sent.
+        Raises TypeError at once where it cannot be sent; where a pool cannot send it, when it is
+        first evaluated.
         """
         if not callable(function):
             raise TypeError(f"function must be callable; got {function!r}")
@@ -146,38 +165,55 @@ class Evaluator:
         here       of a factory: the function of rows, if there is one in this process already
         """
         objective = Objective(_Made(function, factory, wrap))
-        if self.kind != "serial":
+        if self.kind in ("process", "ray"):
             pickled(objective)
-        here = here if factory else wrap(function)
-        return ParallelFunction(self, objective, here, by_point, on_error)
+        if (
+            self.kind in POOLS
+        ):  # whose owner may have made them, and not this process, ready for it
+            here = None
+        elif not factory:
+            here = wrap(function)
+        return ParallelFunction(self, objective, here, by_point, on_error, sign)
 
     @property
     def supervisor(self) -> Supervisor:
-        """The supervisor of the workers; it is made, and they start, when first needed."""
-        if self._supervisor is None:
+        """The supervisor of the workers; it is made, and they start, when first needed. A fork of
+        the process has its own."""
+        if self._supervisor is None or self._owner != os.getpid():
             transport = self._transport()
             self._supervisor = Supervisor(
-                transport, {}, self.timeout, self.attempts, self.patience
+                transport, {}, self.timeout, self.attempts, self.patience, self.max_calls
             )
+            self._owner = os.getpid()
             self._finalizer = weakref.finalize(self, transport.close)
         return self._supervisor
 
     @property
     def is_open(self) -> bool:
         """Have the workers started?"""
-        return self._supervisor is not None
+        return self._supervisor is not None and self._owner == os.getpid()
 
     @property
     def capacity(self) -> int:
-        """How many workers there can be."""
+        """How many workers there can be. Raises ValueError for a `map`, which nobody can ask."""
+        if self.kind == "map":
+            raise ValueError(
+                "mode='steady' needs workers that are given one candidate at a time, and a map "
+                "takes a generation at once: give the Executor itself, or a number of processes"
+            )
         return self.supervisor.capacity
 
     def close(self) -> None:
         """End all workers. They start again when they are needed."""
-        if self._supervisor is not None:
-            supervisor, self._supervisor = self._supervisor, None
+        if self.is_open:
             self._finalizer.detach()
-            supervisor.close()
+            try:
+                self._supervisor.close()
+            except KeyboardInterrupt:  # the rest of them first
+                self._supervisor.close()
+                raise
+            finally:
+                self._supervisor = None
 
     def open(self) -> Evaluator:
         """Find the place for the workers now: connect to Ray, or start it.
@@ -197,6 +233,17 @@ class Evaluator:
         count = "" if self.count is None else f", {self.count}"
         return f"<Evaluator {self.kind}{count}>"
 
+    def __getstate__(self):
+        """What a copy has, here or in another process: all but the workers. It starts its own."""
+        if self.pool is not None:
+            raise TypeError(
+                f"{self!r} can be neither copied nor pickled: its pool belongs to this process, "
+                "and to its owner. Make another Evaluator of it"
+            )
+        state = {**self.__dict__, "_supervisor": None}
+        state.pop("_finalizer", None)
+        return state
+
     def _transport(self):
         if self.kind == "serial":
             from .serial import Serial
@@ -206,9 +253,46 @@ class Evaluator:
             from .process import Processes
 
             return Processes(self.count or _processors(), self.environment)
+        if self.kind == "executor":
+            from .pools import Executor
+
+            known = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
+            known = known if isinstance(known, int) and known > 0 else _processors()
+            return Executor(self.pool, self.count or known)
+        if self.kind == "map":
+            from .pools import Map
+
+            return Map(self.pool)
         from .ray import Ray
 
         return Ray(self.count, self.address, self.resources, self.environment)
+
+
+def _kind_of(workers) -> str:
+    """One of KINDS, or of POOLS. Raises ValueError where it is neither."""
+    if isinstance(workers, str) and workers in KINDS:
+        return workers
+    if not isinstance(workers, (type, Evaluator, ParallelFunction)) or workers is map:
+        if hasattr(workers, "submit"):
+            return "executor"
+        if callable(workers):
+            return "map"
+    hint = nearest(workers, KINDS) if isinstance(workers, str) else ""
+    if hasattr(workers, "map"):
+        hint = " (a class)" if isinstance(workers, type) else " (its method? workers=pool.map)"
+    raise ValueError(
+        f"workers must be a number (-1: one for every processor), one of {', '.join(KINDS)}, an "
+        f"address ray://host:port, an Executor, or a function like map; got {workers!r}{hint}"
+    )
+
+
+def _number_of(name: str, value) -> int | None:
+    """A number of workers; None for -1, which means one for every processor."""
+    if isinstance(value, (int, np.integer)) and value < 1:
+        if value == -1:
+            return None
+        raise ValueError(f"{name} must be at least 1, or -1: one for every processor; got {value}")
+    return checks.count(name, value, 1)
 
 
 def _processors() -> int:
@@ -242,7 +326,7 @@ def _mapping(name, value) -> dict:
 
 
 def build_evaluator(spec, **options) -> Evaluator:
-    """The Evaluator that `spec` names: a number of workers, a name, a mapping {"name": "ray",
+    """The Evaluator that `spec` names: what its `workers` may be, a mapping {"name": "ray",
     "count": 8, …}, or an Evaluator, which takes no further options.
 
     options   arguments of Evaluator; None: its default

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from math import ceil
+import pickle
+from math import ceil, inf
 
 import numpy as np
 
 from ..backend import one_thread, to_numpy
-from ..evaluation import KEPT, Failure, check_on_error
+from ..evaluation import KEPT, Failure, NoValue, check_on_error
+from ..forms import no_value
 from .spans import Batch, Done
 from .supervisor import EvaluationError, check_that_it_works
+from .transport import pickled
 from .worker import Call, Desk, Objective
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
@@ -23,22 +26,45 @@ _names = itertools.count()
 class ParallelFunction:
     """A function of rows (n, d) that workers evaluate; made by `Evaluator.bind`.
 
-    errors     number of failures so far; first: the first of them, an EvaluationError, or None
+    errors     number of failures so far; first: the first of them, an EvaluationError, or None,
+               and first_point the point (d,) of it; good: number of values so far
     failures   the latest `Failure`s: whoever reads them may clear the list
     """
 
-    def __init__(self, evaluator, objective: Objective, here, by_point: bool, on_error: str):
-        """here: the function of rows as the driver has it, None: it has none."""
+    def __init__(
+        self, evaluator, objective: Objective, here, by_point: bool, on_error: str, sign: int = 1
+    ):
+        """here: the function of rows as the driver has it, None: it has none. sign: −1 where
+        larger values are better."""
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
         self.errors, self.first, self.failures = 0, None, []
-        self.first_point = None
-        self._objective, self._key = objective, f"objective {next(_names)}"
-        self._desk = Desk(one_thread)
+        self.good, self.first_point = 0, None
+        self._objective, self._wrong = objective, -sign * inf
+        self._begin(here)
+
+    def _begin(self, here):
+        self._key, self._desk = f"objective {next(_names)}", Desk(one_thread)
         if here is not None:
             self._desk.take(self._key, here)
         self._here: list[Done] = []
         self._cost = None  # seconds of a row, in the driver
+
+    def __getstate__(self):
+        """What a copy has: its function, which must pickle, and a count of its own. What is being
+        evaluated is not the copy's."""
+        copied = {
+            "_objective": pickled(self._objective),
+            "_desk": bool(self._desk.things),
+            "failures": list(self.failures),
+            "_here": [],
+        }
+        return {**self.__dict__, **copied}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._objective = pickle.loads(self._objective)
+        self._begin(self._objective.make() if self._desk else None)
 
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows of X, NaN where there is none.
@@ -46,8 +72,9 @@ class ParallelFunction:
         X   (n, d) array, or Candidates
 
         Raises ValueError where X has another shape; EvaluationError where the function cannot be
-        made, or fails and on_error is "raise"; RuntimeError where the workers are at other points:
-        they do one thing after the other.
+        made, or fails and on_error is "raise", and where a pool of the user's fails itself;
+        TypeError where such a pool cannot send the function; RuntimeError where the workers are at
+        other points: they do one thing after the other.
         """
         if self.pending:
             raise RuntimeError("the workers are at other points: collect those first")
@@ -84,8 +111,15 @@ class ParallelFunction:
         or where nothing is left to do. Raises as `__call__` does."""
         done, self._here = self._here or self.evaluator.supervisor.wait(seconds), []
         for each in done:
+            values = each.batch.values[each.start : each.stop]
+            infinite = each.start + np.flatnonzero(values == self._wrong)
+            values[values == self._wrong] = np.nan
+            self.good += int(np.count_nonzero(~np.isnan(values)))
             for failure in each.failures:
-                self._note(failure)
+                self._note(failure, each.batch)
+            for row in infinite.tolist():
+                said = no_value("the value of fun", 1 if self._wrong < 0 else -1)
+                self._note(Failure(row, NoValue.__name__, said), each.batch)
         return done
 
     @property
@@ -134,7 +168,9 @@ class ParallelFunction:
         """Do n points (d,) take less time here than with workers? Where those were asked for to
         guard against hangs and crashes, or have a place of their own, it does not matter."""
         its, supervisor = self.evaluator, self.evaluator.supervisor
-        if its.timeout is not None or its.resources or its.environment or supervisor.deaths:
+        if its.timeout is not None or its.max_calls is not None or supervisor.deaths:
+            return False
+        if its.resources or its.environment:
             return False
         if supervisor.busy or supervisor.transport.is_local or not self._desk.things:
             return False
@@ -152,14 +188,18 @@ class ParallelFunction:
         self._cost = self.evaluator.supervisor.costs[self._key] = outcome.seconds / batch.size
         self._here.append(Done(batch, 0, batch.size, outcome.failures))
 
-    def _note(self, failure: Failure):
+    def _note(self, failure: Failure, batch):
         self.errors += 1
         self.failures = [*self.failures, failure][-KEPT:]
-        if self.first is None or self.on_error == "raise":
+        is_mistake = failure.kind == NoValue.__name__ and not self.good
+        if self.first is None or self.on_error == "raise" or is_mistake:
             said = f"{failure}\n\nin a worker:\n{failure.traceback}" * bool(failure.traceback)
             error = EvaluationError(said or str(failure))
-            self.first = self.first or error
-            if self.on_error == "raise":
+            if self.first is None:
+                self.first = error
+                self.first_point = np.array(to_numpy(batch.points[failure.row : failure.row + 1]))
+                self.first_point = self.first_point[0]
+            if self.on_error == "raise" or is_mistake:
                 raise error
 
 

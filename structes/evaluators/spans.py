@@ -8,6 +8,7 @@ alone, and goes where its point stands.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,31 @@ class Span(NamedTuple):
     def nbytes(self) -> int:
         """Of the points, as they are sent."""
         return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
+
+
+class Seat:
+    """A worker and what it has to do.
+
+    ready    has it said that it is?
+    since    when it began its oldest call, or was hired
+    calls    [(span, seconds it may take or None)], the oldest first
+    has      keys of what it was given
+    making   is it at a factory, for which the timeout does not hold?
+    rows     that it was ever given
+    """
+
+    def __init__(self, worker, now: float):
+        self.worker, self.ready, self.since = worker, False, now
+        self.calls: deque = deque()
+        self.has: set = set()
+        self.making, self.rows = False, 0
+
+    def ahead(self, cost, now: float) -> float:
+        """Rows that it still has to do, as it seems where each takes `cost` seconds."""
+        if not self.calls:
+            return 0.0
+        done = (now - self.since) / cost if cost else 0.0
+        return sum(span.size for span, _ in self.calls) - min(done, self.calls[0][0].size)
 
 
 class Done(NamedTuple):

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from math import ceil
+from math import ceil, inf
 
 from ..evaluation import Failure
-from .spans import SPAN, Batch, Done, Span, span_length
+from .spans import SPAN, Batch, Done, Seat, Span, span_length
 from .transport import Transport
 from .worker import Call, Outcome
 
@@ -34,23 +34,6 @@ def check_that_it_works(outcome: Outcome) -> None:
         raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
 
 
-class _Seat:
-    """A worker and what it has to do: [(span, seconds it may take or None)], oldest first."""
-
-    def __init__(self, worker):
-        self.worker, self.ready, self.since = worker, False, time.monotonic()
-        self.calls: deque = deque()
-        self.has: set = set()
-        self.making = False  # is it at a factory, for which the timeout does not hold?
-
-    def ahead(self, cost) -> float:
-        """Rows that it still has to do, as it seems where each takes `cost` seconds."""
-        if not self.calls:
-            return 0.0
-        done = (time.monotonic() - self.since) / cost if cost else 0.0
-        return sum(span.size for span, _ in self.calls) - min(done, self.calls[0][0].size)
-
-
 class Supervisor:
     """Gets values of points from the workers of a transport.
 
@@ -58,16 +41,17 @@ class Supervisor:
     timeout       seconds an evaluation may take; None: for ever
     attempts      how often a span is tried whose worker dies
     patience      seconds to wait for a worker, where there is none, and for a function to be made
+    max_calls     rows after which a worker is replaced by a new one; 0 or None: never
     """
 
     def __init__(
-        self, transport: Transport, things: dict, timeout=None, attempts=2, patience=120.0
+        self, transport: Transport, things, timeout=None, attempts=2, patience=120.0, max_calls=0
     ):
         self.transport, self.things, self.timeout = transport, things, timeout
-        self.attempts, self.patience = attempts, patience
+        self.attempts, self.patience, self.max_calls = attempts, patience, max_calls or inf
         self.queue: deque = deque()
         self._by_worker: dict = {}
-        self.seats: list[_Seat] = []
+        self.seats: list[Seat] = []
         self.costs: dict = {}  # of each function: seconds of a row, of late
         self.deaths = 0
         self._events: deque = deque()
@@ -160,7 +144,7 @@ class Supervisor:
         free = sum(not seat.calls for seat in self.seats)
         wanted = sum(ceil(span.size / span.unit) for span in self.queue) - free
         for _ in range(min(wanted, self._capacity - len(self.seats))):
-            seat = _Seat(self.transport.hire())
+            seat = Seat(self.transport.hire(), time.monotonic())
             self.seats.append(seat)
             self._by_worker[id(seat.worker)] = seat
 
@@ -181,6 +165,8 @@ class Supervisor:
             seat.ready, seat.making, self._bad_starts = True, False, 0
         else:
             span, _ = seat.calls.popleft()
+            if seat.rows >= self.max_calls and not seat.calls:
+                self._dismiss(seat)
             self._settle(span, event.outcome)
 
     def _watch(self):
@@ -243,16 +229,17 @@ class Supervisor:
         if not self.queue or not seats:
             return
         cost = self._cost()
-        short = cost is not None and cost < 2 * SPAN
+        short, now = cost is not None and cost < 2 * SPAN, time.monotonic()
         total = sum(span.size for span in self.queue)
-        total += sum(seat.ahead(cost) for seat in seats) if short else 0.0
+        total += sum(seat.ahead(cost, now) for seat in seats) if short else 0.0
         for level in range(1, 1 + (self.transport.depth if short else 1)):
             for seat in seats:
                 if not self.queue:
                     return
                 if len(seat.calls) >= level or (seat.calls and self._is_last_try(seat.calls[-1])):
                     continue
-                rows = self._length(cost, total / len(seats) - seat.ahead(cost))
+                rows = self._length(cost, total / len(seats) - seat.ahead(cost, now))
+                rows = min(rows, self.max_calls - seat.rows)
                 if level > 1 and rows < 1:
                     continue  # others will be done before it
                 span = self._cut(rows)
@@ -302,6 +289,7 @@ class Supervisor:
                 limit += self.timeout * span.unit
             if rows > span.unit:  # one that takes too long ends its worker, the rest is quick
                 limit += 5 * rows * self.costs.get(batch.objective, 0.0)
+        seat.rows += rows
         seat.calls.append((span, limit))
         points = batch.rows(span.start, span.stop)
         self.transport.send(seat.worker, Call(batch.objective, points, span.unit, self.timeout))

@@ -6,10 +6,12 @@ decides nothing: who gets what, how long to wait, what to try again is the super
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from math import inf
 from typing import Any, NamedTuple
 
+from .guard import check_may_start, importing
 from .worker import Call, Outcome
 
 
@@ -31,15 +33,15 @@ class Event(NamedTuple):
     alarm: bool | None = None
 
 
-def pickled(thing) -> bytes:
-    """The pickle of a thing, functions of a script, lambdas and closures by value.
+def pickled(thing, by_value=None) -> bytes:
+    """The pickle of a thing: functions of a script, lambdas and closures by value, and so what is
+    of the modules `by_value`, where that can be; None: those that are being imported.
 
     Raises TypeError where it does not pickle, and says what to do.
     """
-    import cloudpickle
-
+    modules = importing() if by_value is None else by_value
     try:
-        return cloudpickle.dumps(thing)
+        return _dumps(thing, modules)
     except Exception as error:
         raise TypeError(
             f"the objective cannot be sent to a worker: {error}. Give a function that makes it, "
@@ -47,10 +49,38 @@ def pickled(thing) -> bytes:
         ) from error
 
 
+def _dumps(thing, by_value) -> bytes:
+    import cloudpickle
+
+    if by_value:
+        with contextlib.suppress(Exception), _sent_by_value(by_value):
+            return cloudpickle.dumps(thing)
+    return cloudpickle.dumps(thing)
+
+
+@contextlib.contextmanager
+def _sent_by_value(modules):
+    """Context in which cloudpickle takes what is of these modules by value."""
+    import cloudpickle
+
+    others = cloudpickle.list_registry_pickle_by_value()  # the user's own, which stay
+    modules = [module for module in modules if module.__name__ not in others]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
 class Transport(ABC):
     """Workers are whatever `hire` returns; they are told apart by identity."""
 
     def __init__(self):
+        """Raises RuntimeError in a worker that is still being made (guard.py)."""
+        if not self.is_local:
+            check_may_start()
         self._packed: dict = {}
 
     depth = 1  # calls that a worker is given at a time, where they are short

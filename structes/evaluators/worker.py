@@ -8,6 +8,7 @@ and JSON), never a pickle: a driver does not unpickle what a worker says.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pickle
@@ -22,6 +23,7 @@ import numpy as np
 
 from .. import noise
 from ..evaluation import Failure, evaluated
+from . import guard
 
 
 class Call(NamedTuple):
@@ -56,9 +58,12 @@ class Outcome(NamedTuple):
     def of_bytes(cls, data: bytes) -> Outcome:
         """Raises ValueError where the bytes are none of `to_bytes`."""
         head, _, values = data.partition(b"\n")
-        about = json.loads(head)
-        failures = [Failure(*row) for row in about["failures"]]
-        return cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
+        try:
+            about = json.loads(head)
+            failures = [Failure(*row) for row in about["failures"]]
+            return cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"these bytes are no Outcome: {error!r}") from error
 
 
 class Objective:
@@ -93,6 +98,7 @@ class Desk:
         with contextlib.suppress(Exception):
             self.made(key)
 
+    @guard.entry
     def run(self, call: Call) -> Outcome:
         """The values of the points of a call, whatever its function does, short of ending the
         process."""
@@ -110,11 +116,13 @@ class Desk:
             return Outcome(np.empty(0), 0.0, [], said)
         return Outcome(values, time.perf_counter() - began, failures)
 
+    @guard.entry
     def made(self, key):
         """The thing of a key, ready: a function of rows, or a Recipe."""
         thing = self.things[key]
         if isinstance(thing, bytes):
-            thing = pickle.loads(thing)
+            with guard.unpickling():
+                thing = pickle.loads(thing)
         if isinstance(thing, Objective):
             thing = thing.make()
         self.things[key] = thing
@@ -158,6 +166,7 @@ def die_with(lifeline: int) -> None:
 def become_worker() -> None:
     """What a process does first that is a worker and nothing else: it draws with one thread, being
     one of many on its machine, and lets the alarm of `_Timer` end it."""
+    guard.be_worker()
     noise.use_threads(1)
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -166,26 +175,31 @@ def become_worker() -> None:
 def main(channel: int, lifeline: int) -> None:
     """The life of a worker process: messages come through the socket `channel`, until it closes.
 
-    ("take", key, pickle), ("drop", key), ("make", key) and ("run", call). The last two are
-    answered: that it is done, and by the outcome's bytes.
+    ("path", where modules are), ("take", key, pickle), ("drop", key), ("make", key) and ("run",
+    call). The last two are answered: that it is done, and by the outcome's bytes.
     """
     from multiprocessing.connection import Connection
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; one that came before
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # has been held, and is gone now
+    del sys.argv[1:]
     die_with(lifeline)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
     become_worker()
+    sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
     desk, line, me = Desk(), Connection(channel), os.getpid()
-    line.send_bytes(b"ready")
+    _send(line, b"ready")
     while True:
         try:
             verb, *arguments = line.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the driver has closed it, or is gone
             return
-        if verb == "take":
+        if verb == "path":
+            sys.path[:] = arguments[0]
+        elif verb == "take":
             desk.take(*arguments)
         elif verb == "make":
             desk.make(*arguments)
-            line.send_bytes(b"ready")
+            _send(line, b"ready")
         elif verb == "drop":
             desk.drop(*arguments)
         else:
@@ -200,7 +214,38 @@ def main(channel: int, lifeline: int) -> None:
             _flush()
             if os.getpid() != me:  # a fork that the function has made, and let return
                 os._exit(1)
-            line.send_bytes(outcome.to_bytes())
+            _send(line, outcome.to_bytes())
+
+
+def _send(line, data: bytes) -> None:
+    """Answer the driver, if it is still there; if it is not, `recv` says so."""
+    with contextlib.suppress(OSError):
+        line.send_bytes(data)
+
+
+class _Unheard(io.FileIO):
+    """An output that may have nobody to read it, or no room: what it cannot take is lost, and that
+    is no error of the function that has printed."""
+
+    def write(self, data):
+        with contextlib.suppress(OSError):
+            return super().write(data) or len(data)
+        return len(data)
+
+
+def _unheard(stream):
+    """A standard stream, but that writing to it never fails; None, which it is where there is
+    none, stays None."""
+    if stream is None:
+        return None
+    raw = _Unheard(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        raw if stream.write_through else io.BufferedWriter(raw),  # as Python does it itself
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _flush() -> None:
