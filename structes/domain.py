@@ -393,8 +393,8 @@ def check_range(dtype: str, x0, sigma, low, high, log_, skipped=()) -> None:
             continue
         if not far[i] <= its.max:
             raise ValueError(
-                f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; coordinate "
-                f"{i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
+                f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; "
+                f"coordinate {i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
             )
         closed = np.isfinite(low[i]) and np.isfinite(high[i])
         if closed and not inner[i] >= 4 * its.eps * largest[i] - 4 * its.smallest_subnormal:

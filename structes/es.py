@@ -432,6 +432,10 @@ class ES:
         """Seconds since this object was made."""
         return time.monotonic() - self._start
 
+    def count_from(self, moment: float) -> None:
+        """Let `seconds` count from a moment (of time.monotonic)."""
+        self._start = moment
+
     def __repr__(self):
         return (
             f"<ES {self.structure!r} generation {self.generation}, "

@@ -149,14 +149,15 @@ def _split(values, n: int, wrong) -> list:
         whole = NoValue(str(error))
     values = to_numpy(values) if hasattr(values, "__dlpack__") else values
     is_row = hasattr(values, "__len__") and not isinstance(values, (str, bytes))
-    if not is_row or len(values) != n:
+    if not is_row or len(values) != n or getattr(values, "ndim", 1) > 1:
         return [whole] * n
     found: list = []
     for value in values:
         try:
             found.append(_checked(value, "fun", wrong))
-        except NoValue as error:
-            found.append(error)
+        except NoValue:
+            said = f"fun must give a real number for each row; got {checks.brief(value)}"
+            found.append(NoValue(said))
     return found
 
 

@@ -34,9 +34,7 @@ def bounds_of(bounds, dim, x0=None):
     else:
         low, high = _of_pairs(bounds, dim, x0)
     for i in np.flatnonzero(~((low <= high) & (low < np.inf) & (high > -np.inf))):
-        raise ValueError(
-            f"bounds[{i}]: lower must not be above upper; got ({low[i]}, {high[i]})"
-        )
+        raise ValueError(f"bounds[{i}]: lower must not be above upper; got ({low[i]}, {high[i]})")
     return low, high
 
 

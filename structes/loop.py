@@ -70,7 +70,7 @@ def _here(es, evaluate, callback, told) -> bool:
     """Where generations are large one tile of points is in memory at a time."""
     lazy = es.strategy.tile is not None
     X, slow = es.waiting if lazy else es.pending, evaluate.by_point
-    while not es.stop():
+    while _goes_on(es):
         if not X.shape[0]:
             X = es.ask(lazy=es.strategy.tile is not None)
         X = part(X, 0, _left(es, X.shape[0]))
@@ -112,6 +112,12 @@ def _evaluate_here(es, evaluate, X, rows, told):
         raise
 
 
+def _goes_on(es) -> bool:
+    """Is there more to do? Something is evaluated in any case, however short the time."""
+    reasons = es.stop()
+    return not reasons or (es.evaluations == 0 and reasons.keys() == {"max_seconds"})
+
+
 def _left(es, n: int, out: int = 0) -> int:
     """How many of n points may be evaluated within the budget, with `out` of them under way."""
     limit = es.stopping.max_evaluations
@@ -132,7 +138,7 @@ def _generations(es, evaluate, callback, told) -> bool:
     deadline = _deadline(es)
     now = None
     try:
-        while not es.stop():
+        while _goes_on(es):
             if not X.shape[0]:
                 X = es.ask(lazy=lazy)
             X = part(X, 0, _left(es, X.shape[0], sum(old.out for old in late)))
@@ -218,7 +224,7 @@ def _steady(es, evaluate, callback, told) -> bool:
     """As many candidates under way as there are workers, and a new one for each that is done."""
     lazy, deadline = evaluate.wants_lazy(es), _deadline(es)
     todo, flights, generation = es.waiting if lazy else es.pending, {}, es.generation
-    while not es.stop():
+    while _goes_on(es):
         for _ in range(_left(es, evaluate.evaluator.capacity - len(flights), len(flights))):
             x = part(todo, 0, 1) if todo.shape[0] else es.ask(1, lazy=lazy)
             todo = part(todo, 1, todo.shape[0])

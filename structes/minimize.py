@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from contextlib import ExitStack
 from functools import partial
@@ -109,6 +110,9 @@ def minimize(
     the first exception is raised, as soon as a generation of them has failed; one in a worker as
     an `EvaluationError` with its traceback.
     """
+    began = time.monotonic()
+    import scipy.optimize  # noqa: F401  (for the result: now, because time counts)
+
     if not callable(fun):
         hint = " (are fun and x0 in the wrong order?)" if callable(x0) else ""
         if isinstance(fun, str):
@@ -125,6 +129,7 @@ def minimize(
             if mode == "steady" and options.get("popsize") is None:
                 options["popsize"] = _steady_popsize(x0, sigma0, options, evaluator)
             es = start_search(x0, sigma0, structure, seed, restarts=restarts, **options)
+            es.count_from(began)
         else:
             given = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts, **options}
             _go_on(es, {k: v for k, v in given.items() if v is not None}, structure)

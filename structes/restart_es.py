@@ -330,6 +330,11 @@ class RestartES:
         """Seconds since this object was made."""
         return time.monotonic() - self._start
 
+    def count_from(self, moment: float) -> None:
+        """Let `seconds` count from a moment (of time.monotonic)."""
+        self._start = moment
+        self.es.count_from(moment)
+
     def __repr__(self):
         return f"<RestartES restart {self.restart}, best {self.best.fun:.6g}, now {self.es!r}>"
 

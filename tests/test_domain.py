@@ -292,7 +292,7 @@ WRONG = [
     ({"bounds": [(0, 1), (2, 1), (0, 1)]}, ValueError,
      r"bounds\[1\]: lower must not be above upper; got \(2.0, 1.0\)"),
     ({"bounds": [(0.5, 0.5)] * 3}, ValueError, "all coordinates are fixed"),
-    ({"bounds": [(0, 1), (0, 1), (np.inf, None)]}, ValueError, r"bounds\[2\]: lower must be"),
+    ({"bounds": [(0, 1), (0, 1), (np.inf, None)]}, ValueError, r"bounds\[2\]: lower must not be"),
     ({"bounds": SimpleNamespace(lb=0, ub=[1, 2])}, ValueError, "bounds.ub must be a number or 3"),
     ({"bounds": SimpleNamespace(lb="a", ub=1)}, TypeError, "bounds.lb must be a number or 3"),
     ({"bounds": SimpleNamespace(lb=np.nan, ub=1)}, ValueError, "bounds.lb must not hold NaN"),

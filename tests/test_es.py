@@ -246,7 +246,7 @@ def test_repairing_the_asked_array_in_place_is_an_injection():
         (dict(structure="no.such:Thing"), ValueError, "there is no module 'no.such'"),
         (dict(structure="math:sinus"), ValueError, "'math' has no 'sinus' .did you mean"),
         (dict(backend="torch"), ValueError, "backend must be one of numpy"),
-        (dict(max_evals=3), TypeError, "has no argument 'max_evals': here it is max_evaluations"),
+        (dict(max_evals=3), TypeError, "no argument 'max_evals' .did you mean 'max_evaluati"),
         (dict(max_evaluations=0), ValueError, "max_evaluations must be an integer ≥ 1"),
         (dict(tolfun=-1), ValueError, "tolfun must be a positive number"),
         (dict(target="low"), TypeError, "target must be a number"),

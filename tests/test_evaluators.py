@@ -341,12 +341,12 @@ def test_a_factory_that_raises(how, crews):
 
 
 NO_VALUES = {
-    "text": (lambda x: "high", {}, "must return one real number for one point; got 'high'"),
-    "complex": (lambda x: 1j, {}, "must return one real number for one point; got 1j"),
+    "text": (lambda x: "high", {}, "must return one real number for one point; got str 'high'"),
+    "complex": (lambda x: 1j, {}, "must return one real number for one point; got complex 1j"),
     "none": (lambda x: None, {}, "must return one real number for one point; got None"),
     "two": (lambda x: x[:2], {}, "say vectorized"),
-    "text rows": (lambda X: ["high"] * len(X), {"vectorized": True}, "must be a real number"),
-    "few rows": (lambda X: X[:1, 0], {"vectorized": True}, r"one number for each of the 2 rows"),
+    "text rows": (lambda X: ["high"] * len(X), {"vectorized": True}, "a real number for each row"),
+    "few rows": (lambda X: X[:1, 0], {"vectorized": True}, r"2 rows must give 2 values"),
     "-inf rows": (lambda X: -np.inf * X[:, 1] ** 2, {"vectorized": True}, "must not be -inf"),
 }
 
@@ -788,6 +788,10 @@ def test_a_cheap_function_fails_in_the_driver_as_in_a_worker():
         f = evaluator.bind(function)
         for _ in range(4):
             f(X[:3])
+        assert np.isnan(f(np.full((1, X.shape[1]), 3.0))).all() and f.errors == 1
+        assert "must return one real number" in str(f.first)
+    with Evaluator(1) as evaluator:
+        f = evaluator.bind(function)
         with pytest.raises(EvaluationError, match="must return one real number"):
             f(np.full((1, X.shape[1]), 3.0))
 

@@ -257,7 +257,7 @@ def test_ctrl_c_keeps_the_best_so_far(mine, tmp_path):
     assert run.result["status"] == "interrupted"
     one, two, three = run.result["problems"]
     assert one["status"] == "done" and three == {"problem": "rosenbrock", "status": "not run"}
-    assert two["status"] == "interrupted" and two["evaluations"] == 28
+    assert two["status"] == "interrupted" and two["evaluations"] == 29
     assert two["fun"] == pytest.approx(np.dot(two["x"], two["x"]))
     assert (run.folder / two["state"]).exists()
 

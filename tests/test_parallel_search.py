@@ -259,8 +259,19 @@ def test_an_exception_of_the_drivers_callback_frees_the_workers(error):
         seen.extend(set(crew.workers_of()) - before)
         raise error("mine")
 
-    with pytest.raises(error, match="mine"):
-        minimize(lambda x: time.sleep(0.01) or 1.0, START, 1.0, workers=2, callback=callback)
+    def search():
+        return minimize(
+            lambda x: time.sleep(0.01) or float(x @ x), START, 1.0, workers=2, callback=callback
+        )
+
+    if error is KeyboardInterrupt:
+        found = search()
+        assert "interrupted" in found.stop
+    else:
+        with pytest.raises(error, match="mine") as caught:
+            search()
+        found = caught.value.result
+    assert found.nit == 1 and found.fun == pytest.approx(found.x @ found.x)
     assert seen and crew.survivors(seen, 2.0) == []
 
 

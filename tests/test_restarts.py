@@ -206,7 +206,7 @@ def test_totals_are_sums_and_the_best_is_the_best_of_all(restarts):
         assert r.fun == min(calls[at : at + r.evaluations])
         at += r.evaluations
     assert result.stop["max_evaluations"] == 20_000
-    assert result.message.endswith(f" after {len(rows) - 1} restarts")
+    assert f" after {len(rows) - 1} restarts. es=result.es goes on" in result.message
 
 
 @pytest.mark.parametrize("restarts", ["ipop", "bipop"])
@@ -233,7 +233,7 @@ def test_the_small_regime_stays_within_its_share():
 def test_a_target_ends_the_search_in_whichever_run():
     result = minimize(trap, out_of_the_trap, 0.1, target=1e-8)
     assert result.success and result.fun <= 1e-8
-    assert re.fullmatch(r"stopped: target \(.*\) after 1 restart", result.message)
+    assert re.fullmatch(r".* reached \(target .*\), after 1 restart", result.message)
     first, second = result.restarts
     assert 1 <= first.fun < 1 + 1e-8 and "target" not in first.stop
     assert second.fun == result.fun and second.stop == {"target": result.fun}
@@ -256,7 +256,7 @@ def test_max_restarts_ends_a_search_that_nothing_else_ends():
     assert result.restarts[-1].stop == {
         k: v for k, v in result.stop.items() if k != "max_restarts"
     }
-    assert "max_restarts (2)" in result.message
+    assert "max_restarts 2" in result.message
 
 
 def test_generations_and_seconds_are_those_of_the_search(monkeypatch):
@@ -267,8 +267,8 @@ def test_generations_and_seconds_are_those_of_the_search(monkeypatch):
     assert len(result.restarts) > 1
     clock = itertools.count()
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
-    result = minimize(max_seconds=4000)  # of a clock that moves whenever it is read
-    assert len(result.restarts) > 2 and 4000 <= result.stop["max_seconds"] < 4040
+    result = minimize(max_seconds=9000)  # of a clock that moves whenever it is read
+    assert len(result.restarts) > 2 and 9000 <= result.stop["max_seconds"] < 9040
 
 
 def test_a_function_that_never_answers_ends_the_search_and_one_that_did_does_not():

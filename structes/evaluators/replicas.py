@@ -23,7 +23,7 @@ import numpy as np
 from .. import checks
 from ..backend import load_namespace, one_thread, to_numpy
 from ..candidates import Recipe, boundaries
-from ..evaluation import KEPT, Failure, evaluated
+from ..evaluation import KEPT, Failure, NoValue, evaluated
 from ..generation import Generation
 from ..state import Info, State
 from ..stopping import Monitor, Rules, Stopping
@@ -135,13 +135,17 @@ class Replica:
         except Exception as error:
             said = "".join(traceback.format_exception(error))
             return Outcome(np.empty(0), 0.0, [], said)
-        return Outcome(np.concatenate(values), time.perf_counter() - began, failures[:KEPT])
+        values = np.concatenate(values)
+        mistakes = [f for f in failures if f.kind == NoValue.__name__]
+        if mistakes and self.fun == np.inf and np.isnan(values).all():  # and no good one before
+            return Outcome(np.empty(0), 0.0, [], f"{mistakes[0]}\n{mistakes[0].traceback}")
+        return Outcome(values, time.perf_counter() - began, failures[:KEPT])
 
     def _evaluated(self, X, start, failures):
         def note(row, error):
             failures.append(Failure.of(error, start + row))
 
-        return evaluated(self._host_values, X, X.shape[0], note)
+        return evaluated(self._host_values, X, X.shape[0], note, wrong=-np.inf)
 
     def _host_values(self, X):
         values = self.function(X)
