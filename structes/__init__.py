@@ -15,7 +15,7 @@ from .engine import ENGINES
 from .es import ES
 from .evaluators import EvaluationError, Evaluator
 from .history import load_runs
-from .kinds import Choice, Float, Int
+from .kinds import Bool, Choice, Constant, Float, Int
 from .minimize import minimize
 from .parameters import structure_for
 from .problem import PROBLEMS, Problem
@@ -34,7 +34,9 @@ __all__ = [
     "RESTARTS",
     "STRUCTURES",
     "Best",
+    "Bool",
     "Choice",
+    "Constant",
     "EvaluationError",
     "Evaluator",
     "Float",

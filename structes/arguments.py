@@ -219,6 +219,8 @@ def arguments_from(
     sigma0, structure, noise = copy.deepcopy((sigma0, structure, options.get("noise")))
     given = copy.deepcopy({k: options[k] for k in LIMITS if options.get(k) is not None})
     x0, sigma0, space, given = _unpacked(x0, sigma0, options.get("space"), given)
+    if x0 is not None and not callable(x0):
+        x0 = checks.point("x0", x0)
     if x0 is None or (sigma0 is None and not callable(x0)):
         x0, sigma0 = _from_bounds(x0, sigma0, given)
     if not callable(x0):
@@ -312,7 +314,7 @@ def _from_bounds(x0, sigma0, given):
             )
         raise ValueError(
             "sigma0 must be given, a positive number or one for each coordinate: how far from x0 "
-            "does the search look at first? (a fifth of the range is a good start)"
+            "does the search look at first? (a fifth of the range is a good start; bounds say it)"
         )
     d = _size(bounds) if x0 is None else checks.point("x0", x0).size
     low, high = bounds_of(bounds, d, None if x0 is None else checks.point("x0", x0))

@@ -14,6 +14,7 @@ def point(name: str, value, dim: int | None = None) -> np.ndarray:
         raise ValueError(
             f"{name} must be 1-d with at least one number; got shape {array.shape}"
             + (" (a number alone? write [x])" if array.ndim == 0 else "")
+            + (" (pairs? write bounds=…)" if array.ndim == 2 and array.shape[1] == 2 else "")
         )
     if dim is not None and array.size != dim:
         raise ValueError(f"{name} must have {dim} numbers; got {array.size}")

@@ -163,12 +163,18 @@ NAMES = {
 }
 
 
+OF_MINIMIZE = ("callback", "progress", "workers", "vectorized", "on_error", "timeout", "factory")
+OF_MINIMIZE += ("mode", "args", "first", "restarts")
+
+
 def unknown(name, known, where: str) -> TypeError:
     """The error for an argument that `where`, a function or class, does not take: what it is
     called here, or the nearest of the names that are known."""
     here = NAMES.get(str(name).lower())
     if here is not None:
         return TypeError(f"{where} has no argument {name!r}: here it is {here}")
+    if name in OF_MINIMIZE and name not in known:
+        return TypeError(f"{where} has no argument {name!r}: it is one of structes.minimize")
     hint = nearest(name, known)
     listed = "" if hint else f"; it takes: {', '.join(known)}"
     return TypeError(f"{where} has no argument {name!r}{hint}{listed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from .evaluation import Evaluation
 from .evaluators import Evaluator, as_it_is, build_evaluator
 from .foreign import unknown
 from .loop import check_mode, run
-from .outcome import result_of
+from .outcome import intermediate_result, result_of
 from .problem import rowwise
 from .progress import progress_of
 from .restart_es import start_search
@@ -66,8 +67,9 @@ def minimize(
     target           stop when a value ≤ target was found (≥ with maximize=True)
     vectorized       True: `fun` takes (n, d) rows (a list of n dicts, with a space) and returns
                      (n,) values
-    callback         called with the ES after every generation. The answer True ends the search,
-                     and no other answer; so does StopIteration
+    callback         called with the ES after every generation, or as in SciPy with an
+                     OptimizeResult as `intermediate_result`, where its argument is called so. The
+                     answer True ends the search, and no other answer; so does StopIteration
     progress         True: a bar on a terminal, a line now and then elsewhere (both on stderr)
     restarts         None: one run. "ipop": whenever a run ends by itself another one begins, with
                      twice the population; "bipop": with large and small populations by turns; a
@@ -151,14 +153,35 @@ def minimize(
 
 
 class _Callback:
-    """What is called after every generation: the progress, and the user's callback."""
+    """What is called after every generation: the progress, and the user's callback, which takes
+    the ES, or as in SciPy an argument `intermediate_result`."""
 
     def __init__(self, report, callback):
         self.report, self.callback = report, callback
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable; got {checks.brief(callback)}")
+        self.takes_result = callback is not None and _takes_result(callback)
 
     def __call__(self, es):
         self.report(es)
-        return None if self.callback is None else self.callback(es)
+        if self.callback is None:
+            return None
+        if self.takes_result:
+            return self.callback(intermediate_result=intermediate_result(es))
+        return self.callback(es)
+
+
+def _takes_result(callback) -> bool:
+    """Is it a callback of SciPy's? Raises TypeError where it does not take one argument."""
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except (TypeError, ValueError):  # a function of C
+        return False
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (2, 4)]
+    if len(needed) > 1:
+        names = ", ".join(p.name for p in needed)
+        raise TypeError(f"callback must take one argument, the ES; it takes {names}")
+    return any(p.name == "intermediate_result" for p in parameters)
 
 
 def _check(evaluate):
@@ -272,8 +295,9 @@ def _said_of(evaluate, es) -> str:
     at = ""
     if evaluate.first_point is not None:
         point = evaluate.first_point
-        where = point if es.space is None else es.space.to_dict(point)
-        at = f", at {checks.brief(where)}"
+        words = [f"{v:.6g}" for v in point[:10]] + ["…"] * (len(point) > 10)
+        where = f"[{', '.join(words)}]" if es.space is None else es.space.to_dict(point)
+        at = f", at {where}"
     return (
         f"{evaluate.errors} evaluations of fun failed and count as missing; the first{at}: "
         f"{evaluate.first!r}"

@@ -57,7 +57,8 @@ def check_seed(seed) -> int:
     if seed is None:
         return secrets.randbits(53)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an integer or None; got {seed!r}")
+        hint = " (of a generator: seed=int(rng.integers(2**53)))" * hasattr(seed, "integers")
+        raise TypeError(f"seed must be an integer or None; got {seed!r}{hint}")
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must lie in [0, 2**64); got {seed}")
     return int(seed)

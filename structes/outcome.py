@@ -18,22 +18,22 @@ WORDS = {
     "callback": "the callback ended it",
     "interrupted": "it was interrupted",
     "tolfun": "converged: the values of many generations agree",
-    "tolfunhist": "converged: the best values of many generations agree",
+    "tolfunhist": "converged: the values of many generations agree",
     "tolx": "converged: the steps are tiny beside sigma0",
-    "noeffectcoord": "converged: a step changes no digit of some coordinate any more",
-    "noeffectaxis": "converged: a step changes no digit of any coordinate any more",
+    "noeffectcoord": "converged: a step changes no digit of a coordinate any more",
+    "noeffectaxis": "converged: a step changes no digit of a coordinate any more",
     "tolxup": "the steps have grown beyond all measure: sigma0 was far too small, or there is no "
     "minimum",
     "condition": "the covariance is too ill-conditioned for floating point: rescale the "
-    "parameters (a sigma0 for each, transforms)",
+    "parameters (a sigma0 for each, transforms), or leave out those that say nothing",
     "stagnation": "no progress for a long time: noisy values (noise='auto'), or a flat region",
     "failures": "no evaluation gave a value in many generations",
     "flat": "all values were equal in many generations: a plateau, or sigma0 is too small to see "
     "a difference",
 }
 FLAT = "converged: all values are equal to the last digit, or on a plateau"
-AGAIN = "another local minimum may be lower: try restarts='ipop' (with a budget)"
-MORE = "es=result.es goes on with a larger budget"
+AGAIN = "another local minimum may be lower: try restarts='ipop' with a budget"
+MORE = "minimize(fun, es=result.es, …) goes on with a larger one"
 
 
 def has_converged(run) -> bool:
@@ -76,14 +76,23 @@ def result_of(es, reasons: dict, errors: int = 0):
     return result
 
 
+def intermediate_result(es):
+    """SciPy's OptimizeResult of a search under way: x, fun, nfev and nit."""
+    from scipy.optimize import OptimizeResult
+
+    best = es.best
+    return OptimizeResult(x=best.x, fun=best.fun, nfev=es.evaluations, nit=es.generation)
+
+
 def message_of(runs, reasons: dict, has_target: bool) -> str:
     """Why a search of these runs ended, in words, with what may help."""
-    words = []
+    words: dict = {}
     for name, value in reasons.items():
         said = FLAT if name == "flat" and is_flat(runs[-1]) else WORDS.get(name, name)
         number = "" if value is True else f" {value:.6g}"
-        words.append(f"{said} ({name}{number})")
-    said = "; ".join(words) or "it has not ended"
+        words.setdefault(said, []).append(f"{name}{number}")
+    its = [f"{said} ({', '.join(names)})" for said, names in words.items()]
+    said = "; ".join(its) or "it has not ended"
     if len(runs) > 1:
         said += f", after {len(runs) - 1} restart{'s' * (len(runs) > 2)}"
     advice = []
