@@ -83,8 +83,9 @@ class Agreement:
 
 
 class Auto:
-    """Chooses among `dense`, `low_rank` and `diagonal` for `dim` parameters.
+    """Found on the way: `dense`, `low_rank` or `diagonal`, by what the samples show.
 
+    dim         number of parameters
     structure   the present choice; decided: whether it is the last one
 
     Keeps one (dim, dim) array; a generation costs O(λ d²) until it is decided.

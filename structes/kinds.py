@@ -13,7 +13,7 @@ from math import inf, isfinite, log, sqrt
 import numpy as np
 
 from . import checks
-from .registry import Registry, nearest
+from .registry import Registry, brief, nearest
 
 KINDS = Registry(
     "kind of parameter",
@@ -148,14 +148,14 @@ class Choice:
         except ValueError:
             known = ", ".join(map(repr, self.options))
             hint = nearest(value, self.options) if isinstance(value, str) else ""
-            raise ValueError(f"{what} must be one of {known}; got {value!r}{hint}") from None
+            raise ValueError(f"{what} must be one of {known}; got {brief(value)}{hint}") from None
         return [float(i == number) for i in range(len(self.options))]
 
 
 def _choice_of(options: list, start=None) -> Choice:
     """A Choice from a config, where the options are a list."""
     if isinstance(options, str) or not isinstance(options, (list, tuple)):
-        raise TypeError(f"options must be a list; got {options!r}")
+        raise TypeError(f"options must be a list; got {brief(options)}")
     return Choice(*options, start=start)
 
 
@@ -166,20 +166,20 @@ def _bool(start=None) -> Choice:
 def build_parameter(name, given):
     """The parameter that `given` means; errors begin with its name."""
     if not isinstance(name, str):
-        raise TypeError(f"the name of a parameter must be a string; got {name!r}")
+        raise TypeError(f"the name of a parameter must be a string; got {brief(name)}")
     if isinstance(given, (Float, Int, Choice)):
         return given
     if not isinstance(given, Mapping):
         raise TypeError(
             f"parameter {name!r} must be a Float, an Int, a Choice or a mapping with its kind; "
-            f"got {given!r}"
+            f"got {brief(given)}"
         )
     given = dict(given)
     kind = given.pop("kind", None)
     if kind not in KINDS.table:
         hint = nearest(kind, KINDS.table) if isinstance(kind, str) else ""
         raise ValueError(
-            f"parameter {name!r}: kind must be one of {', '.join(KINDS)}; got {kind!r}{hint}"
+            f"parameter {name!r}: kind must be one of {', '.join(KINDS)}; got {brief(kind)}{hint}"
         )
     try:
         return KINDS.call(KINDS.resolve(kind), kind, given)
@@ -190,7 +190,7 @@ def build_parameter(name, given):
 def _check_number(p, check):
     """Check the fields that a Float and an Int share, and make them what they should be."""
     if not isinstance(p.log, bool):
-        raise TypeError(f"log must be true or false; got {p.log!r}")
+        raise TypeError(f"log must be true or false; got {brief(p.log)}")
     for name, open_end in (("low", -inf), ("high", inf)):
         value = getattr(p, name)
         if isinstance(value, float) and value == open_end:
@@ -225,7 +225,7 @@ def _integer(what, value) -> int:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer; got {value!r}")
+        raise TypeError(f"{what} must be an integer; got {brief(value)}")
     return int(value)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from . import checks
-from .registry import nearest
+from .registry import brief, nearest
 
 TRANSFORMS = ("linear", "log")
 _EXACT = 2**53  # integers up to here are floats, all of them
@@ -29,12 +29,12 @@ def bounds_of(bounds, dim):
             pairs = [tuple(pair) for pair in bounds]
         except TypeError:
             hint = f"; for the same pair everywhere write [(lower, upper)] * {dim}"
-            raise TypeError(f"bounds must be {expected}; got {bounds!r}{hint}") from None
+            raise TypeError(f"bounds must be {expected}; got {brief(bounds)}{hint}") from None
         if len(pairs) != dim:
             raise ValueError(f"bounds must be {expected}; got {len(pairs)} of them")
         for i, pair in enumerate(pairs):
             if len(pair) != 2:
-                raise ValueError(f"bounds[{i}] must be a pair (lower, upper); got {pair!r}")
+                raise ValueError(f"bounds[{i}] must be a pair (lower, upper); got {brief(pair)}")
         sides = [
             np.array(
                 [
@@ -56,12 +56,12 @@ def bounds_of(bounds, dim):
 def _side(name, value, dim):
     try:
         array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or {dim} of them; got {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name} must be a number or {dim} of them; got {brief(value)}") from None
     if array.shape not in ((), (1,), (dim,)):
         raise ValueError(f"{name} must be a number or {dim} of them; got shape {array.shape}")
     if np.isnan(array).any():
-        raise ValueError(f"{name} must not hold NaN; got {value!r}")
+        raise ValueError(f"{name} must not hold NaN; got {brief(value)}")
     return np.broadcast_to(array, dim).copy()
 
 
@@ -77,7 +77,7 @@ def logs_of(transforms, dim):
         if isinstance(transforms, str) or not hasattr(transforms, "__len__"):
             raise TypeError(
                 f"transforms must be {dim} names, or a mapping from index to name; "
-                f"got {transforms!r}"
+                f"got {brief(transforms)}"
             )
         if len(transforms) != dim:
             raise ValueError(
@@ -90,7 +90,7 @@ def logs_of(transforms, dim):
         if name is not None and name not in TRANSFORMS:
             raise ValueError(
                 f"transforms[{i}] must be None, 'linear' or 'log'; "
-                f"got {name!r}{nearest(name, TRANSFORMS)}"
+                f"got {brief(name)}{nearest(name, TRANSFORMS)}"
             )
         log_[i] = name == "log"
     return log_
@@ -103,7 +103,7 @@ def integers_of(integers, dim):
         where[:] = True
     elif integers is not None:
         if integers is False or isinstance(integers, str) or not hasattr(integers, "__len__"):
-            raise TypeError(f"integers must be None, True (all) or indices; got {integers!r}")
+            raise TypeError(f"integers must be None, True (all) or indices; got {brief(integers)}")
         where[list(checks.indices("integers", integers, len(integers), dim))] = True
     return where
 

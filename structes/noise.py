@@ -37,6 +37,7 @@ from itertools import pairwise
 import numpy as np
 
 from .backend import blas_threads
+from .registry import brief
 
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 
@@ -57,9 +58,9 @@ def check_seed(seed) -> int:
     if seed is None:
         return secrets.randbits(53)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an integer or None; got {seed!r}")
+        raise TypeError(f"seed must be an integer or None; got {brief(seed)}")
     if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must lie in [0, 2**64); got {seed}")
+        raise ValueError(f"seed must lie in [0, 2**64); got {brief(seed)}")
     return int(seed)
 
 

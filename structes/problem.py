@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .backend import to_numpy
-from .registry import Registry, load_object
+from .registry import Registry, brief, load_object
 
 PROBLEMS = Registry("problem", "structes.problems:TABLE")
 
@@ -142,7 +142,7 @@ def scalar(value, name: str) -> float:
     array = to_numpy(value)
     if array.size != 1 or array.dtype.kind not in "fiub":
         raise ValueError(
-            f"{name} must return one real number for one point; got {value!r}. "
+            f"{name} must return one real number for one point; got {brief(value)}. "
             "For a function of many points at once, say vectorized."
         )
     return float(array.reshape(()))
@@ -168,14 +168,14 @@ def load_problem(spec, dim: int | None = None) -> Problem:
             raise ValueError(f"problem {name!r} is ready-made and takes no arguments; got {given}")
         return _of_dim(target, dim)
     if not callable(target):
-        raise ValueError(f"problem {name!r} must be a Problem or a function; got {target!r}")
+        raise ValueError(f"problem {name!r} must be a Problem or a function; got {brief(target)}")
     context = {} if dim is None or "dim" in given else {"dim": dim}
     if "space" in given and "dim" not in {**given, **context}:
         context = {"dim": None}
     if name in PROBLEMS or "dim" in inspect.signature(target).parameters:
         problem = PROBLEMS.call(target, name, given, **context)
         if not isinstance(problem, Problem):
-            raise ValueError(f"problem {name!r} must return a Problem; got {problem!r}")
+            raise ValueError(f"problem {name!r} must return a Problem; got {brief(problem)}")
         return problem
 
     def objective(

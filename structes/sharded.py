@@ -30,6 +30,7 @@ from .evaluators.replicas import Here, Job, Receipt, Replica, Start
 from .files import plain
 from .limits import bounds_of
 from .noise import check_seed
+from .registry import brief
 from .stopping import stopping_from
 from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
@@ -103,7 +104,7 @@ class ShardedES:
         checks.choice("backend", backend, BACKENDS)
         dtype = checks.dtype(dtype)
         if not callable(fun):
-            raise TypeError(f"fun must be callable; got {fun!r}")
+            raise TypeError(f"fun must be callable; got {brief(fun)}")
         if "noise" in stopping:
             raise ValueError("noise is not for ShardedES: use ES(…, noise=…) with an Evaluator")
         if structure in ("auto", {"name": "auto"}):

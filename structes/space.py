@@ -27,7 +27,7 @@ from . import checks
 from .backend import to_numpy
 from .kinds import Choice, Int, build_parameter
 from .problem import rowwise
-from .registry import nearest
+from .registry import brief, nearest
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -54,7 +54,9 @@ class Space:
 
     def __init__(self, parameters):
         if not isinstance(parameters, Mapping):
-            raise TypeError(f"a space is made of a mapping name -> parameter; got {parameters!r}")
+            raise TypeError(
+                f"a space is made of a mapping name -> parameter; got {brief(parameters)}"
+            )
         if not parameters:
             raise ValueError("a space needs at least one parameter; got none")
         built = {name: build_parameter(name, given) for name, given in parameters.items()}
@@ -75,7 +77,7 @@ class Space:
         and for a value of the wrong kind or outside its range.
         """
         if not isinstance(params, Mapping):
-            raise TypeError(f"params must be a mapping name -> value; got {params!r}")
+            raise TypeError(f"params must be a mapping name -> value; got {brief(params)}")
         for name in params:
             if name not in self.parameters:
                 raise ValueError(
