@@ -8,6 +8,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def settle(hidden: Path, place: Path) -> Path:
 
 
 def replace(path: Path, write) -> None:
-    """The file is the old one or the whole new one, whenever one looks."""
+    """The file is the old one or the whole new one, whenever one looks. Raises OSError, which
+    names the file that was meant and not the one that is written beside it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(beside, "wb") as file:
@@ -39,8 +41,11 @@ def replace(path: Path, write) -> None:
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave an empty file in its place
         os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(beside):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
