@@ -6,6 +6,8 @@ import json
 import math
 import os
 import re
+import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,7 +36,8 @@ def settle(hidden: Path, place: Path) -> Path:
 def replace(path: Path, write) -> None:
     """The file is the old one or the whole new one, whenever one looks. Raises OSError, which
     names the file that was meant and not the one that is written beside it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    me = f"{os.getpid()}-{threading.get_ident()}"
+    beside = path.with_name(f".{path.name}.{me}.tmp")
     try:
         with open(beside, "wb") as file:
             write(file)
@@ -49,14 +52,26 @@ def replace(path: Path, write) -> None:
         raise
 
 
-def lock(file) -> None:
-    """Mark the file as being written for as long as this process lives (where locks exist)."""
+def lock(file, patience: float = 0.5) -> bool:
+    """Mark the file as being written for as long as this process lives; False where another
+    process has done so. Readers, who hold it for a moment (`is_locked`), are waited for. True
+    where there are no locks, too."""
     try:
         import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        pass
+    except ImportError:
+        return True
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        except OSError:  # of a file system without locks
+            return True
+        else:
+            return True
 
 
 def is_locked(path: Path) -> bool:

@@ -33,9 +33,11 @@ class RunFolder(NamedTuple):
     result: dict
 
 
-def read_run(folder) -> RunFolder:
+def read_run(folder, held: bool = False) -> RunFolder:
     """What a run folder holds. A run that never ended has the status "running" as long as its
     process lives, and "unfinished (killed?)" after that.
+
+    held   True: this process is the one that writes it
 
     Raises ValueError for anything that is not a run folder, naming what is missing, and for a
     damaged one, naming the file and what is wrong with it.
@@ -43,7 +45,8 @@ def read_run(folder) -> RunFolder:
     import yaml
 
     folder = Path(folder)
-    alive = is_locked(folder / "log.csv")  # before the result, which may become the last one now
+    # before the result, which may become the last one now
+    alive = not held and is_locked(folder / "log.csv")
     config = _mapping(folder, "config.yaml", yaml.safe_load, yaml.YAMLError)
     versions = _mapping(folder, "versions.json", json.loads, ValueError)
     result = _mapping(folder, "result.json", json.loads, ValueError)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 
-from .files import replace
+from .files import lock, replace
 
 COLUMNS = (
     "problem",
@@ -32,6 +33,21 @@ COLUMNS = (
 )
 COUNTS = ("restart", "generation", "evaluations", "popsize", "dof")
 COUNTS += ("missing", "late", "stale", "injected", "failures")
+
+
+def hold(path):
+    """The log, open to append whole lines to it, and held by this process until it is closed.
+
+    Raises ValueError where another process holds it.
+    """
+    while True:
+        log = open(path, "a", buffering=1, newline="", encoding="utf-8")  # noqa: SIM115
+        if not lock(log):
+            log.close()
+            raise ValueError(f"{str(path.parent)!r} is still running")
+        if os.path.samestat(os.fstat(log.fileno()), os.stat(path)):
+            return log
+        log.close()  # another process has replaced it since
 
 
 def rows_of(path, problem: str) -> list[tuple[int, int]]:

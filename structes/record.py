@@ -27,9 +27,7 @@ import csv
 import json
 import math
 import os
-import platform
 import shutil
-import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -38,9 +36,11 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, checks
+from .about import versions
 from .backend import to_numpy
-from .files import file_name, lock, replace, settle, to_json
-from .log import COLUMNS, keep_rows, rows_of
+from .files import file_name, replace, settle, to_json
+from .history import read_run
+from .log import COLUMNS, hold, keep_rows, rows_of
 from .restart_es import RestartES, runs_of
 
 _EVERY = 1.0  # seconds between notes of the best point in result.json
@@ -70,7 +70,7 @@ class Recorder:
         }
         files = {
             "config.yaml": _yaml(config),
-            "versions.json": to_json(_versions(now)),
+            "versions.json": to_json(versions(now)),
             "log.csv": ",".join(COLUMNS) + "\n",
             "result.json": to_json(self.result),
         }
@@ -89,24 +89,32 @@ class Recorder:
         self._open(folder)
 
     @classmethod
-    def reopen(cls, folder, result: dict) -> Recorder:
-        """The Recorder of a folder that is no longer being written, to go on with it.
+    def reopen(cls, folder) -> Recorder:
+        """The Recorder of a folder that is no longer being written, to go on with it; `run` is
+        what the folder holds.
 
-        result   what its result.json holds, as `read_run` gives it
-
-        Raises ValueError where its log has other columns: of another version of structes; and
-        where a file that is appended to is a link, to a file that is not the run's.
+        Raises ValueError where another process writes it; where its log has other columns, of
+        another version of structes; and where a file that is appended to is a link, to a file that
+        is not the run's.
         """
-        for name in ("log.csv", "failures.jsonl"):
-            if (Path(folder) / name).is_symlink():
-                raise ValueError(f"{str(folder)!r}: {name} is a link: nothing is written there")
-        with open(Path(folder) / "log.csv", encoding="utf-8") as file:
-            if file.readline().strip() != ",".join(COLUMNS):
-                raise ValueError(f"the log of {str(folder)!r} has the columns of another version")
         self = cls.__new__(cls)
-        self.result = result
-        self._open(Path(folder))
-        self._start -= result.get("seconds") or 0.0
+        folder = read_run(folder).folder  # a clear error where it is none
+        for name in ("log.csv", "failures.jsonl"):
+            if (folder / name).is_symlink():
+                raise ValueError(f"{str(folder)!r}: {name} is a link: nothing is written there")
+        self._open(folder)
+        try:
+            self.run = read_run(folder, held=True)  # now that nobody else changes it
+            with open(folder / "log.csv", encoding="utf-8") as file:
+                if file.readline().strip() != ",".join(COLUMNS):
+                    raise ValueError(
+                        f"the log of {str(folder)!r} has the columns of another version"
+                    )
+        except BaseException:
+            self._log.close()
+            raise
+        self.result = self.run.result
+        self._start -= self.result.get("seconds") or 0.0
         return self
 
     def _open(self, folder):
@@ -116,9 +124,7 @@ class Recorder:
         self._es = self._saved = None
 
     def _open_log(self):
-        log = self.folder / "log.csv"
-        self._log = open(log, "a", buffering=1, newline="", encoding="utf-8")  # noqa: SIM115
-        lock(self._log)
+        self._log = hold(self.folder / "log.csv")
         self._writer = csv.writer(self._log, lineterminator="\n")
 
     def __enter__(self):
@@ -178,8 +184,9 @@ class Recorder:
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
         keep_rows(self.folder / "log.csv", problem, len(rows))
-        self._log.close()
+        replaced = self._log
         self._open_log()
+        replaced.close()
         return None if tree is None else {**tree, "rows": len(rows)}
 
     def configure(self, config: Mapping) -> None:
@@ -324,25 +331,3 @@ def _yaml(config) -> str:
 def _said(value):
     """An option of a choice as JSON has it; of an object of the user's its repr."""
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
-
-
-# -- inside ---------------------------------------------------------------------------------------
-
-
-def _versions(now) -> dict:
-    from importlib import metadata
-
-    packages = {}
-    for name in ("structes", "numpy", "scipy", "coco-experiment"):
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            packages[name] = None
-    return {
-        **packages,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": platform.node(),
-        "argv": sys.argv,
-        "started": now.isoformat(),
-    }

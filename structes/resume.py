@@ -14,7 +14,7 @@ from dataclasses import asdict, fields, replace
 from math import inf
 
 from . import checkpoint
-from .experiment import Experiment, evaluator_of, experiment_from, plan, search_all
+from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all
 from .history import RunFolder, read_run
 from .record import Recorder
 from .registry import nearest
@@ -55,22 +55,11 @@ def resume_experiment(
                 f"a run goes on with other stopping criteria only, and {name!r} is none"
                 f"{nearest(name, CHANGEABLE) or new}: they are {', '.join(CHANGEABLE)}"
             )
-    done = read_run(folder)
-    if done.result["status"] == "running":
+    if read_run(folder).result["status"] == "running":
         raise ValueError(f"{str(folder)!r} is still running")
-    experiment = experiment_from({**done.config, **changes})
-    entries = done.result["problems"]
-    tasks = plan(experiment)
-    if len(tasks) != len(entries):
-        raise ValueError(
-            f"{str(folder)!r} is damaged: its config.yaml has {len(tasks)} problems and its "
-            f"result.json {len(entries)}"
-        )
-    tasks = [t._replace(label=e["problem"]) for t, e in zip(tasks, entries, strict=True)]
-    workers = experiment.workers if workers is None else workers
-    timeout = experiment.timeout if timeout is None else timeout
-    evaluator = evaluator_of(workers, timeout, experiment.mode)
-    with evaluator or nullcontext(), Recorder.reopen(folder, done.result) as record:
+    with Recorder.reopen(folder) as record:
+        experiment = experiment_from({**record.run.config, **changes})
+        tasks, entries = _tasks(experiment, record), record.result["problems"]
 
         def restore(task):
             tree = record.saved(task.label)
@@ -78,15 +67,29 @@ def resume_experiment(
             tree = record.keep(task.label, tree, goes_on=es is not None and not es.stop())
             return tree and (es, tree)
 
-        left = [
-            t for t, e in zip(tasks, entries, strict=True) if _goes_on(experiment, t, e, record)
-        ]
+        pairs = zip(tasks, entries, strict=True)
+        left = [task for task, entry in pairs if _goes_on(experiment, task, entry, record)]
         if changes and not left:
             raise ValueError(_why_not(entries))
+        workers = experiment.workers if workers is None else workers
+        timeout = experiment.timeout if timeout is None else timeout
+        evaluator = evaluator_of(workers, timeout, experiment.mode)
         if changes:
             record.configure(experiment.config())
-        search_all(experiment, left, evaluator, record, progress, restore)
+        with evaluator or nullcontext():
+            search_all(experiment, left, evaluator, record, progress, restore)
     return read_run(folder)
+
+
+def _tasks(experiment: Experiment, record: Recorder) -> list[Task]:
+    """The searches of the experiment, under the names that the run folder has for them."""
+    tasks, entries = plan(experiment), record.result["problems"]
+    if len(tasks) != len(entries):
+        raise ValueError(
+            f"{str(record.folder)!r} is damaged: its config.yaml has {len(tasks)} problems and "
+            f"its result.json {len(entries)}"
+        )
+    return [t._replace(label=e["problem"]) for t, e in zip(tasks, entries, strict=True)]
 
 
 def _goes_on(experiment: Experiment, task, entry: dict, record: Recorder) -> bool:

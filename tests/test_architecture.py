@@ -20,6 +20,7 @@ LAYERS = [
         "checks",
         "problem",
         "files",
+        "about",
         "output",
         "interrupts",
         "building",

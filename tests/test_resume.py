@@ -2,11 +2,13 @@
 that was not, or that had that budget from the start."""
 
 import csv
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -15,10 +17,13 @@ import yaml
 from click.testing import CliRunner
 
 import structes
+from structes import log
 from structes.cli import cli
 from structes.config import load_config
 from structes.experiment import experiment_from, run_experiment
+from structes.files import replace
 from structes.history import read_run
+from structes.log import hold
 from structes.resume import go_on, resume_experiment
 
 SLOW = """
@@ -116,6 +121,36 @@ def test_what_cannot_be_resumed_is_refused(here):
     before = rows(folder)
     assert resume_experiment(folder).result["status"] == "done"
     assert rows(folder) == before
+
+
+def test_only_one_process_goes_on(here, monkeypatch):
+    """Also where the other one has taken the log between our look and our lock."""
+    folder = run_with(here, "part", problems=["sphere"], max_evaluations=100)
+    change = {"max_evaluations": 200}
+    with hold(folder / "log.csv"):
+        assert read_run(folder).result["status"] == "done"
+        with pytest.raises(ValueError, match="is still running"):
+            resume_experiment(folder, changes=change)
+    with open(folder / "log.csv") as reader:  # who only looks, for a moment, is waited for
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        threading.Timer(0.1, reader.close).start()
+        assert resume_experiment(folder, changes=change).result["status"] == "done"
+
+
+def test_a_log_that_is_replaced_while_one_waits_for_it_is_opened_anew(here, monkeypatch):
+    folder = run_with(here, "part", problems=["sphere"], max_evaluations=100)
+    path, seen = folder / "log.csv", []
+
+    def replaced(file):
+        if not seen:
+            replace(path, lambda new: new.write(b"the new one\n"))
+        seen.append(file)
+        return True
+
+    monkeypatch.setattr(log, "lock", replaced)
+    with hold(path) as held:
+        held.write("a row\n")
+    assert len(seen) == 2 and path.read_text() == "the new one\na row\n"
 
 
 def test_one_of_several_searches_is_resumed(here):
