@@ -24,6 +24,7 @@ import numpy as np
 from structes import noise
 from structes.backend import namespace
 from structes.problem import Problem
+from structes.registry import brief
 
 _ROTATION, _SHIFT = 0, 1  # addresses in the problem stream: equal seeds share no words
 
@@ -119,16 +120,16 @@ def integer(what: str, value, low: int, high: int | None = None) -> int:
     """
     span = f"of at least {low}" if high is None else f"from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer {span}; got {value!r}")
+        raise TypeError(f"{what} must be an integer {span}; got {brief(value)}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{what} must be an integer {span}; got {value}")
+        raise ValueError(f"{what} must be an integer {span}; got {brief(value)}")
     return int(value)
 
 
 def positive(what: str, value) -> float:
     """`value` as a float. Raises TypeError or ValueError unless it is a finite number > 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{what} must be a positive number; got {value!r}")
+        raise TypeError(f"{what} must be a positive number; got {brief(value)}")
     if not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{what} must be a positive, finite number; got {value}")
     return float(value)

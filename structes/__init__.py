@@ -11,6 +11,9 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 `structes.structure_for` makes a structure from the shapes of named arrays.
 """
 
+from . import interrupts  # noqa: F401 - before all others, and it says why
+
+# isort: split
 from .engine import ENGINES
 from .es import ES
 from .evaluators import EvaluationError, Evaluator

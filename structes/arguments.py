@@ -27,6 +27,7 @@ from .foreign import unknown
 from .limits import bounds_of, integers_of, logs_of
 from .noise import check_seed
 from .noisy import Noise, known_noise, spec_of_noise
+from .registry import brief
 from .space import Space, build_space
 from .stopping import Stopping
 
@@ -232,7 +233,7 @@ def arguments_from(
         popsize = checks.count("popsize", popsize, 2)
     maximize = options.get("maximize", False)
     if not isinstance(maximize, (bool, np.bool_)):
-        raise TypeError(f"maximize must be True or False; got {checks.brief(maximize)}")
+        raise TypeError(f"maximize must be True or False; got {brief(maximize)}")
     if isinstance(structure, Mapping) and "name" not in structure:
         _check_no_options(structure)
     stopping = {name: options[name] for name in STOPPING if name in options}
@@ -270,7 +271,7 @@ def _unpacked(x0, sigma0, space, given):
         if name in given:
             raise ValueError(
                 f"{name} does not go with a Space, whose parameters say it themselves; "
-                f"got {checks.brief(given[name])}"
+                f"got {brief(given[name])}"
             )
     if "fixed" in given:
         space = space.with_constants(given.pop("fixed"))
@@ -363,7 +364,7 @@ def _fixed_at(fixed, d, low, high) -> dict:
     if fixed is None:
         return at
     if not isinstance(fixed, Mapping):
-        raise TypeError(f"fixed must be a mapping {{index: value}}; got {checks.brief(fixed)}")
+        raise TypeError(f"fixed must be a mapping {{index: value}}; got {brief(fixed)}")
     for i, value in fixed.items():
         i = checks.count("fixed: index", i, 0, d - 1)
         value = checks.number(f"fixed[{i}]", value)

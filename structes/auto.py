@@ -97,8 +97,8 @@ class Agreement(NamedTuple):
 
 
 class Auto(NamedTuple):
-    """Chooses among `dense`, `low_rank` and `diagonal`: a value, of which `observed` gives the
-    next one.
+    """Found on the way: `dense`, `low_rank` or `diagonal`, by what the samples show. A value, of
+    which `observed` gives the next one.
 
     full        what it begins with; structure: the present choice
     decided     whether it is the last one

@@ -17,6 +17,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .registry import brief
+
 _SHORT = 16, 512  # dimensions from and up to which BLAS has one thread (below it takes one itself)
 
 BACKENDS = ("numpy", "cupy", "array_api_strict")
@@ -60,7 +62,7 @@ def load_namespace(name: str):
         import array_api_strict
 
         return array_api_strict
-    raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {name!r}")
+    raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; got {brief(name)}")
 
 
 @cache

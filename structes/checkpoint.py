@@ -13,6 +13,7 @@ import io
 import json
 import math
 import zipfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from numpy.lib import format as npy
 
 from .backend import to_numpy
 from .files import replace
+from .registry import brief
 
 FORMAT = "structes-checkpoint"
 VERSION = 1
@@ -80,6 +82,24 @@ def restoring(path, what: str):
         raise ValueError(f"{str(path)!r} does not hold a whole {what}: {text}") from error
 
 
+def named_arrays(name, value) -> dict:
+    """{name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif hasattr(value, "_asdict"):
+        parts = value._asdict().items()
+    elif isinstance(value, (tuple, list)):
+        parts = enumerate(value)
+    else:
+        return {name: value if isinstance(value, (int, float)) else to_numpy(value)}
+    arrays = {}
+    for key, part in parts:
+        arrays.update(named_arrays(f"{name}_{key}" if name else key, part))
+    return arrays
+
+
 def _read(archive):
     members = {m.filename: m for m in archive.infolist()}
     if len(members) < len(archive.infolist()):
@@ -126,7 +146,7 @@ def _flat(value, arrays):
         return value
     if hasattr(value, "shape"):  # an array of another library
         return _flat(to_numpy(value), arrays)
-    raise TypeError(f"a checkpoint holds plain values and arrays; got {value!r}")
+    raise TypeError(f"a checkpoint holds plain values and arrays; got {brief(value)}")
 
 
 def _full(value, archive):

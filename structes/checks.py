@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .registry import nearest
+from .registry import brief, nearest
 
 
 def point(name: str, value, dim: int | None = None) -> np.ndarray:
@@ -33,7 +33,7 @@ def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
             f"got shape {array.shape}"
         )
     if not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError(f"{name} must be positive and finite; got {value!r}")
+        raise ValueError(f"{name} must be positive and finite; got {brief(value)}")
     if array.ndim == 0:
         return float(array), np.ones(dim)
     overall = float(np.exp(np.mean(np.log(array))))
@@ -47,9 +47,9 @@ def count(name: str, value, least: int, most: int | None = None) -> int:
         if isinstance(value, float) and value.is_integer():  # 1e5 is a common way to write it
             value = int(value)
         else:
-            raise TypeError(f"{name} must be an integer {wanted}; got {value!r}")
+            raise TypeError(f"{name} must be an integer {wanted}; got {brief(value)}")
     if value < least or (most is not None and value > most):
-        raise ValueError(f"{name} must be an integer {wanted}; got {value}")
+        raise ValueError(f"{name} must be an integer {wanted}; got {brief(value)}")
     return int(value)
 
 
@@ -58,7 +58,7 @@ def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
     try:
         chosen = tuple(value)
     except TypeError:
-        raise TypeError(f"{name} must be a list of {n} coordinates; got {value!r}") from None
+        raise TypeError(f"{name} must be a list of {n} coordinates; got {brief(value)}") from None
     chosen = tuple(count(f"{name}[{j}]", i, 0, dim - 1) for j, i in enumerate(chosen))
     if len(chosen) != n:
         raise ValueError(f"{name} must name {n} coordinates; got {len(chosen)}")
@@ -72,7 +72,7 @@ def choice(name: str, value, known):
     """`value`, one of the words `known`."""
     if value not in known:
         hint = nearest(value, known) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}{hint}")
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {brief(value)}{hint}")
     return value
 
 
@@ -85,10 +85,13 @@ def dtype(value) -> str:
 def number(name: str, value, *, positive: bool = False) -> float:
     """`value` as a float (not NaN), positive if asked."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} must be a number; got {value!r}")
+        raise TypeError(f"{name} must be a number; got {brief(value)}")
     if value != value or (positive and value <= 0):
-        raise ValueError(f"{name} must be a {'positive ' * positive}number; got {value}")
-    return float(value)
+        raise ValueError(f"{name} must be a {'positive ' * positive}number; got {brief(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a number: {brief(value)}") from None
 
 
 def _numbers(name, value, expected) -> np.ndarray:
@@ -99,12 +102,6 @@ def _numbers(name, value, expected) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must be {expected}; got {brief(value)}")
     return array.astype(float)
-
-
-def brief(value) -> str:
-    """A value as an error message shows it: its type, and not more than sixty characters."""
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def gigabytes(number: int) -> str:

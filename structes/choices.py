@@ -33,6 +33,7 @@ import numpy as np
 from . import checks
 from .backend import namespace, to_numpy
 from .domain import Domain
+from .registry import brief
 
 
 def chance(dim: int, n: int) -> float:
@@ -162,7 +163,7 @@ def with_choices(domain: Domain, choices=None) -> Domain:
             size = len(choice)
         except TypeError:
             raise TypeError(
-                f"choices[{n}] must be a list of coordinates; got {choice!r}"
+                f"choices[{n}] must be a list of coordinates; got {brief(choice)}"
             ) from None
         each.append(checks.indices(f"choices[{n}]", choice, max(2, size), domain.dim))
         all_ += each[-1]

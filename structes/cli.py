@@ -8,38 +8,33 @@ that `structes --help` is there at once.
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
-from pathlib import Path
 
 import click
 
-from . import __version__
+from . import __version__, interrupts
+from .output import protect, visible, was_cut_off
 from .registry import load_object, nearest
-from .tables import (
-    LISTS,
-    number_text,
-    print_table,
-    restarts_table,
-    result_table,
-    vector_text,
-)
+from .tables import LISTS, best_lines, print_run, print_table, result_table, runs_table
 
-EXIT_FAILED, EXIT_USAGE, EXIT_MISSED, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_MISSED = 1, 2, 3
 
 
 class Failure(click.ClickException):
     """One line on stderr, and an exit code."""
 
     def __init__(self, error, exit_code=EXIT_FAILED):
-        super().__init__(" ".join(str(error).split()))
+        text = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror and error.filename is not None:
+            text = f"{error.filename!r}: {error.strerror}"
+        super().__init__(visible(" ".join(text.split())))
         self.exit_code = exit_code
 
 
 class Commands(click.Group):
     """What all commands share: the nearest name for an unknown one, no traceback for a missing
-    package, and the exit code of Ctrl-C."""
+    package or an interrupt, and the exit code of Ctrl-C."""
 
     def resolve_command(self, ctx, args):
         if args[0] not in self.commands and not args[0].startswith("-"):
@@ -50,12 +45,16 @@ class Commands(click.Group):
 
     def invoke(self, ctx):
         try:
+            interrupts.raise_from_here()
             return super().invoke(ctx)
-        except ImportError as error:  # an extra is missing: the message says which
+        except ImportError as error:  # an extra is missing, or a module of the user's: it says
             raise Failure(error) from error
         except KeyboardInterrupt:
+            interrupts.end_at_once()  # where it comes once more
             click.echo("Interrupted.", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
+            ctx.exit(interrupts.exit_code())
+        finally:
+            interrupts.end_at_once()
 
 
 class Later(click.Command):
@@ -85,7 +84,8 @@ def cli():
     structes run quickstart                            four benchmark functions, recorded
     structes run --problem rosenbrock --dim 20         any function, from flags alone
     structes run --problem my_module:f --dim 5         a function of your own
-    structes show latest                               what came out
+    structes show                                      what came out of the latest run
+    structes resume                                    go on with it
     structes draw block_upper                          a picture of a structure
     """
 
@@ -102,8 +102,8 @@ def cli():
 @click.option("--seed", metavar="N", help="Same seed, same run; default: a random one.")
 @click.option("--popsize", metavar="N", help="Candidates a generation; default: 4 + 3 ln(dim).")
 @click.option("--restarts", metavar="NAME", help="ipop or bipop: start anew when a run has ended.")
-@click.option("--x0", metavar="[X, …]", help="Start; default: the problem's.")
-@click.option("--sigma0", metavar="S", help="Initial standard deviation: S, or [S, …] for each.")
+@click.option("--x0", metavar="X,X,…", help="Start, a number for each; default: the problem's.")
+@click.option("--sigma0", metavar="S", help="Initial standard deviation: S, or S,S,… for each.")
 @click.option("--workers", metavar="N|NAME", help="Evaluate by N processes, or by ray.")
 @click.option("--address", metavar="A", help="Of a Ray cluster: host:port or ray://host:port.")
 @click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
@@ -112,7 +112,7 @@ def cli():
 @click.option("--target", metavar="F", help="Stop at a value this low.")
 @click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
 @click.option("--name", help="Name of the run; default: that of the config or the problem.")
-@click.option("--runs", default="runs", metavar="DIR", help="Where to record; default: runs")
+@click.option("--runs", default="runs", metavar="DIR", help="Where to record; default: runs.")
 @click.option("--require-target", is_flag=True, help="Exit with 3 if a target is missed.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -120,121 +120,144 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
     """Search the minima of problems, and record it.
 
     CONFIG is the name of a config (`structes list configs`), the path of a YAML file, or a run
-    folder, which is repeated. Its keys can be changed by --set (structure.k=5 reaches into a
-    section) and by the other options; with --problem no CONFIG is needed.
+    that was recorded (its folder, its name, or `latest`), which is repeated. Its keys can be
+    changed by --set (structure.k=5 reaches into a section) and by the other options; with
+    --problem no CONFIG is needed.
 
-    Ctrl-C ends the run with the best so far.
+    Ctrl-C ends the run with the best so far, and so does the signal TERM. What becomes of the
+    output ends nothing: where a pipe is closed the run goes on quietly.
 
     \b
     Exit codes: 0 ended normally          3 a target was missed (--require-target)
-                1 a function failed,    130 interrupted
-                  or a file
+                1 a function failed,    130 interrupted (143 by the signal TERM,
+                  or a file                 129 by HUP)
                 2 wrong usage
     """
     from .experiment import LoadError, run_experiment
+    from .flags import experiment_of
 
-    _find_local_modules()
     try:
-        experiment = _experiment(config, settings, flags)
+        if not runs:
+            raise ValueError("--runs needs the name of a folder; got ''")
+        experiment = experiment_of(config, settings, flags, runs)
         if require_target and experiment.target_error is experiment.stopping.target is None:
             raise ValueError("--require-target needs a target or a target_error")
         done = run_experiment(experiment, runs, progress=not quiet)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise Failure(error, EXIT_USAGE) from error
-    except (LoadError, OSError) as error:
+    except (LoadError, OSError, MemoryError) as error:
         raise Failure(error) from error
     missed = any("target" not in e.get("stop", {}) for e in done.result["problems"])
     ctx.exit(_report(done) or (EXIT_MISSED if require_target and missed else 0))
 
 
 @cli.command()
-@click.argument("run")
-@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs")
+@click.argument("run", default="latest")
+@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="When else to stop.")
+@click.option("--max-evaluations", metavar="N", help="A larger budget, for each problem.")
+@click.option("--target", metavar="F", help="Stop at a value this low.")
+@click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
 @click.option("--workers", metavar="N|NAME", help="Other workers than before.")
 @click.option("--address", metavar="A", help="Of a Ray cluster.")
 @click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def resume(ctx, run, runs, workers, address, timeout, quiet):
-    """Go on with a run that was killed or interrupted.
+def resume(ctx, run, runs, settings, workers, address, timeout, quiet, **flags):
+    """Go on with a run that was killed or interrupted, or that has used up its budget.
 
-    RUN is a run's folder, its name inside runs/, or `latest`. What comes out is to the bit what
-    the run would have found by itself. Exit codes are those of `structes run`.
+    RUN is a run's folder, its name inside runs/, or `latest`, which is the default. What comes out
+    is to the bit what the run would have found by itself.
+
+    A run that has ended goes on where --max-evaluations, or --set with any other stopping
+    criterion, lets it: to the bits of a run that had this budget from the start. Its config.yaml
+    then says so. Exit codes are those of `structes run`.
     """
     from .config import coerce
-    from .experiment import LoadError, resume_experiment
+    from .experiment import LoadError
+    from .flags import find_local_modules, given, pairs, workers_of
+    from .history import find_run, read_run
+    from .resume import resume_experiment
 
-    _find_local_modules()
     try:
+        changes = {**dict(pairs(settings)), **given(flags)}
         seconds = coerce(timeout, "float | None", "--timeout")
-        crew = _workers(workers, address)
-        done = resume_experiment(_find_run(run, runs), not quiet, crew, seconds)
-    except (ValueError, TypeError) as error:
+        crew = workers_of(workers, address)
+        before = read_run(find_run(run, runs))
+        find_local_modules(before.config)
+        done = resume_experiment(before.folder, not quiet, crew, seconds, changes)
+    except (ValueError, TypeError, OverflowError) as error:
         raise Failure(error, EXIT_USAGE) from error
-    except (LoadError, OSError) as error:
+    except (LoadError, OSError, MemoryError) as error:
         raise Failure(error) from error
+    if done.result["problems"] == before.result["problems"]:
+        hint = "structes resume --max-evaluations N goes on where a budget has ended it"
+        click.echo(f"nothing was left to do ({hint}):", err=True)
     ctx.exit(_report(done))
 
 
 @cli.command("list", short_help="What there is to name.")
 @click.argument("what", required=False)
-def list_(what):
-    """What there is to name: structures, engines, restarts, problems, configs; or all of it."""
-    if what is not None and what not in LISTS:
-        hint = f"{nearest(what, LISTS)}; known: {', '.join(LISTS)}"
+@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs.")
+def list_(what, runs):
+    """What there is to name: structures, engines, restarts, problems, configs; or all of these.
+
+    `structes list runs` shows what was recorded, the latest run at the end.
+    """
+    known = [*LISTS, "runs"]
+    if what is not None and what not in known:
+        hint = f"{nearest(what, known)}; known: {', '.join(known)}"
         raise Failure(f"nothing to list under {what!r}{hint}", EXIT_USAGE)
+    if what == "runs":
+        try:
+            columns, rows = runs_table(runs)
+            if not rows:
+                click.echo(f"no run is recorded in {runs!r} yet")
+            print_table(columns, rows)
+        except ValueError as error:
+            raise Failure(error, EXIT_USAGE) from error
+        except OSError as error:
+            raise Failure(error) from error
+        return
     for name in LISTS if what is None else [what]:
         print_table((name, ""), LISTS[name]())
 
 
 @cli.command()
-@click.argument("run")
-@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs")
-@click.option("--rows", default=5, metavar="N", help="Rows of the log to show; default: 5")
+@click.argument("run", default="latest")
+@click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs.")
+@click.option(
+    "--rows",
+    default=5,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Rows of the log to show; default: 5.",
+)
 def show(run, runs, rows):
     """What a run was and what came out.
 
-    RUN is a run's folder, its name inside runs/, or `latest`.
+    RUN is a run's folder, its name inside runs/, or `latest`, which is the default.
     """
-    import yaml
-
-    from .history import read_run, tail_log
+    from .history import find_run, read_run
 
     try:
-        done = read_run(_find_run(run, runs))
+        print_run(read_run(find_run(run, runs)), rows)
     except ValueError as error:
         raise Failure(error, EXIT_USAGE) from error
-    config = {key: value for key, value in done.config.items() if value is not None}
-    v = done.versions
-    click.echo(f"{done.folder}  {done.result['status']}\n")
-    click.echo(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    packages = ("structes", "numpy", "scipy", "coco-experiment", "python")
-    click.echo(", ".join(f"{p} {v[p]}" for p in packages if v.get(p)) + f", {v['platform']}")
-    click.echo(f"started {v['started']} on {v['host']}: {' '.join(v['argv'])}\n")
-    print_table(*result_table(done))
-    for entry in done.result["problems"]:
-        if entry.get("restarts"):
-            click.echo(f"the runs of {entry['problem']}")
-            print_table(*restarts_table(entry))
-        if entry.get("x") is not None:
-            at, fun = f"x = {vector_text(entry['x'])}", number_text(entry["fun"], 15)
-            if "params" in entry:
-                at = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
-            click.echo(f"{entry['problem']}: best value {fun} at {at}")
-        if "traceback" in entry:
-            click.echo(f"\n{entry['problem']} failed:\n{entry['traceback']}")
-    tail = tail_log(done.folder, rows)
-    if tail:
-        columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
-        if any(entry.get("restarts") for entry in done.result["problems"]):
-            columns = ("problem", "restart", "popsize", *columns[1:])
-        click.echo("\nlast rows of log.csv")
-        print_table(columns, [[number_text(row.get(c)) for c in columns] for row in tail])
+    except OSError as error:
+        raise Failure(error) from error
 
 
 @cli.command(no_args_is_help=True)
 @click.argument("structure")
-@click.option("--dim", default=24, show_default=True, metavar="N", help="Number of parameters.")
+@click.option(
+    "--dim",
+    default=24,
+    type=click.IntRange(min=1),
+    show_default=True,
+    metavar="N",
+    help="Number of parameters.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
 @click.option("--seed", default=1, show_default=True, metavar="N", help="Of the random element.")
 @click.option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF; default: STRUCTURE.png")
@@ -244,18 +267,19 @@ def draw(structure, dim, settings, seed, output):
     STRUCTURE is a name (`structes list structures`), a name with numbers (block_upper:k3), your
     own module:Class, or `all`, and then -o is a folder. What is not set has a typical size.
     """
+    from .flags import find_local_modules, structure_of
     from .plots import draw as draw_one
     from .plots import draw_all
     from .structures import build_structure
 
-    _find_local_modules()
+    find_local_modules(structure)
     try:
         if structure == "all":
             if settings:
                 raise ValueError("--set is for one structure; got `all`")
             paths = draw_all(output or ".", dim, seed)
         else:
-            built = build_structure(_structure(structure, dim, settings), dim)
+            built = build_structure(structure_of(structure, dim, settings), dim)
             paths = [output or f"{structure.replace(':', '-')}.png"]
             draw_one(built, paths[0], seed=seed)
     except (ValueError, TypeError) as error:
@@ -277,9 +301,21 @@ cli.add_command(
 
 
 def main():
-    """The console script."""
+    """The console script. Whatever becomes of the output, the command runs to its end: a pipe that
+    its reader has closed (`structes list | head -2`) is no failure, and what could not be written
+    for another reason, as on a full disk, is exit code 1."""
+    out, err = protect()
     warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
-    cli(prog_name="structes")
+    try:
+        cli(prog_name="structes")
+    except SystemExit as ended:
+        code = ended.code
+    out.flush()
+    if out.lost is not None and not was_cut_off(out.lost):
+        err.write(f"Error: the output was lost: {out.lost}\n")
+        code = code or EXIT_FAILED
+    err.flush()
+    sys.exit(code)
 
 
 def _report(done) -> int:
@@ -288,104 +324,15 @@ def _report(done) -> int:
     if status == "interrupted":
         click.echo("interrupted; the best so far (structes resume goes on):", err=True)
     print_table(*result_table(done))
+    for line in best_lines(done):
+        click.echo(line)
     for entry in done.result["problems"]:
         if "traceback" in entry:
             last = entry["traceback"].strip().splitlines()[-1]
-            what = "failed" if entry["status"] == "failed" else f"{entry['errors']} failures"
-            click.echo(f"{entry['problem']} {what}: {last} (more: structes show)", err=True)
-    click.echo(f"recorded in {done.folder}")
-    return {"failed": EXIT_FAILED, "interrupted": EXIT_INTERRUPTED}.get(status, 0)
-
-
-# -- words to arguments ---------------------------------------------------------------------------
-
-
-def _experiment(config, settings, flags):
-    """The Experiment of a config's name (or None), KEY=VALUE strings, and flags (None: not given).
-
-    Raises ValueError or TypeError.
-    """
-    from .config import load_config, parse_value
-    from .experiment import experiment_from, label_of
-
-    mapping = _with_settings({} if config is None else load_config(config), settings)
-    problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
-    if problems:
-        mapping["problems"] = problems
-        if config is None:
-            mapping.setdefault("name", label_of(problems[0]))
-    if "problems" not in mapping:
-        raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
-    flags["workers"] = _workers(flags["workers"], flags.pop("address"), mapping.get("workers"))
-    for key, value in flags.items():
-        if key == "workers" and value is not None:
-            mapping[key] = value
-        elif value is not None:
-            sections = key != "name" and value[:1] in ("[", "{")
-            mapping[key] = parse_value(value, f"--{key}") if sections else value
-    return experiment_from(mapping)
-
-
-def _workers(workers, address, before=None):
-    """What a config has for workers, of the flags (None: not given) and what it had before."""
-    from .config import coerce, parse_value
-
-    if workers is not None:
-        section = workers[:1] == "{"
-        kinds = "int | str"
-        workers = parse_value(workers, "--workers") if section else coerce(workers, kinds, "")
-    if address is None:
-        return workers
-    workers = before if workers is None else workers
-    section = dict(workers) if isinstance(workers, dict) else {"name": workers or "ray"}
-    return {**section, "address": address}
-
-
-def _structure(words, dim, settings):
-    """Specification of a structure of typical sizes, but for what `words` and KEY=VALUEs say."""
-    from .examples import example
-    from .structures import STRUCTURES
-
-    name, given = STRUCTURES.parse(words)
-    given = _with_settings(given, settings)
-    return example({"name": name, **given}, dim) if given or name in STRUCTURES else name
-
-
-def _with_settings(mapping, settings):
-    """A copy of the mapping, changed by KEY=VALUE strings."""
-    from .config import parse_value, with_setting
-
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set needs KEY=VALUE; got {setting!r}")
-        mapping = with_setting(mapping, key.strip(), parse_value(value, f"--set {key}"))
-    return mapping
-
-
-def _find_local_modules():
-    """A user's own module:function is looked for where the user is."""
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
-
-
-def _find_run(run, runs) -> Path:
-    """Folder of a run that is called by its path, its name in `runs`, or "latest"."""
-    if Path(run).is_dir():
-        return Path(run)
-    names = sorted(p.parent.name for p in Path(runs).glob("*/result.json"))
-    if run in names:
-        return Path(runs) / run
-    if run == "latest" and names:
-        return max((Path(runs) / n for n in names), key=_started)
-    if run == "latest":
-        raise ValueError(f"no run is recorded in {runs!r} yet")
-    hint = nearest(run, [*names, "latest"])
-    raise ValueError(f"there is no run {run!r}, neither here nor in {runs!r}{hint}")
-
-
-def _started(folder):
-    from .history import read_run
-
-    return read_run(folder).result["started"]
+            n = entry.get("errors") or 0
+            what = "failed" if entry["status"] == "failed" else f"{n} failure{'s' * (n != 1)}"
+            more = f"more: structes show {done.folder}"
+            click.echo(visible(f"{entry['problem']} {what}: {last} ({more})"), err=True)
+    click.echo(visible(f"recorded in {done.folder}"))
+    codes = {"failed": EXIT_FAILED, "interrupted": interrupts.exit_code()}
+    return codes.get(status, 0)

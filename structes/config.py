@@ -1,8 +1,9 @@
 """Configs: YAML that says what a run does, and the values in it.
 
 A config is found by name (those in `configs/` come with structes) or by path; `--set` changes a
-key of it. YAML has its own idea of some values: 1e-3 is a string to it, `on` is true. So a value
-is made what the annotation of its field says, or refused by name.
+key of it. YAML has its own idea of some values: 1e-3 is a string to it, `on` is true, and of a
+key that is there twice the last one counts. So a value is made what the annotation of its field
+says, or refused by name, and a key that is there twice is refused.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from pathlib import Path
 import yaml
 
 from .files import plain
-from .registry import nearest
+from .registry import brief, nearest
 
+_REPEATED = 100_000  # values that aliases may stand for (ten lines of them may mean 10¹⁰)
 _WORDS = {
     "int": "an integer",
     "float": "a number",
     "str": "text",
     "bool": "true or false",
-    "list": "a list of numbers",
+    "list": "a list of numbers (1,2,3 or [1, 2, 3])",
     "dict": "a mapping",
     "None": "null",
 }
@@ -49,30 +51,78 @@ def load_config(name_or_path) -> dict:
     else:
         path = Path(name)
     if not path.is_file():
+        if Path(name).is_dir():
+            raise ValueError(f"{name!r} is a folder without a config.yaml: no run, and no config")
         if path.suffix or "/" in name:
             raise ValueError(f"there is no config file {str(path)!r}")
         raise ValueError(
             f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
             "or give the path of a YAML file"
         )
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = (error.problem_mark or error.context_mark).line + 1
-        raise ValueError(f"{path}, line {line}: not YAML: {error.problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
+    config = _read_yaml(path.read_text(encoding="utf-8", errors="surrogateescape"), str(path))
     if not isinstance(config, dict):
-        raise ValueError(f"{path} must hold a mapping, 'key: value' lines; got {config!r:.60}")
+        raise ValueError(f"{path} must hold a mapping, 'key: value' lines; got {brief(config)}")
     return {"name": path.name.rsplit(".", 1)[0], **config}
 
 
 def parse_value(text: str, what: str):
     """The value that `text` is in YAML. Raises ValueError, with `what` for its name."""
+    return _read_yaml(text, what)
+
+
+def _read_yaml(text: str, what: str):
+    """The value in a text of YAML. Raises ValueError, with `what` for its name and with the line
+    where there are several, for what is no YAML, for a key that is there twice, and for what
+    would fill the memory or never end."""
     try:
-        return yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
+        if _count(value, {}) > len(text) + _REPEATED:
+            raise ValueError("it holds itself, or its aliases stand for far more than it says")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if "\n" in text.strip() else ""
+        kind = "" if isinstance(error, _Twice) else "not YAML: "
+        raise ValueError(f"{what}{line}: {kind}{error.problem}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{what}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ValueError(f"{what}: it is nested too deeply, or holds itself") from None
+    except (ValueError, OverflowError) as error:  # a date or a number that cannot be
+        raise ValueError(f"{what}: {' '.join(str(error).split())}") from None
+    return value
+
+
+class _Twice(yaml.MarkedYAMLError):
+    """A key is in a mapping twice."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's plain values; a key that is there twice is refused, not overwritten."""
+
+    def compose_mapping_node(self, anchor):
+        node, lines = super().compose_mapping_node(anchor), {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if (key.tag, key.value) in lines:
+                    first = lines[key.tag, key.value]
+                    where = f"first in line {first}" if first != line else "in the same line"
+                    problem = f"the key {brief(key.value)} is there twice, {where}"
+                    raise _Twice(problem=problem, problem_mark=key.start_mark)
+                lines[key.tag, key.value] = line
+        return node
+
+
+def _count(value, known: dict) -> float:
+    """How many values there are in `value`, with those that aliases repeat; inf where it holds
+    itself. known: {id: count} of what was counted."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf  # found again below: it holds itself
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_count(part, known) for part in parts)
+    return known[id(value)]
 
 
 def with_setting(config: Mapping, key: str, value) -> dict:
@@ -102,10 +152,10 @@ def check_problems(value) -> tuple:
     if isinstance(value, (str, Mapping)):
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
-        raise ValueError(f"problems must be a list of names and mappings; got {value!r}")
+        raise ValueError(f"problems must be a list of names and mappings; got {brief(value)}")
     for i, spec in enumerate(value):
         if not isinstance(spec, (str, Mapping)):
-            raise ValueError(f"problems[{i}] must be a name or a mapping; got {spec!r}")
+            raise ValueError(f"problems[{i}] must be a name or a mapping; got {brief(spec)}")
     return tuple(plain(value))
 
 
@@ -121,7 +171,8 @@ def numbers(value):
 
 
 def coerce(value, annotation: str, what: str):
-    """`value` as one of the types of the annotation ("int | None"); a number may be a string.
+    """`value` as one of the types of the annotation ("int | None"); a number may be a string, and
+    a list of numbers a string such as "1,2,3".
 
     Raises ValueError, with `what` for the name of the value.
     """
@@ -138,14 +189,25 @@ def coerce(value, annotation: str, what: str):
     else:
         number = _number(value)
         if number is not None and "float" in kinds:
-            return float(number)
-        if number is not None and "int" in kinds and math.isfinite(number):
-            if number == int(number):
-                return int(number)
-        elif isinstance(value, str) and "str" in kinds:
+            return _float(number, what)
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if isinstance(number, int) and "int" in kinds:
+            return number
+        if isinstance(value, str) and "str" in kinds and (number is None or "int" not in kinds):
             return value
+        if isinstance(value, str) and "list" in kinds and "," in value:
+            parts = value.removesuffix(",").split(",")
+            return [coerce(v.strip(), "float", f"{what}[{i}]") for i, v in enumerate(parts)]
     expected = " or ".join(_WORDS[kind] for kind in kinds)
-    raise ValueError(f"{what} must be {expected}; got {value!r}")
+    raise ValueError(f"{what} must be {expected}; got {brief(value)}")
+
+
+def _float(number, what: str) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError(f"{what} is too large for a number: {brief(number)}") from None
 
 
 def _number(value):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from . import checks
-from .registry import Registry
+from .registry import Registry, brief
 from .sampling import Sampling
 from .structures.dense import Dense
 
@@ -57,7 +57,8 @@ class Engine:
     def __post_init__(self):
         if self.sampling not in SAMPLINGS:
             raise ValueError(
-                f"engine: sampling must be one of {', '.join(SAMPLINGS)}; got {self.sampling!r}"
+                f"engine: sampling must be one of {', '.join(SAMPLINGS)}; "
+                f"got {brief(self.sampling)}"
             )
         checks.number("engine: mirror", self.mirror)
         if not 0 <= self.mirror <= 1:
@@ -68,7 +69,7 @@ class Engine:
         for name in ("parts", "natural"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(
-                    f"engine: {name} must be true or false; got {getattr(self, name)!r}"
+                    f"engine: {name} must be true or false; got {brief(getattr(self, name))}"
                 )
 
     def sampling_of(self, popsize: int, dim: int) -> Sampling:
@@ -111,4 +112,7 @@ ENGINES = Registry(
 
 def build_engine(spec) -> Engine:
     """The Engine that `spec` names: a name, a mapping {"name": …, switches…}, or an Engine."""
-    return spec if isinstance(spec, Engine) else ENGINES.build(spec)
+    engine = spec if isinstance(spec, Engine) else ENGINES.build(spec)
+    if not isinstance(engine, Engine):
+        raise TypeError(f"engine must be an Engine; {brief(spec)} gave {brief(engine)}")
+    return engine

@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from . import checkpoint, checks, forms
+from . import checkpoint, checks, forms, output
 from .arguments import Arguments, Options, arguments_from, read_arguments, with_stopping
 from .auto import Auto, Switch
 from .backend import load_namespace
@@ -209,12 +209,13 @@ class ES:
 
         Raises TypeError or ValueError, and changes nothing, for what does not fit.
         """
-        self._go_under(with_stopping(self.arguments, "extend", **criteria).stopping)
+        self.go_under(with_stopping(self.arguments, "extend", **criteria).stopping)
 
-    def _go_under(self, stopping):
+    def go_under(self, stopping: Stopping, reasons: Mapping | None = None) -> None:
+        """Go on under these stopping criteria; of what has fired `reasons` stay."""
         with self._lock:
             its = self._search
-            monitor = its.monitor.under(stopping, its.state.generation)
+            monitor = its.monitor.under(stopping, its.state.generation, reasons or {})
             monitor = monitor.told(its.best.fun, its.evaluations, self.seconds)
             self.arguments = replace(self.arguments, stopping=stopping)
             self._search = its._replace(monitor=monitor)
@@ -453,4 +454,4 @@ class ES:
             about = message.split(":")[0]
             if about not in self._warned:
                 self._warned.add(about)
-                warnings.warn(message, RuntimeWarning, stacklevel=3)
+                output.warn(message, stacklevel=3)

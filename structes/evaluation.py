@@ -21,6 +21,7 @@ from . import checks, forms
 from .backend import namespace, to_numpy
 from .candidates import Candidates
 from .problem import Rowwise, scalar
+from .registry import brief
 
 ON_ERROR = ("missing", "raise")
 KEPT = 100  # failures whose words are kept until somebody takes them
@@ -156,7 +157,7 @@ def _split(values, n: int, wrong) -> list:
         try:
             found.append(_checked(value, "fun", wrong))
         except NoValue:
-            said = f"fun must give a real number for each row; got {checks.brief(value)}"
+            said = f"fun must give a real number for each row; got {brief(value)}"
             found.append(NoValue(said))
     return found
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import checkpoint, checks, noise
+from . import checks, noise
 from .config import check_problems, coerce, numbers
 from .evaluation import Evaluation, check_on_error
 from .evaluators import Evaluator, build_evaluator
@@ -27,8 +27,8 @@ from .loop import check_mode, run
 from .problem import Problem, Rowwise, load_problem
 from .progress import progress_of
 from .record import Recorder
-from .registry import nearest
-from .restart_es import restored, start_search
+from .registry import brief, nearest, place_of
+from .restart_es import start_search
 from .stopping import Stopping
 
 
@@ -115,7 +115,7 @@ def experiment_from(config: Mapping) -> Experiment:
         if not isinstance(key, str):
             hint = " (YAML reads on, off, yes and no as true and false: write it in quotes)"
             raise ValueError(
-                f"a config's keys must be words; got {key!r}{hint * isinstance(key, bool)}"
+                f"a config's keys must be words; got {brief(key)}{hint * isinstance(key, bool)}"
             )
         if key == "problems":
             own[key] = check_problems(value)
@@ -236,7 +236,7 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
     tasks = plan(experiment)
     evaluator = evaluator_of(experiment.workers, experiment.timeout, experiment.mode)
     with evaluator or nullcontext(), _recorder(runs, experiment, tasks) as record:
-        _search_all(experiment, tasks, evaluator, record, progress)
+        search_all(experiment, tasks, evaluator, record, progress)
     return read_run(record.folder)
 
 
@@ -246,44 +246,15 @@ def _recorder(runs, experiment, tasks) -> Recorder:
     return Recorder(runs, experiment.name, experiment.config(), labels, about)
 
 
-def resume_experiment(
-    folder, progress: bool = False, workers=None, timeout: float | None = None
-) -> RunFolder:
-    """Go on with a run that was killed or interrupted, or in which a search failed: what the
-    folder then holds.
+def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore=None) -> None:
+    """Search the tasks one after the other, and record it.
 
-    Searches that have ended stay; one that was under way goes on from its last checkpoint, to the
-    bits of a run that nothing had happened to; the others follow. It may have other workers, and
-    another timeout, than before; None: the same.
-
-    Raises ValueError for a folder that is no run, or one that is still being written, and what
-    `run_experiment` raises.
+    restore   function of a task that returns its ES as it was, and the checkpoint that it comes
+              from; or None, where it has to begin
     """
-    done = read_run(folder)
-    if done.result["status"] == "running":
-        raise ValueError(f"{str(folder)!r} is still running")
-    experiment = experiment_from(done.config)
-    tasks = plan(experiment)
-    workers = experiment.workers if workers is None else workers
-    timeout = experiment.timeout if timeout is None else timeout
-    evaluator = evaluator_of(workers, timeout, experiment.mode)
-    with evaluator or nullcontext(), Recorder.reopen(folder, done.result) as record:
-        ended = [e["problem"] for e in done.result["problems"] if e["status"] == "done"]
-        tasks = [task for task in tasks if task.label not in ended]
-        _search_all(experiment, tasks, evaluator, record, progress, resumed=True)
-    return read_run(folder)
-
-
-def _search_all(experiment, tasks, evaluator, record, progress, resumed=False):
     try:
         for task in tasks:
-            saved = record.saved(task.label) if resumed else None
-            if saved is None:
-                es = start(experiment, task)
-            else:
-                with checkpoint.restoring(record.folder, "search"):
-                    own = None if experiment.structure == "auto" else experiment.structure
-                    es = restored(saved["kind"], saved["search"], own)
+            es, saved = (restore and restore(task)) or (start(experiment, task), None)
             record.begin(task.label, es, task.problem.minimum, task.problem.space)
             if saved is not None:
                 record.resumed(saved)
@@ -326,10 +297,14 @@ def _search(es, task, evaluate, mode, record, progress):
 def _load(load, label, experiment):
     try:
         problem = load()
-    except (ValueError, TypeError, ImportError):
-        raise
     except Exception as error:
-        raise LoadError(f"problem {label!r} raised {type(error).__name__}: {error}") from error
+        place = place_of(error)  # "" where structes has raised it, whose message says enough
+        if isinstance(error, ImportError) or (
+            not place and type(error) in (ValueError, TypeError)
+        ):
+            raise
+        said = f"raised {type(error).__name__}: {error}{place}"
+        raise LoadError(f"problem {label!r} {said}") from error
     stopping = experiment.stopping
     if experiment.target_error is not None:
         if problem.minimum is None:
@@ -344,13 +319,18 @@ def _load(load, label, experiment):
     return problem, stopping
 
 
+# Facts about a function of the user's, in its specification: they do not make another function.
+_FACTS = ("vectorized", "lower", "upper", "minimum", "start", "scale", "device", "space")
+
+
 def label_of(spec) -> str:
-    """A specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20"."""
+    """A specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20", and
+    {"name": "svm:loss", "space": {…}} is "svm:loss"."""
     if not isinstance(spec, Mapping):
         return str(spec)
     words = [str(spec.get("name", "?"))]
     for key, value in spec.items():
-        if key != "name":
-            number = isinstance(value, (int, float))
+        if key != "name" and not (":" in words[0] and key in _FACTS):
+            number = isinstance(value, (int, float)) and abs(value) < 1e300
             words.append(f"{key}{value:.12g}" if number else key)
     return ":".join(words)

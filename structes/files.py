@@ -6,8 +6,11 @@ import json
 import math
 import os
 import re
+import threading
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -31,27 +34,44 @@ def settle(hidden: Path, place: Path) -> Path:
 
 
 def replace(path: Path, write) -> None:
-    """The file is the old one or the whole new one, whenever one looks."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """The file is the old one or the whole new one, whenever one looks. Raises OSError, which
+    names the file that was meant and not the one that is written beside it."""
+    me = f"{os.getpid()}-{threading.get_ident()}"
+    beside = path.with_name(f".{path.name}.{me}.tmp")
     try:
         with open(beside, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())  # else a power cut may leave an empty file in its place
         os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(beside):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
-def lock(file) -> None:
-    """Mark the file as being written for as long as this process lives (where locks exist)."""
+def lock(file, patience: float = 0.5) -> bool:
+    """Mark the file as being written for as long as this process lives; False where another
+    process has done so. Readers, who hold it for a moment (`is_locked`), are waited for. True
+    where there are no locks, too."""
     try:
         import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError):
-        pass
+    except ImportError:
+        return True
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        except OSError:  # of a file system without locks
+            return True
+        else:
+            return True
 
 
 def is_locked(path: Path) -> bool:

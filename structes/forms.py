@@ -13,8 +13,8 @@ from math import inf, nan
 
 import numpy as np
 
-from . import checks
 from .backend import is_array, load_namespace, to_numpy
+from .registry import brief
 
 
 def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1):
@@ -116,11 +116,11 @@ def numbers(name: str, value, expected: str) -> np.ndarray:
     if array.dtype.kind in "fiub" or array.dtype.name == "bfloat16":
         return array.astype(float)
     if array.dtype.kind != "O":
-        raise TypeError(f"{name} must be {expected}; got {checks.brief(value)}")
+        raise TypeError(f"{name} must be {expected}; got {brief(value)}")
     flat = [_number(v) for v in array.reshape(-1).tolist()]
     if any(v is None for v in flat):
         bad = next(v for v, number in zip(array.reshape(-1), flat, strict=True) if number is None)
-        raise TypeError(f"{name} must be {expected}; got {checks.brief(bad)}")
+        raise TypeError(f"{name} must be {expected}; got {brief(bad)}")
     return np.array(flat, dtype=float).reshape(array.shape)
 
 
@@ -137,7 +137,7 @@ def _host(name, value, expected) -> np.ndarray:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         if not isinstance(value, (list, tuple)) or not value:
-            raise TypeError(f"{name} must be {expected}; got {checks.brief(value)}") from error
+            raise TypeError(f"{name} must be {expected}; got {brief(value)}") from error
     parts = [_host(name, part, expected) for part in value]
     if len({part.shape for part in parts}) > 1:
         raise ValueError(f"{name} must be {expected}; got rows of different lengths")
@@ -166,7 +166,7 @@ def _pairs(X):
     except (TypeError, ValueError):
         raise TypeError(
             f"tell needs values: tell(X, values), or pairs tell([(x, value), …]); "
-            f"got {checks.brief(X)} alone"
+            f"got {brief(X)} alone"
         ) from None
     return [x for x, _ in pairs], [value for _, value in pairs]
 

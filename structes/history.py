@@ -1,4 +1,9 @@
-"""Reading run folders: what `record.py` has written, for the shell and for pandas."""
+"""Reading run folders: what `record.py` has written, for the shell and for pandas.
+
+A folder may have been cut short by a full disk, edited by hand, or come from somebody else. So
+what is read is checked before it is used: `read_run` raises ValueError for a damaged folder and
+says which file is wrong. What looks at many folders (`latest`, a pattern) passes over such ones.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .files import is_locked
-from .record import COLUMNS, COUNTS
-from .registry import nearest
+from .log import COLUMNS, COUNTS
+from .output import warn
+from .registry import brief, nearest
+
+LATEST = "latest"  # the word for the run that was started last
 
 
 class RunFolder(NamedTuple):
@@ -25,22 +33,27 @@ class RunFolder(NamedTuple):
     result: dict
 
 
-def read_run(folder) -> RunFolder:
+def read_run(folder, held: bool = False) -> RunFolder:
     """What a run folder holds. A run that never ended has the status "running" as long as its
     process lives, and "unfinished (killed?)" after that.
 
-    Raises ValueError for anything that is not a run folder, naming what is missing.
+    held   True: this process is the one that writes it
+
+    Raises ValueError for anything that is not a run folder, naming what is missing, and for a
+    damaged one, naming the file and what is wrong with it.
     """
     import yaml
 
     folder = Path(folder)
-    alive = is_locked(folder / "log.csv")  # before the result, which may become the last one now
+    # before the result, which may become the last one now
+    alive = not held and is_locked(folder / "log.csv")
+    config = _mapping(folder, "config.yaml", yaml.safe_load, yaml.YAMLError)
+    versions = _mapping(folder, "versions.json", json.loads, ValueError)
+    result = _mapping(folder, "result.json", json.loads, ValueError)
     try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        versions = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
+        _check_result(result)
+    except ValueError as error:
+        raise _damaged(folder, "result.json", error) from None
     if result["status"] == "running" and not alive:
         result["status"] = "unfinished (killed?)"
         for entry in result["problems"]:
@@ -49,32 +62,102 @@ def read_run(folder) -> RunFolder:
     return RunFolder(folder, config, versions, result)
 
 
+def recorded(runs="runs") -> list[Path]:
+    """The run folders in the folder `runs`, whole or damaged, the one that started last at the
+    end. Raises ValueError where `runs` is no folder; where it does not exist there are none."""
+    runs = Path(runs)
+    if not runs.exists():
+        return []
+    if not runs.is_dir():
+        raise ValueError(f"runs must be a folder that holds runs; {str(runs)!r} is a file")
+    found = [p for p in runs.iterdir() if p.name[:1] != "." and (p / "result.json").exists()]
+    return sorted(found, key=lambda folder: (_started(folder), folder.name))
+
+
+def find_run(run: str = LATEST, runs="runs") -> Path:
+    """Folder of a run that is called by its path, by its name in the folder `runs`, or "latest":
+    the run that was started last, of those that are not damaged.
+
+    Raises ValueError, naming the nearest, where there is none.
+    """
+    if Path(run).is_dir():
+        return Path(run)
+    folders = recorded(runs)
+    names = {folder.name: folder for folder in folders}
+    if run in names:
+        return names[run]
+    if run == LATEST:
+        wrong = []
+        for folder in reversed(folders):
+            try:
+                return read_run(folder).folder
+            except (ValueError, OSError) as error:
+                wrong.append(error)
+        if wrong:
+            raise ValueError(f"no run in {str(runs)!r} can be read; the latest: {wrong[0]}")
+        raise ValueError(f"no run is recorded in {str(runs)!r} yet")
+    hint = nearest(run, [*names, LATEST])
+    raise ValueError(f"there is no run {run!r}, neither here nor in {str(runs)!r}{hint}")
+
+
 def tail_log(folder, n: int) -> list[dict]:
     """The last n rows of a run's log, as dicts from column to text, without a torn last line."""
-    with open(Path(folder) / "log.csv", newline="", encoding="utf-8") as file:
-        lines = (line for line in file if line.endswith("\n"))
-        head = next(lines, "").strip().split(",")
-        return list(csv.DictReader(deque(lines, maxlen=n), head))
+    path = Path(folder) / "log.csv"
+    try:
+        with open(path, newline="", encoding="utf-8", errors="replace") as file:
+            lines = (line.replace("\0", "") for line in file if line.endswith("\n"))
+            head = next(lines, "").strip().split(",")
+            return list(csv.DictReader(deque(lines, maxlen=n), head))
+    except csv.Error as error:
+        raise _damaged(Path(folder), "log.csv", error) from None
+    except OSError as error:
+        raise ValueError(
+            f"{str(folder)!r} is not a run folder: {_why(Path(folder), error)}"
+        ) from None
 
 
 def load_runs(runs):
-    """One pandas DataFrame with the log rows of all `runs`.
+    """One pandas DataFrame with the log rows of all `runs`. It needs pandas, which comes with the
+    extra `plot`: pip install 'structes[plot]'.
 
-    runs   a folder, a pattern ("runs/*"; what it matches and is no run is left out), or a list
-           of them
+    runs   a folder, a pattern ("runs/*"; what it matches and is no run is left out), "latest" for
+           the run in `runs` that was started last, or a list of these
 
     Columns: run (the folder's name), structure, seed, dim, and those of log.csv, which
-    `structes.record.COLUMNS` lists and explains. Raises ValueError where nothing matches or a
-    folder is no run, ImportError without pandas.
+    `structes.log.COLUMNS` lists and explains. Raises ValueError where nothing matches or a
+    folder is no run, ImportError without pandas. A damaged folder that a pattern matches is left
+    out with a warning that says what is wrong with it.
     """
     try:
         import pandas
     except ImportError as error:
         raise ImportError("load_runs needs pandas: pip install 'structes[plot]'") from error
 
-    frames = []
-    for folder in _folders(runs):
-        run = read_run(folder)
+    frames, empty = [], None
+    for folder, may_be_damaged in _folders(runs):
+        try:
+            frame = _frame(folder, pandas)
+        except (ValueError, OSError) as error:
+            if not may_be_damaged:
+                raise
+            warn(f"left out: {error}", stacklevel=2)
+            continue
+        if len(frame):
+            frames.append(frame)
+        else:
+            empty = frame
+    if not frames and empty is None:
+        raise ValueError(f"all runs that match {brief(runs)} are damaged")
+    return pandas.concat(frames, ignore_index=True) if frames else empty
+
+
+# -- inside ---------------------------------------------------------------------------------------
+
+
+def _frame(folder, pandas):
+    """The log of a run as a DataFrame."""
+    run = read_run(folder)
+    try:
         text = (folder / "log.csv").read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1] or ",".join(COLUMNS)  # a torn last line is dropped
         frame = pandas.read_csv(StringIO(whole), dtype=object, keep_default_na=False)
@@ -85,17 +168,15 @@ def load_runs(runs):
         frame.insert(1, "structure", run.result.get("structure"))
         frame.insert(2, "seed", run.result.get("seed"))
         frame.insert(3, "dim", frame["problem"].map(dims))
-        if len(frame):
-            frames.append(frame)
-        else:
-            empty = frame
-    return pandas.concat(frames, ignore_index=True) if frames else empty
+    except KeyError as error:
+        raise _damaged(folder, "log.csv", f"it has no column {error}") from None
+    except (ValueError, TypeError) as error:
+        raise _damaged(folder, "log.csv", error) from None
+    return frame
 
 
-# -- inside ---------------------------------------------------------------------------------------
-
-
-def _folders(runs) -> list[Path]:
+def _folders(runs) -> list:
+    """(folder, is it one of many that a pattern matches?) of each run that is meant."""
     if not isinstance(runs, (str, Path)):
         found = [folder for part in runs for folder in _folders(part)]
         if not found:
@@ -103,20 +184,104 @@ def _folders(runs) -> list[Path]:
         return found
     folder = Path(runs)
     if (folder / "log.csv").exists():
-        return [folder]
+        return [(folder, False)]
     if not folder.exists():
+        if str(runs) == LATEST:
+            return [(find_run(LATEST), False)]
         found = [p for p in map(Path, sorted(glob(str(runs)))) if (p / "log.csv").exists()]
         if found:
-            return found
+            return [(p, True) for p in found]
         raise ValueError(f"no run matches {str(runs)!r} (looked from {os.getcwd()})")
     raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, None)}")
+
+
+def _mapping(folder, name, parse, errors) -> dict:
+    """The mapping in a file of a run folder."""
+    try:
+        text = (folder / name).read_text(encoding="utf-8")
+        value = parse(text)
+    except OSError as error:
+        raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
+    except (errors, UnicodeDecodeError, RecursionError) as error:
+        raise _damaged(folder, name, error) from None
+    if not isinstance(value, dict):
+        raise _damaged(folder, name, f"it holds no mapping but {brief(value)}")
+    return value
+
+
+# What result.json says of a problem, where it says it; null is allowed.
+_KINDS = {
+    "dim": int,
+    "popsize": int,
+    "minimum": (int, float),
+    "x": list,
+    "fun": (int, float),
+    "error": (int, float),
+    "evaluations": int,
+    "generations": int,
+    "seconds": (int, float),
+    "errors": int,
+    "stop": dict,
+    "params": dict,
+    "restarts": list,
+    "switches": list,
+    "traceback": str,
+    "state": str,
+    "checkpoint": str,
+}
+
+
+def _check_result(result) -> None:
+    """ValueError where result.json is none that a Recorder writes."""
+    if not isinstance(result.get("status"), str):
+        raise ValueError(f"it must say its status; got {brief(result.get('status'))}")
+    if not isinstance(result.get("problems"), list):
+        raise ValueError(f"its problems must be a list; got {brief(result.get('problems'))}")
+    for i, entry in enumerate(result["problems"]):
+        for key in ("problem", "status"):
+            if not isinstance(entry, dict) or not isinstance(entry.get(key), str):
+                raise ValueError(f"problems[{i}] must say its {key}; got {brief(entry)}")
+        for key, kinds in _KINDS.items():
+            value = entry.get(key)
+            null = value is None and not (key == "stop" and key in entry)
+            if not null and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise ValueError(f"problems[{i}]: {key} cannot be {brief(value)}")
+        for key in ("state", "checkpoint"):  # of this folder, and of no other
+            if key in entry and os.path.basename(entry[key] or "") != entry[key]:
+                raise ValueError(f"problems[{i}]: {key} is no file name: {brief(entry[key])}")
+        if not all(isinstance(v, (int, float)) for v in entry.get("x") or ()):
+            raise ValueError(f"problems[{i}]: x must hold numbers; got {brief(entry['x'])}")
+        for run in entry.get("restarts") or ():
+            if not isinstance(run, dict) or not isinstance(run.get("stop"), dict):
+                raise ValueError(f"problems[{i}]: restarts cannot hold {brief(run)}")
+
+
+def _started(folder) -> str:
+    """When a run was started, as text that sorts; "" where that cannot be read."""
+    try:
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return str(found.get("started", ""))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return ""
+
+
+def _damaged(folder, name, error) -> ValueError:
+    said = " ".join(str(error).split())
+    return ValueError(f"{str(folder)!r} is damaged: {name}: {said[:200]}")
 
 
 def _why(folder: Path, error) -> str:
     if not folder.exists():
         around = folder.parent
-        names = [p.name for p in around.iterdir()] if around.is_dir() else []
+        try:
+            names = [p.name for p in around.iterdir()] if around.is_dir() else []
+        except OSError:
+            names = []
         return f"there is no such folder{nearest(folder.name, names)}"
+    if isinstance(error, PermissionError):
+        return f"{Path(error.filename).name} may not be read (permission denied)"
     if folder.is_dir() and any(folder.glob("*/log.csv")):
         return f"it holds runs (did you mean {str(folder / '*')!r}?)"
+    if not folder.is_dir():
+        return "it is a file"
     return f"it has no {Path(error.filename).name if error else 'log.csv'}"

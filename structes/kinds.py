@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .registry import Registry, nearest
+from .registry import Registry, brief, nearest
 
 KINDS = Registry(
     "kind of parameter",
@@ -233,7 +233,7 @@ class Choice:
         except ValueError:
             known = ", ".join(map(repr, self.options))
             hint = nearest(value, self.options) if isinstance(value, str) else ""
-            raise ValueError(f"{what} must be one of {known}; got {value!r}{hint}") from None
+            raise ValueError(f"{what} must be one of {known}; got {brief(value)}{hint}") from None
         return [float(i == number) for i in range(len(self.coordinates()))]
 
 
@@ -261,14 +261,14 @@ class Constant:
     def write(self, what: str, value) -> list:
         """No coordinates. Raises ValueError, with `what` for its name, for another value."""
         if not (value is self.value or value == self.value):
-            raise ValueError(f"{what} is a constant, {self.value!r}; got {value!r}")
+            raise ValueError(f"{what} is a constant, {self.value!r}; got {brief(value)}")
         return []
 
 
 def _choice_of(options: list, start=None) -> Choice:
     """A Choice from a config, where the options are a list."""
     if isinstance(options, str) or not isinstance(options, (list, tuple)):
-        raise TypeError(f"options must be a list; got {options!r}")
+        raise TypeError(f"options must be a list; got {brief(options)}")
     return Choice(*options, start=start)
 
 
@@ -299,12 +299,12 @@ def build_parameter(name, given):
             hint = f" (options? write Choice(*{given!r}))"
         raise TypeError(
             f"parameter {name!r} must be a Float, an Int, a Choice, a Bool, a Constant, a plain "
-            f"value that is constant, or a mapping with its kind; got {checks.brief(given)}{hint}"
+            f"value that is constant, or a mapping with its kind; got {brief(given)}{hint}"
         )
     if "kind" not in given:
         raise TypeError(
             f"parameter {name!r}: a mapping needs its 'kind', one of {', '.join(KINDS)}; got "
-            f"{checks.brief(given)} (a space within a space? write its parameters one by one, or "
+            f"{brief(given)} (a space within a space? write its parameters one by one, or "
             "Constant(…) for a mapping that is handed on)"
         )
     given = dict(given)
@@ -312,7 +312,7 @@ def build_parameter(name, given):
     if kind not in KINDS.table:
         hint = nearest(kind, KINDS.table) if isinstance(kind, str) else ""
         raise ValueError(
-            f"parameter {name!r}: kind must be one of {', '.join(KINDS)}; got {kind!r}{hint}"
+            f"parameter {name!r}: kind must be one of {', '.join(KINDS)}; got {brief(kind)}{hint}"
         )
     try:
         return KINDS.call(KINDS.resolve(kind), kind, given)
@@ -334,7 +334,7 @@ def replace_start(parameter, start):
 def _check_number(p, check):
     """Check the fields that a Float and an Int share, and make them what they should be."""
     if not isinstance(p.log, bool):
-        raise TypeError(f"log must be true or false; got {p.log!r}")
+        raise TypeError(f"log must be true or false; got {brief(p.log)}")
     for name, open_end in (("low", -inf), ("high", inf)):
         value = getattr(p, name)
         if isinstance(value, float) and value == open_end:
@@ -372,7 +372,7 @@ def _integer(what, value) -> int:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer; got {value!r}")
+        raise TypeError(f"{what} must be an integer; got {brief(value)}")
     return int(value)
 
 

@@ -6,13 +6,12 @@ to length, and an error names the argument, the index, and what was expected.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
-from . import checks
-from .registry import nearest
+from . import checks, output
+from .registry import brief, nearest
 
 TRANSFORMS = ("linear", "log")
 _EXACT = 2**53  # integers up to here are floats, all of them
@@ -48,7 +47,7 @@ def _of_pairs(bounds, dim, x0):
     try:
         items = list(bounds)
     except TypeError:
-        raise TypeError(f"bounds must be {expected}; got {checks.brief(bounds)}") from None
+        raise TypeError(f"bounds must be {expected}; got {brief(bounds)}") from None
     if len(items) == 2 and all(_is_end(end) for end in items):
         items = [items] * dim  # one pair for all
     elif len(items) == 2 and dim != 2 and all(_is_side(side, dim) for side in items):
@@ -59,8 +58,7 @@ def _of_pairs(bounds, dim, x0):
             pair = tuple(item)
         except TypeError:
             raise TypeError(
-                f"bounds must be {expected}; got {checks.brief(bounds)}, of which bounds[{i}] is "
-                "no pair"
+                f"bounds must be {expected}; got {brief(bounds)}, of which bounds[{i}] is no pair"
             ) from None
         if len(pair) != 2 or isinstance(item, str):
             raise ValueError(f"bounds[{i}] must be a pair (lower, upper); got {item!r}")
@@ -84,11 +82,10 @@ def _warn_of_sides(low, high, x0):
     fits = x0 is None or ((lows <= x0) & (x0 <= highs)).all()
     if not fits:
         return
-    warnings.warn(
+    output.warn(
         f"bounds are read as pairs (lower, upper): the first coordinate from {low[0]:g} to "
         f"{high[0]:g}, the second from {low[1]:g} to {high[1]:g}. If they are lows and highs, "
         "write scipy.optimize.Bounds(lows, highs); tuples (lower, upper) say that they are pairs",
-        RuntimeWarning,
         stacklevel=6,
     )
 
@@ -117,12 +114,12 @@ def _end(name, value, k) -> float:
 def _side(name, value, dim):
     try:
         array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or {dim} of them; got {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name} must be a number or {dim} of them; got {brief(value)}") from None
     if array.shape not in ((), (1,), (dim,)):
         raise ValueError(f"{name} must be a number or {dim} of them; got shape {array.shape}")
     if np.isnan(array).any():
-        raise ValueError(f"{name} must not hold NaN; got {value!r}")
+        raise ValueError(f"{name} must not hold NaN; got {brief(value)}")
     return np.broadcast_to(array, dim).copy()
 
 
@@ -138,7 +135,7 @@ def logs_of(transforms, dim):
         if isinstance(transforms, str) or not hasattr(transforms, "__len__"):
             raise TypeError(
                 f"transforms must be {dim} names, or a mapping from index to name; "
-                f"got {transforms!r}"
+                f"got {brief(transforms)}"
             )
         if len(transforms) != dim:
             raise ValueError(
@@ -151,7 +148,7 @@ def logs_of(transforms, dim):
         if name is not None and name not in TRANSFORMS:
             raise ValueError(
                 f"transforms[{i}] must be None, 'linear' or 'log'; "
-                f"got {name!r}{nearest(name, TRANSFORMS)}"
+                f"got {brief(name)}{nearest(name, TRANSFORMS)}"
             )
         log_[i] = name == "log"
     return log_
@@ -164,7 +161,7 @@ def integers_of(integers, dim):
         where[:] = True
     elif integers is not None:
         if integers is False or isinstance(integers, str) or not hasattr(integers, "__len__"):
-            raise TypeError(f"integers must be None, True (all) or indices; got {integers!r}")
+            raise TypeError(f"integers must be None, True (all) or indices; got {brief(integers)}")
         where[list(checks.indices("integers", integers, len(integers), dim))] = True
     return where
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import time
-import warnings
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import checks
+from . import checks, output
 from .arguments import NAMES, OPTIONS, STOPPING, Options, arguments_from
 from .backend import to_numpy
 from .evaluation import Evaluation
@@ -21,6 +20,7 @@ from .loop import check_mode, run
 from .outcome import intermediate_result, result_of
 from .problem import rowwise
 from .progress import progress_of
+from .registry import brief
 from .restart_es import start_search
 from .strategy import default_popsize
 
@@ -119,7 +119,7 @@ def minimize(
         hint = " (are fun and x0 in the wrong order?)" if callable(x0) else ""
         if isinstance(fun, str):
             hint = f" (a problem by name? structes run --problem {fun})"
-        raise TypeError(f"fun must be callable; got {checks.brief(fun)}{hint}")
+        raise TypeError(f"fun must be callable; got {brief(fun)}{hint}")
     check_mode(mode)
     for name in options:
         if name not in OPTIONS and name != "popsize":
@@ -148,7 +148,7 @@ def minimize(
     if es.best.x is None and evaluate.errors and "interrupted" not in ended:
         raise evaluate.first
     if evaluate.errors:
-        warnings.warn(_said_of(evaluate, es), RuntimeWarning, stacklevel=2)
+        output.warn(_said_of(evaluate, es))
     return result_of(es, ended, evaluate.errors)
 
 
@@ -159,7 +159,7 @@ class _Callback:
     def __init__(self, report, callback):
         self.report, self.callback = report, callback
         if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable; got {checks.brief(callback)}")
+            raise TypeError(f"callback must be callable; got {brief(callback)}")
         self.takes_result = callback is not None and _takes_result(callback)
 
     def __call__(self, es):
@@ -198,7 +198,7 @@ def _check(evaluate):
 def _go_on(es, given, structure):
     """Let a search go on under other criteria; all else belongs to it already."""
     if not hasattr(es, "extend"):
-        raise TypeError(f"es must be an ES or a RestartES; got {checks.brief(es)}")
+        raise TypeError(f"es must be an ES or a RestartES; got {brief(es)}")
     for name in given:
         if name not in STOPPING:
             raise ValueError(f"{name} does not go with es, which has its own")
@@ -210,7 +210,7 @@ def _go_on(es, given, structure):
 def _evaluation(stack, evaluator, es, fun, args, vectorized, factory, on_error):
     """What gives the values of rows."""
     if not isinstance(args, (tuple, list)):
-        raise TypeError(f"args must be a tuple, as in args=(1.0,); got {checks.brief(args)}")
+        raise TypeError(f"args must be a tuple, as in args=(1.0,); got {brief(args)}")
     wrap, sign = _wrap(es.space, vectorized, tuple(args)), es.arguments.sign
     if evaluator is None:
         return Evaluation(wrap(fun() if factory else fun), on_error, sign)

@@ -37,6 +37,7 @@ from itertools import pairwise
 import numpy as np
 
 from .backend import blas_threads
+from .registry import brief
 
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 
@@ -60,7 +61,7 @@ def check_seed(seed) -> int:
         hint = " (of a generator: seed=int(rng.integers(2**53)))" * hasattr(seed, "integers")
         raise TypeError(f"seed must be an integer or None; got {seed!r}{hint}")
     if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must lie in [0, 2**64); got {seed}")
+        raise ValueError(f"seed must lie in [0, 2**64); got {brief(seed)}")
     return int(seed)
 
 

@@ -45,7 +45,7 @@ import numpy as np
 
 from . import checks
 from .backend import namespace, to_numpy
-from .registry import Registry
+from .registry import Registry, brief
 
 # of the moving averages (in measurements) of the ratio, and of the regression
 MEMORY, LONG_MEMORY = 20, 50
@@ -121,7 +121,9 @@ def build_noise(spec, popsize: int) -> Noise | None:
         return None
     built = spec if isinstance(spec, Noise) else NOISE.build(spec)
     if not isinstance(built, Noise):
-        raise TypeError(f"noise must be None, 'auto', a mapping or a Noise; {spec!r} is {built!r}")
+        raise TypeError(
+            f"noise must be None, 'auto', a mapping or a Noise; {brief(spec)} is {brief(built)}"
+        )
     if popsize < 4:
         raise ValueError(f"noise is measured by ranks, which needs popsize ≥ 4; got {popsize}")
     return built

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .backend import namespace
-from .registry import nearest
+from .registry import brief, nearest
 from .structures import STRUCTURES, build_part
 from .structures.base import Structure
 from .structures.direct_sum import DirectSum
@@ -148,7 +148,7 @@ def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=No
         if names.count(name) > 1:
             raise ValueError(f"params: two arrays have the name {name!r}: rename a key")
     if not any(prod(shape) for shape in shapes):
-        raise ValueError(f"params must hold at least one number; got {params!r}")
+        raise ValueError(f"params must hold at least one number; got {brief(params)}")
     chosen = _overrides(overrides or {}, names)
     blocks, end = [], 0
     for name, shape in zip(names, shapes, strict=True):
@@ -193,7 +193,7 @@ def _shape(leaf, path):
     hint = f" (a shape? write ({leaf},); a number: ())" if isinstance(leaf, int) else ""
     raise TypeError(
         f"{path} must be an array, a shape (a tuple of integers), a dict, a list or a tuple; "
-        f"got {leaf!r}{hint}"
+        f"got {brief(leaf)}{hint}"
     )
 
 
@@ -210,7 +210,7 @@ def _number_array(path, value):
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise TypeError(f"{path} must be an array of numbers; got {value!r}") from None
+        raise TypeError(f"{path} must be an array of numbers; got {brief(value)}") from None
 
 
 def _overrides(given, names) -> dict:

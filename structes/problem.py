@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from .backend import to_numpy
-from .checks import brief
 from .forms import numbers
-from .registry import Registry, load_object
+from .registry import Registry, brief, load_object
 
 PROBLEMS = Registry("problem", "structes.problems:TABLE")
 
@@ -175,14 +174,14 @@ def load_problem(spec, dim: int | None = None) -> Problem:
             raise ValueError(f"problem {name!r} is ready-made and takes no arguments; got {given}")
         return _of_dim(target, dim)
     if not callable(target):
-        raise ValueError(f"problem {name!r} must be a Problem or a function; got {target!r}")
+        raise ValueError(f"problem {name!r} must be a Problem or a function; got {brief(target)}")
     context = {} if dim is None or "dim" in given else {"dim": dim}
     if "space" in given and "dim" not in {**given, **context}:
         context = {"dim": None}
     if name in PROBLEMS or "dim" in inspect.signature(target).parameters:
         problem = PROBLEMS.call(target, name, given, **context)
         if not isinstance(problem, Problem):
-            raise ValueError(f"problem {name!r} must return a Problem; got {problem!r}")
+            raise ValueError(f"problem {name!r} must return a Problem; got {brief(problem)}")
         return problem
 
     def objective(

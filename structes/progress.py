@@ -1,12 +1,19 @@
-"""Progress of a search: a bar on a terminal, plain lines in a pipe; always on stderr."""
+"""Progress of a search: a bar on a terminal, plain lines in a pipe; always on stderr.
+
+Nobody has to look on: where stderr is closed, or there is none, the search goes on without a word.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
+from textwrap import shorten
 
+from .output import Output
 from .restart_es import runs_of
+from .structures import spec_of
 
 
 @contextmanager
@@ -18,13 +25,27 @@ def progress_of(wanted: bool, es, label="", minimum=None, stream=None, every: fl
     minimum   value of the minimum, where it is known: then the error is shown, not the value
     every     seconds between plain lines, after some quicker ones (a bar moves ten times a second)
     """
-    stream = sys.stderr if stream is None else stream
     if not wanted:
         yield lambda es: None
         return
+    stream = Output(sys.stderr if stream is None else stream)
     describe = _Words(f"{label}  " if label else "", minimum)
     yield from (_bar if stream.isatty() else _lines)(es, describe, stream, every)
     print(describe.end(es), file=stream, flush=True)
+
+
+def name_of(structure, most: int = 60) -> str:
+    """A structure in a few words: its name and sizes, block_upper (k=3); of a direct sum the
+    names of its blocks."""
+    spec = spec_of(structure)
+    if "blocks" in spec:
+        kinds = Counter(block["name"] for block in spec["blocks"].values())
+        said = (f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items())
+        text = f"{spec['name']} of {', '.join(said)}"
+    else:
+        sizes = ", ".join(f"{k}={v}" for k, v in spec.items() if type(v) is int)
+        text = f"{spec['name']} ({sizes})" if sizes else spec["name"]
+    return shorten(text, most, placeholder=" …")
 
 
 class _Words:
@@ -34,7 +55,8 @@ class _Words:
         self.head, self.minimum = head, minimum
 
     def start(self, es):
-        return f"{self.head}{es.structure!r}, {es.popsize} candidates a generation"
+        what = f"{name_of(es.structure)}, d = {es.dim}"
+        return f"{self.head}{what}, {es.popsize} candidates a generation"
 
     def now(self, es):
         run, restart = f"sigma {es.sigma:.1e}", len(runs_of(es)) - 1
@@ -66,7 +88,9 @@ def _bar(es, describe, stream, _):
         *columns,
         console=Console(file=stream),
         transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # what the objective prints goes where it should
+        redirect_stdout=Output(
+            sys.stdout
+        ).isatty(),  # what the objective prints goes where it should
     )
     with bar:
         limit = es.monitor.stopping.max_evaluations

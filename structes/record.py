@@ -27,8 +27,7 @@ import csv
 import json
 import math
 import os
-import platform
-import sys
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -37,36 +36,13 @@ from pathlib import Path
 import numpy as np
 
 from . import checkpoint, checks
+from .about import versions
 from .backend import to_numpy
-from .files import file_name, lock, replace, settle, to_json
+from .files import file_name, replace, settle, to_json
+from .history import read_run
+from .log import COLUMNS, hold, keep_rows, rows_of
 from .restart_es import RestartES, runs_of
 
-COLUMNS = (
-    "problem",
-    "restart",  # 0 in the first run
-    "generation",  # closed so far, of all runs
-    "evaluations",  # of all runs
-    "best",  # value of the best point so far, of all runs
-    "error",  # its distance from the problem's minimum; nan where that is unknown
-    "generation_best",  # of this generation's values (nan: the budget cut the generation short)
-    "generation_median",
-    "popsize",
-    "dof",  # degrees of freedom of the structure: a jump is a switch of structure="auto"
-    "sigma",
-    "deviation_min",  # smallest and largest standard deviation of a coordinate; the shape is
-    "deviation_max",  # measured every tenth generation, in between only sigma moves them
-    "condition",  # of the covariance, as the stopping rules last measured it
-    "norm",  # Frobenius norm of the natural-gradient step
-    "path_length",  # of the step-size path, over its expectation
-    "missing",  # values of this generation that were NaN, or an exception
-    "late",  # values of earlier generations' candidates that were used in this one
-    "stale",  # the same, left out because the distribution has moved too far
-    "injected",  # points of the user's own in this generation
-    "failures",  # generations in a row without any value
-    "seconds",  # since the start of this problem
-)
-COUNTS = ("restart", "generation", "evaluations", "popsize", "dof")
-COUNTS += ("missing", "late", "stale", "injected", "failures")
 _EVERY = 1.0  # seconds between notes of the best point in result.json
 
 
@@ -83,17 +59,8 @@ class Recorder:
     """
 
     def __init__(self, runs, name: str, config: Mapping, problems, about: Mapping):
-        import yaml
-
         now = datetime.now(timezone.utc)
         runs = Path(runs)
-        runs.mkdir(parents=True, exist_ok=True)
-        hidden = runs / f".{os.getpid()}-{time.time_ns()}.tmp"
-        hidden.mkdir()
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        (hidden / "config.yaml").write_text(text, encoding="utf-8")
-        (hidden / "versions.json").write_text(to_json(_versions(now)), encoding="utf-8")
-        (hidden / "log.csv").write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
         self.result = {
             "name": name,
             "status": "running",
@@ -101,25 +68,53 @@ class Recorder:
             **about,
             "problems": [{"problem": p, "status": "not run"} for p in problems],
         }
-        (hidden / "result.json").write_text(to_json(self.result), encoding="utf-8")
-        stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
-        self._open(settle(hidden, runs / f"{stamp}-{file_name(name)}"))
+        files = {
+            "config.yaml": _yaml(config),
+            "versions.json": to_json(versions(now)),
+            "log.csv": ",".join(COLUMNS) + "\n",
+            "result.json": to_json(self.result),
+        }
+        hidden = runs / f".{os.getpid()}-{time.time_ns()}.tmp"
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            hidden.mkdir()
+            for file, text in files.items():
+                (hidden / file).write_text(text, encoding="utf-8")
+            stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
+            folder = settle(hidden, runs / f"{stamp}-{file_name(name)}")
+        except OSError as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            why = "it is a file" if runs.is_file() else error.strerror
+            raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
+        self._open(folder)
 
     @classmethod
-    def reopen(cls, folder, result: dict) -> Recorder:
-        """The Recorder of a folder that is no longer being written, to go on with it.
+    def reopen(cls, folder) -> Recorder:
+        """The Recorder of a folder that is no longer being written, to go on with it; `run` is
+        what the folder holds.
 
-        result   what its result.json holds, as `read_run` gives it
-
-        Raises ValueError where its log has other columns: of another version of structes.
+        Raises ValueError where another process writes it; where its log has other columns, of
+        another version of structes; and where a file that is appended to is a link, to a file that
+        is not the run's.
         """
-        with open(Path(folder) / "log.csv", encoding="utf-8") as file:
-            if file.readline().strip() != ",".join(COLUMNS):
-                raise ValueError(f"the log of {str(folder)!r} has the columns of another version")
         self = cls.__new__(cls)
-        self.result = result
-        self._open(Path(folder))
-        self._start -= result.get("seconds") or 0.0
+        folder = read_run(folder).folder  # a clear error where it is none
+        for name in ("log.csv", "failures.jsonl"):
+            if (folder / name).is_symlink():
+                raise ValueError(f"{str(folder)!r}: {name} is a link: nothing is written there")
+        self._open(folder)
+        try:
+            self.run = read_run(folder, held=True)  # now that nobody else changes it
+            with open(folder / "log.csv", encoding="utf-8") as file:
+                if file.readline().strip() != ",".join(COLUMNS):
+                    raise ValueError(
+                        f"the log of {str(folder)!r} has the columns of another version"
+                    )
+        except BaseException:
+            self._log.close()
+            raise
+        self.result = self.run.result
+        self._start -= self.result.get("seconds") or 0.0
         return self
 
     def _open(self, folder):
@@ -129,9 +124,7 @@ class Recorder:
         self._es = self._saved = None
 
     def _open_log(self):
-        log = self.folder / "log.csv"
-        self._log = open(log, "a", buffering=1, newline="", encoding="utf-8")  # noqa: SIM115
-        lock(self._log)
+        self._log = hold(self.folder / "log.csv")
         self._writer = csv.writer(self._log, lineterminator="\n")
 
     def __enter__(self):
@@ -150,7 +143,10 @@ class Recorder:
         self._row, self._rows = (-1, -1), 0  # restart and generation; in the log
         self.evaluation = None
         self.result["status"] = "running"
-        self._entry.update(status="running", dim=es.dim, popsize=es.popsize, minimum=minimum)
+        if self._entry["status"] == "failed":  # it is tried again: what was wrong may be gone
+            self._entry.pop("traceback", None)
+        popsize = runs_of(es)[0].popsize
+        self._entry.update(status="running", dim=es.dim, popsize=popsize, minimum=minimum)
         self._entry.pop("stop", None)
         if "checkpoint" not in self._entry:
             self._entry["checkpoint"] = self._file("checkpoint", "search", ".ckpt")
@@ -158,34 +154,44 @@ class Recorder:
         self._noted = self._saved = -math.inf  # and again with the first generation
 
     def saved(self, problem: str) -> dict | None:
-        """The checkpoint of a problem, {"kind", "search", …}, None where there is none. Rows of
-        the log that came after it go.
+        """The checkpoint of a problem, {"kind", "search", …}, None where there is none.
 
         Raises ValueError where the file is damaged.
         """
         entry = next(e for e in self.result["problems"] if e["problem"] == problem)
-        path, tree, rows = self.folder / entry.get("checkpoint", ""), None, 0
-        if path.is_file():
-            _, tree = checkpoint.read(path)
-            with checkpoint.restoring(path, "search"):
-                rows = checks.count("rows", tree["rows"], 0)
-        self._keep(problem, rows)
+        path = self.folder / (entry.get("checkpoint") or "")
+        if not path.is_file():
+            return None
+        _, tree = checkpoint.read(path)
+        with checkpoint.restoring(path, "search"):
+            tree["rows"] = checks.count("rows", tree["rows"], 0)
+            row, shape = tuple(tree["row"]), tuple(tree["shape"])
+            if len(row) != 2 or len(shape) != 2:
+                raise ValueError("row and shape must be pairs")
         return tree
 
-    def _keep(self, problem, rows):
-        """Leave the first `rows` rows of the problem in the log, and those of the others."""
-        log, kept = self.folder / "log.csv", []
-        for line in log.read_text(encoding="utf-8").splitlines(keepends=True):
-            if not line.endswith("\n"):  # torn
-                continue
-            if next(csv.reader([line]))[0] == problem:
-                if rows == 0:
-                    continue
-                rows -= 1
-            kept.append(line)
-        replace(log, lambda file: file.write("".join(kept).encode()))
-        self._log.close()
+    def keep(self, problem: str, tree: dict | None, goes_on: bool = True) -> dict | None:
+        """Rows of the log that came after the checkpoint go: what `resumed` takes then.
+
+        goes_on   False: the search in the checkpoint has ended. True, and the last row is one of a
+                  generation that a budget had cut short: it goes, since the search that has a
+                  larger budget now closes that generation and writes a row for it
+        """
+        rows = rows_of(self.folder / "log.csv", problem)[: 0 if tree is None else tree["rows"]]
+        if goes_on and rows:
+            before = rows[-2] if len(rows) > 1 else (-1, 0)
+            if rows[-1][1] == before[1]:
+                rows.pop()
+                tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
+        keep_rows(self.folder / "log.csv", problem, len(rows))
+        replaced = self._log
         self._open_log()
+        replaced.close()
+        return None if tree is None else {**tree, "rows": len(rows)}
+
+    def configure(self, config: Mapping) -> None:
+        """The run is another one from here on: what its config.yaml says."""
+        replace(self.folder / "config.yaml", lambda file: file.write(_yaml(config).encode()))
 
     def resumed(self, tree: dict) -> None:
         """The search that began goes on from this checkpoint."""
@@ -264,7 +270,7 @@ class Recorder:
             self._saved = -math.inf
             self.told(es)
         about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
-        arrays = _arrays("", es.state._asdict()) | about
+        arrays = checkpoint.named_arrays("", es.state._asdict()) | about
         replace(self.folder / name, lambda file: np.savez(file, **arrays))
         self._entry.update(status=status, stop=es.stop(), state=name)
         self._entry["errors"] = errors + self._entry.get("errors", 0)
@@ -277,7 +283,7 @@ class Recorder:
         """The run ends, and with it a search under way; status None: "done", or "failed" where a
         search was."""
         if self._es is not None:
-            self.end(status)
+            self.end(status or "done")
         failed = any(e["status"] == "failed" for e in self.result["problems"])
         self.result["status"] = status or ("failed" if failed else "done")
         self._write()
@@ -316,46 +322,12 @@ class Recorder:
         replace(self.folder / "result.json", lambda file: file.write(text))
 
 
+def _yaml(config) -> str:
+    import yaml
+
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
 def _said(value):
     """An option of a choice as JSON has it; of an object of the user's its repr."""
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)
-
-
-# -- inside ---------------------------------------------------------------------------------------
-
-
-def _arrays(name, value) -> dict:
-    """{name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
-    if value is None:
-        return {}
-    if isinstance(value, Mapping):
-        parts = value.items()
-    elif hasattr(value, "_asdict"):
-        parts = value._asdict().items()
-    elif isinstance(value, (tuple, list)):
-        parts = enumerate(value)
-    else:
-        return {name: value if isinstance(value, (int, float)) else to_numpy(value)}
-    arrays = {}
-    for key, part in parts:
-        arrays.update(_arrays(f"{name}_{key}" if name else key, part))
-    return arrays
-
-
-def _versions(now) -> dict:
-    from importlib import metadata
-
-    packages = {}
-    for name in ("structes", "numpy", "scipy", "coco-experiment"):
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            packages[name] = None
-    return {
-        **packages,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": platform.node(),
-        "argv": sys.argv,
-        "started": now.isoformat(),
-    }

@@ -15,49 +15,159 @@ and `build` turns it into the object. Unknown names and unknown keys name the ne
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import inspect
+import os
 import re
+import sys
+import traceback
 from collections.abc import Mapping
 
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_OTHERS = ("site-packages", "dist-packages", os.path.dirname(os.__file__) + os.sep)
 _PIECE = re.compile(r"([A-Za-z_]+?)(-?\d[\d.eE+-]*)$")
 
 
 def nearest(word: str, known) -> str:
     """ " (did you mean 'x'?)" for the nearest known word, or an empty string."""
-    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word)[:80], [str(k) for k in known], n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def brief(value, most: int = 60) -> str:
+    """`value` as an error message shows it: its repr in one line of at most `most` characters."""
+    if isinstance(value, int) and value.bit_length() > 200:  # Python may refuse to write it out
+        sign = "a negative integer" if value < 0 else "an integer"
+        return f"{sign} of {int(value.bit_length() * 0.30103) + 1} digits"
+    if isinstance(value, (list, tuple)):
+        value = value[:most]
+    elif isinstance(value, (str, bytes)):
+        value = value[: 2 * most]
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a class of the user's own, or a list with an integer of 5000 digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def place_of(error: BaseException) -> str:
+    """ " (own.py, line 3)": the place in a file of the user's where the exception was raised, or
+    an empty string where structes itself has raised it, whose message says enough."""
+    if isinstance(error, SyntaxError) and error.filename:  # it has no frame in the file
+        said = f"line {error.lineno}" in str(error)
+        return "" if said else f" ({_from_here(error.filename)}, line {error.lineno})"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename[:1] != "<"]
+    if not frames or os.path.abspath(frames[-1].filename).startswith(_HERE + os.sep):
+        return ""
+    frames = [f for f in frames if not f.filename.startswith(_HERE + os.sep)]
+    own = [f for f in frames if not any(part in f.filename for part in _OTHERS)]
+    frame = (own or frames)[-1]
+    return f" ({_from_here(frame.filename)}, line {frame.lineno})"
+
+
 def load_object(path: str):
-    """The object at "module:attribute". Raises ValueError saying which half failed."""
+    """The object at "module:attribute".
+
+    Raises ValueError, saying which half failed, where there is no such module or attribute, and
+    ImportError, naming file and line, where the module cannot be imported because it raises.
+    """
     module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute or re.search(r"^\.|[\s/\\]", module_name):
+        raise ValueError(f"{brief(path)}: 'module:attribute' is expected{as_path(path)}")
     try:
         value = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and not (module_name + ".").startswith(error.name + "."):
-            raise  # the module exists; something that it needs does not
-        raise ValueError(f"{path!r}: there is no module {module_name!r}") from error
+            raise _not_imported(path, error) from error  # something that the module needs
+        hint = as_path(path)
+        raise ValueError(f"{path!r}: there is no module {module_name!r}{hint}") from error
+    except Exception as error:
+        raise _not_imported(path, error) from error
     for part in attribute.split("."):
         try:
             value = getattr(value, part)
         except AttributeError:
             hint = nearest(part, [n for n in dir(value) if not n.startswith("_")])
+            hint = hint or _shadowed(module_name, value)
             raise ValueError(f"{path!r}: {module_name!r} has no {part!r}{hint}") from None
     return value
+
+
+def as_path(words: str) -> str:
+    """ " (did you mean 'my_module:f'?)" for what a user may have written in its place: my_module,
+    my_module.f, my_module.py:f, ./my_module.py; an empty string where there is no such module."""
+    if not isinstance(words, str) or len(words) > 200:
+        return ""
+    module, _, attribute = words.replace("\\", "/").removeprefix("./").partition(":")
+    module = module.removesuffix(".py").strip("/").replace("/", ".")
+    if not attribute and "." in module and _source(module) is None:
+        module, _, attribute = module.rpartition(".")
+    source = _source(module)
+    if source is None or (attribute and f"{module}:{attribute}" == words):
+        return ""
+    names = [attribute] if attribute else _functions(source)
+    if not names:
+        return f" (a module alone is not enough: {module}:FUNCTION)"
+    return f" (did you mean {' or '.join(repr(f'{module}:{name}') for name in names[:4])}?)"
+
+
+def _source(module: str) -> str | None:
+    """Path of a module's source, in the working folder or on the path; nothing is imported."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        return None
+    base = os.path.join(*module.split("."))
+    found = [f"{base}.py", os.path.join(base, "__init__.py")]
+    places = [os.path.join(place, path) for place in (".", *sys.path) for path in found]
+    return next((path for path in places if os.path.isfile(path)), None)
+
+
+def _functions(source) -> list[str]:
+    """Names of the public functions in a source, which is read and not run."""
+    try:
+        with open(source, "rb") as file:
+            body = ast.parse(file.read()).body
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [n.name for n in body if isinstance(n, ast.FunctionDef) and n.name[:1] != "_"]
+
+
+def _not_imported(path, error) -> ImportError:
+    kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+    said = " ".join(str(error).split()) or type(error).__name__
+    return ImportError(f"{path!r} cannot be imported: {kind}{said}{place_of(error)}")
+
+
+def _shadowed(module_name, module) -> str:
+    """What to say where the module is not the file of that name that lies in the folder."""
+    own, found = os.path.abspath(f"{module_name}.py"), getattr(module, "__file__", None)
+    if not os.path.isfile(own) or (found and os.path.abspath(found) == own):
+        return ""
+    return f" (it is {found or 'built in'}, not ./{module_name}.py: give that file another name)"
+
+
+def _from_here(path) -> str:
+    """A path as one reads it from the working folder."""
+    try:
+        shorter = os.path.relpath(path)
+    except (OSError, ValueError):  # no working folder, or another drive
+        return path
+    return path if shorter.startswith("..") else shorter
 
 
 class Registry(Mapping):
     """A table of names: `registry[name]` imports and returns the object.
 
     `kind` is the word for error messages; `table` is a dict name -> "module:attribute", or the
-    path "module:attribute" of such a dict, read when it is first needed.
+    path "module:attribute" of such a dict, read when it is first needed. `also` are words that are
+    known to whoever calls, such as "auto"; messages list them.
     """
 
-    def __init__(self, kind: str, table):
+    def __init__(self, kind: str, table, also: tuple[str, ...] = ()):
         self.kind = kind
         self._table = table
+        self.also = also
 
     @property
     def table(self) -> dict:
@@ -77,15 +187,21 @@ class Registry(Mapping):
     def __getitem__(self, name):
         if name in self.table:
             return load_object(self.table[name])
+        known = [*self.also, *self.table]
+        if name in self.also:
+            alone = "stands alone: it takes no arguments, and is no part of another one"
+            raise KeyError(f"{self.kind} {name!r} {alone}")
         if isinstance(name, str) and ":" in name:
-            hint = nearest(name.split(":")[0], self.table)
+            hint = nearest(name.split(":")[0], known)
             try:
                 return load_object(name)
             except ValueError as error:  # perhaps a table name with numbers, misspelt
-                raise KeyError(f"unknown {self.kind} {name!r}{hint}: {error}") from None
+                said = str(error).removeprefix(f"{name!r}: ")
+                raise KeyError(f"unknown {self.kind} {brief(name)}{hint}: {said}") from None
+        hint = as_path(name) or nearest(name, known)
         raise KeyError(
-            f"unknown {self.kind} {name!r}{nearest(name, self.table)}; known: "
-            f"{', '.join(self.table)}; or give your own as 'module:attribute'"
+            f"unknown {self.kind} {brief(name)}{hint}; known: "
+            f"{', '.join(known)}; or give your own as 'module:attribute'"
         )
 
     def __repr__(self):
@@ -98,11 +214,11 @@ class Registry(Mapping):
         if not isinstance(spec, Mapping):
             raise TypeError(
                 f"{self.kind} must be a name, a mapping with 'name', or an object of its kind; "
-                f"got {spec!r}"
+                f"got {brief(spec)}"
             )
         if not isinstance(spec.get("name"), str):
             raise ValueError(
-                f"{self.kind}: the mapping needs 'name', a string; got {dict(spec)!r}"
+                f"{self.kind}: the mapping needs 'name', a string; got {brief(dict(spec))}"
             )
         name, given = self._parse_words(spec["name"])
         given.update({key: value for key, value in spec.items() if key != "name"})
@@ -169,9 +285,9 @@ def _coerce(value, parameter, what: str):
     try:
         number = float(value)
     except ValueError:
-        raise ValueError(f"{what} must be a number ({annotation}); got {value!r}") from None
+        raise ValueError(f"{what} must be a number ({annotation}); got {brief(value)}") from None
     if "float" in kinds:
         return number
     if number != int(number):
-        raise ValueError(f"{what} must be an integer; got {value!r}")
+        raise ValueError(f"{what} must be an integer; got {brief(value)}")
     return int(number)

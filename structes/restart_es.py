@@ -160,11 +160,14 @@ class RestartES:
     def extend(self, **criteria) -> None:
         """Go on after a stop, as `ES.extend`: the budgets and the target are those of the whole
         search."""
-        arguments = with_stopping(self.arguments, "extend", **criteria)
-        check_that_it_ends(self.restarts, arguments.stopping)
+        self.go_under(with_stopping(self.arguments, "extend", **criteria).stopping)
+
+    def go_under(self, stopping: Stopping, reasons=None) -> None:
+        """Go on under these stopping criteria; of what has fired `reasons` stay."""
+        check_that_it_ends(self.restarts, stopping)
         with self._lock:
-            self.es._go_under(_left(arguments.stopping, self._before))
-            self.arguments = arguments
+            self.es.go_under(_left(stopping, self._before), reasons)
+            self.arguments = replace(self.arguments, stopping=stopping)
 
     # -- files ------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from math import inf
 from typing import NamedTuple
 
 from . import checks
-from .registry import Registry
+from .registry import Registry, brief
 
 RESTARTS = Registry(
     "restarts", {"ipop": "structes.restarts:IPOP", "bipop": "structes.restarts:BIPOP"}
@@ -90,7 +90,7 @@ class RestartStrategy(ABC):
 
     def __post_init__(self):
         if checks.number("factor", self.factor) < 1:
-            raise ValueError(f"factor must be ≥ 1; got {self.factor}")
+            raise ValueError(f"factor must be ≥ 1; got {brief(self.factor)}")
         if self.max_restarts is not None:
             most = checks.count("max_restarts", self.max_restarts, 0)
             object.__setattr__(self, "max_restarts", most)
@@ -144,7 +144,7 @@ def build_restarts(spec) -> RestartStrategy:
     """
     built = spec if isinstance(spec, RestartStrategy) else RESTARTS.build(spec)
     if not isinstance(built, RestartStrategy):
-        raise TypeError(f"restarts must be a RestartStrategy; {spec!r} is {built!r}")
+        raise TypeError(f"restarts must be a RestartStrategy; {brief(spec)} is {brief(built)}")
     return built
 
 

@@ -9,7 +9,6 @@ changes no bit of the result.
 from __future__ import annotations
 
 import time
-import warnings
 import weakref
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import checkpoint, checks
+from . import checkpoint, checks, output
 from .arguments import Options, arguments_from, read_arguments, with_stopping
 from .backend import BACKENDS, load_namespace
 from .engine import Engine
@@ -339,7 +338,7 @@ class ShardedES:
     def _warn(self, about, message):
         if about not in self._warned:
             self._warned.add(about)
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            output.warn(message, stacklevel=4)
 
 
 class _Point:

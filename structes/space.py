@@ -29,7 +29,7 @@ from . import checks
 from .backend import to_numpy
 from .kinds import Choice, Constant, build_parameter, replace_start
 from .problem import rowwise
-from .registry import nearest
+from .registry import brief, nearest
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -59,7 +59,7 @@ class Space:
         if parameters is not None and not isinstance(parameters, Mapping):
             raise TypeError(
                 "a space is made of a mapping name -> parameter, or of keywords; got "
-                f"{checks.brief(parameters)}"
+                f"{brief(parameters)}"
             )
         given = {**(parameters or {}), **named}
         if not given:
@@ -84,7 +84,7 @@ class Space:
         unknown, naming the nearest, and for a value of the wrong kind or outside its range.
         """
         if not isinstance(params, Mapping):
-            raise TypeError(f"params must be a mapping name -> value; got {params!r}")
+            raise TypeError(f"params must be a mapping name -> value; got {brief(params)}")
         for name in params:
             if name not in self.parameters:
                 raise ValueError(
@@ -113,7 +113,7 @@ class Space:
         """The same space with parameters, {name: value}, that do not move."""
         if not isinstance(values, Mapping):
             raise TypeError(
-                f"fixed must be a mapping {{name: value}} with a Space; got {checks.brief(values)}"
+                f"fixed must be a mapping {{name: value}} with a Space; got {brief(values)}"
             )
         for name in values:
             if name not in self.parameters:

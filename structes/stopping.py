@@ -175,10 +175,10 @@ class Monitor(NamedTuple):
         """The same for a search that goes on with another structure."""
         return Monitor(replace(self.rules, structure=structure), self.seen)
 
-    def under(self, stopping: Stopping, generation: int) -> Monitor:
-        """The same under other criteria, of which none has fired so far, but for a budget of
-        generations that is spent."""
-        most, reasons = stopping.max_generations, {}
+    def under(self, stopping: Stopping, generation: int, reasons: dict) -> Monitor:
+        """The same under other criteria, of which none has fired so far but for `reasons`, and a
+        budget of generations that is spent."""
+        most, reasons = stopping.max_generations, dict(reasons)
         if most is not None and generation >= most:
             reasons["max_generations"] = generation
         seen = self.seen._replace(reasons=reasons, flat=0, failures=0)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from textwrap import shorten
+
+import click
+
+from .output import visible
+
+LEFT = {"problem", "problems", "status", "started", "stopped by", ""}  # of columns of words
+WRAPS = {"stopped by", ""}
 
 
 def print_table(columns, rows):
@@ -13,18 +21,28 @@ def print_table(columns, rows):
     from rich.table import Table
     from rich.text import Text
 
+    if not rows:
+        return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    left = {"problem", "stopped by", "", columns[0]}
-    filled = [i for i in range(len(columns)) if any(row[i] != "" for row in rows)]
+    cells = [[visible(cell) for cell in row] for row in rows]
+    filled = [i for i in range(len(columns)) if any(row[i] != "" for row in cells)]
     for i in filled:
-        justify = "left" if columns[i] in left else "right"
-        table.add_column(columns[i], justify=justify, no_wrap=columns[i] not in ("stopped by", ""))
-    for row in rows:
-        table.add_row(*(Text(str(row[i])) for i in filled))
+        name = columns[i]
+        texts = [name, *(row[i] for row in cells)]
+        words = [word for text in texts for word in (text.split() if name in WRAPS else [text])]
+        table.add_column(
+            name,
+            justify="left" if name in LEFT or i == 0 else "right",
+            no_wrap=name not in WRAPS,
+            min_width=max(Text(word).cell_len for word in words),
+        )
+    for row in cells:
+        table.add_row(*(Text(row[i]) for i in filled))
     console = Console(file=sys.stdout)
-    width, console.width = console.width, 10_000
+    width, height = console.size
+    console.size = 10_000, height
     if console.is_terminal:
-        console.width = max(width, console.measure(table).minimum)
+        console.size = max(width, console.measure(table).minimum), height
     console.print(table)
     console.print()
 
@@ -80,14 +98,100 @@ def result_table(done):
     return columns, rows
 
 
+def best_lines(done) -> list[str]:
+    """A line for each problem whose minimum is not known: the best point, by the names and options
+    of its parameters where it has a space, and its value."""
+    return [
+        best_line(e) for e in done.result["problems"] if e.get("minimum") is None and e.get("x")
+    ]
+
+
+def best_line(entry) -> str:
+    """The best point of a problem and its value."""
+    at, fun = f"x = {vector_text(entry['x'])}", number_text(entry.get("fun"), 15)
+    if entry.get("params"):
+        at = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
+    return visible(f"{entry['problem']}: best value {fun} at {at}")
+
+
+def print_run(done, rows: int) -> None:
+    """All that is known of a run that was read back, with the last `rows` rows of its log."""
+    import yaml
+
+    from .history import tail_log
+
+    config = {key: value for key, value in done.config.items() if value is not None}
+    v = done.versions
+    click.echo(visible(f"{done.folder}  {done.result['status']}\n"))
+    click.echo(visible(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)))
+    packages = ("structes", "numpy", "scipy", "coco-experiment", "python")
+    known = [f"{p} {v[p]}" for p in packages if v.get(p)] + [str(v.get("platform", ""))]
+    click.echo(visible(", ".join(known)))
+    argv = v.get("argv")
+    command = " ".join(map(str, argv)) if isinstance(argv, list) else ""
+    click.echo(visible(f"started {v.get('started')} on {v.get('host')}: {command}\n"))
+    print_table(*result_table(done))
+    for entry in done.result["problems"]:
+        if entry.get("restarts"):
+            click.echo(visible(f"the runs of {entry['problem']}"))
+            print_table(*restarts_table(entry))
+        if entry.get("x"):
+            click.echo(best_line(entry))
+        if entry.get("traceback"):
+            click.echo(visible(f"\n{entry['problem']} failed:\n{entry['traceback']}"))
+    tail = tail_log(done.folder, rows)
+    if tail:
+        columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
+        if any(entry.get("restarts") for entry in done.result["problems"]):
+            columns = ("problem", "restart", "popsize", *columns[1:])
+        click.echo("\nlast rows of log.csv")
+        print_table(columns, [[number_text(row.get(c)) for c in columns] for row in tail])
+
+
+def runs_table(runs):
+    """Columns and rows of the runs that are recorded in a folder, the latest one last."""
+    from .history import read_run, recorded
+
+    columns = ("run", "status", "problems", "best", "evaluations", "started")
+    return columns, [_run_row(folder, read_run) for folder in recorded(runs)]
+
+
+def _run_row(folder, read_run):
+    try:
+        result = read_run(folder).result
+    except (ValueError, OSError) as error:
+        return (folder.name, "damaged", str(error).rpartition("damaged: ")[2][:60], "", "", "")
+    entries = result["problems"]
+    begun = [e for e in entries if e.get("evaluations") is not None]
+    return (
+        folder.name,
+        result["status"],
+        shorten(", ".join(e["problem"] for e in entries), 40, placeholder=" …"),
+        shorten(
+            ", ".join(number_text(e.get("fun"), 3) or "–" for e in begun), 30, placeholder=" …"
+        ),
+        number_text(sum(e["evaluations"] for e in begun)),
+        _moment(result.get("started")),
+    )
+
+
+def _moment(text) -> str:
+    """A moment as a clock here shows it."""
+    try:
+        return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (TypeError, ValueError, OverflowError):
+        return str(text)
+
+
 # -- what there is
 
 
 def _structures():
-    from .structures import STRUCTURES
+    from .auto import Auto
+    from .structures import AUTO, STRUCTURES
 
-    auto = "Found on the way: dense or diagonal, by what the samples show (auto.py)."
-    return [("auto", auto)] + [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
+    named = [(name, _first_line(STRUCTURES[name])) for name in STRUCTURES]
+    return [(AUTO, _first_line(Auto)), *named]
 
 
 def _engines():

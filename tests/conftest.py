@@ -14,6 +14,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items):
+    """`-m fast` selects every test that says nothing else."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("slow", "gpu")):
+            item.add_marker(pytest.mark.fast)
+
+
 class Backend:
     """Makes arrays of one library; `read_only` ones raise when a function writes its input."""
 
@@ -60,7 +68,12 @@ def _cupy():
 
 
 @pytest.fixture(
-    params=["numpy", "read-only", "strict", pytest.param("cupy", marks=pytest.mark.gpu)]
+    params=[
+        "numpy",
+        "read-only",
+        pytest.param("strict", marks=pytest.mark.slow),  # ten times the time of an operation
+        pytest.param("cupy", marks=pytest.mark.gpu),
+    ]
 )
 def backend(request):
     if request.param == "cupy":

@@ -23,6 +23,10 @@ LAYERS = [
         "forms",
         "persistent",
         "room",
+        "about",
+        "output",
+        "interrupts",
+        "building",
     },
     {"structures", "parameters", "examples"},
     {
@@ -61,11 +65,12 @@ LAYERS = [
         "evaluation",
         "evaluators",
         "record",
+        "log",
         "history",
         "progress",
     },
-    {"minimize", "sharded", "loop", "experiment", "config", "bench", "plots"},
-    {"cli", "__main__", "tables"},
+    {"minimize", "sharded", "loop", "experiment", "resume", "config", "bench", "plots"},
+    {"cli", "__main__", "flags", "tables"},
 ]
 RAY = ("ray.py", "throughput.py", "call_costs.py")  # of evaluators/ and bench/
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -131,3 +136,9 @@ def test_every_module_opens_with_its_idea():
     for path in MODULES:
         doc = ast.get_docstring(ast.parse(path.read_text()))
         assert doc and len(doc) > 40, f"{path.relative_to(ROOT)} needs a docstring that says why"
+
+
+def test_every_test_is_fast_or_says_why_not(request):
+    for item in request.session.items:
+        names = {mark.name for mark in item.iter_markers()}
+        assert ("fast" in names) != bool(names & {"slow", "gpu"}), item.nodeid

@@ -42,6 +42,7 @@ def test_structes_is_in_order(name):
     assert cell.ok, cell.outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("solver", "package", "amiss"),
     [
@@ -302,6 +303,7 @@ class Missing(Toy):
         raise ImportError("it is not installed: pip install it")
 
 
+@pytest.mark.slow
 def test_a_cell_that_hangs_or_crashes_harms_no_other():
     assert cells.run("cell", cells.name_of(Hangs), "order", limit=3) == {
         "failed": "no end after 3 s"

@@ -130,6 +130,7 @@ def test_a_task_that_fails_stops_no_other(tmp_path):
     assert sizes[0] == (0, 6) and sizes[-1] == (6, 6)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_at_once_and_leaves_no_worker(tmp_path):
     command = [sys.executable, "-m", "structes", "bench", "bbob", "--no-plots", "-o", "out"]
     command += ["--dims", "2,20", "--functions", "1,3", "--instances", "1", "--budget", "1000000"]

@@ -28,6 +28,7 @@ def recorded(tmp_path_factory):
     return tasks, rows, folder
 
 
+@pytest.mark.slow
 def test_cocopp_reads_what_we_counted(recorded):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for the archives of COCO on the net

@@ -189,6 +189,7 @@ def test_a_cell_is_generations_of_a_search(structure, monkeypatch):
     assert len(es.pending) == 0
 
 
+@pytest.mark.slow
 def test_a_lazy_cell_draws_twice_and_looks_at_every_candidate(monkeypatch):
     seen = []
 
@@ -389,6 +390,7 @@ def test_a_peer_that_is_installed_answers(peer):
 # -- the command
 
 
+@pytest.mark.slow
 def test_a_run_on_the_processor(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "NEEDS", dict.fromkeys(peers.NEEDS, ("no_such_package_of_ours",)))
     monkeypatch.setattr(Host, "copied", 2**20)
@@ -411,6 +413,7 @@ def test_a_run_on_the_processor(tmp_path, monkeypatch):
     assert log.read_text(encoding="utf-8") == got.stdout
 
 
+@pytest.mark.slow
 def test_peers_are_measured_where_we_were(monkeypatch):
     asked = {}
 
@@ -437,6 +440,7 @@ def test_peers_are_measured_where_we_were(monkeypatch):
     assert "nothing of diagonal" in small("--structures", "dense").stdout
 
 
+@pytest.mark.slow
 def test_one_cell_that_fails_does_not_end_the_others(monkeypatch):
     def measure(device, name, d, popsize, *_):
         if d == 40:
@@ -453,6 +457,7 @@ def test_one_cell_that_fails_does_not_end_the_others(monkeypatch):
     assert got.stdout.count("2.00") == 1  # the other cell was measured
 
 
+@pytest.mark.slow
 def test_what_will_take_too_long_is_not_begun(monkeypatch):
     begun = []
 
@@ -467,6 +472,7 @@ def test_what_will_take_too_long_is_not_begun(monkeypatch):
     assert "d = 200, popsize 4: a generation would take about 5 s, so this cell 15 s" in got.stdout
 
 
+@pytest.mark.slow
 def test_what_was_too_long_says_it_of_larger_ones(monkeypatch):
     begun = []
 

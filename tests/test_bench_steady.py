@@ -144,6 +144,7 @@ def solved(solver, workers=4, popsize=6, cap=4000):
     return steady.solve(Task(solver, "sphere", 4, workers, popsize, 1, cap))
 
 
+@pytest.mark.slow
 def test_runs_repeat_and_their_variants_differ():
     rows = {solver: solved(solver) for solver in steady.SOLVERS}
     again = solved("steady")

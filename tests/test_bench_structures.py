@@ -87,6 +87,7 @@ def test_solve_says_how_it_ended_short_of_the_target(monkeypatch):
     assert row["ended"] == "gave up" and row["evaluations"] == 3 * 8
 
 
+@pytest.mark.slow
 def test_the_structure_wins_on_its_own_family():
     rows = [
         families.solve(Task(solver, "block_lower:k1", 20, 1, 60_000))
@@ -177,6 +178,7 @@ def test_exponents_are_slopes_of_logarithms():
     assert np.isnan(scaling.exponent([10], [1.0]))
 
 
+@pytest.mark.slow
 def test_a_measurement_sees_the_arrays_that_there_must_be():
     row = scaling.measure("diagonal", 20_000, 8)
     assert (row.name, row.d, row.dof) == ("diagonal", 20_000, 20_000)
@@ -187,6 +189,7 @@ def test_a_measurement_sees_the_arrays_that_there_must_be():
     assert dense.arrays > 8 * 300**2  # and A
 
 
+@pytest.mark.slow
 def test_numbers_of_half_the_width_take_less_memory():
     row = scaling.measure("diagonal", 20_000, 8, dtype="float32")
     assert row.units == row.arrays / (4 * 8 * 20_000) and row.units >= 3
@@ -241,6 +244,7 @@ def test_scaling_prints_rows_exponents_and_what_it_skips(monkeypatch):
     assert got.stderr.splitlines() == ["skipped: killed"] * 2
 
 
+@pytest.mark.slow
 def test_structures_prints_both_tables_and_goes_on_where_it_was(tmp_path):
     path = tmp_path / "x.csv"
     words = ("structures", "--structures", "block_upper:k1,scalar", "--dims", 3, "--seeds", 1)

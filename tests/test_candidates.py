@@ -251,6 +251,7 @@ sys.stdout.buffer.write(np.ascontiguousarray(recipe.draw(at)).tobytes())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["diagonal", {"name": "block_upper", "k": 16}])
 def test_another_process_draws_the_same_bits(spec):
     d, n = 2**16, 64
@@ -446,6 +447,7 @@ def test_restarts_take_handles_of_the_former_run():
 # -- memory ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_population_in_memory():
     d, n = 2**17, 128
     es = ES(np.zeros(d), 1.0, "diagonal", seed=1, popsize=n)

@@ -40,6 +40,7 @@ def test_every_structure_goes_on_to_the_same_bits(spec, dim, tmp_path):
     assert there == goes_on(es, 20) == goes_on(never_saved, 20)
 
 
+@pytest.mark.slow
 def test_every_structure_goes_on_in_a_new_process(tmp_path):
     expected = []
     for k, (spec, dim) in enumerate(CASES):
@@ -155,6 +156,7 @@ def spy(tmp_path, monkeypatch):
     sys.modules.pop("spy", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3))
 def test_whatever_is_forged_is_one_clear_error_or_none(number, spy, tmp_path):
     es = list(searches())[number]

@@ -1,6 +1,7 @@
 """The command line as a user meets it: what is printed, what is recorded, which exit code."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -15,8 +16,11 @@ from click.testing import CliRunner
 import structes
 from structes.cli import cli
 from structes.config import configs
+from structes.examples import example
 from structes.history import read_run
-from structes.progress import progress_of
+from structes.progress import name_of, progress_of
+from structes.structures import build_structure
+from structes.tables import print_table
 
 COMMAND = [sys.executable, "-c", "from structes.cli import main; main()"]
 OWN = """
@@ -131,12 +135,43 @@ def test_list():
         ("run separable --set x0=[1", "--set x0: not YAML"),
         ("run separable --set structure.k=3", "structure 'diagonal' has no argument 'k'"),
         ("run separable --structure diag", "unknown structure 'diag' (did you mean 'diagonal'?)"),
+        ("run separable --set structure={name:_auto,_k:3}", "structure 'auto' stands alone"),
+        ("run separable --structure atuo", "'atuo' (did you mean 'auto'?); known: auto, dense"),
         ("run separable --dim many", "dim must be an integer or null; got 'many'"),
         ("run separable --popsize 1", "popsize must be an integer ≥ 2; got 1"),
         ("run --problem sphre --dim 3", "unknown problem 'sphre' (did you mean 'sphere'?)"),
         ("run --problem sphere", "problem 'sphere' needs the argument 'dim'"),
         ("run --problem own:bwol --dim 3", "'own' has no 'bwol' (did you mean 'bowl'?)"),
         ("run --problem onw:bowl --dim 3", "there is no module 'onw'"),
+        ("run --problem own.bowl --dim 3", "'own.bowl' (did you mean 'own:bowl'?)"),
+        (
+            "run --problem own.py:bowl --dim 3",
+            "'own.py:bowl': there is no module 'own.py' (did you",
+        ),
+        ("run --problem ./own.py:bowl --dim 3", "(did you mean 'own:bowl'?)"),
+        ("run --problem own --dim 3", "'own' (did you mean 'own:bowl' or 'own:slow' or"),
+        ("run --problem own.py --dim 3", "'own.py' (did you mean 'own:bowl' or"),
+        ("run --problem ./own.py --dim 3", "'./own.py' (did you mean 'own:bowl' or"),
+        ("run --problem own: --dim 3", "(did you mean 'own:bowl' or"),
+        ("run --problem :f --dim 3", "':f': 'module:attribute' is expected"),
+        ("run --problem pkg/inner.py:f --dim 3", "(did you mean 'pkg.inner:f'?)"),
+        ("run --problem pkg.inner.f --dim 3", "(did you mean 'pkg.inner:f'?)"),
+        ("run own:bowl", "'own:bowl' is no config; a problem is given by --problem, as in: stru"),
+        (
+            "run own.py",
+            "'own.py' is no config; a problem is given by --problem (did you mean 'own:",
+        ),
+        ("run sphere", "'sphere' is no config; a problem is given by --problem, as in: structes"),
+        ("run .", "'.' is a folder without a config.yaml"),
+        ("run --problem sphere --dim 3 --x0 1,2", "x0 must have 3 numbers; got 2"),
+        ("run --problem sphere --dim 3 --x0 1,b,3", "x0[1] must be a number; got 'b'"),
+        ("run --problem sphere --dim 3 --x0 1", "a list of numbers (1,2,3 or [1, 2, 3]) or null"),
+        ("run --problem {name:_sphere,_dim:_3,_dim:_4}", "the key 'dim' is there twice"),
+        (f"run --problem sphere --dim 3 --seed {10**200}", "got an integer of 201 digits"),
+        (f"run --problem sphere --dim 3 --target {10**400}", "too large for a number: an integer"),
+        (f"run --problem sphere --dim 3 --popsize {10**400}", ""),
+        (f"run --problem {'x' * 500}", f"unknown problem '{'x' * 56}...;"),
+        ("run --problem sphere --dim 3 --runs=", "--runs needs the name of a folder"),
         ("run --problem sphere --dim 3 --sigma0 [1,2]", "or 3 of them"),
         ("run --problem own:bowl --dim 3 --target-error 1", "target_error needs the minimum"),
         ("run --problem sphere --dim 3 --require-target", "--require-target needs a target"),
@@ -146,11 +181,13 @@ def test_list():
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(line, message):
-    result = call(line)
+    Path("pkg").mkdir()
+    Path("pkg/inner.py").write_text("def f(x):\n    return 1.0\n")
+    result = call([word.replace("_", " ") if "{" in word else word for word in line.split()])
     assert result.exit_code == 2
     if message is not None:
         errors = [x for x in result.stderr.splitlines() if x.startswith("Error: ")]
-        assert len(errors) == 1 and message in errors[0]
+        assert len(errors) == 1 and message in errors[0] and len(errors[0]) < 600
         assert "Traceback" not in result.output and not Path("runs").exists()
 
 
@@ -159,7 +196,57 @@ def test_faults_in_files_and_modules_are_exit_code_1():
     result = call("run --problem sphere --dim 3 -q")
     assert result.exit_code == 1 and "Error: " in result.stderr and "'runs'" in result.stderr
     result = call("run --problem own:gone --dim 3 -q")
-    assert result.exit_code == 1 and "own:gone' raised KeyError: 'the data'" in result.stderr
+    line = OWN.splitlines().index('    raise KeyError("the data")') + 1
+    said = f"problem 'own:gone' raised KeyError: 'the data' (own.py, line {line})"
+    assert result.exit_code == 1 and said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import math\n\nimport nosuchlib\n", "No module named 'nosuchlib' (broken.py, line 3)"),
+        ("import inner\n", "NameError: name 'gone' is not defined (inner.py, line 2)"),
+        ("def f(x)\n    pass\n", "SyntaxError: expected ':' (broken.py, line 1)"),
+        ("import json\njson.loads('{')\n", "JSONDecodeError: Expecting property name"),
+        ("raise ValueError('no\\ndata')\n", "ValueError: no data (broken.py, line 1)"),
+        ("from os import nothing\n", "cannot import name 'nothing' from 'os'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(source, said):
+    Path("broken.py").write_text(source)
+    Path("inner.py").write_text("x = 1\ny = gone\n")
+    result = call("run --problem broken:f --dim 3 -q")
+    (line,) = result.stderr.splitlines()
+    assert result.exit_code == 1 and line.startswith("Error: 'broken:f' cannot be imported: ")
+    assert said in line and (".py, line " in line)
+    for name in ("broken", "inner"):
+        sys.modules.pop(name, None)
+
+
+def test_a_file_that_another_module_hides_is_told_of():
+    Path("json.py").write_text("def f(x):\n    return 1.0\n")
+    result = call("run --problem json:f --dim 3")
+    assert result.exit_code == 2 and "json" in result.stderr
+    assert "not ./json.py: give that file another name" in result.stderr
+
+
+def test_files_that_happen_to_lie_there_are_not_imported(here):
+    """csv.py and the like: the working folder is on the path only where a module is named."""
+    for name in ("csv", "rich", "scipy", "random", "yaml"):
+        (here / f"{name}.py").write_text("raise SystemExit('it was imported')\n")
+    code = "import sys; sys.path.remove(''); from structes.cli import main; main()"
+    line = ["run", "--problem", "sphere", "--dim", "2", "--max-evaluations", "20", "-q"]
+    command = [sys.executable, "-c", code, *line]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_nothing_can_be_recorded():
+    Path("file").write_text("")
+    for place, why in (("file", "it is a file"), ("file/deeper", "Not a directory")):
+        result = call(f"run --problem sphere --dim 3 -q --runs {place}")
+        assert result.exit_code == 1
+        assert result.stderr == f"Error: runs cannot be recorded in {place!r}: {why}\n"
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -173,8 +260,9 @@ def test_a_missing_package_is_named(monkeypatch):
 
 def test_run_from_flags_alone():
     line = "run --problem rosenbrock --dim 4 --structure dense --seed 1 --target-error 1e-8"
-    result = call(f"{line} --problem sphere --max-evaluations 1e4 --sigma0 [1,.5,1,1e-1]")
-    assert result.exit_code == 0
+    line += " --problem sphere --max-evaluations 1e4 --x0 1,-2,3e-1,0"
+    result = call(f"{line} --sigma0 1,.5,1,1e-1")
+    assert result.exit_code == 0 and only_run().config["x0"] == [1, -2, 0.3, 0]
     run = only_run()
     assert run.config["sigma0"] == [1, 0.5, 1, 0.1] and run.config["max_evaluations"] == 10_000
     assert run.config["structure"] == "dense" and run.folder.name.endswith("-rosenbrock")
@@ -214,6 +302,25 @@ def test_quiet_and_the_users_own_function():
     result = call("run --problem own:bowl --dim 3 --seed 1 --max-evaluations 100 --quiet")
     assert result.exit_code == 0 and result.stderr == ""
     assert "value" in result.stdout and "error" not in result.stdout  # its minimum is not known
+    (entry,) = only_run().result["problems"]
+    best = f"own:bowl: best value {entry['fun']:.15g} at x = ["
+    assert best in result.stdout and best in call("show").stdout
+
+
+def test_a_choice_is_shown_by_its_option():
+    space = {"kernel": {"kind": "choice", "options": ["rbf", "poly"]}, "on": {"kind": "bool"}}
+    space["gamma"] = {"kind": "float", "low": 0, "high": 1}
+    Path("own.py").write_text(
+        "def f(p):\n    return p['gamma'] + (p['kernel'] != 'rbf') + p['on']\n"
+    )
+    spec = json.dumps({"name": "own:f", "space": space})
+    result = call(["run", "--problem", spec, "--seed", "1", "--max-evaluations", "60"])
+    shown = [x for x in result.stdout.splitlines() if x.startswith("own:f: best value ")]
+    assert len(shown) == 1 and "at kernel = rbf, on = False, gamma = " in shown[0]
+    assert result.stderr.splitlines()[0].startswith(
+        "own:f  direct_sum of dense, 2 × scalar, d = 5,"
+    )
+    assert only_run().result["problems"][0]["problem"] == "own:f"
 
 
 def test_exit_codes_of_targets():
@@ -327,7 +434,7 @@ def test_in_a_pipe_there_are_plain_lines():
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and "\x1b" not in out + err and "\r" not in out + err
     lines = err.splitlines()
-    assert lines[0].startswith("own:slow  Dense(dim=3")  # at once
+    assert lines[0] == "own:slow  dense, d = 3, 7 candidates a generation"  # at once
     assert sum("own:slow" in line for line in lines) >= 3  # and while it runs: a second in all
     assert "250 evaluations" in lines[-1] and lines[-1].endswith("max_evaluations")
     assert out.count("evaluated\n") == 250 and "own:chatty" in out
@@ -349,6 +456,20 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_no_number_is_cut_on_a_narrow_terminal(term, monkeypatch):
+    for name, value in (("TERM", term), ("COLUMNS", "40"), ("LINES", "20"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    words = ["20260131-142500-quickstart", "1.234567890123", "2026-01-31 14:25:00"]
+    print_table(
+        ("run", "best", "started", "stopped by"), [[*words, "max_evaluations, target"]] * 2
+    )
+    text = sys.stdout.getvalue()
+    assert all(text.count(word) == 2 for word in (*words, "max_evaluations,", "target"))
+    assert "…" not in text
+
+
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 @pytest.mark.parametrize("limit", [None, 70])
 def test_progress(kind, limit, monkeypatch):
@@ -367,6 +488,20 @@ def test_progress(kind, limit, monkeypatch):
         assert "\x1b[" in stream.getvalue()
     else:
         assert len(lines) == 12 and "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", [*structes.STRUCTURES])
+def test_a_structure_is_said_in_a_few_words(name):
+    said = name_of(build_structure(example(name, 24), 24))
+    assert said.startswith(name) and len(said) <= 60 and "\n" not in said
+    assert name_of(build_structure("block_upper:k3", 24)) == "block_upper (k=3)"
+
+
+def test_a_structure_of_many_blocks_is_said_in_a_few_words():
+    kinds = ["dense", "diagonal", "scalar", "lower", "upper", "toeplitz_lower", "toeplitz_upper"]
+    blocks = {f"b{i}": {"name": kinds[i % 7], "dim": 2} for i in range(50)}
+    said = name_of(build_structure({"name": "direct_sum", "blocks": blocks}, 100))
+    assert said.startswith("direct_sum of 8 × dense, 7 × diagonal") and len(said) <= 60
 
 
 def test_no_progress_is_silent(capsys):

@@ -129,6 +129,7 @@ def test_the_library_of_the_arrays_does_not_matter(structure, options):
 # -- the loops ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_error", ["missing", "raise"])
 def test_the_loop_hands_a_large_generation_out_by_tiles(on_error):
     """Rows are evaluated a tile at a time; the bits are those of all at once."""
@@ -152,6 +153,7 @@ def test_the_loop_hands_a_large_generation_out_by_tiles(on_error):
     assert found.fun == es.best.fun
 
 
+@pytest.mark.slow
 def test_a_million_parameters_need_no_population():
     d, popsize = 10**6, 40
     tracemalloc.start()
@@ -241,7 +243,7 @@ def test_steps_that_float32_cannot_hold_add_up():
     assert np.unique(moved.astype(np.float32)).size < 0.9 * np.unique(moved).size
 
 
-@pytest.mark.parametrize("dim", [10, 2**13])
+@pytest.mark.parametrize("dim", [10, pytest.param(2**13, marks=pytest.mark.slow)])
 def test_lazy_and_told_in_double_precision(dim):
     """Candidates in single precision are recognised whatever array they come back in."""
     popsize = 8 if dim == 10 else 2**9

@@ -83,6 +83,7 @@ def test_a_space(vectorized, crews):
     assert bits(crews[2].bind_rows(function, wrap, not vectorized)(points)) == bits(expected)
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard():
     script = """
 import numpy as np
@@ -184,6 +185,7 @@ def test_five_traps():
     assert "SIGSEGV" in said["segfault"].message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", AWKWARD)
 def test_awkward_ends(what, crews):
     f = crews[1].bind(awkward(what))
@@ -197,6 +199,7 @@ def test_awkward_ends(what, crews):
     f.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["fork", "subprocess"])
 def test_what_an_evaluation_started_ends_with_its_worker(how, tmp_path):
     def function(x):
@@ -270,6 +273,7 @@ def test_a_point_that_takes_too_long_is_tried_once(tmp_path):
     assert (tmp_path / "log").read_text().split() == ["0", "1", "2"]
 
 
+@pytest.mark.slow
 def test_a_time_limit_holds_for_each_point_of_a_batch(crews):
     """Four rows in one call, of 0.2 s each, may take four times 0.3 s; the one that takes for ever
     does not take the others with it."""
@@ -287,6 +291,7 @@ def test_a_time_limit_holds_for_each_point_of_a_batch(crews):
     assert [(failure.row, failure.kind) for failure in f.failures] == [(6, "Timeout")]
 
 
+@pytest.mark.slow
 def test_a_function_that_blocks_the_alarm_is_ended_all_the_same(monkeypatch):
     monkeypatch.setattr(supervisor, "GRACE", 0.5)
 
@@ -520,6 +525,7 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.slow
 def test_close_ends_all_and_a_second_run_works():
     before, open_before = set(crew.workers_of()), descriptors()
     evaluator, seen = Evaluator(2, timeout=60), []
@@ -594,6 +600,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_when_the_driver_is_ended_its_workers_end(how, tmp_path):
     """Also one that holds Python's lock, and what one has started."""
@@ -740,6 +747,7 @@ def test_a_copy_in_another_process_is_not_taken_for_another_function(monkeypatch
 # -- what stays in the driver, and what does not
 
 
+@pytest.mark.slow
 def test_a_slow_factory_is_not_under_the_timeout(tmp_path):
     """Building a simulator may take longer than an evaluation may."""
     made = tmp_path / "made"

@@ -67,7 +67,15 @@ def gone(dim):
         ({"dim": 0}, "dim must be an integer ≥ 1; got 0"),
         ({"popsize": 1}, "popsize must be an integer ≥ 2; got 1"),
         ({"seed": -1}, "seed must lie in"),
-        ({"sigma0": "wide"}, "sigma0 must be a number or a list of numbers or null; got 'wide'"),
+        ({"sigma0": "wide"}, r"sigma0 must be a number or a list of numbers \(1,2,3 or .* 'wide'"),
+        (
+            {"x0": "1;2"},
+            r"x0 must be a list of numbers \(1,2,3 or \[1, 2, 3\]\) or null; got '1;2'",
+        ),
+        ({"x0": "1,,2"}, r"x0\[1\] must be a number; got ''"),
+        ({"x0": 10**400}, "x0 must be a list .* got an integer of 401 digits"),
+        ({"max_evaluations": "x" * 999}, r"got 'x{56}\.\.\.$"),
+        ({"target": 10**5000}, "target is too large for a number: an integer of 5001 digits"),
         ({"sigma0": [1, "x"]}, r"sigma0\[1\] must be a number; got 'x'"),
         ({"target_error": 0}, "target_error must be a positive number; got 0"),
         ({"tolx": -1}, "tolx must be a positive number"),
@@ -155,7 +163,9 @@ def test_settings_reach_into_sections():
 
 def test_labels():
     assert label_of({"name": "ellipsoid", "condition": 1e8}) == "ellipsoid:condition100000000"
-    assert label_of({"name": "m:f", "lower": [1, 2]}) == "m:f:lower"
+    assert label_of({"name": "m:f", "lower": [1, 2], "minimum": 0, "dim": 3}) == "m:f:dim3"
+    assert label_of({"name": "svm:loss", "space": {"C": {"kind": "float"}}}) == "svm:loss"
+    assert label_of({"name": "kronecker", "left": "lower", "rows": 2}) == "kronecker:left:rows2"
     tasks = plan(experiment_from({**SPHERE, "problems": ["sphere", "sphere", {"name": "sphere"}]}))
     assert [t.label for t in tasks] == ["sphere", "sphere #2", "sphere #3"]
 
@@ -168,17 +178,42 @@ def test_config_files_that_cannot_be_read(tmp_path):
     broken.write_text("dim: 3\nproblems: [sphere\nseed: 1\n")
     listing = tmp_path / "list.yaml"
     listing.write_text("- 1\n")
+    twice = tmp_path / "twice.yaml"
+    twice.write_text("dim: 3\nproblems:\n  - {name: sphere,\n     dim: 4}\nseed: 1\ndim: 5\n")
+    inner = tmp_path / "inner.yaml"
+    inner.write_text("problems:\n  - name: sphere\n    dim: 4\n    rotate: 1\n    dim: 4\n")
+    bomb = tmp_path / "bomb.yaml"
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    bomb.write_text("\n".join(lines))
+    itself = tmp_path / "itself.yaml"
+    itself.write_text("structure: &a {name: dense, x: *a}\n")
+    deep = tmp_path / "deep.yaml"
+    deep.write_text("problems: " + "[" * 5000)
+    date = tmp_path / "date.yaml"
+    date.write_text("seed: 2026-99-99\n")
     for name, message in [
         ("quickstrt", "unknown config 'quickstrt' .did you mean 'quickstart'"),
         (tmp_path / "none.yaml", "no config file '.*none.yaml'"),
         (broken, "broken.yaml, line 3: not YAML"),
+        (twice, "twice.yaml, line 6: the key 'dim' is there twice, first in line 1"),
+        (inner, "inner.yaml, line 5: the key 'dim' is there twice, first in line 3"),
+        (bomb, "its aliases stand for far more than it says"),
+        (itself, "it holds itself"),
+        (deep, "nested too deeply"),
+        (date, "date.yaml: month must be in 1..12"),
         (listing, "must hold a mapping"),
     ]:
         with pytest.raises(ValueError, match=message):
             load_config(name)
 
 
-@pytest.mark.parametrize("name", configs())
+SLOW = {"cluster"}  # starts Ray
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in configs()]
+)
 def test_every_config_runs(name, tmp_path):
     config = load_config(name)
     assert config["description"] and config["name"] == name
@@ -289,6 +324,19 @@ def test_a_failing_problem_does_not_stop_the_others(mine, tmp_path):
     assert "return 1 / 0" in one["traceback"] and "ZeroDivisionError" in one["traceback"]
     assert "SystemExit" in two["traceback"] and "traceback" not in three
     assert one["x"] is None and one["errors"] == one["evaluations"] == 50
+
+
+def test_a_key_that_a_merge_brings_may_be_there_once_more(tmp_path):
+    path = tmp_path / "merged.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: [*a, *b], x: 4}\n")
+    assert load_config(path)["b"] == {"x": 1, "y": 3} and load_config(path)["c"]["x"] == 4
+
+
+def test_a_list_may_be_written_as_on_the_command_line():
+    e = experiment_from({**SPHERE, "x0": "1, -2,3e-1", "sigma0": "1,.5,2"})
+    assert e.x0 == [1, -2, 0.3] and e.sigma0 == [1, 0.5, 2]
+    assert experiment_from({**SPHERE, "dim": 1, "x0": "4,"}).x0 == [4]
+    assert experiment_from({**SPHERE, "name": "3", "mode": "generations"}).name == "3"
 
 
 def test_a_fault_while_loading_names_the_problem(mine):

@@ -164,6 +164,7 @@ def rounded(X):
     return mixed_sphere(np.concatenate([np.floor(X[:, :3] + 0.5), X[:, 3:]], axis=1))
 
 
+@pytest.mark.slow
 def test_a_mixed_sphere_is_solved_where_rounding_freezes():
     def solved(f, **options):
         runs = [

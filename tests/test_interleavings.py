@@ -167,6 +167,7 @@ class Conversation(RuleBasedStateMachine):
 
 
 TestConversation = Conversation.TestCase
+TestConversation.pytestmark = pytest.mark.slow
 TestConversation.settings = settings(
     max_examples=120,
     stateful_step_count=40,

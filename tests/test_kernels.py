@@ -232,6 +232,7 @@ class Point:
                 np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [32, 96, 256])
 def test_threads_of_a_block_share_a_step(threads, tmp_path, c_steps):
     library = compile_block(tmp_path, "steps", kernels.source("steps"), STEPS)

@@ -303,6 +303,7 @@ def test_without_axes_it_is_diagonal(case):
     assert s.dof == other.dof and s.parts == other.parts and s.noise_dim == s.dim
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d, long, short", [(8, 2, 0), (8, 0, 2), (12, 2, 2)])
 def test_steps_end_at_a_covariance_of_the_family(numpy_case, d, long, short):
     case = numpy_case(d, long, short)
@@ -369,6 +370,7 @@ def test_axes_are_bounded_and_every_coordinate_keeps_a_share_of_its_own(numpy_ca
     close(np.diag(covariance(again)), np.diag(covariance((s, 0 * V, W))), 0.11)
 
 
+@pytest.mark.slow
 def test_a_million_coordinates_take_no_square_matrix():
     st = LowRank(10**6, 2, 2)
     factor = st.identity(np, np.float64)

@@ -39,6 +39,7 @@ def true(es, function=sphere):
 # -- it keeps converging --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_converges_where_the_plain_search_stalls():
     plain = [true(search(None, seed=s, **OFF)) for s in (1, 2, 3)]
     auto = [true(search("auto", seed=s)) for s in (1, 2, 3)]
@@ -46,6 +47,7 @@ def test_converges_where_the_plain_search_stalls():
     assert max(auto) < 0.2 * min(plain)
 
 
+@pytest.mark.slow
 def test_more_evaluations_bring_it_closer():
     near = [true(search("auto", seed=s, evaluations=200 * D)) for s in (1, 2, 3)]
     nearer = [true(search("auto", seed=s, evaluations=1000 * D)) for s in (1, 2, 3)]

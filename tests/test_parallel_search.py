@@ -159,6 +159,7 @@ def test_a_crash_on_the_way_changes_no_bit(tmp_path, crews):
     assert bits(hit) == bits(search("point"))
 
 
+@pytest.mark.slow
 def test_values_are_told_as_they_come_in_long_generations(crews):
     """The bits are those of a generation that was told at once."""
 

@@ -133,6 +133,7 @@ def test_draw_writes_the_structure_that_was_described(tmp_path, monkeypatch):
     assert (seen[2][0].rows, seen[2][0].left.k) == (2, 1)
 
 
+@pytest.mark.slow
 def test_draw_all_draws_every_structure(tmp_path):
     result = call("all", "-o", str(tmp_path / "pictures"), "--dim", "6")
     assert result.exit_code == 0, result.output

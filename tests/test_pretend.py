@@ -14,6 +14,7 @@ TESTED = ["gpu", "laws", "dense", "low_rank", "triangular", "domain", "kernels"]
 ONLY_HARDWARE = "not do_not_wait"
 
 
+@pytest.mark.slow
 def test_they_pass_on_a_pretended_device():
     if shutil.which("cc") is None:
         pytest.skip("no C compiler: cc is not on the PATH")

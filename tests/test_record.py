@@ -1,11 +1,13 @@
 """A run folder: nothing is lost, nothing is half written, nothing is shared."""
 
 import csv
+import errno
 import json
 import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +143,20 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path, monkeypatch):
     assert record.settle(hidden, place) == place.with_name(place.name + "-2")
     assert (place / "result.json").is_file()
     first.__exit__()
+
+
+def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path, monkeypatch):
+    write = Path.write_text
+
+    def full(path, text, **more):
+        if path.name == "log.csv":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, text, **more)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"cannot be recorded in '.*': No space left on device$"):
+        recorder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_final_state_is_plain_arrays(tmp_path):

@@ -56,6 +56,7 @@ def same_search(a, b, close=1e-9):
     np.testing.assert_allclose(a.state.path, b.state.path, rtol=100 * close, atol=close)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("options", [{}, {"bounds": [(2.0, 3.5)] * 2**13}])
 @pytest.mark.parametrize("structure", ["diagonal", "scalar"])
@@ -94,6 +95,7 @@ def test_a_small_generation_is_not_stored_either(dtype, compiled):
     assert compiled.steps.calls == ["stretch", "stride"] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("popsize", [12, 2**9])
 def test_some_values_are_missing_and_some_come_late(popsize, compiled):
     plain = structes.ES(np.full(2**13, 3.0), 1.0, "diagonal", seed=6, popsize=popsize)

@@ -170,6 +170,7 @@ def test_without_restarts_and_the_first_run_are_the_same_to_the_bit():
         assert second.evaluations == 100 and second.popsize == 2 * first.popsize
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarts", ["ipop", "bipop"])
 def test_every_run_is_an_es_of_its_own(restarts):
     """Its row says which one: started alone, at the same place, it does the same to the bit."""
@@ -218,6 +219,7 @@ def test_never_more_evaluations_than_allowed(restarts, limit):
     assert len(calls) == result.nfev == limit and "max_evaluations" in result.stop
 
 
+@pytest.mark.slow
 def test_the_small_regime_stays_within_its_share():
     late = {"tolfun": None, "tolfunhist": None}  # runs go on until something else ends them
     result = minimize(restarts="bipop", max_evaluations=100_000, popsize=6, **late)

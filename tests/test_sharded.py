@@ -103,6 +103,7 @@ def test_replicas_change_no_bit(name, dtype):
     assert after(6, shards=5, **given) != alone or name == "diagonal"  # bits can differ at all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["diagonal", "low_rank"])
 def test_replicas_change_no_bit_of_large_generations(name):
     given = {"structure": STRUCTURES[name], "dim": 2**16, "popsize": 70, "shards": 5}
@@ -130,6 +131,7 @@ def test_bounds_integers_and_scales():
     assert X.min() >= 0.5 and (X[:, 5] % 1 == 0).all()
 
 
+@pytest.mark.slow
 def test_another_library_gives_the_same_search():
     pytest.importorskip("array_api_strict")
     for name in ("diagonal", "low_rank"):
@@ -182,6 +184,7 @@ def test_it_is_an_es(name):
             assert together.generation == es.generation == 10
 
 
+@pytest.mark.slow
 def test_it_converges():
     def sphere(X):
         return np.vecdot(X, X)
@@ -228,6 +231,7 @@ def test_best_is_the_best_then():
         es.state  # noqa: B018
 
 
+@pytest.mark.slow
 def test_no_population_is_held():
     """d = 10⁶, 32 candidates: 256 MB, and as much for each of Z, Y and X if they were there."""
     d, rows = 10**6, []
@@ -412,6 +416,7 @@ class Unkind(Here):
         return answers, lost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("all_lost", [0, 2])
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_losses_change_no_bit(name, all_lost, tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ def threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", ["dense", "lower", "diagonal", "low_rank"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(structure):
     found = []

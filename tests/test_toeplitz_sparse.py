@@ -63,6 +63,7 @@ def test_inverse_series_of_any_length(kind, dim):
     np.testing.assert_allclose(got, wanted, atol=1e-13 * np.abs(wanted).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TOEPLITZ)
 def test_samples_stay_right_when_the_inverse_blows_up(kind):
     # steps that drift one way: the inverse leaves all bounds, the factor and its samples do not

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 import click
 
+from ..interrupts import exit_code
 from ..registry import nearest
 from .solvers import split_names
-
-EXIT_INTERRUPTED = 130
 
 
 def numbers(ctx, param, text):
@@ -100,7 +99,7 @@ def _lines(title, every=30.0):
 
 @contextmanager
 def interruptible(place):
-    """Ctrl-C ends with exit code 130 and says how to go on."""
+    """Ctrl-C ends with exit code 130 (a signal with that of a shell) and says how to go on."""
     try:
         yield
     except KeyboardInterrupt:
@@ -108,4 +107,4 @@ def interruptible(place):
             f"\nInterrupted. What is done is in {place}; the same command goes on from there.",
             err=True,
         )
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exit_code())

@@ -9,12 +9,14 @@ row of the table against the dense truth. What several structures share has a ro
 
 from __future__ import annotations
 
-from ..registry import Registry
+from ..registry import Registry, brief
 from .base import Structure
 
+AUTO = "auto"  # found on the way (auto.py): `ES` takes this word before it looks here
 STRUCTURES = Registry(
     "structure",
-    {
+    also=(AUTO,),
+    table={
         "dense": "structes.structures.dense:Dense",
         "diagonal": "structes.structures.diagonal:Diagonal",
         "scalar": "structes.structures.scalar:Scalar",
@@ -46,9 +48,9 @@ def build_structure(spec, dim: int) -> Structure:
     """
     structure = spec if isinstance(spec, Structure) else STRUCTURES.build(spec, dim=dim)
     if not isinstance(structure, Structure):
-        raise TypeError(f"structure must be a Structure; {spec!r} gave {structure!r}")
+        raise TypeError(f"structure must be a Structure; {brief(spec)} gave {brief(structure)}")
     if structure.dim != dim:
-        raise ValueError(f"structure {structure!r} is for dim {structure.dim}; x0 has {dim}")
+        raise ValueError(f"structure {brief(structure)} is for dim {structure.dim}; x0 has {dim}")
     return structure
 
 
@@ -97,10 +99,12 @@ def build_part(what: str, spec, dim: int) -> Structure:
     """As `build_structure`, for a structure inside another: errors begin with `what`."""
     try:
         if isinstance(spec, Structure) and spec.dim != dim:
-            raise ValueError(f"must be a structure for {dim} parameters; {spec!r} has {spec.dim}")
+            raise ValueError(
+                f"must be a structure for {dim} parameters; {brief(spec)} has {spec.dim}"
+            )
         part = build_structure(spec, dim)
         if part.noise_dim != dim:
-            raise ValueError(f"{spec!r} has latent coordinates and cannot be part of another")
+            raise ValueError(f"{brief(spec)} has latent coordinates and cannot be part of another")
         return part
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from error

@@ -25,6 +25,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
 from ..backend import namespace
+from ..registry import brief
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Structure(ABC):
     def __post_init__(self):
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
             raise ValueError(
-                f"{type(self).__name__}: dim must be an integer ≥ 1; got {self.dim!r}"
+                f"{type(self).__name__}: dim must be an integer ≥ 1; got {brief(self.dim)}"
             )
 
     # -- sizes, from which the learning rates follow (rates.py) -----------------------------------

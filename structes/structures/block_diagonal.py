@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import checks
 from ..backend import namespace, number, scale_parts, tiles
+from ..registry import brief
 from .base import Structure
 
 
@@ -50,7 +51,9 @@ class BlockDiagonal(Structure):
         try:
             sizes = tuple(sizes)
         except TypeError:
-            raise TypeError(f"BlockDiagonal: sizes must be a list; got {self.sizes!r}") from None
+            raise TypeError(
+                f"BlockDiagonal: sizes must be a list; got {brief(self.sizes)}"
+            ) from None
         sizes = tuple(
             checks.count(f"BlockDiagonal: sizes[{b}]", n, 0) for b, n in enumerate(sizes)
         )

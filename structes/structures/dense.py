@@ -43,6 +43,7 @@ from ..backend import (
     trace,
     weighted_squares,
 )
+from ..registry import brief
 from .base import Structure
 
 _RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
@@ -83,7 +84,9 @@ class Dense(Structure):
     def __post_init__(self):
         super().__post_init__()
         if self.retraction not in ("h", "exp"):
-            raise ValueError(f"Dense: retraction must be 'h' or 'exp'; got {self.retraction!r}")
+            raise ValueError(
+                f"Dense: retraction must be 'h' or 'exp'; got {brief(self.retraction)}"
+            )
 
     @property
     def dof(self):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
+from ..registry import brief
 from . import build_part, implied_dim
 from .base import Structure
 
@@ -73,7 +74,7 @@ def _pairs(blocks) -> list:
     else:
         raise TypeError(
             "DirectSum: blocks must be a mapping from names to structures, as in "
-            f"{{'w': {{'name': 'kronecker', 'rows': 3, 'cols': 2}}}}; got {blocks!r}"
+            f"{{'w': {{'name': 'kronecker', 'rows': 3, 'cols': 2}}}}; got {brief(blocks)}"
         )
     if not pairs:
         raise ValueError("DirectSum: blocks must hold at least one block; got none")
@@ -86,7 +87,9 @@ def _read(name, spec) -> Request:
     if isinstance(spec, Block):
         return Request(name, spec.structure, spec.structure.dim, np.asarray(spec.at))
     if not isinstance(name, str) or not name:
-        raise TypeError(f"DirectSum: names of blocks must be strings, not empty; got {name!r}")
+        raise TypeError(
+            f"DirectSum: names of blocks must be strings, not empty; got {brief(name)}"
+        )
     size = at = None
     if isinstance(spec, Mapping):
         spec = dict(spec)
@@ -111,7 +114,7 @@ def _coordinates(what, at):
         return None
     array = np.asarray(list(at) if isinstance(at, Iterable) and not isinstance(at, str) else at)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise TypeError(f"{what}: at must be a list of coordinates (integers); got {at!r}")
+        raise TypeError(f"{what}: at must be a list of coordinates (integers); got {brief(at)}")
     return array.astype(np.int64)
 
 

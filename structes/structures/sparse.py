@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..backend import by_rows, namespace, number, tiles, weighted_squares
+from ..registry import brief
 from .base import Structure
 from .patterns import GIVEN, read_pattern, read_tree
 
@@ -57,9 +58,9 @@ class Sparse(Structure):
                 + ("neither" if self.tree is None else "both")
             )
         if self.given not in GIVEN:
-            raise ValueError(f"Sparse: given must be one of {GIVEN}; got {self.given!r}")
+            raise ValueError(f"Sparse: given must be one of {GIVEN}; got {brief(self.given)}")
         if not isinstance(self.close, bool):
-            raise TypeError(f"Sparse: close must be True or False; got {self.close!r}")
+            raise TypeError(f"Sparse: close must be True or False; got {brief(self.close)}")
         if self.tree is None:
             pattern = read_pattern(self.dim, self.pattern, self.close)
         else:

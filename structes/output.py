@@ -1,0 +1,245 @@
+"""Output that never ends a search, and that every terminal can show.
+
+What is printed on the way is a courtesy to whoever looks on; the search goes on whether somebody
+looks on or not. A pipe may be closed by its reader, a disk may be full, a daemon may have no
+streams at all, and a terminal may know no Greek. So everything that structes prints goes through
+an `Output`: after the first write that fails it is silent, and a character that the stream cannot
+encode is replaced by one that says the same ("λ" becomes "lambda", "≤" becomes "<=").
+
+The command line replaces the streams of its process by such ones (`protect`), so that what the
+user's own function prints cannot end a search either.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import re
+import sys
+import unicodedata
+import warnings
+
+_SAID = {
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "‐": "-",
+    "…": "...",
+    "×": "x",
+    "·": "*",
+    "•": "*",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "≈": "~",
+    "→": "->",
+    "←": "<-",
+    "∞": "inf",
+    "√": "sqrt ",
+    "∑": "Sum ",
+    "∈": " in ",
+    "∘": " o ",
+    "⊙": " o ",
+    "‖": "||",
+    "⟨": "<",
+    "⟩": ">",
+    "⌊": "floor(",
+    "⌋": ")",
+    "⌈": "ceil(",
+    "⌉": ")",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "„": '"',
+    "✓": "yes",
+    "✗": "no",
+    "ß": "ss",
+    "°": " degrees",
+    "⁻": "-",
+    "⁺": "+",
+    "ᵀ": "^T",
+    "─": "-",
+    "━": "-",
+    "╸": "-",
+    "╺": "-",
+}
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_HIGH = re.compile(f"[⁻⁺]?[{_RAISED}]+")  # a power: ^2
+_LOW = str.maketrans("₀₁₂₃₄₅₆₇₈₉₋₊", "0123456789-+")
+_DIGITS = str.maketrans(_RAISED + "⁻⁺", "0123456789-+")
+
+
+def _plain(character: str) -> str:
+    """One character in ASCII: what it means, the letter without its accent, or its number."""
+    if character in _SAID:
+        return _SAID[character]
+    name = unicodedata.name(character, "")
+    if name.startswith("GREEK") and " LETTER " in name:
+        word = name.split(" LETTER ")[1].split()[0].lower().replace("lamda", "lambda")
+        return word.capitalize() if " CAPITAL " in name else word
+    folded = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return folded or character.encode("ascii", "backslashreplace").decode()
+
+
+def _replaced(error):
+    """The error handler "structes" of codecs: a run of characters that cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    text = _HIGH.sub(lambda high: "^" + high[0].translate(_DIGITS), text).translate(_LOW)
+    return "".join(c if c.isascii() else _plain(c) for c in text), error.end
+
+
+codecs.register_error("structes", _replaced)
+
+
+def readable(text: str, encoding: str) -> str:
+    """`text` in characters that `encoding` has: the others are replaced by what they mean."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode(encoding, "structes").decode(encoding)
+    except (LookupError, UnicodeError):  # an encoding that Python does not have
+        return text.encode("ascii", "structes").decode()
+
+
+def visible(text) -> str:
+    """`text` with the control characters of a terminal shown as \\x1b, for words from a file that
+    somebody else may have written. Line ends and tabs stay."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode()
+        for c in str(text)
+    )
+
+
+class Output:
+    """A text stream to which writing never fails.
+
+    stream   what is written to; None (a process without streams) or any object with `write`
+    own      True: it is a stream of this process, of the command line. When it is lost, its
+             descriptor is pointed at the null device, so that nothing else that writes there (a
+             subprocess, the interpreter at its end) meets the same error
+
+    lost     None, or the exception that the first failed write raised. Nothing is written after
+             it. KeyboardInterrupt passes through.
+    """
+
+    encoding = "utf-8"  # it takes every character, whatever the stream takes
+
+    def __init__(self, stream, own: bool = False):
+        self._stream, self._own = stream, own
+        self.lost: Exception | None = None
+
+    def write(self, text: str) -> int:
+        """Write, or be silent: the number of characters in `text`."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() takes text; got {type(text).__name__}")
+        if self._stream is not None:
+            encoding = getattr(self._stream, "encoding", None)
+            text_there = readable(text, encoding if isinstance(encoding, str) else "utf-8")
+            self._try(self._stream.write, text_there)
+        return len(text)
+
+    def writelines(self, lines) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if hasattr(self._stream, "flush"):
+            self._try(self._stream.flush)
+
+    def _try(self, act, *arguments):
+        if self.lost is not None:
+            return
+        try:
+            act(*arguments)
+        except BlockingIOError:  # the reader is slow: this text is lost, the next may be read
+            pass
+        except Exception as error:
+            self.lost = error
+            if self._own:
+                self._let_go()
+
+    def _let_go(self):
+        try:
+            place, nowhere = self._stream.fileno(), os.open(os.devnull, os.O_WRONLY)
+        except (AttributeError, OSError, ValueError):  # it has no descriptor
+            return
+        os.dup2(nowhere, place)
+        os.close(nowhere)
+
+    def isatty(self) -> bool:
+        """Is it a terminal? False where the stream does not say."""
+        try:
+            return self.lost is None and bool(self._stream.isatty())
+        except Exception:  # of whatever stands in the place of a stream
+            return False
+
+    @property
+    def buffer(self):
+        """The stream's bytes, where it has such."""
+        return _Bytes(self._stream.buffer, self)
+
+    def __getattr__(self, name):  # of the stream's, what is not said here
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+
+class _Bytes:
+    """The bytes below an Output, with the same promise."""
+
+    def __init__(self, stream, output):
+        self._stream, self._output = stream, output
+
+    def write(self, data) -> int:
+        size = memoryview(data).nbytes  # TypeError for what is not bytes
+        self._output._try(self._stream.write, data)
+        return size
+
+    def flush(self) -> None:
+        self._output._try(self._stream.flush)
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+
+def protect() -> tuple:
+    """Make stdout and stderr of this process Outputs: what they have become.
+
+    Descriptors that the process was started without are opened on the null device first. A file of
+    a run would otherwise be given the number of stdout, and be written into by whatever prints.
+    """
+    for place in range(3):
+        try:
+            os.fstat(place)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for place, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # Python does not make one where the descriptor was closed
+            stream = open(place, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        setattr(sys, name, Output(stream, own=True))
+    return sys.stdout, sys.stderr
+
+
+def was_cut_off(error: Exception | None) -> bool:
+    """Did whoever read the output close the pipe, as `head` does when it has seen enough?"""
+    if os.name == "nt":
+        return isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.EINVAL)
+    return isinstance(error, BrokenPipeError)
+
+
+def warn(message: str, category=RuntimeWarning, stacklevel: int = 2) -> None:
+    """`warnings.warn`, of which nothing but a warning that a filter made an error is raised: where
+    stderr is closed the search goes on without it. `stacklevel` counts from the caller."""
+    try:
+        warnings.warn(message, category, stacklevel + 1)
+    except Warning:
+        raise
+    except Exception:  # a closed stream raises ValueError: there is nobody to tell
+        pass
