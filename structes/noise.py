@@ -41,8 +41,7 @@ from .registry import brief
 
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 
-_BLOCK = 8192  # words used at a time: the temporaries stay in cache; by threads, which wait for
-# each other between operations, four times as many
+_BLOCK = 2**15  # words used at a time: the temporaries stay in cache, and are few
 _SHARED = 2**18  # words that threads share in
 _SHIFT = np.uint64(11)
 _wanted: list = [None]  # threads
@@ -128,17 +127,17 @@ def _parts(count, words, threads):
 def _fill_part(out, kind, seed, stream, generation, start, words, a, b, c, d):
     """Fills rows a … b−1 of out from words c … d−1 of each."""
     part, block = out[a:b, kind[1] * c : kind[1] * d], (start + a) * (words // 4) + c // 4
-    _fill(part, kind, seed, stream, generation, block, d - c, 4 * _BLOCK)
+    _fill(part, kind, seed, stream, generation, block, d - c)
 
 
-def _fill(out, kind, seed, stream, generation, block, words, piece=_BLOCK):
+def _fill(out, kind, seed, stream, generation, block, words):
     """Fills out (n, m) from the words that begin at a block, so many for a row."""
     fill, each = kind
     philox, count = _philox(seed, stream, generation, block), out.shape[0]
-    if count * words <= piece:
+    if count * words <= _BLOCK:
         fill(philox.random_raw(count * words).reshape(count, words), out)
         return
-    rows, width = max(1, piece // words), min(words, piece)
+    rows, width = max(1, _BLOCK // words), min(words, _BLOCK)
     for a in range(0, count, rows):
         b = min(a + rows, count)
         for c in range(0, words, width):
@@ -182,8 +181,7 @@ def _unit(words):
 
 def _inverse_normals(words, out):
     """Fills out (n, m) from words (n, ≥ m)."""
-    u = _unit(words)
-    out[...] = _ndtri()(u, out=u)[:, : out.shape[1]]
+    _ndtri()(_unit(words)[:, : out.shape[1]], out=out)
 
 
 @cache

@@ -3,7 +3,6 @@ how much each counts, before any value is looked at."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,14 +21,9 @@ class Plan(NamedTuple):
     rates: Rates
 
 
-@cache
-def plan_for(structure: Structure, engine: Engine, n: int, mirrored: bool) -> Plan:
-    """Plan for n samples of the present distribution; `mirrored`: each with its mirror image."""
-    return plan_of(structure, engine, np.ones(n), mirrored)
-
-
 def plan_of(structure: Structure, engine: Engine, mass, mirrored: bool) -> Plan:
-    """Plan for samples that count `mass` (n,), the best first."""
+    """Plan for samples that count `mass` (n,), the best first; `mirrored`: each sample of the
+    present distribution stands beside its mirror image."""
     n = float(mass.sum())
     if engine.natural:
         u = xnes_utilities(mass)
