@@ -62,13 +62,14 @@ class Arrival(NamedTuple):
         return cls(*(xp.asarray(a) for a in parts), value, mass, (number, index))
 
 
-def late(strategy: Strategy, state: State, generation, index: int, value: float) -> Arrival:
-    """The arrival, under `state`, of candidate `index` of an earlier Generation."""
+def late(now, generation, index: int, value: float) -> Arrival:
+    """The arrival, in the Generation `now`, of candidate `index` of an earlier one."""
+    strategy, state = now.strategy, now.state
     Z, Y = generation.sample(index)
-    before = generation.strategy.log_density(generation.state, Z)[0]
+    before = generation.strategy.log_density(Z, generation.volume)[0]
     U = generation.strategy.coordinates(generation.state, Y)
     Z = strategy.locate(state, U)
-    ratio = min(0.0, float(strategy.log_density(state, Z)[0] - before))
+    ratio = min(0.0, float(strategy.log_density(Z, now.volume)[0] - before))
     power = temper(strategy, state.generation - generation.number)
     mass = exp(power * ratio)
     return Arrival(*_clipped(strategy, state, Z), value, mass, (generation.number, index))

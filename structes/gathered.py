@@ -11,7 +11,7 @@ import numpy as np
 
 from . import checks
 from .arrivals import NEGLIGIBLE, Arrival, late, own
-from .backend import namespace
+from .backend import namespace, single_threaded
 from .candidates import Candidates
 from .ledger import Asked, Ledger
 from .persistent import EMPTY, PersistentList
@@ -68,15 +68,16 @@ class Gathered(NamedTuple):
                 raise ValueError(f"X must be candidates of this search; candidate {i} is none")
             if not bool(namespace(X).all(namespace(X).isfinite(X[i, :]))):
                 raise ValueError(f"X must be finite; row {i} is {X[i, :]}")
-        gathered, used, stale = self, 0, 0
+        gathered, used, stale, dim = self, 0, 0, strategy.structure.dim
         number = self.counts.injected  # so that own points have an order
         for i, (place, value) in enumerate(zip(places, values.tolist(), strict=True)):
             if place.kind == LATE:
                 generation = ledger.generation(place.key)[1].generation
-                arrival = late(strategy, state, generation, place.index, value)
+                its = ledger.open.generation, generation, place.index, value
+                arrival = single_threaded(late, dim, *its)
             elif place.kind == OWN:
-                row = X[i : i + 1, :]
-                arrival = own(strategy, state, row, value, number + i, f"X[{i}]")
+                its = strategy, state, X[i : i + 1, :], value, number + i, f"X[{i}]"
+                arrival = single_threaded(own, dim, *its)
             else:
                 continue
             if arrival.mass >= NEGLIGIBLE:

@@ -37,6 +37,7 @@ class Generation:
         "_index",
         "_recipe",
         "_redrawn",
+        "_volume",
         "count",
         "origin",
         "portions",
@@ -53,6 +54,7 @@ class Generation:
         self._recipe: Recipe | None = None
         self._index: tuple[int, dict] = 0, {}  # of so many portions
         self._redrawn = None
+        self._volume: float | None = None
 
     @classmethod
     def of(cls, strategy, state, seed: int, asked, origin: int = 0) -> Generation:
@@ -107,6 +109,7 @@ class Generation:
             self.strategy, self.state, self.seed, self.origin, self.portions.append(portion)
         )
         generation._index, self._index = self._index, (0, {})
+        generation._volume = self._volume
         return generation
 
     def _drawn(self, portion):
@@ -156,6 +159,12 @@ class Generation:
             if not any(X is None for X in kept):
                 return kept[0] if len(kept) == 1 else namespace(kept[0]).concat(kept)
         return self.recipe().draw(at)
+
+    def about(self, at):
+        """The points of `points`, but for rounding: a single one costs no drawing of others."""
+        if len(at) == 1 and not self.keeps(at):
+            return self.strategy.points(self.state, self.seed, int(at[0]), 1)
+        return self.points(at)
 
     def _number_of(self, i) -> int:
         """Number of the portion with candidate i."""
@@ -236,6 +245,13 @@ class Generation:
         if self._redrawn is None or self._redrawn[0] != k:
             self._redrawn = k, self.strategy.draw(self.state, self.seed, start, n)[:2]
         return tuple(a[i - start : i - start + 1, :] for a in self._redrawn[1])
+
+    @property
+    def volume(self) -> float:
+        """That of the distribution, as of `Strategy.volume`."""
+        if self._volume is None:
+            self._volume = self.strategy.volume(self.state)
+        return self._volume
 
     # -- recognising ------------------------------------------------------------------------------
 

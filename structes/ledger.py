@@ -147,9 +147,10 @@ class Ledger(NamedTuple):
         return [(its.generation, its.waits) for its in (*self.former, *self.late, self.open)]
 
     @property
-    def is_waiting(self) -> bool:
-        """Is any candidate out?"""
-        return any(len(its.waits) for its in (*self.former, *self.late, self.open))
+    def is_out(self) -> bool:
+        """Was any candidate asked in the open generation, or is any waited for?"""
+        known = (*self.former, *self.late)
+        return self.open.generation.count > 0 or any(len(its.waits) for its in known)
 
     def find(self, X) -> list[Place]:
         """The Place of each row of X, an (n, d) array or Candidates: which candidate it is."""

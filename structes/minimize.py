@@ -72,10 +72,10 @@ def minimize(
                      answer True ends the search, and no other answer; so does StopIteration
     progress         True: a bar on a terminal, a line now and then elsewhere (both on stderr)
     restarts         None: one run. "ipop": whenever a run ends by itself another one begins, with
-                     twice the population; "bipop": with large and small populations by turns; a
-                     mapping for more (`structes.restarts`). They share max_evaluations, target,
-                     max_seconds and max_generations, which end the search; the other criteria
-                     end a run. The ES is then a `RestartES`
+                     twice the population; a number: so often at most; "bipop": with large and
+                     small populations by turns; a mapping for more (`structes.restarts`). They
+                     share max_evaluations, target, max_seconds and max_generations, which end the
+                     search; the other criteria end a run. The ES is then a `RestartES`
     on_error         "missing": an exception in `fun` is a missing value, as NaN is, and the first
                      one is told in a RuntimeWarning at the end; so is what is no value (None,
                      text, −inf), once a good value has come. "raise": it is the caller's

@@ -20,7 +20,11 @@ thousand times:
 
     m (0.56 reach)^d ≤ 10⁻³        0.56 = 2 times the density of the difference of two normals at 0
 
-@MEASURED@
+Measured (`structes bench rounding`; candidates of a search under way, each coordinate moved by at
+most r standard deviations): all are recognised up to r = 0.1 from five dimensions on, up to 0.03
+in three, 0.01 in two and 10⁻⁴ in one; at most 2 in 1000 are taken for another candidate, and at
+most 2 in 1000 of strangers' points for one. Beyond that a row is a point of the user's own, with
+which a search does as well.
 
 Coordinates are compared in the units of the search: logarithms where the search moves those,
 integers exactly, a choice by its option.
@@ -259,7 +263,7 @@ class _Near:
             return True
         unit = self.generation.recipe().tile
         for a in range(0, len(at), unit):
-            points = self._units(self.generation.points(at[a : a + unit]), None)
+            points = self._units(self.generation.about(at[a : a + unit]), None)
             apart = _largest(points - self._units(X[a : a + unit, :], None))
             if not (apart <= self.reach).all():
                 return False

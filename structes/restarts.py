@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from math import inf
 from typing import NamedTuple
 
+import numpy as np
+
 from . import checks
 from .registry import Registry, brief
 
@@ -138,10 +140,13 @@ class BIPOP(RestartStrategy):
 
 
 def build_restarts(spec) -> RestartStrategy:
-    """The strategy of "ipop", "bipop", {"name": "ipop", "factor": 3, …} or an object.
+    """The strategy of "ipop", "bipop", {"name": "ipop", "factor": 3, …}, an object, or a number:
+    "ipop" with as many restarts at most.
 
     Raises ValueError or TypeError, naming the nearest, for what is unknown or does not fit.
     """
+    if isinstance(spec, (int, np.integer)) and not isinstance(spec, bool):
+        return IPOP(max_restarts=int(spec))
     built = spec if isinstance(spec, RestartStrategy) else RESTARTS.build(spec)
     if not isinstance(built, RestartStrategy):
         raise TypeError(f"restarts must be a RestartStrategy; {brief(spec)} is {brief(built)}")

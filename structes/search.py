@@ -28,7 +28,8 @@ from .update import shape_weights
 
 STRANGERS = (
     "none of the points that were told is one that was asked, although candidates are out: they "
-    "are used as points of your own. Were they repaired, or rounded to a few digits?"
+    "are used as points of your own. Were they rounded to a few digits, or repaired (bounds= and "
+    "integers= give candidates that need no repair)?"
 )
 
 
@@ -229,7 +230,7 @@ def advanced(search: Search, seconds: float) -> tuple[Search, list]:
     notices = []
     if monitor.failures:
         notices.append("all values of a generation were NaN: the search did not move")
-    if counts.injected and not (asked.heard or counts.late) and search.ledger.is_waiting:
+    if counts.injected and not (asked.heard or counts.late) and search.ledger.is_out:
         notices.append(STRANGERS)
     return after, notices
 

@@ -231,13 +231,17 @@ class Strategy:
         drawing, for points that were not drawn here."""
         return self.structure.whiten(state.factor, (U - state.mean) / (state.sigma * state.scale))
 
-    def log_density(self, state: State, Z) -> np.ndarray:
+    def log_density(self, Z, volume: float) -> np.ndarray:
         """(n,) log density of the search coordinates whose local ones are Z (n, noise_dim), up to
-        a constant of d: −‖z‖²/2 + log |det B| − d log sigma − Σ log D₀ (math: log q(x))."""
-        xp = namespace(Z)
-        volume = self.structure.dim * log(state.sigma) + float(xp.sum(xp.log(state.scale)))
-        volume -= self.structure.logdet(state.factor)
-        return -0.5 * to_numpy(xp.vecdot(Z, Z)) - volume
+        a constant of d: −‖z‖²/2 − volume, that of the state (math: log q(x))."""
+        return -0.5 * to_numpy(namespace(Z).vecdot(Z, Z)) - volume
+
+    def volume(self, state: State) -> float:
+        """Logarithm of the volume of the search distribution, up to a constant of d:
+        d log sigma + Σ log D₀ − log |det B|."""
+        scale = float(namespace(state.scale).sum(namespace(state.scale).log(state.scale)))
+        d, logdet = self.structure.dim, self.structure.logdet(state.factor)
+        return d * log(state.sigma) + scale - logdet
 
     def adopt(self, state: State, before: Structure) -> State:
         """The state of a search that had the structure `before`, for this one's.

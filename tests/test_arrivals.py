@@ -42,7 +42,9 @@ def test_the_density_is_the_normal_one(spec, dim):
     covariance = np.linalg.inv(factor @ factor.T) * step * step[:, None]
     truth = multivariate_normal(es.state.mean, covariance).logpdf(X)
     truth += 0.5 * dim * np.log(2 * np.pi)
-    np.testing.assert_allclose(es.strategy.log_density(es.state, Z), truth, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(
+        es.strategy.log_density(Z, es.strategy.volume(es.state)), truth, rtol=1e-7, atol=1e-7
+    )
     np.testing.assert_allclose(es.strategy.locate(es.state, X), Z, rtol=1e-6, atol=1e-8)
     np.testing.assert_array_equal(es.strategy.coordinates(es.state, Y), X)
 
@@ -76,18 +78,19 @@ def test_a_late_value_counts_by_the_ratio_of_the_densities():
     es.tell(X, np.ones(len(X)))  # all equal: nothing has moved
     (place,) = es.ledger.find(out[:1])
     old_generation = es.ledger.generation(place.key)[1].generation
-    assert late(es.strategy, es.state, old_generation, place.index, 1.0).mass == 1
+    assert late(es.ledger.open.generation, old_generation, place.index, 1.0).mass == 1
     X = es.ask()
     es.tell(X, sphere(X))
     masses = []
     for place in es.ledger.find(out):
         generation = es.ledger.generation(place.key)[1].generation
         assert generation.key == old_generation.key
-        arrival = late(es.strategy, es.state, generation, place.index, 1.0)
+        arrival = late(es.ledger.open.generation, generation, place.index, 1.0)
         Z, Y = generation.sample(place.index)
-        old = generation.strategy.log_density(generation.state, Z)
+        old = generation.strategy.log_density(Z, generation.volume)
         U = generation.strategy.coordinates(generation.state, Y)
-        new = es.strategy.log_density(es.state, es.strategy.locate(es.state, U))
+        Z = es.strategy.locate(es.state, U)
+        new = es.strategy.log_density(Z, es.ledger.open.generation.volume)
         age = es.generation - generation.number
         ratio = np.exp(temper(es.strategy, age) * (new - old))[0]
         assert arrival.mass == pytest.approx(min(1, ratio))
@@ -241,7 +244,7 @@ def test_many_parameters_do_not_make_late_values_worthless():
     X = es.ask()
     es.tell(X, sphere(X))
     masses = [
-        late(es.strategy, es.state, es.ledger.generation(place.key)[1].generation, i, 1.0).mass
+        late(es.ledger.open.generation, es.ledger.generation(place.key)[1].generation, i, 1.0).mass
         for i, place in enumerate(es.ledger.find(out))
     ]
     assert np.median(masses) > 0.3 > NEGLIGIBLE

@@ -128,6 +128,7 @@ def test_every_criterion_is_in_the_table_of_what_it_ends():
         ({"name": "bipop", "max_restarts": "4", "spread": "1e-1"}, BIPOP(2.0, 4, 0.1)),
         ({"name": "structes.restarts:IPOP", "factor": 3}, IPOP(factor=3)),
         (IPOP(max_restarts=2), IPOP(max_restarts=2)),
+        (3, IPOP(max_restarts=3)),
     ],
 )
 def test_specifications(spec, built):
@@ -138,7 +139,8 @@ def test_specifications(spec, built):
     ("restarts", "error", "message"),
     [
         ("ipp", ValueError, "unknown restarts 'ipp' .did you mean 'ipop'"),
-        (3, TypeError, "restarts must be a name, a mapping .* got 3"),
+        (-1, ValueError, "max_restarts must be .* ≥ 0; got -1"),
+        (2.5, TypeError, r"restarts must be a name, a mapping .* got 2\.5"),
         (True, TypeError, "restarts must be a name, a mapping .* got True"),
         ({"name": "ipop", "factr": 3}, ValueError, "'factr' .did you mean 'factor'"),
         ({"name": "ipop", "factor": 0.5}, ValueError, "factor must be ≥ 1; got 0.5"),
@@ -207,7 +209,10 @@ def test_totals_are_sums_and_the_best_is_the_best_of_all(restarts):
         assert r.fun == min(calls[at : at + r.evaluations])
         at += r.evaluations
     assert result.stop["max_evaluations"] == 20_000
-    assert f" after {len(rows) - 1} restarts. es=result.es goes on" in result.message
+    assert (
+        f" after {len(rows) - 1} restarts. minimize(fun, es=result.es, …) goes on"
+        in result.message
+    )
 
 
 @pytest.mark.parametrize("restarts", ["ipop", "bipop"])

@@ -11,6 +11,7 @@
     scaling.py    seconds and memory against the dimension, for every structure
     families.py   evaluations on objectives that a structure fits, and on one that it does not
     behaviour/    what optimisers do with late values, NaN, bounds, …: a table, every cell run
+    rounding.py   how well candidates are recognised that come back rounded
     noise.py      the true value at the mean where values are noisy
     tasks.py      many runs in several processes, recorded as they end
     solvers.py    names such as structes-dense@popsize=20

@@ -204,6 +204,26 @@ def steady(dims, workers, functions, solvers, seeds, cap, jobs, output):
         click.echo(line)
 
 
+@bench.command()
+@click.option("--dims", default="1,2,3,5,10,40", callback=numbers, show_default=True)
+@click.option("--repeats", default=200, type=click.IntRange(min=1), show_default=True)
+def rounding(dims, repeats):
+    """How well candidates are recognised that come back rounded.
+
+    Candidates of a search under way come back in random order, each coordinate moved by at most r
+    standard deviations: the share that is recognised, that is mistaken for another candidate, and
+    of points that nobody asked the share that is taken for a candidate.
+    """
+    from .rounding import measure
+
+    click.echo(f"{'d':>4} {'r':>8} {'recognised':>11} {'mistaken':>9} {'strangers':>10}")
+    for row in measure(dims, repeats=repeats):
+        click.echo(
+            f"{row.dim:4d} {row.rounding:8g} {row.recognised:11.4f} {row.mistaken:9.4f} "
+            f"{row.strangers:10.4f}"
+        )
+
+
 @bench.command("structures")
 @click.option("--structures", callback=names, default="", help="default: all smaller than dense")
 @click.option("--dims", default="40,200", callback=numbers, show_default=True)
