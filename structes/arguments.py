@@ -19,7 +19,7 @@ import numpy as np
 from . import checks
 from .auto import DENSE
 from .choices import with_choices
-from .domain import Domain, build_domain, check_range
+from .domain import Domain, check_range, domain_of
 from .engine import Engine, build_engine
 from .files import plain
 from .fixed import Fixed
@@ -121,29 +121,26 @@ class Arguments:
         """(Domain of the points, sigma0 of the coordinates that move, a number or (k,)), for a
         start (d,)."""
         d, limits = x0.size, self.limits
+        sigma, scale = checks.scale("sigma0", self.sigma0, d)
+        deviations = sigma * scale
+        if all(value is None for value in limits.values()):
+            check_range(self.dtype, x0, deviations)
+            return Domain(d), self.sigma0
         low, high = bounds_of(limits.get("bounds"), d, x0)
         at = _fixed_at(limits.get("fixed"), d, low, high)
-        free = np.array([i for i in range(d) if i not in at], dtype=int)
-        if not len(free):
+        moves = np.ones(d, dtype=bool)
+        moves[list(at)] = False
+        if not moves.any():
             raise ValueError("all coordinates are fixed: there is nothing to search")
-        low[list(at)], high[list(at)] = -np.inf, np.inf
-        sigma, scale = checks.scale("sigma0", self.sigma0, d)
-        logs = logs_of(limits.get("transforms"), d)
-        integer = integers_of(limits.get("integers"), d)
-        domain = build_domain(
-            d,
-            [*zip(low.tolist(), high.tolist(), strict=True)],
-            limits.get("boundary"),
-            {i: "log" for i in np.flatnonzero(logs).tolist() if i not in at},
-            [i for i in np.flatnonzero(integer).tolist() if i not in at],
-            sigma * scale,
-        )
+        low[~moves], high[~moves] = -np.inf, np.inf
+        logs = logs_of(limits.get("transforms"), d) & moves
+        integer = integers_of(limits.get("integers"), d) & moves
+        domain = domain_of(low, high, logs, integer, limits.get("boundary"), deviations)
         domain = with_choices(domain, limits.get("choices"))
-        logs = logs & (high > low)
-        check_range(self.dtype, x0, sigma * scale, low, high, logs, list(at))
+        check_range(self.dtype, x0, deviations, low, high, logs, moves)
         if not at:
             return domain, self.sigma0
-        values = x0.copy()
+        values, free = x0.copy(), np.flatnonzero(moves)
         values[list(at)] = list(at.values())
         moving = domain.restricted(free)
         sigma0 = self.sigma0 if np.ndim(self.sigma0) == 0 else np.asarray(self.sigma0)[free]

@@ -346,6 +346,15 @@ def build_domain(
     sigma0      initial standard deviation, a number or (d,), in search coordinates: the scale on
                 which bounds are rounded
     """
+    low, high = bounds_of(bounds, dim)
+    log_, integer = logs_of(transforms, dim), integers_of(integers, dim)
+    return domain_of(low, high, log_, integer, boundary, sigma0)
+
+
+def domain_of(low, high, log_, integer, boundary, sigma0) -> Domain:
+    """The same of arrays (d,): bounds, and of each coordinate whether its logarithm is moved, and
+    whether it is an integer."""
+    dim = len(low)
     if boundary is None:
         boundary = "transform"
     elif not isinstance(boundary, str) or boundary not in BOUNDARIES:
@@ -353,8 +362,6 @@ def build_domain(
         raise ValueError(
             f"boundary must be one of {known}; got {boundary!r}{nearest(boundary, BOUNDARIES)}"
         )
-    low, high = bounds_of(bounds, dim)
-    log_, integer = logs_of(transforms, dim), integers_of(integers, dim)
     if not (np.isfinite(low).any() or np.isfinite(high).any() or log_.any() or integer.any()):
         return Domain(dim)
     low, high = whole(low, high, integer)
@@ -376,29 +383,27 @@ def build_domain(
     return Limited(dim, low, high, log_, integer, zone)
 
 
-def check_range(dtype: str, x0, sigma, low, high, log_, skipped=()) -> None:
+def check_range(dtype, x0, sigma, low=-np.inf, high=np.inf, log_=False, moves=True) -> None:
     """Raise ValueError where a dtype cannot hold the points of a search: they are too large for
     it, or it cannot tell them apart.
 
     x0, sigma   (d,) start and standard deviations; low, high: bounds; log_: where they are those
-                of ln x; skipped: coordinates that do not move
+                of ln x; moves: which coordinates do
     """
     its, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
     with np.errstate(over="ignore"):
         far = np.minimum(np.abs(x0) + reach, np.maximum(np.abs(low), np.abs(high)))
-        inner = high.astype(dtype).astype(float) - low.astype(dtype).astype(float)
-    largest = np.maximum(np.abs(low), np.abs(high))
-    for i in range(len(x0)):
-        if i in skipped:
-            continue
-        if not far[i] <= its.max:
-            raise ValueError(
-                f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; "
-                f"coordinate {i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
-            )
-        closed = np.isfinite(low[i]) and np.isfinite(high[i])
-        if closed and not inner[i] >= 4 * its.eps * largest[i] - 4 * its.smallest_subnormal:
-            raise ValueError(
-                f"bounds[{i}]: {dtype} cannot tell numbers between {low[i]!r} and {high[i]!r} "
-                "apart" + (": use dtype='float64'" if dtype == "float32" else "")
-            )
+        inner = np.subtract(*(np.asarray(v, dtype=dtype).astype(float) for v in (high, low)))
+        largest = np.maximum(np.abs(low), np.abs(high))
+        least = 4 * its.eps * largest - 4 * its.smallest_subnormal
+    for i in np.flatnonzero(moves & ~(far <= its.max)):
+        raise ValueError(
+            f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; "
+            f"coordinate {i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
+        )
+    closed = np.isfinite(low) & np.isfinite(high)
+    for i in np.flatnonzero(moves & closed & ~(inner >= least)):
+        raise ValueError(
+            f"bounds[{i}]: {dtype} cannot tell numbers between {low[i]!r} and {high[i]!r} "
+            "apart" + (": use dtype='float64'" if dtype == "float32" else "")
+        )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, as a shell says it
 _got = signal.SIGINT
@@ -52,6 +53,23 @@ def raise_from_here() -> None:
             _raised.append(number)
     if _raised and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_as_it_was)
+
+
+@contextmanager
+def held():
+    """Within it Ctrl-C waits: for imports, where an interrupt comes out as somebody else's
+    ImportError. Outside the main thread, which no interrupt reaches, it does nothing."""
+    handler, came = signal.getsignal(signal.SIGINT), []
+    if not callable(handler):
+        yield
+        return
+    _handle(signal.SIGINT, lambda *its: came.append(its))
+    try:
+        yield
+    finally:
+        _handle(signal.SIGINT, handler)
+    if came:
+        handler(*came[0])
 
 
 def exit_code() -> int:

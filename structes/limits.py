@@ -48,8 +48,8 @@ def _of_pairs(bounds, dim, x0):
         items = list(bounds)
     except TypeError:
         raise TypeError(f"bounds must be {expected}; got {brief(bounds)}") from None
-    if len(items) == 2 and all(_is_end(end) for end in items):
-        items = [items] * dim  # one pair for all
+    if len(items) == 2 and all(_is_end(end) for end in items):  # one pair for all
+        return tuple(np.full(dim, _end(f"bounds[{k}]", items[k], k)) for k in (0, 1))
     elif len(items) == 2 and dim != 2 and all(_is_side(side, dim) for side in items):
         return tuple(_lows_or_highs(side, dim, k) for k, side in enumerate(items))
     pairs = []

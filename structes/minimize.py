@@ -16,6 +16,7 @@ from .backend import to_numpy
 from .evaluation import Evaluation
 from .evaluators import Evaluator, as_it_is, build_evaluator
 from .foreign import unknown
+from .interrupts import held
 from .loop import check_mode, run
 from .outcome import intermediate_result, result_of
 from .problem import rowwise
@@ -113,7 +114,8 @@ def minimize(
     an `EvaluationError` with its traceback.
     """
     began = time.monotonic()
-    import scipy.optimize  # noqa: F401  (for the result: now, because time counts)
+    with held():
+        import scipy.optimize  # noqa: F401  (for the result: now, because time counts)
 
     if not callable(fun):
         hint = " (are fun and x0 in the wrong order?)" if callable(x0) else ""

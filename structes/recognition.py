@@ -97,6 +97,8 @@ def _addressed(ledger, key, i, taken) -> Place:
         again = (key, i) in taken or ledger.was_told(key, i)
         taken.add((key, i))
         return Place(REPEATED if again else FORGOTTEN, key, i)
+    if i >= len(asked.generation):  # a copy of this search has asked it
+        return Place(OWN)
     if kind != OPEN and ((key, i) in taken or asked.told[i]):
         return Place(REPEATED, key, i)
     taken.add((key, i))

@@ -27,6 +27,7 @@ LAYERS = [
         "output",
         "interrupts",
         "building",
+        "foreign",
     },
     {"structures", "parameters", "examples"},
     {
@@ -46,6 +47,8 @@ LAYERS = [
         "space",
         "kinds",
         "choices",
+        "fixed",
+        "arguments",
     },
     {
         "es",
@@ -69,7 +72,7 @@ LAYERS = [
         "history",
         "progress",
     },
-    {"minimize", "sharded", "loop", "experiment", "resume", "config", "bench", "plots"},
+    {"minimize", "outcome", "sharded", "loop", "experiment", "resume", "config", "bench", "plots"},
     {"cli", "__main__", "flags", "tables"},
 ]
 RAY = ("ray.py", "throughput.py", "call_costs.py")  # of evaluators/ and bench/

@@ -192,7 +192,7 @@ def test_commands(tmp_path):
     [
         (["bbob", "--against", "pycam"], "did you mean 'pycma'"),
         (["bbob", "--structures", "dens"], "did you mean 'dense'"),
-        (["bbob", "--structures", "dense@popsise=3"], "unknown argument 'popsise'"),
+        (["bbob", "--structures", "dense@popsise=3"], "no argument 'popsise'"),
         (["bbob", "--dims", "two"], "numbers and ranges"),
         (["bbob", "--dims", "7", "--functions", "1", "--coco", "c"], "in dimensions 2, 3, 5"),
         (["ablation", "--switches", "nothing"], "no switch 'nothing'"),

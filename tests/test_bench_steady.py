@@ -127,7 +127,7 @@ def test_late_values_count_as_said_and_the_library_is_left_as_it_was():
     es.tell(fresh, [SPHERE(x) for x in fresh])
     place = es.ledger.find(late[:1])[0]
     generation = es.ledger.generation(place.key)[1].generation
-    arguments = es.strategy, es.state, generation, place.index, 1.0
+    arguments = es.ledger.open.generation, generation, place.index, 1.0
     before = arrivals.late(*arguments)
     from structes import gathered as module
 

@@ -231,11 +231,9 @@ BOTH = [
 
 @pytest.mark.parametrize("spec", BOTH)
 def test_composites_are_values(spec):
-    # equal and of one hash, so that what is computed once for a structure is found again
     one, two = build_structure(spec, 12), build_structure(spec, 12)
     one.unwhiten(one.identity(np, np.float64), np.ones((1, 12)))  # fills what it remembers
     assert one == two and hash(one) == hash(two) and one is not two
-    assert Strategy(one).plan(10) is Strategy(two).plan(10)
     assert pickle.loads(pickle.dumps(one)) == dataclasses.replace(one) == one
     assert one != build_structure("dense", 12)
 

@@ -223,7 +223,11 @@ def test_repairing_the_asked_array_in_place_is_an_injection():
         (dict(x0=3.0), ValueError, r"x0 must be 1-d .*write \[x\]"),
         (dict(x0=[]), ValueError, "x0 must be 1-d with at least one number"),
         (dict(x0=[1.0, np.inf]), ValueError, r"x0 must be finite; x0\[1\] is inf"),
-        (dict(x0=["a", "b"]), TypeError, "x0 must be a 1-d sequence of finite numbers; got list"),
+        (
+            dict(x0=["a", "b"]),
+            TypeError,
+            r"x0 must be a 1-d sequence of finite numbers; got \['a', 'b'\]",
+        ),
         (dict(x0=[1, [2]]), ValueError, "x0 must be .* different lengths"),
         (dict(sigma0=0), ValueError, "sigma0 must be positive and finite; got 0"),
         (dict(sigma0=-1.0), ValueError, "sigma0 must be positive"),

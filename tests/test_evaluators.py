@@ -346,8 +346,8 @@ def test_a_factory_that_raises(how, crews):
 
 
 NO_VALUES = {
-    "text": (lambda x: "high", {}, "must return one real number for one point; got str 'high'"),
-    "complex": (lambda x: 1j, {}, "must return one real number for one point; got complex 1j"),
+    "text": (lambda x: "high", {}, "must return one real number for one point; got 'high'"),
+    "complex": (lambda x: 1j, {}, "must return one real number for one point; got 1j"),
     "none": (lambda x: None, {}, "must return one real number for one point; got None"),
     "two": (lambda x: x[:2], {}, "say vectorized"),
     "text rows": (lambda X: ["high"] * len(X), {"vectorized": True}, "a real number for each row"),

@@ -65,7 +65,7 @@ def test_minimize_shows_progress_on_stderr(capsys):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (dict(fun=3), TypeError, "fun must be callable; got int 3"),
+        (dict(fun=3), TypeError, "fun must be callable; got 3"),
         (dict(fun=lambda x: "low"), ValueError, "fun must return one real number"),
         (dict(fun=lambda x: x), ValueError, "fun must return one real number .*vectorized"),
         (dict(fun=lambda x: None), ValueError, "fun must return one real number"),

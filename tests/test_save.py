@@ -17,59 +17,7 @@ import structes
 from structes import ES, RestartES, checkpoint
 from structes.structures import build_structure, spec_of
 
-from .structure_table import TRUTH
-
-CASES = [(spec, dim) for truth in TRUTH.values() for spec, dim in truth.cases if dim > 1]
-SEARCHES = [
-    ("dense", 6, {}),
-    ("auto", 6, {}),
-    ("diagonal", 6, {"bounds": [(-3, 3)] * 6}),
-    ("lower", 6, {"engine": "cma"}),
-    ("dense", 6, {"engine": "xnes"}),
-    ("dense", 6, {"noise": "auto"}),
-    ({"name": "low_rank", "long": 2, "short": 1}, 8, {"integers": [0, 3]}),
-    ({"name": "block_upper", "k": 2}, 6, {"bounds": [(-3, None)] * 6, "boundary": "reflect"}),
-    ({"name": "kronecker", "rows": 2, "cols": 3}, 6, {"transforms": {2: "log"}}),
-    ({"name": "sparse", "tree": [-1, 0, 0, 1, 1, 2]}, 6, {"popsize": 11}),
-    (
-        {"name": "direct_sum", "blocks": {"a": {"name": "dense", "at": [5, 0]}, "b": "diagonal"}},
-        6,
-        {"choices": [[1, 2, 3]]},
-    ),
-]
-
-
-def objective(X):
-    return (100 * (X[:, 1:] - X[:, :-1] ** 2) ** 2 + (1 - X[:, :-1]) ** 2).sum(axis=1)
-
-
-def busy(es):
-    """Some generations, then one with every kind of value in it; some candidates stay out."""
-    for _ in range(7):
-        X = es.ask()
-        es.tell(X, objective(X))
-    late = es.ask(5)
-    X = es.ask()
-    es.tell(X, objective(X))
-    X = es.ask(5)
-    es.tell(late[:3], objective(late[:3]))
-    es.tell(X[1:3], [np.nan, np.inf])
-    own = np.ones((1, es.dim))
-    es.tell(own, objective(own))
-    return es
-
-
-def goes_on(es, generations=12):
-    """What a search does from here: bytes of everything."""
-    seen = []
-    for k in range(generations):
-        X = np.concatenate([es.pending, es.ask(3 + k % 3)])
-        seen.append(X.tobytes())
-        told = X[k % 2 :: 2]
-        es.tell(told, objective(told))
-        seen.append((es.sigma, es.evaluations, es.generation, es.info, es.best.fun, es.stop()))
-    seen.append((np.asarray(es.mean).tobytes(), es.switches, es.pending.tobytes()))
-    return repr(seen)
+from .searches import CASES, SEARCHES, busy, goes_on, objective
 
 
 @pytest.mark.parametrize(("structure", "dim", "options"), SEARCHES)
@@ -114,7 +62,7 @@ def test_a_loaded_search_with_restarts_goes_on_to_the_same_bits(restarts, tmp_pa
 def test_a_new_process_goes_on_to_the_same_bits(tmp_path):
     es = busy(ES([2.0, 1.0, 1.0, 1.0], 0.4, seed=5))
     es.save(tmp_path / "a")
-    program = "import sys; from tests.test_save import goes_on; from structes import ES; "
+    program = "import sys; from tests.searches import goes_on; from structes import ES; "
     program += "sys.stdout.write(goes_on(ES.load(sys.argv[1])))"
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "a")],

@@ -216,9 +216,9 @@ def late_values(count):
     """Within it late values count `count(ratio of the densities, power)`, in all of this
     process."""
 
-    def late(strategy, state, generation, *others):
-        arrival = arrivals.late(strategy, state, generation, *others)
-        power = arrivals.temper(strategy, state.generation - generation.number)
+    def late(now, generation, *others):
+        arrival = arrivals.late(now, generation, *others)
+        power = arrivals.temper(now.strategy, now.number - generation.number)
         return arrival._replace(mass=count(arrival.mass ** (1 / power), power))
 
     with mock.patch("structes.gathered.late", late):

@@ -83,6 +83,7 @@ class Desk:
     def __init__(self, limit=contextlib.nullcontext):
         """limit: makes the context in which functions are called."""
         self.things: dict = {}
+        self.failed: dict = {}  # exceptions of functions that could not be made
         self._limit = limit
 
     def take(self, key, thing) -> None:
@@ -92,11 +93,14 @@ class Desk:
     def drop(self, key) -> None:
         """Forget a thing, if it is there."""
         self.things.pop(key, None)
+        self.failed.pop(key, None)
 
     def make(self, key) -> None:
-        """Make a function now. Where that fails `run` will say why."""
-        with contextlib.suppress(Exception):
+        """Make a function now. Where that fails `run` says why, and does not try again."""
+        try:
             self.made(key)
+        except Exception as error:
+            self.failed[key] = error
 
     @guard.entry
     def run(self, call: Call) -> Outcome:
@@ -119,6 +123,8 @@ class Desk:
     @guard.entry
     def made(self, key):
         """The thing of a key, ready: a function of rows, or a Recipe."""
+        if key in self.failed:
+            raise self.failed.pop(key)
         thing = self.things[key]
         if isinstance(thing, bytes):
             with guard.unpickling():
