@@ -368,7 +368,7 @@ class ES:
     @property
     def info(self) -> Info:
         """What the last update saw and did."""
-        return self._search.info
+        return self._search.info.signed(self.arguments.sign)
 
     @property
     def switches(self) -> list:

@@ -134,8 +134,10 @@ def _host(name, value, expected) -> np.ndarray:
     if hasattr(value, "__cuda_array_interface__"):
         return to_numpy(value)
     try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
         return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
         if not isinstance(value, (list, tuple)) or not value:
             raise TypeError(f"{name} must be {expected}; got {brief(value)}") from error
     parts = [_host(name, part, expected) for part in value]

@@ -189,7 +189,7 @@ class ShardedES:
     @property
     def info(self) -> Info:
         """What the last update saw and did."""
-        return self._now.info
+        return self._now.info.signed(self.arguments.sign)
 
     @property
     def generation(self) -> int:

@@ -57,6 +57,12 @@ class Info(NamedTuple):
     injected: int = 0
     repeated: int = 0
 
+    def signed(self, sign: int) -> Info:
+        """The same in the user's values, which are maximised where sign is −1."""
+        if sign == 1:
+            return self
+        return self._replace(best=-self.best, median=-self.median, worst=-self.worst)
+
 
 def restored_as(like, value, xp):
     """`value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;

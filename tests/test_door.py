@@ -1,0 +1,354 @@
+"""What a search is given: one behaviour of every face, conflicts and misspellings by name."""
+
+import re
+
+import numpy as np
+import pytest
+
+import structes
+from structes import ES, Choice, Float, Int, RestartES, ShardedES, Space, foreign, minimize
+from structes.arguments import NAMES, OPTIONS, STOPPING
+
+from .searches import objective
+
+
+def sphere(x):
+    return float(x @ x)
+
+
+def restarting(*given, **more):
+    return RestartES(*given, **{"max_evaluations": 10**4, **more})
+
+
+def sharded(*given, **more):
+    return ShardedES(objective, *given, **{"structure": "diagonal", "replicas": 1, **more})
+
+
+def minimized(*given, **more):
+    return minimize(sphere, *given, **{"max_evaluations": 30, **more})
+
+
+FACES = {"ES": ES, "RestartES": restarting, "ShardedES": sharded, "minimize": minimized}
+SPACE = Space({"a": Float(0, 1), "n": Int(1, 9), "c": Choice("x", "y", "z")})
+
+
+# -- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("name", ["maxfevals", "ftarget", "tol", "rng", "sigma", "constraints"])
+def test_a_foreign_name_is_told_ours(face, name):
+    with pytest.raises(TypeError, match=f"has no argument '{name}': here it is") as caught:
+        FACES[face](np.ones(3), 0.5, **{name: 1})
+    assert foreign.NAMES[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("popsiz", "popsize"), ("max_evaluation", "max_evaluations")]
+)
+def test_a_misspelt_name_is_told_the_right_one(face, wrong, meant):
+    with pytest.raises(TypeError, match=f"has no argument '{wrong}' .did you mean '{meant}'"):
+        FACES[face](np.ones(3), 0.5, **{wrong: 10})
+
+
+def test_what_foreign_names_are_told_is_there():
+    """Each names an argument of ours, and is none itself."""
+    import inspect
+
+    ours = {*inspect.signature(minimize).parameters, *OPTIONS, *NAMES} - {"options"}
+    for name, told in foreign.NAMES.items():
+        assert name not in ours and name == name.lower()
+        words = set(re.findall(r"[a-z0-9_]+", told))
+        assert words & ours or told.startswith("nothing"), (name, told)
+
+
+@pytest.mark.parametrize("name", sorted({*OPTIONS} - {"space", "fixed", "choices"}))
+def test_every_face_takes_every_option(name):
+    values = {
+        "bounds": [(-5, 5)] * 3,
+        "boundary": "reflect",
+        "transforms": {0: "log"},
+        "integers": [1],
+        "engine": "cma",
+        "noise": "auto",
+        "backend": "numpy",
+        "dtype": "float32",
+        "maximize": False,
+        "noeffect": False,
+        "max_seconds": 100.0,
+        "stagnation": "auto",
+    }
+    for face, make in FACES.items():
+        if (face, name) == ("ShardedES", "noise"):
+            continue  # which says that it has none
+        made = make(np.ones(3), 0.5, **{name: values.get(name, 1000)})
+        es = getattr(made, "es", made)
+        its = (es.es if isinstance(es, RestartES) else es).arguments
+        if name in STOPPING:
+            assert getattr(its.stopping, name) == values.get(name, 1000)
+
+
+# -- conflicts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bounds", [(0, 1)] * 5), ("integers", True), ("transforms", {0: "log"}), ("choices", [])],
+)
+def test_a_space_says_its_limits_itself(face, name, value):
+    if name == "choices":
+        value = [[2, 3, 4]]
+    with pytest.raises(ValueError, match=f"{name}.*(Space|space)"):
+        FACES[face](SPACE, **{name: value})
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_face_takes_a_space(face):
+    if face == "minimize":
+        result = minimize(lambda p: p["a"] + p["n"] + (p["c"] != "y"), SPACE, seed=1)
+        assert result.params["c"] == "y" and result.fun < 1.01
+        return
+    es = FACES[face](SPACE, seed=1)
+    assert es.space is SPACE and es.dim == 5
+    getattr(es, "close", lambda: None)()
+
+
+def test_auto_is_auto():
+    """{"name": "auto"} is "auto", with choices, too."""
+    for start in ((SPACE,), (np.ones(4), 0.5)):
+        one, two = (ES(*start, structure=its, seed=1) for its in ("auto", {"name": "auto"}))
+        assert one.structure == two.structure and (one.ask() == two.ask()).all()
+
+
+def test_a_dict_is_a_start_of_a_space():
+    start = {"a": 0.25, "n": 7, "c": "z"}
+    for make in (ES, restarting):
+        es = make(start, space=SPACE, seed=1)
+        assert (
+            SPACE.to_dict(es.arguments.start() if make is ES else es.es.arguments.start()) == start
+        )
+    with pytest.raises((ValueError, TypeError), match=r"(?i)space"):
+        ES(start, 0.5)
+    with pytest.raises(ValueError, match="'d'"):
+        ES({**start, "d": 1}, space=SPACE)
+
+
+# -- starts from bounds ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_closed_bounds_say_where_to_start(face):
+    given = {"bounds": [(-1, 3), (0, 10)], "seed": 1}
+    made, whole = FACES[face](**given), FACES[face]([1.0, 5.0], [0.8, 2.0], **given)
+    if face == "minimize":
+        made, whole = made.es, whole.es
+    assert made.mean.tobytes() == whole.mean.tobytes() and made.sigma == whole.sigma
+    if face != "ShardedES":
+        assert (made.deviations == whole.deviations).all()
+
+
+def test_logarithms_and_integers_start_in_their_middle():
+    es = ES(bounds=[(1e-4, 1.0), (0, 7)], transforms={0: "log"}, integers=[1], seed=1)
+    x = es.arguments.start()
+    assert x[0] == pytest.approx(1e-2) and x[1] in (3.0, 4.0)
+    assert es.arguments.sigma0[0] == pytest.approx(np.log(1e4) / 5)
+
+
+def test_open_bounds_do_not():
+    with pytest.raises(ValueError, match=r"x0 and sigma0 must be given.*bounds\[1\] is \(0"):
+        ES(bounds=[(0, 1), (0, None)])
+    with pytest.raises(ValueError, match="sigma0 must be given"):
+        ES([1.0, 2.0])
+    with pytest.raises((ValueError, TypeError), match="x0"):
+        ES()
+
+
+# -- fixed coordinates ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["fixed", "bounds"])
+@pytest.mark.parametrize("face", ["ES", "RestartES", "minimize"])
+def test_a_fixed_coordinate_is_none_of_the_search(face, how):
+    """The others are searched for as if it were not there, to the bit."""
+    say = {
+        "fixed": {"fixed": {1: 7.0}, "bounds": [(-3, 3), (None, None), (-3, 3)]},
+        "bounds": {"bounds": [(-3, 3), (7, 7), (-3, 3)]},
+    }[how]
+    whole = FACES[face]([0.5, 7.0, 0.25], 0.5, seed=1, **say)
+    part = FACES[face]([0.5, 0.25], 0.5, seed=1, bounds=[(-3, 3)] * 2)
+    if face == "minimize":
+        assert whole.x[1] == 7.0 and len(whole.x) == 3
+        return
+    for _ in range(8):
+        X, Y = whole.ask(), part.ask()
+        assert (X[:, 1] == 7).all()
+        np.testing.assert_array_equal(X[:, [0, 2]], Y)
+        for es, its in ((whole, X), (part, Y)):
+            es.tell(its, objective(Y))
+    assert whole.best.x[1] == 7.0
+    np.testing.assert_array_equal(whole.mean[[0, 2]], part.mean)
+    assert whole.mean[1] == 7.0 and whole.mean.shape == (3,)
+
+
+def test_searches_with_fixed_coordinates_are_saved(tmp_path):
+    es = ES([0.5, 7.0, 0.25], 0.5, seed=1, fixed={1: 6.5}, maximize=True, target=9.0)
+    es.tell(X := es.ask(), objective(X))
+    es.save(tmp_path / "es")
+    again = ES.load(tmp_path / "es")
+    np.testing.assert_array_equal(again.ask(), es.ask())
+    assert again.best.fun == es.best.fun and (again.best.x == es.best.x).all()
+    assert again.arguments.maximize and again.stopping.target == es.stopping.target
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"fixed": {3: 1.0}}, "fixed: index"),
+        ({"fixed": {0: np.nan}}, r"fixed\[0\]"),
+        ({"fixed": {0: 9.0}, "bounds": [(0, 1)] * 2}, r"fixed\[0\].*(0|bounds)"),
+        ({"fixed": [1.0]}, "fixed must be a mapping"),
+        ({"fixed": {0: 1.0, 1: 2.0}}, "nothing to search"),
+        ({"bounds": [(1, 1), (2, 2)]}, "nothing to search"),
+        ({"bounds": [(1, 0), (2, 2)]}, r"bounds\[0\]: lower must not be above upper"),
+    ],
+)
+def test_what_cannot_be_fixed(given, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        ES([0.5, 2.0], 0.5, **given)
+
+
+# -- larger is better -----------------------------------------------------------------------------
+
+
+def up(f):
+    return lambda *its: -f(*its)
+
+
+@pytest.mark.parametrize("more", [{}, {"restarts": "ipop"}, {"workers": 2}, {"vectorized": True}])
+def test_maximize_is_minimize_upside_down(more):
+    """Points, evaluations and ends are the same, values have the other sign."""
+    f = objective if "vectorized" in more else sphere
+    given = {"seed": 1, "max_evaluations": 300, **more}
+    down = minimize(f, [1.0, 2.0], 0.5, target=1e-9, **given)
+    rise = minimize(up(f), [1.0, 2.0], 0.5, target=-1e-9, maximize=True, **given)
+    assert rise.x.tobytes() == down.x.tobytes() and rise.fun == -down.fun
+    assert rise.nfev == down.nfev and rise.success == down.success
+    assert rise.es.best.fun == rise.fun
+    if "target" in rise.stop:
+        assert rise.stop["target"] == -down.stop["target"]
+    if "restarts" in more:
+        assert [run.fun for run in rise.restarts] == [-run.fun for run in down.restarts]
+
+
+def test_maximize_where_it_is_told():
+    es, twin = (ES(np.ones(3), 0.5, seed=1, maximize=its) for its in (True, False))
+    for _ in range(6):
+        X = es.ask()
+        es.tell(X, -objective(X))
+        twin.tell(twin.ask(), objective(X))
+        assert (es.info.best, es.info.worst) == (-twin.info.best, -twin.info.worst)
+        assert es.mean.tobytes() == twin.mean.tobytes() and es.best.fun == -twin.best.fun
+    with pytest.raises(ValueError, match="must not be inf with maximize=True"):
+        es.tell(es.ask(), [np.inf] * es.popsize)
+    es.tell(es.ask()[:1], [-np.inf])  # the worst
+
+
+def test_sharded_maximize():
+    with sharded(np.ones(4), 0.5, seed=1) as down:
+        for _ in range(5):
+            down.step()
+    with ShardedES(
+        up(objective), np.ones(4), 0.5, "diagonal", seed=1, replicas=1, maximize=True
+    ) as rise:
+        for _ in range(5):
+            rise.step()
+        assert rise.best.fun == -down.best.fun and rise.mean.tobytes() == down.mean.tobytes()
+
+
+# -- what minimize takes --------------------------------------------------------------------------
+
+
+def test_args_are_handed_on():
+    seen = []
+
+    def f(x, factor, shift):
+        seen.append((factor, shift))
+        return factor * sphere(x - shift)
+
+    result = minimize(f, [1.0, 2.0], 0.5, seed=1, args=(3.0, 0.5), target=1e-9)
+    assert set(seen) == {(3.0, 0.5)} and np.allclose(result.x, 0.5, atol=1e-3)
+    with pytest.raises(TypeError, match="args must be a tuple"):
+        minimize(f, [1.0, 2.0], 0.5, args=2.0)
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_points_that_are_evaluated_first(workers):
+    first = [[0.1, 0.1], [5.0, 5.0]]
+    given = {"seed": 1, "max_evaluations": 40, "workers": workers}
+    result = minimize(sphere, [3.0, 3.0], 0.5, first=first, **given)
+    assert result.nfev == 40 and result.fun <= 0.1**2 * 2 + 1e-12
+    only = minimize(sphere, [3.0, 3.0], 0.5, first=True, **{**given, "max_evaluations": 1})
+    assert only.nfev == 1 and (only.x == 3.0).all()
+
+
+def test_dicts_that_are_evaluated_first():
+    seen = []
+
+    def f(p):
+        seen.append(p)
+        return p["a"]
+
+    minimize(f, SPACE, seed=1, first=[{"a": 0.5, "n": 2, "c": "z"}], max_evaluations=8)
+    assert seen[0] == {"a": 0.5, "n": 2, "c": "z"} and len(seen) == 8
+
+
+def test_parameters_as_keywords():
+    def f(a, n, c):
+        return a + n + (c != "y")
+
+    def g(p):
+        return f(p["a"], p["n"], p["c"])
+
+    one, two = (minimize(its, SPACE, seed=1, max_evaluations=200) for its in (f, g))
+    assert one.x.tobytes() == two.x.tobytes() and one.fun == two.fun
+
+
+def test_kinds_of_parameters():
+    space = Space(
+        {
+            "rate": Float(0.0, 1.0, step=0.25),
+            "flag": structes.Bool(start=True),
+            "name": "constant",
+            "none": None,
+            "thing": structes.Constant((1, 2)),
+        }
+    )
+    es = ES(space, seed=1)
+    for _ in range(5):
+        X = es.ask()
+        for x in X:
+            p = space.to_dict(x)
+            assert p["rate"] in (0.0, 0.25, 0.5, 0.75, 1.0) and type(p["flag"]) is bool
+            assert (p["name"], p["none"], p["thing"]) == ("constant", None, (1, 2))
+            np.testing.assert_array_equal(space.to_dict(space.from_dict(p))["rate"], p["rate"])
+        es.tell([space.to_dict(x) for x in X], [space.to_dict(x)["rate"] for x in X])
+        assert es.info.injected == 0
+    assert es.dim == 3
+    with pytest.raises(ValueError, match=r"rate.*must be one of"):
+        space.from_dict({**p, "rate": 0.3})
+    with pytest.raises(ValueError, match=r"name.*is a constant"):
+        space.from_dict({**p, "name": "other"})
+    with pytest.raises(ValueError, match="step does not go with log"):
+        Float(1.0, 2.0, log=True, step=0.5)
+
+
+# -- room -----------------------------------------------------------------------------------------
+
+
+def test_more_than_memory_holds_is_refused():
+    es = ES(np.ones(10**6), 1.0, "diagonal", seed=1)
+    with pytest.raises((ValueError, MemoryError), match=r"(?s)1000000.*lazy=True"):
+        es.ask(10**6)
+    assert es.ask(10**6, lazy=True).shape == (10**6, 10**6)
