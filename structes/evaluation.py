@@ -96,8 +96,8 @@ def _by_point(function, X, note, before, wrong, until, values):
         else:
             values.append(value)
             continue
+        note(row, failed)  # which may raise: then it has no value
         values.append(np.nan)
-        note(row, failed)
 
 
 def _checked(value, name, wrong) -> float:
@@ -132,9 +132,10 @@ def _by_rows(function, X, unit, note, before, wrong, until, values):
             _by_rows(function, rows, 1, again, before, wrong, inf, values)
             continue
         for k, value in enumerate(found):
-            values.append(np.nan if isinstance(value, Exception) else value)
             if isinstance(value, Exception):
                 note(a + k, value)
+                value = np.nan
+            values.append(value)
 
 
 def _split(values, n: int, wrong) -> list:

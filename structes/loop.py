@@ -147,14 +147,15 @@ def _generations(es, evaluate, callback, told) -> bool:
             began = time.monotonic()
             # where X is empty all that the budget allows is under way
             while now.out > spare or (not X.shape[0] and any(old.out for old in late)):
-                done = evaluate.collect(_until(deadline))
+                done = evaluate.collect(_until(deadline, es, now.is_heard))
                 now.take(done)
                 for old in late:
                     old.take(done)
                     old.tell(es)
                 if time.monotonic() - began > 1 and now.tell_head(es):
                     told(es)
-                if es.generation != generation or es.stop():  # late values have filled it
+                ended = es.stop() and (now.is_heard or not _goes_on(es))
+                if ended or es.generation != generation:  # late values have filled it
                     break
             now.tell(es)
             if now.out and es.generation == generation and X.shape[0] and not es.stop():
@@ -172,9 +173,12 @@ def _generations(es, evaluate, callback, told) -> bool:
     return False
 
 
-def _until(deadline: float) -> float | None:
-    """Seconds until the deadline; None where there is none."""
-    return None if deadline == inf else max(0.0, deadline - time.monotonic())
+def _until(deadline: float, es, is_heard: bool = False) -> float | None:
+    """Seconds to wait for workers: until the deadline; None, as long as it takes, where there is
+    none, and for the first value of a search, which is_heard says to be there but not told."""
+    if deadline == inf or not (es.evaluations or is_heard):
+        return None
+    return max(0.0, deadline - time.monotonic())
 
 
 class _Flight:
@@ -192,6 +196,11 @@ class _Flight:
         self._values = np.full(self.out, np.nan)
         self._there = np.zeros(self.out, dtype=bool)
         self._told = np.zeros(self.out, dtype=bool)
+
+    @property
+    def is_heard(self) -> bool:
+        """Has any value come?"""
+        return self.out < len(self._there)
 
     def take(self, done) -> None:
         """Values that have come."""
@@ -230,7 +239,7 @@ def _steady(es, evaluate, callback, told) -> bool:
             todo = part(todo, 1, todo.shape[0])
             (batch,) = evaluate.submit(x, es.popsize)
             flights[batch] = x
-        for done in evaluate.collect(_until(deadline)):
+        for done in evaluate.collect(_until(deadline, es)):
             es.tell(flights.pop(done.batch), done.batch.values)
             told(es)
             if es.generation != generation:

@@ -278,15 +278,22 @@ def _evaluate_first(es, evaluate, first):
     X = np.array([checks.point(f"first[{i}]", x, es.dim) for i, x in enumerate(points)])
     limit = es.stopping.max_evaluations
     X = X[: None if limit is None else max(0, limit - es.evaluations)]
-    if len(X) and not es.stop():
-        es.domain.encode(X, "first")
-        es.tell(X, evaluate(X))
+    es.domain.encode(X, "first")  # all of them are inside, or none is evaluated
+    if isinstance(evaluate, Evaluation):
+        unit = 1 if evaluate.by_point else len(X)
+    else:
+        unit = evaluate.evaluator.capacity
+    for a in range(0, len(X), unit):
+        if es.stop():
+            return
+        rows = X[a : a + unit]
+        es.tell(rows, evaluate(rows))
 
 
 def _hand_over(error, es, evaluate):
     """Let an exception that ends a search carry what was found."""
     try:
-        error.result = result_of(es, es.stop(), evaluate.errors)
+        error.result = result_of(es, {**es.stop(), "exception": True}, evaluate.errors)
     except AttributeError:  # it takes no attributes
         if hasattr(error, "add_note"):
             error.add_note(f"the best point so far: {es.best}")

@@ -17,6 +17,7 @@ WORDS = {
     "max_restarts": "there were as many restarts as allowed",
     "callback": "the callback ended it",
     "interrupted": "it was interrupted",
+    "exception": "an exception ended it",
     "tolfun": "converged: the values of many generations agree",
     "tolfunhist": "converged: the values of many generations agree",
     "tolx": "converged: the steps are tiny beside sigma0",
