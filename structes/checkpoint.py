@@ -42,7 +42,18 @@ def write(path, kind: str, tree: dict) -> None:
                     npy.write_array(member, array, allow_pickle=False)
             archive.writestr("tree.json", json.dumps(head))
 
-    replace(Path(path), save)
+    replace(_path(path), save)
+
+
+def _path(path) -> Path:
+    """`path` as a Path that may be one of a file."""
+    try:
+        its = Path(path)
+    except TypeError:
+        raise TypeError(f"path must be the name of a file; got {brief(path)}") from None
+    if not its.name:
+        raise ValueError(f"path must be the name of a file; got {path!r}")
+    return its
 
 
 def read(path) -> tuple[str, dict]:
@@ -51,7 +62,7 @@ def read(path) -> tuple[str, dict]:
     Raises OSError where it cannot be opened and ValueError, naming what is wrong, for anything
     that `write` has not written.
     """
-    path = Path(path)
+    path = _path(path)
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:

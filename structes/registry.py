@@ -213,8 +213,8 @@ class Registry(Mapping):
             return self._parse_words(spec)
         if not isinstance(spec, Mapping):
             raise TypeError(
-                f"{self.kind} must be a name, a mapping with 'name', or an object of its kind; "
-                f"got {brief(spec)}"
+                f"{self.kind} must be a name, a mapping with 'name', or an object of its kind "
+                f"(known names: {', '.join([*self.also, *self.table])}); got {brief(spec)}"
             )
         if not isinstance(spec.get("name"), str):
             raise ValueError(
