@@ -21,9 +21,14 @@ class Plan(NamedTuple):
     rates: Rates
 
 
+def plan_for(structure: Structure, engine: Engine, n: int, mirrored: bool) -> Plan:
+    """Plan for n samples of the present distribution; `mirrored`: each stands beside its mirror
+    image."""
+    return plan_of(structure, engine, np.ones(n), mirrored)
+
+
 def plan_of(structure: Structure, engine: Engine, mass, mirrored: bool) -> Plan:
-    """Plan for samples that count `mass` (n,), the best first; `mirrored`: each sample of the
-    present distribution stands beside its mirror image."""
+    """Plan for samples that count `mass` (n,), the best first; `mirrored` as for `plan_for`."""
     n = float(mass.sum())
     if engine.natural:
         u = xnes_utilities(mass)

@@ -32,7 +32,7 @@ from .domain import Domain
 from .engine import Engine
 from .kernels.steps import LONGEST
 from .noisy import Noise, Noisy
-from .plan import Plan, plan_of
+from .plan import Plan, plan_for
 from .redrawn import redrawn, sample
 from .sampling import Sampling
 from .state import Info, State, restored_as
@@ -270,8 +270,8 @@ class Strategy:
     def plan(self, n: int) -> Plan:
         """Weights and learning rates for n ≥ 2 samples of the present distribution."""
         if n not in self._plans:
-            mirrored = self._sampling.mirrored
-            self._plans[n] = plan_of(self.structure, self.engine, np.ones(n), mirrored)
+            its = self.structure, self.engine, n, self._sampling.mirrored
+            self._plans[n] = plan_for(*its)
         return self._plans[n]
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
