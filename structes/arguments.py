@@ -61,7 +61,7 @@ class Options(TypedDict, total=False):
     tolxup: float | None
     condition: float | None
     stagnation: int | str | None
-    flat: int | None
+    flat: int | str | None
     failures: int | None
     noeffect: bool
 

@@ -141,8 +141,8 @@ class Choosing(Domain):
     def rounded(self, X, dtype):
         return self.numbers.rounded(X, dtype)
 
-    def adjust(self, state, structure):
-        return keep_open(self.numbers.adjust(state, structure), structure, self.choices)
+    def adjust(self, state, structure, tied=0.0):
+        return keep_open(self.numbers.adjust(state, structure, tied), structure, self.choices)
 
 
 def _places(at) -> dict:

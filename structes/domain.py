@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from .backend import cast, namespace, to_numpy
-from .integers import with_margin
+from .integers import widened, with_margin
 from .limits import bounds_of, integers_of, logs_of, whole
 from .registry import nearest
 
@@ -110,9 +110,12 @@ class Domain:
         """Points X (n, d) in another dtype ("float32"); they stay inside."""
         return cast(X, dtype)
 
-    def adjust(self, state, structure):
+    def adjust(self, state, structure, tied=0.0):
         """The state of a new generation, kept from freezing where coordinates are integers, and
-        from steps that are longer than the box is wide."""
+        from steps that are longer than the box is wide.
+
+        tied   share of the last values that equal the best of them (integers.py)
+        """
         return state
 
 
@@ -151,7 +154,9 @@ class Limited(Domain):
             "_one": left & ~right,
             "_other": right & ~left,
             "_slope": np.where(self.zone > 0, 4 * self.zone, 1.0),
-            "_longest": np.where(two, np.maximum(width / 3, 1e-300), np.inf),  # standard deviation
+            "_longest": np.where(  # standard deviation; an open integer has no cells beyond 2⁵³
+                two, np.maximum(width / 3, 1e-300), np.where(self.integer, 2.0**53, np.inf)
+            ),
         }
         fields["_turn"] = np.where(two, fields["_right"] - fields["_left"], 1.0)
         fields["_some_log"], fields["_at"] = bool(self.log.any()), np.flatnonzero(self.integer)
@@ -226,7 +231,7 @@ class Limited(Domain):
         xp = namespace(X)
         return xp.clip(X, xp.asarray(low), xp.asarray(high))
 
-    def adjust(self, state, structure):
+    def adjust(self, state, structure, tied=0.0):
         if self._loose:
             return state
         xp = namespace(state.mean)
@@ -235,7 +240,7 @@ class Limited(Domain):
             longest = _Constants(self, std, xp)._longest
             return state._replace(scale=state.scale * xp.minimum(longest / std, 1.0 + 0 * std))
         std = to_numpy(structure.deviations(state.factor) * (state.sigma * state.scale))
-        new = np.minimum(std, self._longest)
+        new = np.minimum(np.where(self.integer, widened(std, tied), std), self._longest)
         if len(self._at):
             at, mean = self._at, np.array(to_numpy(state.mean))
             step, new[at] = with_margin(*self._distances(mean), new[at], self.dim)

@@ -80,8 +80,8 @@ class Fixed(Domain):
         moving = self.moving.rounded(xp.take(X, xp.asarray(self.free), axis=1), dtype)
         return cast(self._filled(moving), dtype)
 
-    def adjust(self, state, structure):
-        return self.moving.adjust(state, structure)
+    def adjust(self, state, structure, tied=0.0):
+        return self.moving.adjust(state, structure, tied)
 
     def _filled(self, X):
         """Points (n, size) of the coordinates that move (n, dim)."""

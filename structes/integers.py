@@ -16,6 +16,27 @@ in 0.61 of pycma's evaluations, the mirrors 70 % in 0.56 (clamping the mean: 42 
 1/(λ d) with the customary λ = 4 + 3 ln d, whatever the population is: a larger one converges in
 fewer generations and would have fewer tries.
 
+Functions of integers have plateaus: many candidates are the same point, and many points have the
+same value. With the margin alone a search stands still there. A mean at the end of its range lies
+on the mirror of its half cell, where z and −z are the same point; and wherever two mirrored
+candidates (sampling.py) have the same value, they share the same weight and cancel in Σ w z. So
+three things are done where some coordinates are integers:
+
+* Equal values do not share the weights of their ranks. The candidate that was drawn first ranks
+  first, and those of even index rank before their mirror images (ranking.py). So one of two twins
+  is followed, which is a random one, and the mean wanders over a plateau.
+* Where more than half of the values equal the best one, the standard deviations of the integers
+  are widened (`widened`), as Hansen (2016) does with sigma in his code, where values are flat.
+* The search waits longer before it calls itself flat or, if all coordinates are integers,
+  converged (stopping.py).
+
+LeadingOnes (d = 10, 20), the number of wrong ones of 8 integers of 4 values (from two starts) and
+the largest of 6 distances (integers from 0 to 10) are then solved in 120 of 120 runs; 117 without
+widening, 110 where equal values share their weights. Of 13 functions that add plateaus of integers
+to a sphere, Rosenbrock's function or steps: 102 of 130, 91 without widening, 94 with shared
+weights, 75 with neither. Drawing anew each mirror image that is the very point of its twin was no
+better: 262 of 288 solved (eight other plateaus, d = 8 to 30) for 261.
+
 Tried, and no better: twice and half of that α (half solves 63 % for 70, twice was slower on more
 instances); with the paper's bounds, a floor of 0.2 under the standard deviations in place of the
 margin (24 % solved for 53); centering candidates on their integers (after Marty et al. 2024, but
@@ -25,15 +46,24 @@ leaves out the integers (10 % solved for 64).
 
 from __future__ import annotations
 
-from math import log
+from math import exp, log
 
 import numpy as np
+
+WIDENING = 0.2  # of ln(standard deviation), in a generation of which all values are equal
 
 
 def margin(dim: int) -> float:
     """α, the least probability with which a candidate leaves the integer of the mean, in one
     coordinate of `dim`: one coordinate of one candidate in a customary generation."""
     return min(0.5, 1 / (dim * (4 + int(3 * log(dim)))))
+
+
+def widened(std, tied: float):
+    """Standard deviations (k,) after a generation of which the share `tied` of the values equals
+    the best one: longer ones where that is more than half of them, because then the search is on
+    a plateau."""
+    return std * exp(WIDENING * max(0.0, 2 * tied - 1))
 
 
 def with_margin(down, up, std, dim: int):

@@ -2,8 +2,8 @@
 
 Only ranks count, so the search is invariant under any increasing transformation of the values.
 A missing value (NaN) ranks last, together with +inf, and counts less than a value; equal values
-share the mean of the weights of their ranks; when all values are equal there is nothing to learn
-and no weights are given.
+share the mean of the weights of their ranks, where no coordinate is an integer (integers.py); when
+all values are equal there is nothing to learn and no weights are given.
 """
 
 from __future__ import annotations
@@ -86,41 +86,60 @@ def with_missing(values: np.ndarray, mass):
     return np.where(missing, share * mass, mass)
 
 
-def ranking(values: np.ndarray):
+def ranking(values: np.ndarray, twins_apart=False):
     """(order, ranked): indices of `values` (n,) from best to worst, and the values so ordered.
 
-    Equal values keep their order; NaN ranks last.
+    NaN ranks last. Equal values keep their order, but with `twins_apart` those of all even
+    candidates come before those of the odd ones, which may be their mirror images (sampling.py).
     """
-    order = values.argsort(kind="stable")
+    if twins_apart:
+        at = np.arange(len(values))
+        order = np.lexsort((at, at % 2, values))
+    else:
+        order = values.argsort(kind="stable")
     return order, values[order]
 
 
-def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None):
+def tied_with_best(ranked: np.ndarray) -> float:
+    """How many of the other known values of `ranked` (n,), best first, equal the best one: a share
+    from 0 to 1, which is 0 where fewer than two are known."""
+    known = np.count_nonzero(ranked == ranked)
+    return (np.count_nonzero(ranked == ranked[0]) - 1) / (known - 1) if known > 1 else 0.0
+
+
+def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None, shared=True):
     """Each row of `tables` (k, n), given by rank, handed to the candidates: (k, n), or None.
 
     order, ranked   of `ranking`; NaN and +inf tie
     tables          (k, n) weights by rank, best first
     mass            (n,) by rank: how much each value counts; None: all the same
+    shared          whether equal values share the weights of their ranks; where they do not, those
+                    that are +inf or missing still do
 
     None when all values are equal (or all missing): then no candidate is better than another.
-    Equal values share the weights of their ranks.
     """
     known = ranked
     if ranked[-1] != ranked[-1]:  # NaN sorts last
         known = np.where(np.isnan(ranked), np.inf, ranked)
     if known[0] == known[-1]:
         return None
-    if np.count_nonzero(known[1:] == known[:-1]):
-        tables = _share(known, tables, mass)
+    same = known[1:] == known[:-1]
+    if not shared:
+        same &= known[1:] == np.inf
+    if np.count_nonzero(same):
+        tables = _share(same, tables, mass)
     given = np.empty_like(tables)
     given[:, order] = tables
     return given
 
 
-def _share(ranked, tables, mass):
-    """Tables with each run of equal values given what its ranks have, in proportion to mass."""
-    first = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    length = np.diff(np.append(first, len(ranked)))
+def _share(same, tables, mass):
+    """Tables with each run of equal values given what its ranks have, in proportion to mass.
+
+    same   (n − 1,) whether a value, from the second on, equals the one before it
+    """
+    first = np.flatnonzero(np.concatenate([[True], ~same]))
+    length = np.diff(np.append(first, len(same) + 1))
     if mass is None:
         return np.repeat(np.add.reduceat(tables, first, axis=1) / length, length, axis=1)
     total = np.add.reduceat(mass, first)

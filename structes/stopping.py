@@ -36,7 +36,9 @@ class Stopping:
     max_seconds      stop after so many seconds since the search was made
     tolfun           the values of the generation and the best values of the last
                      10 + ⌈30 d/λ⌉ generations (60 d/λ where some coordinates are integers:
-                     each of them must have its chance to change) all lie within tolfun times the
+                     each of them must have its chance to change; 300 d/λ where none is
+                     continuous, because nothing then shows how far a search still has to go, and
+                     plateaus last longer than that) all lie within tolfun times the
                      range of all values so far, and the standard deviations of all coordinates
                      that are no integers are below √tolfun · sigma0 (or the values agree to
                      rounding)
@@ -48,7 +50,8 @@ class Stopping:
     stagnation       medians of best and median values did not improve over so many generations;
                      "auto" is 100 + 100 d^1.5/λ. This and tolfun, tolfunhist rest while noise was
                      found to matter (noisy.py)
-    flat             all values equal (+inf and missing ones are) in so many generations in a row
+    flat             all values equal (+inf and missing ones are) in so many generations in a row;
+                     "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers
     failures         all values missing (NaN) in so many generations in a row
     noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean
                      in some coordinate (reason "noeffectcoord"), or a tenth of one along some axis
@@ -65,12 +68,14 @@ class Stopping:
     tolxup: float | None = 1e4
     condition: float | None = 1e14
     stagnation: int | str | None = "auto"
-    flat: int | None = 10
+    flat: int | str | None = "auto"
     failures: int | None = 10
     noeffect: bool = True
 
     def __post_init__(self):
         for name in ("max_evaluations", "max_generations", "flat", "failures"):
+            if name == "flat" and self.flat == "auto":
+                continue
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checks.count(name, getattr(self, name), 1))
         for name in ("tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
@@ -115,14 +120,20 @@ class Rules:
     scale0: Any
     domain: Any
     window: int = field(init=False)  # generations whose best values are compared
+    flat: int | None = field(init=False)  # generations without a difference that end a search
     half: int = field(init=False)  # of the generations that stagnation looks at; 0: it does not
 
     def __post_init__(self):
         d, half = self.structure.dim, self.stopping.stagnation or 0
         if half == "auto":
             half = int(100 + 100 * d**1.5 / self.popsize)
-        each = 60 if self.domain.has_integers else 30
+        each, flat = 30, self.stopping.flat
+        if self.domain.has_integers:
+            each = 60 if self.domain.continuous else 300
+        if flat == "auto":
+            flat = 10 + self.domain.has_integers * ceil(60 * d / self.popsize)
         object.__setattr__(self, "window", 10 + ceil(each * d / self.popsize))
+        object.__setattr__(self, "flat", flat)
         object.__setattr__(self, "half", half)
 
 
@@ -239,7 +250,7 @@ class Monitor(NamedTuple):
             fired["max_seconds"] = seconds
         if s.failures is not None and failures >= s.failures:
             fired["failures"] = failures
-        elif s.flat is not None and flat >= s.flat:
+        elif self.rules.flat is not None and flat >= self.rules.flat:
             fired["flat"] = flat
         if not state.sigma < self.rules.sigma0 * (s.tolxup or inf):
             fired["tolxup"] = state.sigma / self.rules.sigma0

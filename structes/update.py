@@ -17,7 +17,7 @@ from .backend import cast, namespace, number, read, where
 from .kernels import steps
 from .noisy import measure, share
 from .plan import Plan, plan_of
-from .ranking import LEAST, assign, ranking, with_missing
+from .ranking import LEAST, assign, ranking, tied_with_best, with_missing
 from .redrawn import Redrawn
 from .state import Info, State
 from .structures.diagonal import Diagonal
@@ -30,11 +30,14 @@ class Weighed(NamedTuple):
            all values tie, or count as less than two
     seen   best, median and worst value
     plan   Plan that they are of
+    tied   share of the values that equal the best one, where some coordinates are integers, which
+           is then their plateau (integers.py); elsewhere 0
     """
 
     rows: np.ndarray | None
     seen: tuple
     plan: Plan | None
+    tied: float = 0.0
 
 
 class Sums(NamedTuple):
@@ -53,8 +56,9 @@ def updated(strategy, state: State, Z, Y, values, mass=None) -> tuple[State, Inf
     mass   (n,) in (0, 1], how much each counts: 1 for one that was drawn from `state`, the
            ratio of the densities for one of an earlier distribution; None: 1 for all
 
-    Tied values share their weights, NaN ranks last and counts a quarter; when all are equal
-    (or they count as less than two), only the generation counter moves.
+    Tied values share their weights (with integers the one that was drawn first ranks first:
+    integers.py), NaN ranks last and counts a quarter; when all are equal (or they count as less
+    than two), only the generation counter moves, and the standard deviations of integers.
     """
     weighed = weigh(strategy, values, mass)
     if weighed.rows is None:
@@ -76,7 +80,8 @@ def updated(strategy, state: State, Z, Y, values, mass=None) -> tuple[State, Inf
 
 def weigh(strategy, values, mass=None) -> Weighed:
     """What follows from the ranks of values (n,) that count `mass` (n,)."""
-    order, ranked = ranking(values)
+    integers = strategy.domain.has_integers
+    order, ranked = ranking(values, integers)
     seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
     if ranked[-1] != ranked[-1]:  # NaN sorts last
         mass = with_missing(values, mass)
@@ -87,7 +92,8 @@ def weigh(strategy, values, mass=None) -> Weighed:
     else:
         mass = mass[order]
         plan = plan_of(strategy.structure, strategy.engine, mass, mirrored=False)
-    return Weighed(assign(order, ranked, plan.tables, mass), seen, plan)
+    rows = assign(order, ranked, plan.tables, mass, shared=not integers)
+    return Weighed(rows, seen, plan, tied_with_best(ranked) if integers else 0.0)
 
 
 def shape_weights(strategy, Z, values, mass=None):
@@ -134,7 +140,10 @@ def add_sums(strategy, a: Sums, b: Sums) -> Sums:
 
 def stand(strategy, state: State, weighed: Weighed) -> tuple[State, Info]:
     """Next state where the values say nothing."""
-    return state._replace(generation=state.generation + 1), Info(*weighed.seen)
+    state = state._replace(generation=state.generation + 1)
+    if weighed.tied:
+        state = strategy.domain.adjust(state, strategy.structure, weighed.tied)
+    return state, Info(*weighed.seen)
 
 
 def move(strategy, state: State, weighed: Weighed, sums: Sums) -> tuple[State, Info]:
@@ -174,7 +183,7 @@ def _move(strategy, state, weighed, dz, dy, tangent, identity, noisy, Y=None):
         change, noisy = share(strategy.noise, noisy, change)
     factor, q = structure.move(state.factor, M, q, Y)
     its = mean, factor, path_sigma, exp(s) * q, noisy
-    return _moved(strategy, state, change, *its), told
+    return _moved(strategy, state, weighed.tied, change, *its), told
 
 
 def _stride(strategy, state, weighed, sums):
@@ -189,7 +198,8 @@ def _stride(strategy, state, weighed, sums):
         (plan.rates.c1, rate, _longest(strategy)),
     )
     _, _, change, told = _reckoned(strategy, weighed, 1.0, *read(numbers))
-    return _moved(strategy, state, change, mean, (b,), path_sigma, path, None), told
+    its = mean, (b,), path_sigma, path, None
+    return _moved(strategy, state, weighed.tied, change, *its), told
 
 
 def _pulls(strategy, state, plan, eta):
@@ -236,11 +246,11 @@ def _reckoned(strategy, weighed, eta, square, s, shape, identity):
     return s, shorter, change, Info(*weighed.seen, True, norm, clipped, path_length)
 
 
-def _moved(strategy, state, change, mean, factor, path_sigma, path, noisy):
+def _moved(strategy, state, tied, change, mean, factor, path_sigma, path, noisy):
     """Next state."""
     sigma, generation = state.sigma * exp(change), state.generation + 1
     state = State(mean, sigma, state.scale, factor, path_sigma, path, generation, noisy)
-    return strategy.domain.adjust(state, strategy.structure)
+    return strategy.domain.adjust(state, strategy.structure, tied)
 
 
 def _stretched(strategy, Z, good, bad):

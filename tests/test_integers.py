@@ -210,6 +210,99 @@ def test_a_search_of_integers_ends_by_itself():
     assert es.best.fun == 0 and "max_evaluations" not in es.stop()
 
 
+# -- plateaus -------------------------------------------------------------------------------------
+
+
+def leading_ones(X):
+    return -np.cumprod(X, axis=1).sum(1)
+
+
+def wrong_ones(X):
+    return (X != [3, 0, 2, 1, 1, 3, 0, 2]).sum(1).astype(float)
+
+
+def furthest(X):
+    return np.abs(X - [1, 9, 4, 7, 2, 8]).max(1)
+
+
+@pytest.mark.parametrize(
+    ("f", "x0", "sigma0", "high", "target"),
+    [
+        (leading_ones, [0.0] * 10, 0.5, 1, -10),
+        (leading_ones, [0.0] * 20, 0.5, 1, -20),
+        (wrong_ones, [1.5] * 8, 1.0, 3, 0),
+        (wrong_ones, [0.0] * 8, 1.0, 3, 0),
+        (furthest, [5.0] * 6, 2.0, 10, 0),
+    ],
+)
+@pytest.mark.parametrize("structure", ["auto", "dense"])
+def test_plateaus_are_crossed(structure, f, x0, sigma0, high, target):
+    options = {"integers": True, "bounds": [(0, high)] * len(x0)}
+    runs = [
+        structes.minimize(f, x0, sigma0, structure, seed, 6000, target, True, **options)
+        for seed in range(12)
+    ]
+    assert sum(run.fun == target for run in runs) >= 11, [run.message for run in runs]
+
+
+def after(values, state=None, **options):
+    """(state before, state after) a generation of a search with such values."""
+    es = structes.ES([0.0] * 6, 0.5, "dense", seed=4, popsize=len(values), **options)
+    before = es.state
+    es.tell(es.ask(), np.array(values, dtype=float))
+    return before, es.state
+
+
+def test_twins_of_the_same_value_do_not_cancel_where_there_are_integers():
+    pairs = [5.0, 5, 1, 1, 3, 3, 2, 2]
+    before, state = after(pairs)
+    np.testing.assert_allclose(state.mean, before.mean, atol=1e-15)
+    before, state = after(pairs, integers=True, bounds=[(0, 1)] * 6)
+    assert (np.abs(state.mean - before.mean) > 1e-3).all()
+
+
+def test_the_order_in_which_tied_values_are_told_does_not_matter():
+    options = {"seed": 4, "popsize": 9, "integers": [0, 1, 2], "bounds": [(0, 3)] * 6}
+    one, other = (structes.ES([1.0] * 6, 0.5, "dense", **options) for _ in range(2))
+    order = np.random.default_rng(3).permutation(9)
+    for _ in range(8):
+        X, same = one.ask(), other.ask()
+        np.testing.assert_array_equal(X, same)
+        values = np.floor(X.sum(1))
+        one.tell(X, values)
+        other.tell(same[order], values[order])
+
+
+@pytest.mark.parametrize("choices", [None, [[4, 5]]])
+def test_integers_are_widened_on_a_plateau_up_to_a_third_of_the_box(choices):
+    its = {"integers": [0, 1], "bounds": [(-9, 9)] * 4 + [(None, None)] * 2, "choices": choices}
+
+    def widened(values, **options):
+        before, state = after(values, **{**its, **options})
+        return state.scale / before.scale
+
+    np.testing.assert_allclose(widened([7] * 8), np.exp([0.2] * 2 + [0] * 4))
+    np.testing.assert_allclose(widened([7] * 6 + [np.nan] * 2)[:2], np.exp(0.2))
+    np.testing.assert_allclose(widened([7] * 7 + [8, 8])[:2], np.exp(0.2 * (2 * 6 / 8 - 1)))
+    np.testing.assert_array_equal(widened([7] * 4 + [8] * 4)[:2], 1)
+    np.testing.assert_array_equal(widened([7] * 8, integers=None), 1)
+    if not choices:
+        np.testing.assert_allclose(widened([7] * 8, fixed={3: 0})[:2], np.exp(0.2))
+    es = structes.ES([0.0] * 6, 0.5, "dense", seed=4, flat=None, **its)
+    for _ in range(40):
+        es.tell(es.ask(), np.zeros(es.popsize))
+    np.testing.assert_allclose(es.sigma * es.state.scale, [19 / 3] * 2 + [0.5] * 4)
+
+
+def test_an_open_plateau_without_an_end_is_no_overflow():
+    es = structes.ES([1.0] * 3, 1.0, integers=True, transforms={2: "log"}, flat=None, seed=1)
+    for _ in range(250):  # 0.2 · 250 is more than ln 2⁵³
+        X = es.ask()
+        assert np.isfinite(X).all()
+        es.tell(X, np.zeros(len(X)))
+    assert es.sigma == 1.0 and (es.state.scale == 2.0**53).all()
+
+
 WRONG = [
     ({"integers": 1}, TypeError, "integers must be None, True (all) or indices; got 1"),
     ({"integers": False}, TypeError, "integers must be None, True (all) or indices"),

@@ -55,6 +55,31 @@ def test_every_reason_to_stop_can_happen(reason, f, options):
     assert reason in es.stop(), es.stop()
 
 
+def test_flat_waits_longer_with_integers():
+    def flat(**options):
+        es = finish(lambda x: 0.0, dim=6, popsize=8, **options)
+        assert set(es.stop()) == {"flat"}
+        return es.stop()["flat"]
+
+    assert flat() == flat(integers=None, flat="auto") == 10
+    assert flat(integers=[2]) == flat(integers=True) == 10 + 60 * 6 // 8
+    assert flat(integers=True, flat=4) == 4
+    assert flat(integers=range(5), fixed={5: 1.0}) == 10 + -(-60 * 5 // 8)
+    with pytest.raises((TypeError, ValueError), match="flat"):
+        ES(np.ones(3), 0.8, flat="soon")
+
+
+def test_a_search_without_numbers_waits_longest_for_a_better_value():
+    def waited(**options):
+        es = finish(lambda x: float(abs(x[:2]).sum()), dim=6, popsize=8, **options)
+        assert set(es.stop()) <= {"tolfun", "tolfunhist"}, es.stop()
+        return es.generation
+
+    only = {"integers": True, "bounds": [(-4, 4)] * 6}
+    assert waited(**only) > 10 + 300 * 6 // 8
+    assert 10 + 60 * 6 // 8 < waited(integers=range(5), bounds=only["bounds"]) < 235
+
+
 def test_switched_off_criteria_stay_silent():
     es = finish(sphere, **{**OFF, "max_generations": 600})
     assert set(es.stop()) == {"max_generations"}

@@ -11,7 +11,13 @@ from scipy.special import ndtr, ndtri
 
 from structes import ES, noise
 from structes.engine import Engine, cma
-from structes.ranking import assign, ranking, recombination_weights, with_missing
+from structes.ranking import (
+    assign,
+    ranking,
+    recombination_weights,
+    tied_with_best,
+    with_missing,
+)
 from structes.rates import learning_rates
 from structes.strategy import Strategy, default_popsize
 from structes.structures import build_structure
@@ -267,6 +273,26 @@ def test_ranks_nan_last_ties_share():
     np.testing.assert_array_equal(given, [[2.5, 4, 2.5, 0.5, 0.5], [3, 8, 3, 0.75, 0.75]])
     for same in (np.full(5, 2.0), np.full(5, nan), np.array([inf, nan, inf, nan, inf])):
         assert assign(*ranking(same), tables) is None
+
+
+def test_with_twins_apart_equal_values_rank_by_place_the_even_ones_first():
+    nan, inf = np.nan, np.inf
+    order, ranked = ranking(np.array([1.0, 0, 0, 0, 0, nan, inf, nan]), twins_apart=True)
+    np.testing.assert_array_equal(order, [2, 4, 1, 3, 0, 6, 5, 7])
+    np.testing.assert_array_equal(ranked, [0, 0, 0, 0, 1, inf, nan, nan])
+    tables = np.arange(8.0)[None, ::-1]
+    given = assign(order, ranked, tables, shared=False)
+    np.testing.assert_array_equal(given, [[3, 5, 7, 4, 6, 1, 1, 1]])  # what failed still shares
+    for same in (np.full(8, 2.0), np.full(8, nan), np.array([inf, nan] * 4)):
+        assert assign(*ranking(same, True), tables, shared=False) is None
+
+
+def test_the_share_that_is_tied_with_the_best():
+    nan, inf = np.nan, np.inf
+    cases = [([0, 1, 2], 0), ([0, 0, 2], 0.5), ([1, 1, 1], 1), ([0, 0, inf, nan], 0.5), ([3], 0)]
+    cases += [([inf, inf], 1), ([2, nan], 0), ([nan, nan], 0)]
+    for ranked, share in cases:
+        assert tied_with_best(np.array(ranked, dtype=float)) == share, ranked
 
 
 def test_missing_values_count_a_quarter_and_more_where_few_are_known():
