@@ -138,6 +138,9 @@ class Choosing(Domain):
     def encode(self, X, name: str = "X"):
         return self.numbers.encode(X, name)
 
+    def centred(self, U, mean):
+        return self.numbers.centred(U, mean)
+
     def rounded(self, X, dtype):
         return self.numbers.rounded(X, dtype)
 

@@ -106,6 +106,16 @@ class Domain:
         """
         return X
 
+    @property
+    def is_mixed(self) -> bool:
+        """Are there integers beside continuous coordinates?"""
+        return self.has_integers and self.continuous > 0
+
+    def centred(self, U, mean):
+        """Search coordinates U (n, d) in which each integer that is another one than that of the
+        mean (d,) lies in the middle of its cell (integers.py); they decode to the same points."""
+        return U
+
     def rounded(self, X, dtype):
         """Points X (n, d) in another dtype ("float32"); they stay inside."""
         return cast(X, dtype)
@@ -219,6 +229,21 @@ class Limited(Domain):
             U = xp.where(low & rounded, get._left + depth, U)
             U = xp.where(high & rounded, get._right - depth, U)
         return U
+
+    def centred(self, U, mean):
+        xp = namespace(U)
+        get = self if xp is np else _Constants(self, U, xp)
+        V, turned = _folded(get, xp.concat([U, mean[None, :]]))
+        X = V
+        if self._some_log:
+            X = xp.where(get.log, xp.exp(xp.clip(V, -_LARGEST, _LARGEST)), V)
+        X = xp.clip(xp.floor(X + 0.5), get.low, get.high)
+        away = get.integer & (X[:-1, :] != X[-1:, :])
+        X, V, turned = X[:-1, :], V[:-1, :], turned[:-1, :]
+        if self._some_log:
+            log_ = get.log & away
+            X = xp.where(log_, xp.log(xp.where(log_, X, 1.0)), X)
+        return xp.where(away, U + xp.where(turned, V - X, X - V), U)
 
     def rounded(self, X, dtype):
         X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)

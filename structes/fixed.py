@@ -75,6 +75,9 @@ class Fixed(Domain):
         xp = namespace(X)
         return self.moving.encode(xp.take(X, xp.asarray(self.free), axis=1), name)
 
+    def centred(self, U, mean):
+        return self.moving.centred(U, mean)
+
     def rounded(self, X, dtype):
         xp = namespace(X)
         moving = self.moving.rounded(xp.take(X, xp.asarray(self.free), axis=1), dtype)

@@ -113,6 +113,7 @@ class Strategy:
     def redraws(self) -> bool:
         """Is noise drawn again where it is wanted (redrawn.py)?"""
         suits = self._alone and isinstance(self.structure, Entrywise)
+        suits = suits and not self.domain.is_mixed
         return self.on_device and suits and self.structure.dim >= LONG
 
     @property
@@ -225,6 +226,17 @@ class Strategy:
         U = (state.sigma * state.scale) * Y
         U += state.mean
         return U
+
+    def centred(self, state: State, Z, Y, weights):
+        """(Z, Y), both (n, ·), in which the integers of candidates with positive weights (n,) lie
+        in the middle of their cells where they are not the mean's (integers.py)."""
+        xp, step = namespace(Y), state.sigma * state.scale
+        U = self.coordinates(state, Y)
+        moved = self.domain.centred(U, state.mean) - U
+        moved = xp.where((weights > 0)[:, None], moved, 0.0 * moved)
+        Y = Y + self.lowered((moved / step,))[0]
+        away = xp.any(moved != 0, axis=1)[:, None]
+        return xp.where(away, self.structure.whiten(self.lowered(state.factor), Y), Z), Y
 
     def locate(self, state: State, U):
         """Local coordinates z (n, noise_dim) of search coordinates U (n, d): the inverse of

@@ -67,10 +67,13 @@ def updated(strategy, state: State, Z, Y, values, mass=None) -> tuple[State, Inf
         weights = weights_of(strategy, weighed, state)
         return move(strategy, state, weighed, sums_of(strategy, state, Z, weights))
     w_mean, good, bad = weights_of(strategy, weighed, state)
-    w, identity = _stretched(strategy, Z, good, bad)
-    dz, dy, noisy = w_mean @ Z, w_mean @ Y, state.noisy
+    noisy = state.noisy
     if noisy is not None:
         noisy = measure(strategy.noise, noisy, state.sigma, Z, values, strategy.popsize)
+    if strategy.domain.is_mixed:
+        Z, Y = strategy.centred(state, Z, Y, w_mean)
+    w, identity = _stretched(strategy, Z, good, bad)
+    dz, dy = w_mean @ Z, w_mean @ Y
     tangent = partial(_gradient, strategy, Z, w, factor=state.factor)
     return _move(strategy, state, weighed, dz, dy, tangent, identity, noisy, Y)
 
@@ -125,6 +128,9 @@ def sums_of(strategy, state: State, tiles, weights) -> Sums:
             z, squares, weight, identity = Z.sums(w_mean, good, bad)
             part = Sums(z, strategy.structure.tangent_of_squares(squares, weight), identity)
         else:
+            if strategy.domain.is_mixed:
+                Y = strategy.structure.unwhiten(strategy.lowered(state.factor), Z)
+                Z, _ = strategy.centred(state, Z, Y, w_mean)
             w, identity = _stretched(strategy, Z, good, bad)
             M = strategy.structure.tangent(Z, w, state.factor)
             part = Sums(cast(w_mean @ Z, "float64"), M, identity)

@@ -303,6 +303,53 @@ def test_an_open_plateau_without_an_end_is_no_overflow():
     assert es.sigma == 1.0 and (es.state.scale == 2.0**53).all()
 
 
+# -- the middle of cells --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_integers_that_are_not_the_means_move_to_the_middle_of_their_cells(case):
+    bounds, transforms = CASES[case]
+    domain = build_domain(4, bounds, None, transforms, [0, 1, 3])
+    random = np.random.default_rng(6)
+    mean = random.normal(size=4) * [1, 3, 10, 30]
+    U = mean + random.normal(size=(300, 4)) * [1, 2, 3, 4]  # also behind the mirrors
+    there, X = domain.centred(U, mean), domain.decode(U)
+    np.testing.assert_allclose(domain.decode(there), X, rtol=1e-12)
+    away = (domain.decode(mean[None]) != X) & [True, True, False, True]
+    np.testing.assert_array_equal(there[~away], U[~away])
+    assert away.any(axis=0)[[0, 1, 3]].all() and (np.abs(there - U)[away] > 0).all()
+    in_u = np.log if transforms else np.array
+    first = away & (in_u(X - 0.5) < U) & (in_u(X + 0.5) > U)  # in no mirror image of the cell
+    np.testing.assert_allclose(there[first], in_u(X)[first], atol=1e-9)
+    assert (np.abs(there - U) <= (0.5 if transforms is None else np.log(2))).all()
+
+
+@pytest.mark.parametrize("more", [{"choices": [[2, 4]], "fixed": {3: 1}}, {}])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_mean_moves_to_the_middle_of_cells_by_the_good_half_alone(more, dtype):
+    bounds = [(-20, 20)] * 2 + [(None, None)] * 4
+    options = {"integers": [0, 1], "bounds": bounds, **more}
+    es = structes.ES([0.2] * 3 + [1, 0, 0], 3.0, "dense", 3, 12, dtype=dtype, **options)
+    strategy, state, values = es.strategy, es.state, np.arange(12.0)
+    Z, Y, X = strategy.draw(state, 3, 0, 12)
+    weights = strategy.plan(12).tables[0]
+    z, y = strategy.centred(state, Z, Y, weights)
+    assert z.dtype == y.dtype == dtype
+    np.testing.assert_array_equal(strategy.place(state, y)[:, :2], X[:, :2])
+    np.testing.assert_allclose(z, strategy.structure.whiten(state.factor, y), atol=1e-6)
+    np.testing.assert_array_equal(z[6:], Z[6:])
+    U = strategy.coordinates(state, y)
+    moved = (X[:6, :2] != 0) & (X[:6, :2] != 20)
+    np.testing.assert_allclose(U[:6, :2][moved], X[:6, :2][moved], atol=1e-5)
+    after, _ = strategy.update(state, Z, Y, values)
+    mean = state.mean + weights @ (U - state.mean)
+    np.testing.assert_allclose(after.mean[:2], mean[:2], atol=1e-5)
+    tiles, _ = strategy.update(state, [Z[:5], Z[5:]], None, values)
+    np.testing.assert_allclose(tiles.mean, after.mean, atol=1e-5)
+    for a, b in zip(tiles.factor, after.factor, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 WRONG = [
     ({"integers": 1}, TypeError, "integers must be None, True (all) or indices; got 1"),
     ({"integers": False}, TypeError, "integers must be None, True (all) or indices"),
