@@ -19,6 +19,7 @@ import numpy as np
 from . import checks
 from .auto import DENSE
 from .choices import with_choices
+from .covariance import read_covariance, searched
 from .domain import Domain, check_range, domain_of
 from .engine import Engine, build_engine
 from .files import plain
@@ -46,6 +47,7 @@ class Options(TypedDict, total=False):
     integers: Any
     choices: Any
     fixed: Mapping | None
+    covariance: Any
     engine: str | Mapping | Engine
     noise: str | Mapping | Noise | None
     backend: str
@@ -86,6 +88,8 @@ class Arguments:
              that were given
     engine, noise, backend, dtype, maximize, stopping   as for `ES`
     space    Space of named parameters, or None
+    correlations   (d, d) of the covariance to start from, whose standard deviations are in sigma0;
+             None: there are none
     """
 
     x0: Any
@@ -101,6 +105,7 @@ class Arguments:
     maximize: bool
     stopping: Stopping
     space: Space | None
+    correlations: np.ndarray | None = None
 
     # -- what follows -----------------------------------------------------------------------------
 
@@ -121,6 +126,9 @@ class Arguments:
         """(Domain of the points, sigma0 of the coordinates that move, a number or (k,)), for a
         start (d,)."""
         d, limits = x0.size, self.limits
+        if self.correlations is not None and len(self.correlations) != d:
+            n = len(self.correlations)
+            raise ValueError(f"covariance is that of {n} parameters; x0 has {d} of them")
         sigma, scale = checks.scale("sigma0", self.sigma0, d)
         deviations = sigma * scale
         if all(value is None for value in limits.values()):
@@ -145,6 +153,13 @@ class Arguments:
         moving = domain.restricted(free)
         sigma0 = self.sigma0 if np.ndim(self.sigma0) == 0 else np.asarray(self.sigma0)[free]
         return Fixed(len(free), moving, free, values), sigma0
+
+    def correlations_of(self, domain: Domain) -> np.ndarray | None:
+        """(k, k) correlations of the coordinates that move; None: there are none."""
+        R = self.correlations
+        if R is None or not isinstance(domain, Fixed):
+            return R
+        return R[np.ix_(domain.free, domain.free)]
 
     def structure_for(self, domain: Domain) -> Any:
         """The structure of a search in this domain: "auto" where it is to be found on the way;
@@ -174,6 +189,8 @@ class Arguments:
         kept["backend"], kept["dtype"] = self.backend, self.dtype
         if self.maximize:
             kept["maximize"] = True
+        if self.correlations is not None:
+            kept["covariance"] = self.correlations  # its standard deviations are in sigma0
         usual = Stopping()
         for name in STOPPING:
             if getattr(self.stopping, name) != getattr(usual, name):
@@ -216,6 +233,9 @@ def arguments_from(
             raise unknown(name, (*NAMES, *OPTIONS), where)
     sigma0, structure, noise = copy.deepcopy((sigma0, structure, options.get("noise")))
     given = copy.deepcopy({k: options[k] for k in LIMITS if options.get(k) is not None})
+    covariance = options.get("covariance")
+    if sigma0 is None and covariance is not None and searched(covariance) is None:
+        sigma0 = 1.0  # it has a size of its own
     x0, sigma0, space, given = _unpacked(x0, sigma0, options.get("space"), given)
     if x0 is not None and not callable(x0):
         x0 = checks.point("x0", x0)
@@ -226,6 +246,9 @@ def arguments_from(
         checks.scale("sigma0", sigma0, x0.size)
     elif sigma0 is None:
         raise ValueError("sigma0 must be given: how far from x0 does the search look at first?")
+    correlations = None
+    if covariance is not None:
+        sigma0, correlations = _with_covariance(covariance, x0, sigma0)
     if popsize is not None:
         popsize = checks.count("popsize", popsize, 2)
     maximize = options.get("maximize", False)
@@ -250,6 +273,7 @@ def arguments_from(
         bool(maximize),
         Stopping(**stopping),
         space,
+        correlations,
     )
 
 
@@ -299,6 +323,17 @@ def _space_of(mapping, sigma0):
         for (name, v), s in zip(mapping.items(), scale, strict=True)
     }
     return Space(kinds), None, None
+
+
+def _with_covariance(covariance, x0, sigma0):
+    """(sigma0 (d,) with the standard deviations of a covariance to start from, its correlations
+    or None). Of a search the shape counts, and sigma0 says the size."""
+    dim = None if callable(x0) else x0.size
+    deviations, correlations = read_covariance(covariance, dim)
+    size, scale = checks.scale("sigma0", sigma0, len(deviations))
+    if searched(covariance) is None:
+        deviations = scale * deviations
+    return size * deviations, correlations
 
 
 def _from_bounds(x0, sigma0, given):

@@ -18,6 +18,7 @@ from .arguments import Arguments, Options, arguments_from, read_arguments, with_
 from .auto import Auto, Switch
 from .backend import load_namespace
 from .candidates import Candidates
+from .covariance import with_correlations
 from .domain import Domain
 from .engine import Engine
 from .gathered import Gathered
@@ -59,6 +60,10 @@ class ES:
     transforms "log" or None for each coordinate, or {index: "log"}: the search moves ln x
     integers   indices of the coordinates that take integers only, or True for all of them
     choices    tuples of coordinates of which the largest one decides (choices.py)
+    covariance   to start from: a matrix (d, d) or variances (d,) of the coordinates, in place of
+               the identity: the search draws from sigma0² times it (sigma0 may be left out, and is
+               1 then). Or an earlier search, or a result, whose shape it is; sigma0 says the size.
+               A structure takes the nearest one that it has (covariance.py)
     engine     the update: name of `structes.ENGINES` ("default", "cma", "xnes"), or a mapping with
                its switches (engine.py)
     noise      None: values are what they are; "auto": notices when they are noisy, and keeps
@@ -124,6 +129,10 @@ class ES:
         rules = Rules(
             arguments.stopping, strategy.structure, self.popsize, sigma, state.scale, domain
         )
+        correlations = arguments.correlations_of(domain)
+        if correlations is not None:
+            state = with_correlations(strategy, state, correlations)
+            auto = None if auto is None else auto.not_separable()
         name = secrets.randbits(62)
         self._search = begun(strategy, state, arguments.seed, Monitor(rules), auto, name)
         self._start = time.monotonic()
