@@ -94,9 +94,9 @@ def minimize(
     es               an ES or RestartES that goes on, such as `es` of an earlier result: with more
                      budget (max_evaluations counts from its beginning), or other criteria. Then
                      nothing else that makes a search may be given
-    options          popsize, bounds, transforms, integers, fixed, maximize and what else `ES`
-                     takes, and any stopping criterion of `structes.Stopping`. With backend="cupy"
-                     `fun` is given CuPy's arrays (workers are given NumPy's)
+    options          popsize, bounds, transforms, integers, fixed, prior, covariance, maximize and
+                     what else `ES` takes, and any stopping criterion of `structes.Stopping`. With
+                     backend="cupy" `fun` is given CuPy's arrays (workers are given NumPy's)
 
     A generation of many numbers (from 32 MB on) is never in memory as a whole: with `vectorized`
     `fun` is given some rows of it at a time.

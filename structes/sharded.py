@@ -106,6 +106,8 @@ class ShardedES:
         checks.choice("workers", workers, WORKERS)
         if not callable(fun):
             raise TypeError(f"fun must be callable; got {fun!r}")
+        if given.prior is not None:
+            raise ValueError("prior is not for ShardedES: use ES(…, prior=…) with an Evaluator")
         if given.correlations is not None:
             raise ValueError(
                 "covariance: ShardedES takes variances (d,) only; a matrix, or a search that has "

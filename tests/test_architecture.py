@@ -50,6 +50,8 @@ LAYERS = [
         "fixed",
         "arguments",
         "covariance",
+        "prior",
+        "studies",
     },
     {
         "es",
