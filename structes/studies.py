@@ -78,10 +78,10 @@ def usable(X, values, low, high, log_, integer, fixed):
     near = np.clip(X, low, high)
     with np.errstate(over="ignore", invalid="ignore"):
         width = np.nan_to_num(high - low, posinf=0.0)
-        size = np.maximum(np.abs(near), width)
-        off = np.abs(near - X)
-    missed = np.where(np.isin(np.arange(X.shape[1]), list(fixed)), CLOSE, ROUNDING) * size < off
-    reached = ~missed.any(axis=1) & ~(log_ & ~(near > 0)).any(axis=1)
+        allowed = ROUNDING * np.maximum(np.abs(near), width)
+        allowed[:, list(fixed)] = CLOSE * np.maximum(np.abs(near[:, list(fixed)]), 1.0)
+        reached = (np.abs(near - X) <= allowed).all(axis=1)
+    reached &= ~(log_ & ~(near > 0)).any(axis=1)
     kept, n = reached & np.isfinite(values), len(X)
     if not reached.all():
         output.warn(

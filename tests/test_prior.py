@@ -136,6 +136,20 @@ def test_all_at_one_place_or_on_a_line_or_tied():
     np.testing.assert_allclose(es.mean, X.mean(axis=0))
 
 
+def test_penalties_among_the_values_hide_nothing():
+    X, values, _ = study(4, 150)
+    values[np.random.default_rng(1).random(150) < 0.3] = 1e30
+    es = structes.ES(np.zeros(4), 2.0, prior=(X, values))
+    np.testing.assert_allclose(es.mean, np.ones(4), atol=0.02)
+
+
+def test_the_model_is_not_followed_out_of_the_region():
+    """On a slope the minimum of a quadratic may be anywhere."""
+    X = np.random.default_rng(1).normal(0, 1, (200, 4))
+    es = structes.ES(np.zeros(4), 1.0, prior=(X, X @ [1.0, 2.0, 3.0, 4.0]))
+    assert 1 < np.linalg.norm(es.mean) < 5 and es.mean @ [1.0, 2.0, 3.0, 4.0] < 0
+
+
 def test_large_and_small_numbers():
     X, values, _ = study()
     for factor in (1e-320, 1e300):
@@ -334,6 +348,8 @@ def test_what_does_not_go_together_is_refused_by_name():
 def test_copies_pickles_and_files_go_on_to_the_same_bits(tmp_path, make, structure):
     X, values, f = study()
     given = {} if make is structes.ES else {"max_evaluations": 10**4}
+    X = np.concatenate([X] * 100)  # they are not kept
+    values = np.concatenate([values] * 100)
     es = make(np.zeros(4), 2.0, structure, 1, prior=(X, values), bounds=[(-9, 9)] * 4, **given)
     for generations in (0, 3):
         for _ in range(generations):
@@ -342,6 +358,7 @@ def test_copies_pickles_and_files_go_on_to_the_same_bits(tmp_path, make, structu
         es.save(tmp_path / "es.npz")
         others = [copy.copy(es), copy.deepcopy(es), pickle.loads(pickle.dumps(es))]
         others.append(make.load(tmp_path / "es.npz"))
+        assert len(pickle.dumps(es)) < X.nbytes / 2 > (tmp_path / "es.npz").stat().st_size
         asked = es.ask()
         es.tell(asked, f(asked))
         for other in others:
