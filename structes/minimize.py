@@ -127,6 +127,8 @@ def minimize(
         if name not in OPTIONS and name != "popsize":
             raise unknown(name, ("fun", *NAMES, *OWN, *OPTIONS), "minimize")
     options |= {"max_evaluations": max_evaluations, "target": target}
+    if hasattr(options.get("prior"), "__next__"):
+        options["prior"] = list(options["prior"])  # it is looked at twice
     with ExitStack() as stack:
         evaluator = _evaluator(stack, workers, timeout, mode)
         if es is None:

@@ -35,6 +35,10 @@ def study(d=4, n=60, seed=0):
     return X, f(X), f
 
 
+def sphere(x):
+    return float(x @ x)
+
+
 def spread(es):
     """Eigenvalues of the covariance of a search."""
     return np.linalg.eigvalsh(covariance_of(es.structure, es.state))
@@ -362,6 +366,15 @@ def test_what_does_not_go_together_is_refused_by_name():
         structes.minimize(lambda x: x @ x, es=es, prior=prior)
     with pytest.raises(ValueError, match="prior has points of 3 parameters; x0 has 2"):
         structes.RestartES(lambda k: [0.0, 0.0], 1.0, prior=prior, max_evaluations=99)
+
+
+def test_it_goes_with_workers_that_wait_for_nobody():
+    X, values, _ = study()
+    prior = zip(X.tolist(), values.tolist(), strict=True)
+    result = structes.minimize(
+        sphere, prior=prior, workers=2, mode="steady", max_evaluations=60, seed=1
+    )
+    assert result.nfev == 60 and result.es.structure.dim == 4
 
 
 # -- a search is a value --------------------------------------------------------------------------
