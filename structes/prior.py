@@ -20,9 +20,9 @@ that explains nothing leaves the region as it is, and one that is exact gives th
 inverse Hessian. But the function may not be the same any more. So the size is a twentieth of the
 first guess at least (a step size that is too small grows by the factor e in 15 evaluations; one
 that is too large takes 6 d to fall so far), and of the logarithms of the shape two thirds are
-believed: the Hessian of another function, which is ill-conditioned as well, costs 1.5 times the
-evaluations of a search without a prior then, and 1.8 times if all is believed; where it is right
-that costs one evaluation in ten.
+believed. (Measured, d = 10, 200 points: the Hessian of another function with condition number 10³
+costs 1.5 times the evaluations of a search without a prior, and 1.8 times if all is believed; the
+right one takes 0.42 of them, and 0.37 if all is believed. With 10⁶ the right one takes 0.33.)
 
 Compared with cmaes' warm start (Nomura et al. 2021, "Warm starting CMA-ES for hyperparameter
 optimization"), which takes mean and covariance of the best tenth, what is new is the model.
