@@ -19,6 +19,7 @@ import numpy as np
 from . import checks
 from .auto import DENSE
 from .choices import with_choices
+from .covariance import read_covariance, searched
 from .domain import Domain, check_range, domain_of
 from .engine import Engine, build_engine
 from .files import plain
@@ -30,6 +31,7 @@ from .noisy import Noise, known_noise, spec_of_noise
 from .registry import brief
 from .space import Space, build_space
 from .stopping import Stopping
+from .studies import read_prior, spread_of, usable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack as Unpack
@@ -46,6 +48,8 @@ class Options(TypedDict, total=False):
     integers: Any
     choices: Any
     fixed: Mapping | None
+    prior: Any
+    covariance: Any
     engine: str | Mapping | Engine
     noise: str | Mapping | Noise | None
     backend: str
@@ -69,6 +73,7 @@ class Options(TypedDict, total=False):
 NAMES = ("x0", "sigma0", "structure", "seed", "popsize")  # the others are keywords only
 OPTIONS = tuple(Options.__annotations__)
 STOPPING = tuple(f.name for f in fields(Stopping))
+FARTHEST = 100.0  # sigma0 that the points of a prior are apart; where they are farther it grows
 LIMITS = ("bounds", "boundary", "transforms", "integers", "choices", "fixed")
 SAID_BY_SPACE = ("bounds", "transforms", "integers", "choices")  # for each of its parameters
 
@@ -86,6 +91,10 @@ class Arguments:
              that were given
     engine, noise, backend, dtype, maximize, stopping   as for `ES`
     space    Space of named parameters, or None
+    correlations   (d, d) of the covariance to start from, whose standard deviations are in sigma0;
+             None: there are none
+    prior    (X (n, d), values (n,)) to begin with, all finite and inside, to be minimised. None:
+             there are none, or they were used: what they say is in the state of the search
     """
 
     x0: Any
@@ -101,6 +110,8 @@ class Arguments:
     maximize: bool
     stopping: Stopping
     space: Space | None
+    correlations: np.ndarray | None = None
+    prior: tuple | None = None
 
     # -- what follows -----------------------------------------------------------------------------
 
@@ -121,6 +132,12 @@ class Arguments:
         """(Domain of the points, sigma0 of the coordinates that move, a number or (k,)), for a
         start (d,)."""
         d, limits = x0.size, self.limits
+        if self.correlations is not None and len(self.correlations) != d:
+            n = len(self.correlations)
+            raise ValueError(f"covariance is that of {n} parameters; x0 has {d} of them")
+        if self.prior is not None and self.prior[0].shape[1] != d:
+            n = self.prior[0].shape[1]
+            raise ValueError(f"prior has points of {n} parameters; x0 has {d} of them")
         sigma, scale = checks.scale("sigma0", self.sigma0, d)
         deviations = sigma * scale
         if all(value is None for value in limits.values()):
@@ -145,6 +162,13 @@ class Arguments:
         moving = domain.restricted(free)
         sigma0 = self.sigma0 if np.ndim(self.sigma0) == 0 else np.asarray(self.sigma0)[free]
         return Fixed(len(free), moving, free, values), sigma0
+
+    def correlations_of(self, domain: Domain) -> np.ndarray | None:
+        """(k, k) correlations of the coordinates that move; None: there are none."""
+        R = self.correlations
+        if R is None or not isinstance(domain, Fixed):
+            return R
+        return R[np.ix_(domain.free, domain.free)]
 
     def structure_for(self, domain: Domain) -> Any:
         """The structure of a search in this domain: "auto" where it is to be found on the way;
@@ -174,6 +198,8 @@ class Arguments:
         kept["backend"], kept["dtype"] = self.backend, self.dtype
         if self.maximize:
             kept["maximize"] = True
+        if self.correlations is not None:
+            kept["covariance"] = self.correlations  # its standard deviations are in sigma0
         usual = Stopping()
         for name in STOPPING:
             if getattr(self.stopping, name) != getattr(usual, name):
@@ -214,11 +240,20 @@ def arguments_from(
     for name in options:
         if name not in OPTIONS:
             raise unknown(name, (*NAMES, *OPTIONS), where)
+    maximize = options.get("maximize", False)
+    if not isinstance(maximize, (bool, np.bool_)):
+        raise TypeError(f"maximize must be True or False; got {brief(maximize)}")
     sigma0, structure, noise = copy.deepcopy((sigma0, structure, options.get("noise")))
     given = copy.deepcopy({k: options[k] for k in LIMITS if options.get(k) is not None})
+    covariance = options.get("covariance")
+    if sigma0 is None and covariance is not None and searched(covariance) is None:
+        sigma0 = 1.0  # it has a size of its own
     x0, sigma0, space, given = _unpacked(x0, sigma0, options.get("space"), given)
     if x0 is not None and not callable(x0):
         x0 = checks.point("x0", x0)
+    prior = options.get("prior")
+    if prior is not None:
+        x0, sigma0, prior = _with_prior(prior, x0, sigma0, space, given, maximize)
     if x0 is None or (sigma0 is None and not callable(x0)):
         x0, sigma0 = _from_bounds(x0, sigma0, given)
     if not callable(x0):
@@ -226,11 +261,11 @@ def arguments_from(
         checks.scale("sigma0", sigma0, x0.size)
     elif sigma0 is None:
         raise ValueError("sigma0 must be given: how far from x0 does the search look at first?")
+    correlations = None
+    if covariance is not None:
+        sigma0, correlations = _with_covariance(covariance, x0, sigma0)
     if popsize is not None:
         popsize = checks.count("popsize", popsize, 2)
-    maximize = options.get("maximize", False)
-    if not isinstance(maximize, (bool, np.bool_)):
-        raise TypeError(f"maximize must be True or False; got {brief(maximize)}")
     if isinstance(structure, Mapping) and "name" not in structure:
         _check_no_options(structure)
     stopping = {name: options[name] for name in STOPPING if name in options}
@@ -250,6 +285,8 @@ def arguments_from(
         bool(maximize),
         Stopping(**stopping),
         space,
+        correlations,
+        prior,
     )
 
 
@@ -299,6 +336,43 @@ def _space_of(mapping, sigma0):
         for (name, v), s in zip(mapping.items(), scale, strict=True)
     }
     return Space(kinds), None, None
+
+
+def _with_prior(prior, x0, sigma0, space, given, maximize):
+    """(x0, sigma0, (X, values) or None) of a prior: where they are None, x0 is the best of its
+    points, and sigma0 their standard deviations."""
+    dim = None if x0 is None or callable(x0) else x0.size
+    X, values = read_prior(prior, dim, space, -1 if maximize else 1)
+    d = X.shape[1]
+    low, high = bounds_of(given.get("bounds"), d, None if callable(x0) else x0)
+    fixed, log_ = _fixed_at(given.get("fixed"), d, low, high), logs_of(given.get("transforms"), d)
+    X, values = usable(X, values, low, high, log_, integers_of(given.get("integers"), d), fixed)
+    if not len(X):
+        return x0, sigma0, None
+    if x0 is None:
+        x0 = X[values.argmin()]
+    spread = spread_of(X, log_, fixed)
+    if sigma0 is not None:
+        checks.scale("sigma0", sigma0, d)
+        if (spread > FARTHEST * np.asarray(sigma0)).any():
+            sigma0 = np.maximum(sigma0, spread / FARTHEST)
+    elif (spread > 0).all():
+        sigma0 = spread
+    elif "bounds" not in given:
+        i = int(spread.argmin())
+        raise ValueError(f"sigma0 must be given: the points of prior do not vary in x[{i}]")
+    return x0, sigma0, (X, values)
+
+
+def _with_covariance(covariance, x0, sigma0):
+    """(sigma0 (d,) with the standard deviations of a covariance to start from, its correlations
+    or None). Of a search the shape counts, and sigma0 says the size."""
+    dim = None if callable(x0) else x0.size
+    deviations, correlations = read_covariance(covariance, dim)
+    size, scale = checks.scale("sigma0", sigma0, len(deviations))
+    if searched(covariance) is None:
+        deviations = scale * deviations
+    return size * deviations, correlations
 
 
 def _from_bounds(x0, sigma0, given):

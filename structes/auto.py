@@ -174,6 +174,10 @@ class Auto(NamedTuple):
         )
         return auto._by_periods() if auto.stays else auto._by_scales()
 
+    def not_separable(self) -> Auto:
+        """The same where it is known from the beginning that the function is not separable."""
+        return self if self.decided else self._staying()
+
     def _by_scales(self):
         """Is it separable?"""
         couplings, scales = self.couplings.statistic, self.scales.statistic

@@ -18,11 +18,13 @@ from .arguments import Arguments, Options, arguments_from, read_arguments, with_
 from .auto import Auto, Switch
 from .backend import load_namespace
 from .candidates import Candidates
+from .covariance import with_correlations
 from .domain import Domain
 from .engine import Engine
 from .gathered import Gathered
 from .ledger import Ledger
 from .noisy import build_noise
+from .prior import begun as begun_from
 from .room import LITTLE, check_room
 from .search import Best, advanced, asked, begun, told
 from .space import Space
@@ -59,6 +61,13 @@ class ES:
     transforms "log" or None for each coordinate, or {index: "log"}: the search moves ln x
     integers   indices of the coordinates that take integers only, or True for all of them
     choices    tuples of coordinates of which the largest one decides (choices.py)
+    prior      (X, values) of an earlier study, or pairs [(x, value), …]: where the search begins,
+               how far it looks, and in which directions (prior.py). x0 and sigma0 may then be left
+               out; with them, sigma0 is the unit in which points are near or far
+    covariance   to start from: a matrix (d, d) or variances (d,) of the coordinates, in place of
+               the identity: the search draws from sigma0² times it (sigma0 may be left out, and is
+               1 then). Or an earlier search, or a result, whose shape it is; sigma0 says the size.
+               A structure takes the nearest one that it has (covariance.py)
     engine     the update: name of `structes.ENGINES` ("default", "cma", "xnes"), or a mapping with
                its switches (engine.py)
     noise      None: values are what they are; "auto": notices when they are noisy, and keeps
@@ -124,6 +133,14 @@ class ES:
         rules = Rules(
             arguments.stopping, strategy.structure, self.popsize, sigma, state.scale, domain
         )
+        correlations = arguments.correlations_of(domain)
+        if correlations is not None:
+            state = with_correlations(strategy, state, correlations)
+            auto = None if auto is None else auto.not_separable()
+        if arguments.prior is not None:
+            X, values = arguments.prior
+            state = begun_from(strategy, state, domain.encode(X, "prior"), values)
+            self.arguments = replace(arguments, prior=None)
         name = secrets.randbits(62)
         self._search = begun(strategy, state, arguments.seed, Monitor(rules), auto, name)
         self._start = time.monotonic()

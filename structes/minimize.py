@@ -94,9 +94,9 @@ def minimize(
     es               an ES or RestartES that goes on, such as `es` of an earlier result: with more
                      budget (max_evaluations counts from its beginning), or other criteria. Then
                      nothing else that makes a search may be given
-    options          popsize, bounds, transforms, integers, fixed, maximize and what else `ES`
-                     takes, and any stopping criterion of `structes.Stopping`. With backend="cupy"
-                     `fun` is given CuPy's arrays (workers are given NumPy's)
+    options          popsize, bounds, transforms, integers, fixed, prior, covariance, maximize and
+                     what else `ES` takes, and any stopping criterion of `structes.Stopping`. With
+                     backend="cupy" `fun` is given CuPy's arrays (workers are given NumPy's)
 
     A generation of many numbers (from 32 MB on) is never in memory as a whole: with `vectorized`
     `fun` is given some rows of it at a time.
@@ -127,6 +127,8 @@ def minimize(
         if name not in OPTIONS and name != "popsize":
             raise unknown(name, ("fun", *NAMES, *OWN, *OPTIONS), "minimize")
     options |= {"max_evaluations": max_evaluations, "target": target}
+    if hasattr(options.get("prior"), "__next__"):
+        options["prior"] = list(options["prior"])  # it is looked at twice
     with ExitStack() as stack:
         evaluator = _evaluator(stack, workers, timeout, mode)
         if es is None:

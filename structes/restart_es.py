@@ -83,8 +83,9 @@ class RestartES:
     x0        (d,) start of the first run; restarts begin around it (`RestartStrategy.spread`).
               Or a function of the number of the run, 0, 1, 2, …, that returns its start (d,)
     restarts  what `build_restarts` takes
-    others    as for `ES`. target, max_evaluations, max_generations and max_seconds are those of
-              the whole search; the other criteria end a run only (`ENDS`)
+    others    as for `ES`; a prior is for the first run. target, max_evaluations, max_generations
+              and max_seconds are those of the whole search; the other criteria end a run only
+              (`ENDS`)
 
     best, evaluations, generation and seconds are those of the whole search; mean, sigma, popsize,
     state and the like those of `es`, the ES of the present run. A run that ended is replaced when
@@ -112,7 +113,7 @@ class RestartES:
         given = arguments_from("RestartES", x0, sigma0, structure, seed, popsize, **options)
         self._start = time.monotonic()
         self.restarts = build_restarts(restarts)
-        self.arguments = given
+        self.arguments = replace(given, prior=None)  # it is for the first run
         check_that_it_ends(self.restarts, given.stopping)
         es = ES.of(replace(given, x0=given.start(0)))
         first = Before(Plan("first", es.popsize), (), Best(None, np.inf, 0), 0, 0, 0.0)

@@ -106,6 +106,13 @@ class ShardedES:
         checks.choice("workers", workers, WORKERS)
         if not callable(fun):
             raise TypeError(f"fun must be callable; got {fun!r}")
+        if given.prior is not None:
+            raise ValueError("prior is not for ShardedES: use ES(…, prior=…) with an Evaluator")
+        if given.correlations is not None:
+            raise ValueError(
+                "covariance: ShardedES takes variances (d,) only; a matrix, or a search that has "
+                "learned correlations, is for ES and minimize"
+            )
         backend, x0 = given.backend, given.start()
         checks.choice("backend", backend, BACKENDS)
         domain, sigma0 = given.domain(x0)

@@ -49,6 +49,9 @@ LAYERS = [
         "choices",
         "fixed",
         "arguments",
+        "covariance",
+        "prior",
+        "studies",
     },
     {
         "es",

@@ -70,6 +70,8 @@ def test_every_face_takes_every_option(name):
         "boundary": "reflect",
         "transforms": {0: "log"},
         "integers": [1],
+        "prior": (np.eye(3), [1.0, 2.0, 3.0]),
+        "covariance": [1.0, 4.0, 9.0],
         "engine": "cma",
         "noise": "auto",
         "backend": "numpy",
@@ -80,7 +82,7 @@ def test_every_face_takes_every_option(name):
         "stagnation": "auto",
     }
     for face, make in FACES.items():
-        if (face, name) == ("ShardedES", "noise"):
+        if (face, name) in (("ShardedES", "noise"), ("ShardedES", "prior")):
             continue  # which says that it has none
         made = make(np.ones(3), 0.5, **{name: values.get(name, 1000)})
         es = getattr(made, "es", made)
