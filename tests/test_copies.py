@@ -86,6 +86,7 @@ def test_a_copy_has_used_the_seconds_of_the_original(copied):
 # -- the others -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarts", ["ipop", "bipop"])
 def test_searches_with_restarts(restarts, copied):
     def rastrigin(X):

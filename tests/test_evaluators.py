@@ -149,6 +149,7 @@ def test_cheap_points_are_evaluated_here_to_the_same_bits():
         assert all(os.getpid() not in set(who(X[:4])) for _ in range(3))
 
 
+@pytest.mark.slow
 def test_slow_points_are_shared_by_all_workers():
     before = set(crew.workers_of())
     with Evaluator(3) as evaluator:
@@ -223,6 +224,7 @@ def test_what_an_evaluation_started_ends_with_its_worker(how, tmp_path):
     assert crew.survivors([left]) == []
 
 
+@pytest.mark.slow
 def test_a_fork_that_comes_back_gives_no_value(crews):
     """A second answer to one call would be taken for that of the next one."""
 

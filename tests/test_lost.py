@@ -148,7 +148,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("workers", [None, 1])
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", WRONG)
 def test_after_good_values_it_is_missing(what, workers):
     """It is counted, and the first one is told with its parameters; the search goes on."""

@@ -87,6 +87,7 @@ def test_pools_give_the_serial_values(name, pool_of):
             f.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["ship", "redraw"])
 @pytest.mark.parametrize("name", FOUR)
 def test_searches_in_pools_have_the_serial_bits(name, transport, pool_of):

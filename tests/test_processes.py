@@ -297,6 +297,7 @@ def ready(transport, seconds=30.0):
         yield found
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_workers_start_is_not_theirs(transport, capfd):
     workers = [transport.hire() for _ in range(4)]
     shots = 0
@@ -343,6 +344,7 @@ def pickled_of(function):
     return Objective(_Made(function, False, rowwise))
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")  # Python's own, on its way
 def test_an_interrupt_while_a_worker_is_hired_forgets_none(transport):
     """The signal may be given to any thread; the main one must not be in the middle of it."""
     moods, caught, before = random.Random(1), 0, running()

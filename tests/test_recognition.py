@@ -146,6 +146,7 @@ def test_the_later_value_of_an_open_candidate_stands_also_when_rounded():
     assert es.ledger.open.answers.values(len(X))[:2].tolist() == [7.0, 6.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("n", [40, NUMBERS // 2000 + 100])
 def test_large_generations_recognise_rounded_rows(n, lazy):
@@ -342,6 +343,7 @@ def test_the_reach_keeps_mistakes_rare():
     assert reach(20, 12) == FARTHEST
 
 
+@pytest.mark.slow
 def test_the_table_of_the_documentation():
     rows = {
         (row.dim, row.rounding): row for row in measure((1, 2, 3, 5), (1e-4, 1e-2, 3e-2, 0.1), 60)
