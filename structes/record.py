@@ -141,6 +141,7 @@ class Recorder:
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
         self._shape = math.nan, math.nan
         self._row, self._rows = (-1, -1), 0  # restart and generation; in the log
+        self._logged = es.evaluations  # that are in the log
         self.evaluation = None
         self.result["status"] = "running"
         if self._entry["status"] == "failed":  # it is tried again: what was wrong may be gone
@@ -222,6 +223,7 @@ class Recorder:
             shape = to_numpy(es.deviations) / es.sigma
             self._shape = float(shape.min()), float(shape.max())
         self._row, self._rows = (restart, es.generation), self._rows + 1
+        self._logged = es.evaluations
         switches = [{"restart": restart, **s._asdict()} for s in es.switches]
         if switches:  # of the present run; those of earlier runs are there
             known = self._entry.setdefault("switches", [])
@@ -266,6 +268,8 @@ class Recorder:
         """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
         exception, and how many there were."""
         name, es = self._file("state", "state", ".npz"), self._es
+        if es.evaluations > self._logged:  # values of a generation that was interrupted
+            self.generation(es)
         if status == "done":
             self._saved = -math.inf
             self.told(es)
