@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack as Unpack
 
 
-class Options(TypedDict, total=False):
-    """Keyword arguments of every search; what they mean is said by `ES`, and of the stopping
-    criteria, from `target` on, by `Stopping`."""
+class Further(TypedDict, total=False):
+    """Keyword arguments of every search but those that some name themselves; what they mean is
+    said by `ES`, and of the stopping criteria, from `max_generations` on, by `Stopping`."""
 
     space: Any
     bounds: Any
@@ -55,8 +55,6 @@ class Options(TypedDict, total=False):
     backend: str
     dtype: Any
     maximize: bool
-    target: float | None
-    max_evaluations: int | None
     max_generations: int | None
     max_seconds: float | None
     tolfun: float | None
@@ -68,6 +66,19 @@ class Options(TypedDict, total=False):
     flat: int | str | None
     failures: int | None
     noeffect: bool
+
+
+class Options(Further, total=False):
+    """Those of `ES`."""
+
+    target: float | None
+    max_evaluations: int | None
+
+
+class OptionsOfMinimize(Further, total=False):
+    """Those of `minimize`, which has `target` and `max_evaluations` among its own."""
+
+    popsize: int | None
 
 
 NAMES = ("x0", "sigma0", "structure", "seed", "popsize")  # the others are keywords only

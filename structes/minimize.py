@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import checks, output
-from .arguments import NAMES, OPTIONS, STOPPING, Options, arguments_from
+from .arguments import NAMES, OPTIONS, STOPPING, OptionsOfMinimize, arguments_from
 from .backend import to_numpy
 from .evaluation import Evaluation
 from .evaluators import Evaluator, as_it_is, build_evaluator
@@ -52,7 +52,7 @@ def minimize(
     args=(),
     first=None,
     es=None,
-    **options: Unpack[Options],
+    **options: Unpack[OptionsOfMinimize],
 ):
     """Minimise `fun` from its values alone.
 

@@ -354,3 +354,19 @@ def test_more_than_memory_holds_is_refused():
     with pytest.raises((ValueError, MemoryError), match=r"(?s)1000000.*lazy=True"):
         es.ask(10**6)
     assert es.ask(10**6, lazy=True).shape == (10**6, 10**6)
+
+
+@pytest.mark.parametrize("face", [ES, RestartES, ShardedES, minimize])
+def test_type_checkers_know_every_keyword_once(face):
+    """A name that is said twice makes them take any: no misspelt one is seen."""
+    import inspect
+    import typing
+
+    from structes import arguments
+
+    parameters = inspect.signature(face).parameters
+    annotation = parameters["options"].annotation
+    keys = getattr(arguments, annotation.removeprefix("Unpack[").removesuffix("]")).__annotations__
+    assert typing.is_typeddict(getattr(arguments, annotation[7:-1]))
+    assert not set(keys) & set(parameters)
+    assert {*keys, *parameters} >= {*OPTIONS, *NAMES}
