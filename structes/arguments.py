@@ -19,7 +19,7 @@ import numpy as np
 from . import checks
 from .auto import DENSE
 from .choices import with_choices
-from .covariance import read_covariance, searched
+from .covariance import searched
 from .domain import Domain, check_range, domain_of
 from .engine import Engine, build_engine
 from .files import plain
@@ -30,8 +30,8 @@ from .noise import check_seed
 from .noisy import Noise, known_noise, spec_of_noise
 from .registry import brief
 from .space import Space, build_space
+from .starts import fixed_at, from_bounds, with_covariance, with_prior
 from .stopping import Stopping
-from .studies import read_prior, spread_of, usable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack as Unpack
@@ -84,7 +84,6 @@ class OptionsOfMinimize(Further, total=False):
 NAMES = ("x0", "sigma0", "structure", "seed", "popsize")  # the others are keywords only
 OPTIONS = tuple(Options.__annotations__)
 STOPPING = tuple(f.name for f in fields(Stopping))
-FARTHEST = 100.0  # sigma0 that the points of a prior are apart; where they are farther it grows
 LIMITS = ("bounds", "boundary", "transforms", "integers", "choices", "fixed")
 SAID_BY_SPACE = ("bounds", "transforms", "integers", "choices")  # for each of its parameters
 
@@ -155,7 +154,7 @@ class Arguments:
             check_range(self.dtype, x0, deviations)
             return Domain(d), self.sigma0
         low, high = bounds_of(limits.get("bounds"), d, x0)
-        at = _fixed_at(limits.get("fixed"), d, low, high)
+        at = fixed_at(limits.get("fixed"), d, low, high)
         moves = np.ones(d, dtype=bool)
         moves[list(at)] = False
         if not moves.any():
@@ -264,9 +263,9 @@ def arguments_from(
         x0 = checks.point("x0", x0)
     prior = options.get("prior")
     if prior is not None:
-        x0, sigma0, prior = _with_prior(prior, x0, sigma0, space, given, maximize)
+        x0, sigma0, prior = with_prior(prior, x0, sigma0, space, given, maximize)
     if x0 is None or (sigma0 is None and not callable(x0)):
-        x0, sigma0 = _from_bounds(x0, sigma0, given)
+        x0, sigma0 = from_bounds(x0, sigma0, given)
     if not callable(x0):
         x0 = checks.point("x0", x0)
         checks.scale("sigma0", sigma0, x0.size)
@@ -274,7 +273,7 @@ def arguments_from(
         raise ValueError("sigma0 must be given: how far from x0 does the search look at first?")
     correlations = None
     if covariance is not None:
-        sigma0, correlations = _with_covariance(covariance, x0, sigma0)
+        sigma0, correlations = with_covariance(covariance, x0, sigma0)
     if popsize is not None:
         popsize = checks.count("popsize", popsize, 2)
     if isinstance(structure, Mapping) and "name" not in structure:
@@ -347,115 +346,6 @@ def _space_of(mapping, sigma0):
         for (name, v), s in zip(mapping.items(), scale, strict=True)
     }
     return Space(kinds), None, None
-
-
-def _with_prior(prior, x0, sigma0, space, given, maximize):
-    """(x0, sigma0, (X, values) or None) of a prior: where they are None, x0 is the best of its
-    points, and sigma0 their standard deviations."""
-    dim = None if x0 is None or callable(x0) else x0.size
-    X, values = read_prior(prior, dim, space, -1 if maximize else 1)
-    d = X.shape[1]
-    low, high = bounds_of(given.get("bounds"), d, None if callable(x0) else x0)
-    fixed, log_ = _fixed_at(given.get("fixed"), d, low, high), logs_of(given.get("transforms"), d)
-    X, values = usable(X, values, low, high, log_, integers_of(given.get("integers"), d), fixed)
-    if not len(X):
-        return x0, sigma0, None
-    if x0 is None:
-        x0 = X[values.argmin()]
-    spread = spread_of(X, log_, fixed)
-    if sigma0 is not None:
-        checks.scale("sigma0", sigma0, d)
-        if (spread > FARTHEST * np.asarray(sigma0)).any():
-            sigma0 = np.maximum(sigma0, spread / FARTHEST)
-    elif (spread > 0).all():
-        sigma0 = spread
-    elif "bounds" not in given:
-        i = int(spread.argmin())
-        raise ValueError(f"sigma0 must be given: the points of prior do not vary in x[{i}]")
-    return x0, sigma0, (X, values)
-
-
-def _with_covariance(covariance, x0, sigma0):
-    """(sigma0 (d,) with the standard deviations of a covariance to start from, its correlations
-    or None). Of a search the shape counts, and sigma0 says the size."""
-    dim = None if callable(x0) else x0.size
-    deviations, correlations = read_covariance(covariance, dim)
-    size, scale = checks.scale("sigma0", sigma0, len(deviations))
-    if searched(covariance) is None:
-        deviations = scale * deviations
-    return size * deviations, correlations
-
-
-def _from_bounds(x0, sigma0, given):
-    """(x0, sigma0) where bounds say what is missing: the middle of the box, and a fifth of it."""
-    bounds = given.get("bounds")
-    if bounds is None:
-        if x0 is None:
-            raise ValueError(
-                "x0 must be given, the start: a sequence of numbers, or a structes.Space; or "
-                "bounds on both sides, of which it is the middle"
-            )
-        raise ValueError(
-            "sigma0 must be given, a positive number or one for each coordinate: how far from x0 "
-            "does the search look at first? (a fifth of the range is a good start; bounds say it)"
-        )
-    d = _size(bounds) if x0 is None else checks.point("x0", x0).size
-    low, high = bounds_of(bounds, d, None if x0 is None else checks.point("x0", x0))
-    log_ = logs_of(given.get("transforms"), d)
-    at = _fixed_at(given.get("fixed"), d, low, high)
-    for i in range(d):
-        if i not in at and not (np.isfinite(low[i]) and np.isfinite(high[i])):
-            what = "x0 and sigma0" if x0 is None else "sigma0"
-            raise ValueError(
-                f"{what} must be given: bounds say them where they are closed only, and "
-                f"bounds[{i}] is ({low[i]}, {high[i]})"
-            )
-    low, high = (np.array([at.get(i, v) for i, v in enumerate(side)]) for side in (low, high))
-    log_ &= low > 0
-    a, b = (np.where(log_, np.log(np.where(log_, v, 1.0)), v) for v in (low, high))
-    if x0 is None:
-        middle = a / 2 + b / 2
-        x0 = np.clip(np.where(log_, np.exp(np.where(log_, middle, 0.0)), middle), low, high)
-        where = integers_of(given.get("integers"), d)
-        x0 = np.where(where, np.clip(np.round(x0), np.ceil(low), np.floor(high)), x0)
-    if sigma0 is None:
-        width = b / 5 - a / 5
-        sigma0 = np.where(width > 0, width, 1.0)
-    return x0, sigma0
-
-
-def _size(bounds) -> int:
-    """Number of coordinates that bounds are of, where nothing else says it."""
-    for name in ("lb", "ub"):
-        if np.ndim(getattr(bounds, name, 0)) == 1:
-            return len(getattr(bounds, name))
-    try:
-        n = len(bounds)
-    except TypeError:
-        n = 0
-    if n == 2 and not any(hasattr(end, "__len__") for end in bounds):
-        n = 0  # one pair for all
-    if not n or isinstance(bounds, Mapping):
-        raise ValueError("x0 must be given: its length is the dimension, which bounds leave open")
-    return n
-
-
-def _fixed_at(fixed, d, low, high) -> dict:
-    """{coordinate: value} of those that do not move."""
-    at = {int(i): float(low[i]) for i in np.flatnonzero(low == high)}
-    if fixed is None:
-        return at
-    if not isinstance(fixed, Mapping):
-        raise TypeError(f"fixed must be a mapping {{index: value}}; got {brief(fixed)}")
-    for i, value in fixed.items():
-        i = checks.count("fixed: index", i, 0, d - 1)
-        value = checks.number(f"fixed[{i}]", value)
-        if not low[i] <= value <= high[i] or not np.isfinite(value):
-            raise ValueError(
-                f"fixed[{i}] must be a number within its bounds [{low[i]}, {high[i]}]; got {value}"
-            )
-        at[i] = value
-    return at
 
 
 def _check_no_options(structure):

@@ -49,6 +49,7 @@ LAYERS = [
         "choices",
         "fixed",
         "arguments",
+        "starts",
         "covariance",
         "prior",
         "studies",
