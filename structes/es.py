@@ -49,9 +49,12 @@ class ES:
     """Evolution strategy with a structured covariance: minimises from values alone.
 
     x0         (d,) start, finite and inside the bounds; or a `structes.Space` of named parameters,
-               which says sigma0, bounds, transforms, integers and choices as well
+               which says sigma0, bounds, transforms, integers and choices as well (with
+               space=…, x0 is a dict of its parameters: another start). None where bounds are
+               closed: the middle of the box
     sigma0     initial standard deviation: a positive number, or one for each coordinate (d,); of a
-               coordinate whose transform is "log", that of ln x
+               coordinate whose transform is "log", that of ln x. None where bounds are closed: a
+               fifth of the range
     structure  name of `structes.STRUCTURES`, mapping with its parameters, or a Structure; "auto"
                finds one on the way (see `switches`, and auto.py)
     seed       integer in [0, 2⁶⁴); None takes one from the operating system (see `seed`)
@@ -61,6 +64,8 @@ class ES:
     transforms "log" or None for each coordinate, or {index: "log"}: the search moves ln x
     integers   indices of the coordinates that take integers only, or True for all of them
     choices    tuples of coordinates of which the largest one decides (choices.py)
+    fixed      {index: value} of coordinates that do not move, as those with lower == upper
+    maximize   True: larger values are better; all values are told and shown as they are
     prior      (X, values) of an earlier study, or pairs [(x, value), …]: where the search begins,
                how far it looks, and in which directions (prior.py). x0 and sigma0 may then be left
                out; with them, sigma0 is the unit in which points are near or far
