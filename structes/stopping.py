@@ -42,14 +42,17 @@ class Stopping:
                      range of all values so far, and the standard deviations of all coordinates
                      that are no integers are below √tolfun · sigma0 (or the values agree to
                      rounding)
-    tolfunhist       the same for the best values of those generations alone
+    tolfunhist       the same for the best values of those generations alone; where no coordinate
+                     is continuous: no better value has come in so many generations
     tolx             standard deviations and path are below tolx · sigma0 in all coordinates
     tolxup           sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
                      minimum there
-    condition        condition number of the covariance above it (looked at every 5 d generations)
+    condition        condition number of the covariance above it (looked at every 5 d generations);
+                     "auto" is 10¹⁴, and none where some coordinates are integers or choices, which
+                     stay wide while all others converge
     stagnation       medians of best and median values did not improve over so many generations;
-                     "auto" is 100 + 100 d^1.5/λ. This and tolfun, tolfunhist rest while noise was
-                     found to matter (noisy.py)
+                     "auto" is 100 + 100 d^1.5/λ, and none where no coordinate is continuous. This
+                     and tolfun, tolfunhist rest while noise was found to matter (noisy.py)
     flat             all values equal (+inf and missing ones are) in so many generations in a row;
                      "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers
     failures         all values missing (NaN) in so many generations in a row
@@ -66,7 +69,7 @@ class Stopping:
     tolfunhist: float | None = 1e-14
     tolx: float | None = 1e-12
     tolxup: float | None = 1e4
-    condition: float | None = 1e14
+    condition: float | str | None = "auto"
     stagnation: int | str | None = "auto"
     flat: int | str | None = "auto"
     failures: int | None = 10
@@ -82,7 +85,7 @@ class Stopping:
             if getattr(self, name) in (0, False):  # as everywhere in the field
                 object.__setattr__(self, name, None)
         for name in ("max_seconds", "tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
-            if getattr(self, name) is not None:
+            if getattr(self, name) not in (None, "auto" if name == "condition" else None):
                 checks.number(name, getattr(self, name), positive=True)
         if self.target is not None:
             checks.number("target", self.target)
@@ -122,19 +125,23 @@ class Rules:
     window: int = field(init=False)  # generations whose best values are compared
     flat: int | None = field(init=False)  # generations without a difference that end a search
     half: int = field(init=False)  # of the generations that stagnation looks at; 0: it does not
+    condition: float | None = field(init=False)  # number of the covariance that ends a search
 
     def __post_init__(self):
-        d, half = self.structure.dim, self.stopping.stagnation or 0
+        d, continuous, half = self.structure.dim, self.domain.continuous, self.stopping.stagnation
         if half == "auto":
-            half = int(100 + 100 * d**1.5 / self.popsize)
-        each, flat = 30, self.stopping.flat
+            half = int(100 + 100 * d**1.5 / self.popsize) if continuous else 0
+        each, flat, condition = 30, self.stopping.flat, self.stopping.condition
         if self.domain.has_integers:
-            each = 60 if self.domain.continuous else 300
+            each = 60 if continuous else 300
+        if condition == "auto":
+            condition = 1e14 if continuous == self.domain.dim else None
         if flat == "auto":
             flat = 10 + self.domain.has_integers * ceil(60 * d / self.popsize)
         object.__setattr__(self, "window", 10 + ceil(each * d / self.popsize))
         object.__setattr__(self, "flat", flat)
-        object.__setattr__(self, "half", half)
+        object.__setattr__(self, "half", half or 0)
+        object.__setattr__(self, "condition", condition)
 
 
 class Seen(NamedTuple):
@@ -148,6 +155,7 @@ class Seen(NamedTuple):
     low, high        the lowest and the highest finite value so far
     flat, failures   generations in a row whose values were all equal; all missing
     looks            at stagnation
+    improved         generation in which the lowest value came
     """
 
     reasons: dict
@@ -159,6 +167,7 @@ class Seen(NamedTuple):
     flat: int = 0
     failures: int = 0
     looks: int = -1
+    improved: int = 0
 
 
 ROUNDING = 8 * 2.0**-52  # of values, relative to them
@@ -216,6 +225,7 @@ class Monitor(NamedTuple):
             flat=tree["flat"],
             failures=tree["failures"],
             looks=tree["_ticks"],
+            improved=tree.get("improved", 0),
         )
         return Monitor(self.rules, seen)
 
@@ -239,8 +249,11 @@ class Monitor(NamedTuple):
         low, high, worst = seen.low, seen.high, info.worst
         if not -inf < worst < inf:
             worst = info.median if -inf < info.median < inf else info.best
+        improved = seen.improved
         if -inf < info.best < inf:
-            low, high = min(low, info.best), max(high, worst)
+            if info.best < low:
+                low, improved = info.best, t
+            high = max(high, worst)
         flat = 0 if info.updated else seen.flat + 1
         failures = seen.failures + 1 if isnan(info.best) else 0
         fired = {}
@@ -261,14 +274,16 @@ class Monitor(NamedTuple):
         if info.updated:
             if state.noisy is None or not state.noisy.matters:
                 looks = self._compared(values, info.worst, high - low, state, fired)
+                if self._is_over(t - improved):
+                    fired["tolfunhist"] = 0.0
             if t % AXES_EVERY == 0:
                 deviation = self._measured(state, fired)
             if s.condition is not None and t % max(AXES_EVERY, 5 * self.rules.structure.dim) == 0:
                 condition = self.rules.structure.condition(state.factor)
-                if not condition < s.condition:
+                if not condition < (self.rules.condition or inf):
                     fired["condition"] = condition
         reasons = {**seen.reasons, **fired} if fired else seen.reasons
-        numbers = low, high, flat, failures, looks
+        numbers = low, high, flat, failures, looks, improved
         return Monitor(self.rules, Seen(reasons, deviation, condition, values, *numbers))
 
     # -- inside -----------------------------------------------------------------------------------
@@ -302,6 +317,11 @@ class Monitor(NamedTuple):
             if median(b[half:]) >= median(b[:half]) and median(m[half:]) >= median(m[:half]):
                 fired["stagnation"] = half
         return looks
+
+    def _is_over(self, waited: int) -> bool:
+        """Has a search without continuous coordinates waited long enough for a better value?"""
+        its = self.rules
+        return bool(its.stopping.tolfunhist) and not its.domain.continuous and waited >= its.window
 
     def _agrees(self, spread, tolerance, seen, state) -> bool:
         """Do values that are `spread` apart agree, and have the standard deviations fallen as the

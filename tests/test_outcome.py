@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from structes import minimize
+from structes import Bool, Choice, Float, Int, Space, minimize
 
 
 def bowl(x):
@@ -77,3 +77,53 @@ def test_restarts_are_said():
     result = minimize(f, [3.0, 3.0], 0.5, seed=2, restarts=2)
     assert "max_restarts" in result.stop and "after 2 restarts" in result.message
     assert len(result.restarts) == 3 and result.fun == min(run.fun for run in result.restarts)
+
+
+# -- integers and choices -------------------------------------------------------------------------
+
+DISCRETE = {
+    "numbers and choices": (
+        {"x": Float(1e-5, 1e-1, log=True), "n": Int(1, 8), "c": Choice("a", "b", "c")},
+        lambda p: (300 * p["x"] - 1) ** 2 + abs(p["n"] - 3) + (p["c"] != "b"),
+    ),
+    "few points": (
+        {"n": Int(0, 3), "c": Choice("a", "b", "c"), "b": Bool()},
+        lambda p: abs(p["n"] - 2) + 2 * (p["c"] != "c") + (not p["b"]),
+    ),
+    "integers": (
+        {"m": Int(1, 8), "n": Int(1, 8)},
+        lambda p: (p["m"] - 3) ** 2 + (p["n"] - 5) ** 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DISCRETE)
+def test_a_search_among_integers_and_choices_converges(case):
+    """They stay wide while all others shrink: that is no ill-conditioned covariance, and that
+    nothing better comes is no stagnation."""
+    space, f = DISCRETE[case]
+    for seed in range(6):
+        result = minimize(f, Space(space), seed=seed, max_evaluations=20_000)
+        assert result.success and "tolfunhist" in result.stop, (seed, result.message)
+        assert result.fun < 1e-9 and result.nfev < 4000
+
+
+def test_integers_alone_wait_for_a_better_value():
+    """300 evaluations for each of them after the best value came, and no longer."""
+
+    def leading_ones(x):
+        return -float(np.cumprod(np.asarray(x) > 0.5).sum())
+
+    for seed in range(3):
+        given = {"bounds": [(0, 1)] * 12, "integers": True, "seed": seed}
+        result = minimize(leading_ones, [0.0] * 12, 0.5, **given, max_evaluations=20_000)
+        assert result.success and result.fun == -12
+        waited = result.nfev - result.es.best.evaluations
+        assert 300 * 12 <= waited <= 300 * 12 + 12 * result.es.popsize
+
+
+def test_a_condition_that_is_asked_for_holds_among_integers_too():
+    f = lambda x: float(1e6 * x[0] ** 2 + x[1] ** 2 + abs(x[2] - 3))  # noqa: E731
+    given = {"integers": [2], "bounds": [(None, None), (None, None), (0, 9)], "seed": 1}
+    assert "condition" not in minimize(f, [3.0, 3.0, 6.0], 1.0, **given).stop
+    assert "condition" in minimize(f, [3.0, 3.0, 6.0], 1.0, **given, condition=1e3).stop
