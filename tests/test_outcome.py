@@ -115,11 +115,11 @@ def test_integers_alone_wait_for_a_better_value():
         return -float(np.cumprod(np.asarray(x) > 0.5).sum())
 
     for seed in range(3):
-        given = {"bounds": [(0, 1)] * 12, "integers": True, "seed": seed}
-        result = minimize(leading_ones, [0.0] * 12, 0.5, **given, max_evaluations=20_000)
-        assert result.success and result.fun == -12
+        given = {"bounds": [(0, 1)] * 20, "integers": True, "seed": seed}
+        result = minimize(leading_ones, [0.0] * 20, 0.5, **given, max_evaluations=20_000)
+        assert result.success and result.fun == -20
         waited = result.nfev - result.es.best.evaluations
-        assert 300 * 12 <= waited <= 300 * 12 + 12 * result.es.popsize
+        assert 300 * 20 <= waited <= 300 * 20 + 12 * result.es.popsize
 
 
 def test_a_condition_that_is_asked_for_holds_among_integers_too():
