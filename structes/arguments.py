@@ -29,7 +29,7 @@ from .limits import bounds_of, integers_of, logs_of
 from .noise import check_seed
 from .noisy import Noise, known_noise, spec_of_noise
 from .registry import brief
-from .space import Space, build_space
+from .space import Space, build_space, kept_space, space_of
 from .starts import fixed_at, from_bounds, with_covariance, with_prior
 from .stopping import Stopping
 
@@ -217,17 +217,24 @@ class Arguments:
         if self.maximize and "target" in kept:
             kept["target"] = -kept["target"]
         kept["noise"] = spec_of_noise(noise)
-        spec = None if self.space is None else self.space.spec()
-        if spec is not None:
-            kept["space"] = spec
+        if self.space is not None:
+            kept["space"] = kept_space(self.space)
         return kept
 
 
-def read_arguments(kept: dict) -> dict:
-    """The keyword arguments that `Arguments.plain` has written: nothing in them is looked up."""
+def read_arguments(kept: dict, space: Space | None = None) -> dict:
+    """The keyword arguments that `Arguments.plain` has written: nothing in them is looked up.
+
+    space   the Space of the search, where it has options or constants that no file holds, or
+            where the file has none
+    """
     kept = {**kept, "noise": known_noise(kept["noise"])}
     if kept.get("bounds") is not None:
         kept["bounds"] = [tuple(pair) for pair in np.asarray(kept["bounds"]).tolist()]
+    if kept.get("space") is not None:
+        kept["space"] = space_of(kept["space"], space)
+    elif space is not None:
+        kept["space"] = build_space(space)
     if kept.get("space") is not None:
         for name in SAID_BY_SPACE:
             kept.pop(name, None)

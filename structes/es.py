@@ -248,17 +248,20 @@ class ES:
         """Write all of the search into one file, whole or not at all: its state, what is out, what
         was told and not used yet. The search that `load` makes of it goes on to the same bits.
 
-        Nothing in the file is code. A structure of your own class has to be given to `load` again.
+        Nothing in the file is code. A structure of your own class has to be given to `load` again,
+        and so has a Space with options or constants that are functions or objects.
         Raises OSError where the file cannot be written.
         """
         checkpoint.write(path, "ES", self.snapshot())
 
     @classmethod
-    def load(cls, path, structure=None) -> ES:
+    def load(cls, path, structure=None, space=None) -> ES:
         """The search in a file of `save`.
 
         structure   where the search has one of your own class: the Structure, or what ES takes
                     for one; a file is never let to name what is imported
+        space       where the search has a Space with options or constants that are functions or
+                    objects, which no file holds: the Space
 
         Raises OSError where the file cannot be opened, and ValueError for one that is torn,
         forged, of another version, or holds something else.
@@ -267,7 +270,7 @@ class ES:
         if kind != "ES":
             raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
         with checkpoint.restoring(path, "ES"):
-            return cls.restored(tree, structure)
+            return cls.restored(tree, structure, space)
 
     def snapshot(self) -> dict:
         """All of the search in plain values and arrays, as in checkpoint.py."""
@@ -292,15 +295,15 @@ class ES:
         }
 
     @classmethod
-    def restored(cls, tree: dict, structure=None) -> ES:
-        """The search of a snapshot; `structure` as for `load`."""
+    def restored(cls, tree: dict, structure=None, space=None) -> ES:
+        """The search of a snapshot; `structure` and `space` as for `load`."""
         auto = tree["auto"]
         es = cls(
             structure="auto" if auto else structure or known_spec(tree["structure"]),
             seed=tree["seed"],
             popsize=tree["popsize"],
             engine=Engine(**tree["engine"]),
-            **read_arguments(tree["arguments"]),
+            **read_arguments(tree["arguments"], space),
         )
         its, xp = es._search, es._xp
         strategy, monitor = its.strategy, its.monitor

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import checks
 from .registry import Registry, brief, nearest
+from .stored import equal, same
 
 KINDS = Registry(
     "kind of parameter",
@@ -207,19 +208,16 @@ class Choice:
         if start is not None:
             self.write("start", start)
 
-    def spec(self) -> dict | None:
-        """The mapping that means the same in a config; None where options are no plain values."""
-        if not all(map(_is_plain, (*self.options, self.start))):
-            return None
+    def spec(self) -> dict:
+        """The mapping that means the same in a config."""
         return {"kind": "choice", "options": list(self.options), "start": self.start}
 
     def coordinates(self) -> list[Coordinate]:
         """How it stands in a vector: one coordinate for each option, unless it is the only one."""
         if len(self.options) == 1:
             return []
-        starts = [float(option == self.start) for option in self.options]
-        starts = starts if self.start is not None else [0.0] * len(starts)
-        return [Coordinate(start, 1.0) for start in starts]
+        first = None if self.start is None else self._number_of(self.start)
+        return [Coordinate(float(i == first), 1.0) for i in range(len(self.options))]
 
     def read(self, block):
         """The option that its coordinates mean: the largest one decides."""
@@ -228,13 +226,20 @@ class Choice:
     def write(self, what: str, value) -> list:
         """The coordinates (k,) of an option: 1 for it, 0 for the others. Raises ValueError, with
         `what` for its name."""
-        try:
-            number = self.options.index(value)
-        except ValueError:
+        number = self._number_of(value)
+        if number is None:
             known = ", ".join(map(repr, self.options))
             hint = nearest(value, self.options) if isinstance(value, str) else ""
-            raise ValueError(f"{what} must be one of {known}; got {brief(value)}{hint}") from None
-        return [float(i == number) for i in range(len(self.coordinates()))]
+            raise ValueError(f"{what} must be one of {known}; got {brief(value)}{hint}")
+        return [float(i == number) for i in range(len(self.options))] * (len(self.options) > 1)
+
+    def _number_of(self, value) -> int | None:
+        """The number of an option; None of anything else. Options are found by their hashes: a
+        scalar of NumPy does not compare with a tuple."""
+        try:
+            return {option: i for i, option in enumerate(self.options)}.get(value)
+        except TypeError:  # it is not hashable, and no option
+            return None
 
 
 @dataclass(frozen=True)
@@ -246,9 +251,9 @@ class Constant:
 
     value: object
 
-    def spec(self) -> dict | None:
-        """The mapping that means the same in a config; None where the value is no plain one."""
-        return {"kind": "constant", "value": self.value} if _is_plain(self.value) else None
+    def spec(self) -> dict:
+        """The mapping that means the same in a config."""
+        return {"kind": "constant", "value": self.value}
 
     def coordinates(self) -> list[Coordinate]:
         """None."""
@@ -260,7 +265,7 @@ class Constant:
 
     def write(self, what: str, value) -> list:
         """No coordinates. Raises ValueError, with `what` for its name, for another value."""
-        if not (value is self.value or value == self.value):
+        if not (same(value, self.value) or equal(value, self.value)):
             raise ValueError(f"{what} is a constant, {self.value!r}; got {brief(value)}")
         return []
 
@@ -318,10 +323,6 @@ def build_parameter(name, given):
         return KINDS.call(KINDS.resolve(kind), kind, given)
     except (TypeError, ValueError) as error:
         raise type(error)(f"parameter {name!r}: {error}") from None
-
-
-def _is_plain(value) -> bool:
-    return value is None or type(value) in (bool, int, float, str)
 
 
 def replace_start(parameter, start):

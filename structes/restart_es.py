@@ -39,11 +39,11 @@ def start_search(
     return RestartES(x0, sigma0, structure, seed, popsize, restarts=restarts, **options)
 
 
-def restored(kind: str, tree: dict, structure=None):
-    """The ES or RestartES (`kind`) of a snapshot; `structure` as for `ES.load`."""
+def restored(kind: str, tree: dict, structure=None, space=None):
+    """The ES or RestartES (`kind`) of a snapshot; `structure` and `space` as for `ES.load`."""
     if kind == "ES":
-        return ES.restored(tree, structure)
-    return RestartES.restored(tree, structure)
+        return ES.restored(tree, structure, space)
+    return RestartES.restored(tree, structure, space=space)
 
 
 def runs_of(es) -> tuple[Run, ...]:
@@ -177,7 +177,7 @@ class RestartES:
         checkpoint.write(path, "RestartES", self.snapshot())
 
     @classmethod
-    def load(cls, path, structure=None, x0=None, restarts=None) -> RestartES:
+    def load(cls, path, structure=None, x0=None, restarts=None, space=None) -> RestartES:
         """The search in a file of `save`; arguments and errors as those of `ES.load`.
 
         x0         the function that gives the starts, where the search was made with one
@@ -187,7 +187,7 @@ class RestartES:
         if kind != "RestartES":
             raise ValueError(f"{str(path)!r} holds an {kind}: structes.{kind}.load reads it")
         with checkpoint.restoring(path, "RestartES"):
-            return cls.restored(tree, structure, x0, restarts)
+            return cls.restored(tree, structure, x0, restarts, space)
 
     def snapshot(self) -> dict:
         """All of the search in plain values and arrays, as in checkpoint.py."""
@@ -213,7 +213,7 @@ class RestartES:
         }
 
     @classmethod
-    def restored(cls, tree, structure=None, x0=None, restarts=None) -> RestartES:
+    def restored(cls, tree, structure=None, x0=None, restarts=None, space=None) -> RestartES:
         """The search of a snapshot; arguments as for `load`."""
         if tree["x0"] is None and x0 is None:
             raise ValueError("its starts come from a function: give it, load(path, x0=…)")
@@ -224,7 +224,7 @@ class RestartES:
                     f"its restarts {restarts['name']!r} are none of structes' own: give them, "
                     "load(path, restarts=…)"
                 )
-        es = ES.restored(tree["es"], structure)
+        es = ES.restored(tree["es"], structure, space)
         if tree["auto"]:
             structure = "auto"
         elif structure is None:
@@ -237,7 +237,7 @@ class RestartES:
             tree["first_popsize"],
             restarts=restarts,
             engine=es.engine,
-            **read_arguments({**tree["options"], **tree["limits"]}),
+            **read_arguments({**tree["options"], **tree["limits"]}, space),
         )
         evaluations, generations, seconds = tree["began"]
         before = Before(

@@ -108,7 +108,7 @@ def _search_of(experiment, task, tree, record):
     """The ES or RestartES of a checkpoint, with the stopping criteria that the task has now."""
     with checkpoint.restoring(record.folder, "search"):
         own = None if experiment.structure == "auto" else experiment.structure
-        es = restored(tree["kind"], tree["search"], own)
+        es = restored(tree["kind"], tree["search"], own, task.problem.space)
         go_on(es, task.stopping)
     return es
 

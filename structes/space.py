@@ -30,6 +30,7 @@ from .backend import to_numpy
 from .kinds import Choice, Constant, build_parameter, replace_start
 from .problem import rowwise
 from .registry import brief, nearest
+from .stored import kept_value, same, value_of
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -125,11 +126,10 @@ class Space:
             {k: Constant(values[k]) if k in values else p for k, p in self.parameters.items()}
         )
 
-    def spec(self) -> dict | None:
-        """The mapping from which `Space` makes the same again; None where an option or a constant
-        is no plain value."""
-        spec = {name: p.spec() for name, p in self.parameters.items()}
-        return None if any(its is None for its in spec.values()) else spec
+    def spec(self) -> dict:
+        """The mapping from which `Space` makes the same again; its options and constants are the
+        values themselves."""
+        return {name: p.spec() for name, p in self.parameters.items()}
 
     def rows(self, function, vectorized: bool = False, name: str = "fun"):
         """`function` of a dict, or of keywords where its arguments are the names of the
@@ -226,6 +226,15 @@ class Space:
     def __len__(self):
         return len(self.parameters)
 
+    def __eq__(self, other):
+        """Are the parameters the same, with the same values of the same types, in this order?"""
+        if not isinstance(other, Space):
+            return NotImplemented
+        return same(list(self.spec().items()), list(other.spec().items()))
+
+    def __hash__(self):
+        return hash(tuple(self.parameters))
+
     def __repr__(self):
         inside = ", ".join(f"{name!r}: {p!r}" for name, p in self.parameters.items())
         return f"Space({{{inside}}})"
@@ -250,3 +259,45 @@ class Space:
 def build_space(spec) -> Space:
     """The Space of a mapping; a Space stays as it is."""
     return spec if isinstance(spec, Space) else Space(spec)
+
+
+def kept_space(space: Space) -> dict:
+    """{name: what `space_of` reads}: the fields of each parameter in plain values and arrays, or,
+    where a value in them cannot be stored, a string that says which one."""
+    kept = {}
+    for name, spec in space.spec().items():
+        try:
+            kept[name] = {field: kept_value(value) for field, value in spec.items()}
+        except TypeError as error:
+            kept[name] = str(error)
+    return kept
+
+
+def space_of(kept: Mapping, given=None) -> Space:
+    """The Space of what `kept_space` has written.
+
+    given   None, or the Space as it was; it gives the parameters that could not be stored
+
+    Raises ValueError, naming the parameters, where some of them could not be stored and are not
+    given, or where the names of the given ones are others.
+    """
+    lost = {name: its for name, its in kept.items() if isinstance(its, str)}
+    if given is None and lost:
+        said = "; ".join(f"{name!r} has {why}" for name, why in lost.items())
+        raise ValueError(
+            f"its space has what no file holds: {said}. Give the space again, load(path, "
+            "space=…); or keep searches by pickle, which holds it"
+        )
+    given = None if given is None else build_space(given)
+    if given is not None and list(given.parameters) != list(kept):
+        raise ValueError(
+            f"the space must be that of the search, with the parameters {', '.join(kept)}; got "
+            f"one with {', '.join(given.parameters)}"
+        )
+    read = {}
+    for name, its in kept.items():
+        if name in lost:
+            read[name] = given.parameters[name]
+        else:
+            read[name] = {field: value_of(value) for field, value in its.items()}
+    return Space(read)

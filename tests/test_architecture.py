@@ -45,6 +45,7 @@ LAYERS = [
         "integers",
         "limits",
         "space",
+        "stored",
         "kinds",
         "choices",
         "fixed",

@@ -387,6 +387,90 @@ def test_a_search_with_choices_goes_on_from_its_file(tmp_path):
     assert a.fun == b.fun and (a.x == b.x).all()
 
 
+def twice(x):
+    return 2 * x
+
+
+class Own:
+    def __eq__(self, other):
+        return isinstance(other, Own)
+
+    def __hash__(self):
+        return 1
+
+
+KEPT = Space(
+    {
+        "a": Float(0.0, 1.0),
+        "n": Int(1, 8, start=3),
+        "size": Choice(np.float32(2), (3, 4), np.int64(7), (np.str_("s"), None), start=(3, 4)),
+        "scalar": Choice(np.bool_(True), 2.5, None, "x"),
+        "shape": structes.Constant((1, (2, np.float64(0.1)), [3, {"k": (np.nan, np.inf)}])),
+        "table": structes.Constant(np.arange(6.0).reshape(2, 3)),
+        "one": 1,
+    }
+)
+LOST = Space(a=Float(0.0, 1.0), act=Choice(twice, np.tanh), own=structes.Constant(Own()))
+FACES = {
+    "ES": structes.ES,
+    "RestartES": lambda *given, **more: structes.RestartES(*given, **more, max_evaluations=500),
+}
+
+
+def loader(face):
+    return getattr(structes, face).load
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_space_is_in_the_file_with_the_types_of_its_values(face, tmp_path):
+    es = FACES[face](KEPT, seed=1, fixed={"n": 4})
+    es.tell(X := es.ask(), X[:, 0])
+    es.save(tmp_path / "search")
+    again = loader(face)(tmp_path / "search")
+    assert again.space == es.space and again.space != KEPT
+    assert type(again.space.parameters["size"].options[2]) is np.int64
+    np.testing.assert_array_equal(again.ask(), X := es.ask())
+    params = [es.space.to_dict(x) for x in X]
+    again.tell(params, X[:, 0])
+    es.tell(X, X[:, 0])
+    np.testing.assert_array_equal(again.mean, es.mean)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_what_no_file_holds_is_given_again(face, tmp_path):
+    es = FACES[face](LOST, seed=1)
+    es.tell(X := es.ask(), X[:, 0])
+    es.save(tmp_path / "search")
+    with pytest.raises(ValueError, match=r"'act' has .*twice.*'own' has a Own.*space=.*pickle"):
+        loader(face)(tmp_path / "search")
+    with pytest.raises(ValueError, match="parameters a, act, own; got one with a, other"):
+        loader(face)(tmp_path / "search", space=Space(a=Float(0.0, 1.0), other=1))
+    again = loader(face)(tmp_path / "search", space=LOST)
+    assert again.space == LOST
+    np.testing.assert_array_equal(again.ask(), es.ask())
+
+
+def test_a_space_equals_its_copy():
+    for its in (MIXED, KEPT, LOST):
+        again = pickle.loads(pickle.dumps(its))
+        assert again == its and hash(again) == hash(its)
+    assert Space(MIXED.spec()) == MIXED and Space(LOST.spec()) == LOST
+    others = [
+        Space(c=Choice(0, 1)),
+        Space(c=Choice(False, True)),
+        Space(c=Choice((0, 1), 2)),
+        Space(d=Choice(0, 1)),
+        Space(c=Choice(0, 1, start=1)),
+        Space(c=Float(0, 1)),
+        Space(c=Float(0, 1), d=1),
+        Space(d=1, c=Float(0, 1)),
+        Space(c=Float(0, 1), d=1.0),
+    ]
+    for i, one in enumerate(others):
+        assert [one == other for other in others] == [i == j for j in range(len(others))]
+    assert MIXED != 3
+
+
 def test_choices_on_the_strict_standard_are_the_same_search():
     found = []
     for backend in ("numpy", "array_api_strict"):
@@ -452,3 +536,24 @@ def test_a_config_may_hold_a_space(tmp_path, monkeypatch):
     wrong = {"name": "own_space_problem:f", "space": {"x": {"kind": "flot"}}}
     with pytest.raises(ValueError, match="did you mean 'float'"):
         run_experiment(experiment_from({"problems": [wrong]}), tmp_path)
+
+
+def test_a_run_with_functions_among_its_options_is_resumed(tmp_path, monkeypatch):
+    """The file cannot hold them: the problem gives its space again."""
+    from structes import resume
+    from structes.experiment import experiment_from, run_experiment
+
+    (tmp_path / "own_function_space.py").write_text(
+        "import structes\n"
+        "def less(x):\n    return x - 0.25\n"
+        "def more(x):\n    return x + 2\n"
+        "def f(p):\n    return p['g'](p['x']) ** 2 + 1e-3\n"
+        "ready = structes.Problem(f, space=structes.Space(\n"
+        "    x=structes.Float(0, 1), g=structes.Choice(less, more)), name='ready')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = {"problems": ["own_function_space:ready"], "seed": 1}
+    whole = run_experiment(experiment_from({**config, "max_evaluations": 400}), tmp_path / "a")
+    part = run_experiment(experiment_from({**config, "max_evaluations": 100}), tmp_path / "b")
+    again = resume.resume_experiment(part.folder, changes={"max_evaluations": 400})
+    assert again.result["problems"][0]["x"] == whole.result["problems"][0]["x"]
