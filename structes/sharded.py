@@ -258,10 +258,12 @@ class ShardedES:
         self._beginning.path = Path(path).absolute()
 
     @classmethod
-    def load(cls, path, fun, structure=None, **place) -> ShardedES:
+    def load(cls, path, fun, structure=None, space=None, **place) -> ShardedES:
         """The search in a file of `save`, with this function.
 
         structure   where the search has one of your own class: the Structure
+        space       where the search has a Space with options or constants that are functions or
+                    objects, which no file holds: the Space
         place       workers, replicas, resources, address, factory and timeout
 
         Raises OSError where the file cannot be opened, and ValueError for one that is torn,
@@ -273,7 +275,7 @@ class ShardedES:
         if kind != "ShardedES":
             raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
         with checkpoint.restoring(path, "ShardedES"):
-            given = read_arguments({"noise": None, **tree["arguments"]})
+            given = read_arguments({"noise": None, **tree["arguments"]}, space)
             x0, engine = given.pop("x0"), Engine(**tree["engine"])
             structure = structure or known_spec(tree["structure"])
             self = cls(fun, x0, structure=structure, engine=engine, **given, **place)
