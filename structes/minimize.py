@@ -242,7 +242,7 @@ class _Applied:
     def __init__(self, fun, args):
         self.fun, self.args = fun, args
 
-    def __call__(self, x):
+    def __call__(self, x, /):  # no parameter of a Space has this name
         return self.fun(x, *self.args)
 
 

@@ -134,30 +134,44 @@ class Space:
     def rows(self, function, vectorized: bool = False, name: str = "fun"):
         """`function` of a dict, or of keywords where its arguments are the names of the
         parameters, or with `vectorized` of a list of n dicts that returns n values, as a function
-        of rows (n, d) that returns (n,) values."""
+        of rows (n, d) that returns (n,) values.
+
+        Raises TypeError for a function that takes neither, with what is missing on both sides."""
         if vectorized:
             return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
-        if self.takes_keywords(function):
+        if self.takes_keywords(function, name):
             return rowwise(lambda x: function(**self.to_dict(to_numpy(x))), name)
         return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
 
-    def takes_keywords(self, function) -> bool:
-        """Are the arguments of the function the names of the parameters, two at least, or any
-        keywords, and no others?"""
+    def takes_keywords(self, function, name: str = "fun") -> bool:
+        """Are the arguments of the function the names of the parameters, or any keywords, and no
+        others? If not it takes the dict, as its only argument; else a TypeError says so."""
         try:
-            parameters = inspect.signature(function).parameters.values()
+            signature = inspect.signature(function)
         except (TypeError, ValueError):  # a function of C
             return False
-        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        names = {p.name for p in parameters if p.kind in named}
-        needed = {p.name for p in parameters if p.kind in named and p.default is p.empty}
-        if any(p.kind not in (*named, inspect.Parameter.VAR_KEYWORD) for p in parameters):
-            return False
-        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-        ours = set(self.parameters)
-        if not needed <= ours or not (open_ended or ours <= names):
-            return False
-        return open_ended or len(ours) > 1
+        given = signature.parameters.values()
+        named = [p for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in given)
+        unknown = [p.name for p in named if p.default is p.empty and p.name not in self.parameters]
+        names = [p.name for p in named]
+        missing = [its for its in self.parameters if its not in names and not open_ended]
+        others = any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in given)
+        if not (unknown or missing or others):
+            return True
+        try:
+            signature.bind({})
+        except TypeError:
+            pass
+        else:
+            if others or len(self.parameters.keys() & set(names)) < 2:
+                return False
+        said = [f"it takes {u!r}{nearest(u, missing)}, which is no parameter" for u in unknown]
+        said += [f"it does not take {m!r}{nearest(m, unknown)}" for m in missing]
+        raise TypeError(
+            f"{name} must take one argument, the dict of parameters, or the parameters by their "
+            f"names, {', '.join(self.parameters)}: {'; '.join(said) or signature}"
+        )
 
     # -- what ES needs to know --------------------------------------------------------------------
 

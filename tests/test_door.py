@@ -317,6 +317,47 @@ def test_parameters_as_keywords():
     assert one.x.tobytes() == two.x.tobytes() and one.fun == two.fun
 
 
+@pytest.mark.parametrize(
+    "fun",
+    [
+        lambda lr: lr**2,
+        lambda *, lr: lr**2,
+        lambda lr=1.0: lr**2,
+        lambda **its: its["lr"] ** 2,
+        lambda p: p["lr"] ** 2,
+        lambda lr, /: lr["lr"] ** 2,
+        lambda p, scale=1.0: p["lr"] ** 2,
+        lambda *its: its[0]["lr"] ** 2,
+    ],
+)
+def test_one_parameter_as_a_keyword_or_in_its_dict(fun):
+    one = minimize(fun, Space(lr=Float(1e-4, 1.0, log=True)), seed=1, max_evaluations=20)
+    assert one.fun == one.params["lr"] ** 2
+
+
+def test_with_args_the_first_is_the_dict():
+    space = Space(x=Float(0.0, 1.0))
+    one = minimize(lambda p, c: p["x"] + c, space, args=(3.0,), seed=1, max_evaluations=20)
+    assert one.fun == one.params["x"] + 3.0
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize(
+    ("fun", "words"),
+    [
+        (lambda a, n: a, "does not take 'c'"),
+        (lambda a, n, c, d: a, "takes 'd', which is no parameter"),
+        (lambda a, n, cc: a, "takes 'cc' .did you mean 'c'.*does not take 'c' .did you mean 'cc'"),
+        (lambda a, n=1: a, "does not take 'c'"),
+        (lambda: 0.0, "does not take 'a'; it does not take 'n'; it does not take 'c'"),
+        (lambda p, q: 0.0, "takes 'p', which is no parameter; it takes 'q'"),
+    ],
+)
+def test_arguments_that_are_not_the_parameters_are_named(fun, words, workers):
+    with pytest.raises(TypeError, match=f"fun must take one argument.* a, n, c: .*{words}"):
+        minimize(fun, SPACE, seed=1, max_evaluations=20, workers=workers)
+
+
 def test_kinds_of_parameters():
     space = Space(
         {
@@ -370,3 +411,23 @@ def test_type_checkers_know_every_keyword_once(face):
     assert typing.is_typeddict(getattr(arguments, annotation[7:-1]))
     assert not set(keys) & set(parameters)
     assert {*keys, *parameters} >= {*OPTIONS, *NAMES}
+
+
+def twice(x):
+    return 2 * x
+
+
+def first_of(params):
+    return [p["a"] for p in params]
+
+
+def test_a_sharded_search_is_given_again_what_no_file_holds(tmp_path):
+    space = Space(a=Float(0.0, 1.0), act=Choice(twice, abs))
+    given = {"structure": "diagonal", "replicas": 1}
+    with ShardedES(first_of, space, seed=1, **given) as es:
+        es.step()
+        es.save(tmp_path / "search")
+    with pytest.raises(ValueError, match="space="):
+        ShardedES.load(tmp_path / "search", first_of, replicas=1)
+    with ShardedES.load(tmp_path / "search", first_of, space=space, replicas=1) as again:
+        assert again.arguments.space == space
