@@ -2,19 +2,20 @@
 
 Points and values come as arrays, lists and tuples, as pairs (x, value) as in cmaes, as a DataFrame
 and a Series, as tensors of torch and jax, as numbers of the decimal or fractions modules, as
-dicts of named parameters. What means the same is taken for the same; what is no number is refused,
+dicts of named parameters; values also as any iterable of numbers, and as the text of a CSV file.
+What means the same is taken for the same; what is no number is refused,
 because a value that is lost costs an evaluation and a value that is wrong costs a search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from math import inf, nan
 
 import numpy as np
 
 from .backend import is_array, load_namespace, to_numpy
-from .registry import brief
+from .registry import brief, nearest
 
 
 def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1):
@@ -44,9 +45,11 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
 
     is_one   whether a point (dim,) stands for one row
     """
+    given = X
     if xp is not np and is_array(X, xp):
         array = X
     else:
+        given = X = listed(X)
         if space is not None:
             X = _points_of_dicts(X, space)
         array = numbers("X", X, f"rows of {dim} numbers")
@@ -56,6 +59,8 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
         array = xp.reshape(array, (-1, dim))
     if array.ndim != 2 or array.shape[1] != dim:
         hint = " (a single point? write X[None, :])" if tuple(array.shape) == (dim,) else ""
+        if hasattr(given, "columns"):
+            hint = f", with the columns {', '.join(map(str, given.columns))}"
         raise ValueError(
             f"X must have shape (n, {dim}), a row for each candidate; "
             f"got shape {tuple(array.shape)}{hint}"
@@ -102,22 +107,27 @@ def no_value(what: str, sign: int = 1) -> str:
 
 
 def _values(values) -> np.ndarray:
-    return numbers("values", values, "a real number for each row of X (NaN: it failed)")
+    return numbers("values", values, "a real number for each row of X (NaN: it failed)", True)
 
 
-def numbers(name: str, value, expected: str) -> np.ndarray:
+def numbers(name: str, value, expected: str, texts: bool = False) -> np.ndarray:
     """`value` as a float64 array of NumPy, of any shape; the caller's own where it is one.
+
+    texts   whether strings that `float` reads are numbers too
 
     Raises TypeError or ValueError, naming the argument, for what are no real numbers.
     """
+    value = listed(value)
     array = _host(name, value, expected)
     if array.dtype == np.float64:
         return array
+    if texts and array.dtype.kind in "UT":  # among numbers they have become texts too
+        array = array.astype(object) if value is array else np.array(value, dtype=object)
     if array.dtype.kind in "fiub" or array.dtype.name == "bfloat16":
         return array.astype(float)
     if array.dtype.kind != "O":
         raise TypeError(f"{name} must be {expected}; got {brief(value)}")
-    flat = [_number(v) for v in array.reshape(-1).tolist()]
+    flat = [_number(v, texts) for v in array.reshape(-1).tolist()]
     if any(v is None for v in flat):
         bad = next(v for v, number in zip(array.reshape(-1), flat, strict=True) if number is None)
         raise TypeError(f"{name} must be {expected}; got {brief(bad)}")
@@ -146,10 +156,21 @@ def _host(name, value, expected) -> np.ndarray:
     return np.stack(parts)
 
 
-def _number(value) -> float | None:
+def listed(value):
+    """A list of what can be gone through but not indexed: a generator, a map, the values of a
+    dict. A set has no order, and stays as it is, as everything else does."""
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
+        return value
+    arrays = ("__getitem__", "__array__", "__dlpack__", "__cuda_array_interface__")
+    return value if any(hasattr(value, name) for name in arrays) else list(value)
+
+
+def _number(value, texts: bool = False) -> float | None:
     """A float of anything that is a real number; None of anything else. What is too large for a
     float is infinite."""
-    if isinstance(value, (str, bytes, complex)) or value is None:
+    if isinstance(value, (bytes, complex)) or value is None:
+        return None
+    if isinstance(value, str) and not texts:
         return None
     if type(value).__name__ == "NAType":  # of pandas: missing
         return nan
@@ -178,9 +199,32 @@ def _points_of_dicts(X, space):
     are their names."""
     if isinstance(X, Mapping):
         return space.from_dict(X)
-    columns = getattr(X, "columns", None)
-    if columns is not None and set(map(str, columns)) == set(space.parameters):
+    if hasattr(X, "columns"):
+        columns = [str(name) for name in X.columns]
+        if not space.parameters.keys() & set(columns) and len(columns) == space.dim:
+            return X  # columns of x
+        _check_columns(columns, space)
         return [space.from_dict(dict(zip(columns, row, strict=True))) for row in X.to_numpy()]
     if isinstance(X, (list, tuple)) and X and all(isinstance(x, Mapping) for x in X):
         return [space.from_dict(x) for x in X]
     return X
+
+
+def _check_columns(columns, space):
+    """Raise ValueError, naming them, for columns that are no parameters, or are there twice, and
+    for parameters without a column. A constant needs none."""
+    unknown = [name for name in columns if name not in space.parameters]
+    again = sorted({name for name in columns if columns.count(name) > 1})
+    moving = [name for name, p in space.parameters.items() if p.coordinates()]
+    missing = [name for name in moving if name not in columns]
+    said = []
+    for name in unknown:
+        index = name.startswith("Unnamed:")
+        hint = " (an index? read_csv(…, index_col=0))" if index else nearest(name, missing)
+        said.append(f"{name!r} is none{hint}")
+    said += [f"{name!r} is there twice" for name in again]
+    said += [f"{name!r} is missing" for name in missing]
+    if said:
+        raise ValueError(
+            f"the columns of X must be the parameters {', '.join(moving)}: {'; '.join(said)}"
+        )

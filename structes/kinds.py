@@ -112,7 +112,7 @@ class Float:
     def write(self, what: str, value) -> list:
         """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
         it."""
-        value = _within(self, what, checks.number(what, value))
+        value = _within(self, what, checks.number(what, _read(value)))
         if self.step is not None:
             number = (value - self.low) / self.step
             if abs(number - round(number)) > 1e-6:
@@ -169,7 +169,7 @@ class Int:
     def write(self, what: str, value) -> list:
         """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
         it."""
-        value = _within(self, what, _integer(what, value))
+        value = _within(self, what, _integer(what, _read(value)))
         return [float(value)] if self.coordinates() else []
 
 
@@ -235,11 +235,15 @@ class Choice:
 
     def _number_of(self, value) -> int | None:
         """The number of an option; None of anything else. Options are found by their hashes: a
-        scalar of NumPy does not compare with a tuple."""
+        scalar of NumPy does not compare with a tuple. Then by what a table makes of them."""
         try:
-            return {option: i for i, option in enumerate(self.options)}.get(value)
+            number = {option: i for i, option in enumerate(self.options)}.get(value)
         except TypeError:  # it is not hashable, and no option
             return None
+        if number is not None:
+            return number
+        alike = [i for i, option in enumerate(self.options) if _alike(value, option)]
+        return alike[0] if len(alike) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -265,7 +269,7 @@ class Constant:
 
     def write(self, what: str, value) -> list:
         """No coordinates. Raises ValueError, with `what` for its name, for another value."""
-        if not (same(value, self.value) or equal(value, self.value)):
+        if not any(alike(value, self.value) for alike in (same, equal, _alike)):
             raise ValueError(f"{what} is a constant, {self.value!r}; got {brief(value)}")
         return []
 
@@ -325,8 +329,39 @@ def build_parameter(name, given):
         raise type(error)(f"parameter {name!r}: {error}") from None
 
 
+def value_in(parameter, what: str, value):
+    """`value`, as a user says it, as the parameter reads it: of the text of a CSV file the number,
+    or the option. Raises ValueError or TypeError, with `what` for its name."""
+    return parameter.read(parameter.write(what, value))
+
+
+def _read(value):
+    """The number of a text, an int where it is one; anything else as it is."""
+    for kind in (int, float) if isinstance(value, str) else ():
+        try:
+            return kind(value)
+        except ValueError:
+            pass
+    return value
+
+
+def _alike(value, option) -> bool:
+    """Does a value in a table mean the option: is it its text, or, as pandas has it, NaN where the
+    option is None?"""
+    if isinstance(value, str):
+        return str(option) == value
+    return _is_missing(value) and _is_missing(option)
+
+
+def _is_missing(value) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(value != value)
+
+
 def replace_start(parameter, start):
     """The same parameter with another start."""
+    start = value_in(parameter, "start", start)
     if isinstance(parameter, Choice):
         return Choice(*parameter.options, start=start)
     return replace(parameter, start=start)

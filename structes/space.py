@@ -27,7 +27,7 @@ import numpy as np
 
 from . import checks
 from .backend import to_numpy
-from .kinds import Choice, Constant, build_parameter, replace_start
+from .kinds import Choice, Constant, build_parameter, replace_start, value_in
 from .problem import rowwise
 from .registry import brief, nearest
 from .stored import kept_value, same, value_of
@@ -121,10 +121,10 @@ class Space:
                 raise ValueError(
                     f"fixed: the space has no parameter {name!r}{nearest(name, self.parameters)}"
                 )
-            self.parameters[name].write(f"fixed: {name!r}", values[name])
-        return Space(
-            {k: Constant(values[k]) if k in values else p for k, p in self.parameters.items()}
-        )
+        built = dict(self.parameters)
+        for name, value in values.items():
+            built[name] = Constant(value_in(built[name], f"fixed: {name!r}", value))
+        return Space(built)
 
     def spec(self) -> dict:
         """The mapping from which `Space` makes the same again; its options and constants are the

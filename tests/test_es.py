@@ -284,7 +284,7 @@ NAN, INF = np.nan, np.inf
             r"each of the 8 rows of X: shape \(8,\); got shape \(9,",
         ),
         (lambda X: X, np.ones((8, 2)), ValueError, r"shape \(8,\); got shape \(8, 2\)"),
-        (lambda X: X, ["1"] * 8, TypeError, "values must be a real number for each row"),
+        (lambda X: X, ["one"] * 8, TypeError, "values must be a real number for each row"),
         (lambda X: X, [1j] * 8, TypeError, "values must be a real number for each row"),
         (lambda X: X, [None] * 8, TypeError, "values must be a real number for each row"),
         (lambda X: X, [-INF] * 8, ValueError, r"values\[0\] must not be -inf: an overflow"),

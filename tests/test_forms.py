@@ -1,6 +1,8 @@
 """Whatever form told pairs come in, they mean what they say: the bits are those of arrays."""
 
 import importlib.util
+import io
+from collections import deque
 from decimal import Decimal
 from fractions import Fraction
 
@@ -75,6 +77,14 @@ VALUES = {
     "torch": lambda v: torch().tensor(v),
     "torch 0-d": lambda v: [torch().tensor(y) for y in v],
     "__array__": HasArray,
+    "texts": lambda v: [repr(y) for y in v.tolist()],
+    "array of texts": lambda v: np.array([repr(y) for y in v.tolist()]),
+    "Series of texts": lambda v: pandas().Series([repr(y) for y in v.tolist()]),
+    "texts among numbers": lambda v: [str(v.tolist()[0]), *v.tolist()[1:]],
+    "generator": lambda v: (y for y in v),
+    "map": lambda v: map(float, v),
+    "values of a dict": lambda v: dict(enumerate(v)).values(),
+    "deque": deque,
 }
 
 
@@ -187,8 +197,19 @@ def dicts(X):
         lambda X: [dict(reversed(row.items())) for row in dicts(X)],
         lambda X: pandas().DataFrame(dicts(X)),
         lambda X: pandas().DataFrame(dicts(X))[["c", "a", "n"]],
+        lambda X: [{k: str(v) for k, v in row.items()} for row in dicts(X)],
+        lambda X: pandas().read_csv(io.StringIO(pandas().DataFrame(dicts(X)).to_csv(index=False))),
+        lambda X: (row for row in dicts(X)),
     ],
-    ids=["dicts", "other order", "DataFrame", "columns in other order"],
+    ids=[
+        "dicts",
+        "other order",
+        "DataFrame",
+        "columns in other order",
+        "texts",
+        "CSV",
+        "iterator",
+    ],
 )
 def test_dicts_of_parameters(form):
     """A dict is the candidate of which it was made, although it says less than the vector."""
@@ -200,6 +221,95 @@ def test_dicts_of_parameters(form):
         twin.tell(twin.ask(), values)
         assert es.info.injected == 0
         assert es.mean.tobytes() == twin.mean.tobytes()
+
+
+def test_texts_of_missing_and_worst_values():
+    es = ES(np.full(3, 0.5), 0.5, seed=3, popsize=6)
+    es.tell(es.ask(), ["nan", " inf ", "1e-3", "2", "3", "4.5"])
+    assert es.info.missing == 1 and es.evaluations == 6 and es.best.fun == 1e-3
+    for values in (["-inf"] * 6, ["1", "2", "3", "4", "5", "five"], ["1", "2", "3", "4", "5", ""]):
+        with pytest.raises((TypeError, ValueError), match=r"values.*(-inf|five|'')"):
+            es.tell(es.ask(), values)
+    with pytest.raises(TypeError, match="values must be"):
+        es.tell(es.ask(), {1.0, 2.0, 3.0, 4.0, 5.0, 6.0})
+
+
+TABLE = Space({"a": Float(0, 1), "flag": Choice(None, "on", 7), "one": 1, "no": None})
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["DataFrame", "CSV"])
+def test_a_table_has_nan_for_none_and_needs_no_constants(written):
+    es, twin = (ES(TABLE, seed=3) for _ in range(2))
+    missing = 0
+    for dropped in ([], ["one", "no"]):
+        X = es.ask()
+        table = pandas().DataFrame([TABLE.to_dict(x) for x in X])
+        missing += table["flag"].isna().sum()
+        if written:
+            table = pandas().read_csv(io.StringIO(table.to_csv(index=False)))
+        es.tell(table.drop(columns=dropped), X[:, 0])
+        twin.tell(twin.ask(), X[:, 0])
+        assert es.info.injected == 0 and es.mean.tobytes() == twin.mean.tobytes()
+    assert missing
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.assign(value=1.0), "parameters a, n, c: 'value' is none"),
+        (lambda t: t.drop(columns="n"), "'n' is missing"),
+        (
+            lambda t: t.rename(columns={"a": "aa"}),
+            "'aa' is none .did you mean 'a'.*'a' is missing",
+        ),
+        (
+            lambda t: t.reset_index(names="Unnamed: 0"),
+            "'Unnamed: 0' is none .an index?.*index_col",
+        ),
+        (lambda t: t[["a", "n", "c", "c"]], "'c' is there twice"),
+        (lambda t: t[["n", "c"]].rename(columns=str.upper), "'N' is none"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named(change, words):
+    es = ES(SPACE, seed=3)
+    table = change(pandas().DataFrame(dicts(es.ask())))
+    with pytest.raises(ValueError, match=words):
+        es.tell(table, np.ones(len(table)))
+    with pytest.raises(ValueError, match=f"prior: .*{words}"):
+        ES(SPACE, seed=3, prior=(table, np.ones(len(table))))
+    assert es.evaluations == 0
+
+
+def test_columns_of_a_vector():
+    pd, es = pandas(), ES(SPACE, seed=3)
+    X = es.ask()
+    es.tell(pd.DataFrame(X, columns=[f"x{i}" for i in range(5)]), X[:, 0])
+    assert es.info.injected == 0 and es.evaluations == len(X)
+    plain = ES(np.ones(2), 1.0)
+    with pytest.raises(ValueError, match=r"got shape .4, 3., with the columns Unnamed: 0, x, y"):
+        plain.tell(pd.DataFrame(np.ones((4, 3)), columns=["Unnamed: 0", "x", "y"]), np.ones(4))
+
+
+def test_texts_of_a_row_of_a_table():
+    """As csv.DictReader gives them; the objective gets what its parameters read."""
+    a, options = Float(0.0, 2.0, step=0.5), Choice(3, (1, 2), "3x")
+    space = Space(a=a, n=Int(1, 9), c=options, k=2, b=Float(0.0, 1.0))
+    row = {"a": "1.5", "n": "3.0", "c": "(1, 2)", "k": "2", "b": "1e-3"}
+    read = {"a": 1.5, "n": 3, "c": (1, 2), "k": 2, "b": 1e-3}
+    assert space.to_dict(space.from_dict(row)) == read
+    fixed = space.with_constants({"a": "1.5", "n": "4", "c": "3"}).parameters
+    assert [fixed[name].value for name in "anc"] == [1.5, 4, 3]
+    assert space.to_dict(space.starting_at({"n": "7"}).x0)["n"] == 7
+    for name, bad in (("a", "one"), ("n", "2.5"), ("c", "x"), ("k", "3"), ("a", "nan")):
+        with pytest.raises((TypeError, ValueError), match=f"'{name}'.*{bad}"):
+            space.from_dict({**row, name: bad})
+    with pytest.raises(ValueError, match="'c' must be one of"):  # which of the two?
+        Space(c=Choice(True, Alike(), 2), a=Float(0, 1)).from_dict({"a": 0, "c": "True"})
+
+
+class Alike:
+    def __repr__(self):
+        return "True"
 
 
 NONE = ["text", b"bytes", None, 1j, [1.0, 2.0], {"a": 1}, object()]
