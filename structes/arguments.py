@@ -25,7 +25,7 @@ from .engine import Engine, build_engine
 from .files import plain
 from .fixed import Fixed
 from .foreign import unknown
-from .limits import bounds_of, integers_of, logs_of
+from .limits import bounds_of, check_fixed, integers_of, logs_of, one_cell
 from .noise import check_seed
 from .noisy import Noise, known_noise, spec_of_noise
 from .registry import brief
@@ -154,14 +154,17 @@ class Arguments:
             check_range(self.dtype, x0, deviations)
             return Domain(d), self.sigma0
         low, high = bounds_of(limits.get("bounds"), d, x0)
+        logs = logs_of(limits.get("transforms"), d)
+        integer = integers_of(limits.get("integers"), d)
+        low, high = one_cell(low, high, logs, integer)
         at = fixed_at(limits.get("fixed"), d, low, high)
+        check_fixed(at, limits.get("fixed"), logs, integer)
         moves = np.ones(d, dtype=bool)
         moves[list(at)] = False
         if not moves.any():
             raise ValueError("all coordinates are fixed: there is nothing to search")
         low[~moves], high[~moves] = -np.inf, np.inf
-        logs = logs_of(limits.get("transforms"), d) & moves
-        integer = integers_of(limits.get("integers"), d) & moves
+        logs, integer = logs & moves, integer & moves
         domain = domain_of(low, high, logs, integer, limits.get("boundary"), deviations)
         domain = with_choices(domain, limits.get("choices"))
         check_range(self.dtype, x0, deviations, low, high, logs, moves)
@@ -268,6 +271,8 @@ def arguments_from(
     x0, sigma0, space, given = _unpacked(x0, sigma0, options.get("space"), given)
     if x0 is not None and not callable(x0):
         x0 = checks.point("x0", x0)
+    if sigma0 is not None:
+        sigma0 = _deviations(sigma0, "d" if x0 is None or callable(x0) else x0.size, given)
     prior = options.get("prior")
     if prior is not None:
         x0, sigma0, prior = with_prior(prior, x0, sigma0, space, given, maximize)
@@ -338,16 +343,28 @@ def _unpacked(x0, sigma0, space, given):
     return x0, sigma0, space, {**given, **own}
 
 
+def _deviations(sigma0, d, given):
+    """sigma0 as a float, or as an array in which what a coordinate that is fixed may have for a
+    deviation, zero, is one."""
+    sigma0 = checks.numbers("sigma0", sigma0, f"a positive number or {d} of them")
+    if sigma0.ndim == 0:
+        return float(sigma0)
+    if sigma0.ndim == 1 and (sigma0 == 0).any() and d in ("d", sigma0.size):
+        low, high = bounds_of(given.get("bounds"), sigma0.size)
+        at = fixed_at(given.get("fixed"), sigma0.size, low, high)
+        sigma0 = np.array([1.0 if i in at and s == 0 else s for i, s in enumerate(sigma0)])
+    return sigma0
+
+
 def _space_of(mapping, sigma0):
     """(space, x0, sigma0) of a mapping in the place of x0: of parameters, or of the numbers at
     which they start."""
-    numbers = all(isinstance(v, (int, float, np.number)) for v in mapping.values())
+    numbers = all(map(checks.is_number, mapping.values()))
     if not numbers or any(isinstance(v, (bool, np.bool_)) for v in mapping.values()):
         return Space(mapping), None, sigma0
     if sigma0 is None:
         raise ValueError("x0 is a mapping of numbers: sigma0 must say how far they may move")
-    _, scale = checks.scale("sigma0", sigma0, len(mapping))
-    sigma, _ = checks.scale("sigma0", sigma0, len(mapping))
+    sigma, scale = checks.scale("sigma0", sigma0, len(mapping))
     kinds = {
         name: {"kind": "float", "start": float(v), "sigma": float(sigma * s)}
         for (name, v), s in zip(mapping.items(), scale, strict=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Real
+
 import numpy as np
 
+from . import forms
 from .registry import brief, nearest
 
 
 def point(name: str, value, dim: int | None = None) -> np.ndarray:
     """`value` as a new finite float vector (d,)."""
-    array = _numbers(name, value, "a 1-d sequence of finite numbers")
+    array = numbers(name, value, "a 1-d sequence of finite numbers")
     if array.ndim != 1 or array.size == 0:
         raise ValueError(
             f"{name} must be 1-d with at least one number; got shape {array.shape}"
@@ -26,7 +30,7 @@ def point(name: str, value, dim: int | None = None) -> np.ndarray:
 
 def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
     """A positive number or `dim` of them, as (overall, (d,) per coordinate): their product."""
-    array = _numbers(name, value, f"a positive number or {dim} of them")
+    array = numbers(name, value, f"a positive number or {dim} of them")
     if array.ndim > 1 or (array.ndim == 1 and array.size != dim):
         raise ValueError(
             f"{name} must be a positive number or {dim} of them, one for each parameter; "
@@ -83,25 +87,37 @@ def dtype(value) -> str:
 
 
 def number(name: str, value, *, positive: bool = False) -> float:
-    """`value` as a float (not NaN), positive if asked."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+    """`value`, of Python's int or float or of NumPy's, as a float (not NaN), positive if asked."""
+    if not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number; got {brief(value)}")
-    if value != value or (positive and value <= 0):
-        raise ValueError(f"{name} must be a {'positive ' * positive}number; got {brief(value)}")
+    return real(name, value, positive=positive)
+
+
+def real(name: str, value, *, positive: bool = False) -> float:
+    """The same of any real number; the value itself must not be used."""
+    if isinstance(value, bool) or not is_number(value):
+        raise TypeError(f"{name} must be a number; got {brief(value)}")
     try:
-        return float(value)
+        its = float(value)
     except OverflowError:
         raise ValueError(f"{name} is too large for a number: {brief(value)}") from None
+    except ValueError:  # a NaN of the decimal module
+        its = float("nan")
+    if its != its or (positive and its <= 0):
+        raise ValueError(f"{name} must be a {'positive ' * positive}number; got {brief(value)}")
+    return its
 
 
-def _numbers(name, value, expected) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} must be {expected}; got rows of different lengths") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be {expected}; got {brief(value)}")
-    return array.astype(float)
+def is_number(value) -> bool:
+    """Is it a real number of Python (also of its decimal and fractions modules) or NumPy?"""
+    return isinstance(value, (Real, Decimal, np.number))
+
+
+def numbers(name: str, value, expected: str) -> np.ndarray:
+    """`value` as a new float array, of any shape; a matrix of one row is a vector."""
+    if isinstance(value, np.matrix) and value.shape[0] == 1:
+        value = value.A1
+    return np.array(forms.numbers(name, value, expected))
 
 
 def gigabytes(number: int) -> str:

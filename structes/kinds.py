@@ -64,7 +64,7 @@ class Float:
     step: float | None = None
 
     def __post_init__(self):
-        _check_number(self, checks.number)
+        _check_number(self, checks.real)
         if self.step is not None:
             self._check_step()
         if self.start is None:
@@ -112,7 +112,7 @@ class Float:
     def write(self, what: str, value) -> list:
         """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
         it."""
-        value = _within(self, what, checks.number(what, _read(value)))
+        value = _within(self, what, checks.real(what, _read(value)))
         if self.step is not None:
             number = (value - self.low) / self.step
             if abs(number - round(number)) > 1e-6:
@@ -397,7 +397,7 @@ def _check_number(p, check):
     if p.start is not None:
         object.__setattr__(p, "start", _within(p, "start", check("start", p.start)))
     if p.sigma is not None:
-        sigma = checks.number("sigma", p.sigma, positive=True)
+        sigma = checks.real("sigma", p.sigma, positive=True)
         if not isfinite(sigma):
             raise ValueError(f"sigma must be finite; got {sigma}")
         object.__setattr__(p, "sigma", sigma)

@@ -22,8 +22,8 @@ def bounds_of(bounds, dim, x0=None):
     fixed.
 
     bounds   d pairs (lower, upper) with None for open; one pair of numbers for all coordinates;
-             a mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or, where d
-             is not 2, two sequences (lows, highs) as in pycma
+             a mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or two
+             sequences (lows, highs) as in pycma, where d is not 2, or as pairs they would fix both
     x0       (d,) start, where it is known: it tells which of two readings is meant
     """
     if bounds is None:
@@ -69,19 +69,22 @@ def _of_pairs(bounds, dim, x0):
         np.array([_end(f"bounds[{i}][{k}]", pair[k], k) for i, pair in enumerate(pairs)])
         for k in (0, 1)
     )
-    if dim == 2 and not any(isinstance(item, tuple) for item in items):
-        _warn_of_sides(low, high, x0)
+    if dim == 2 and _may_be_sides(low, high, x0):
+        if (low == high).all():  # as pairs they leave nothing to search
+            return np.array([low[0], high[0]]), np.array([low[1], high[1]])
+        if not any(isinstance(item, tuple) for item in items):
+            _warn_of_sides(low, high)
     return low, high
 
 
-def _warn_of_sides(low, high, x0):
-    """Two lists of two numbers may be meant as lows and highs, as in pycma."""
+def _may_be_sides(low, high, x0) -> bool:
+    """May two pairs be meant as lows and highs, as in pycma?"""
     lows, highs = np.array([low[0], high[0]]), np.array([low[1], high[1]])
-    if not (lows < highs).all():
-        return
     fits = x0 is None or ((lows <= x0) & (x0 <= highs)).all()
-    if not fits:
-        return
+    return bool((lows < highs).all() and fits)
+
+
+def _warn_of_sides(low, high):
     output.warn(
         f"bounds are read as pairs (lower, upper): the first coordinate from {low[0]:g} to "
         f"{high[0]:g}, the second from {low[1]:g} to {high[1]:g}. If they are lows and highs, "
@@ -91,7 +94,7 @@ def _warn_of_sides(low, high, x0):
 
 
 def _is_end(value) -> bool:
-    return value is None or isinstance(value, (int, float, np.number))
+    return value is None or checks.is_number(value)
 
 
 def _is_side(value, dim) -> bool:
@@ -108,7 +111,7 @@ def _lows_or_highs(side, dim, k):
 
 def _end(name, value, k) -> float:
     """One end of a pair, the lower one for k = 0."""
-    return (-np.inf, np.inf)[k] if value is None else checks.number(name, value)
+    return (-np.inf, np.inf)[k] if value is None else checks.real(name, value)
 
 
 def _side(name, value, dim):
@@ -166,10 +169,43 @@ def integers_of(integers, dim):
     return where
 
 
+def one_cell(low, high, log_, integer):
+    """Bounds, in which those of an integer that has one value only are this value."""
+    least = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
+    alone = integer & (least == np.floor(high))
+    return np.where(alone, least, low), np.where(alone, least, high)
+
+
+def check_fixed(at, fixed, log_, integer):
+    """Raise ValueError, naming the argument, for a coordinate that is fixed at no value of its
+    own.
+
+    at              {coordinate: value}; `fixed`: what the user said of them, bounds the rest
+    log_, integer   (d,) whether it moves by its logarithm, and whether it is an integer
+    """
+    for i, value in at.items():
+        what = f"{'fixed' if i in (fixed or ()) else 'bounds'}[{i}]"
+        if integer[i] and value != round(value):
+            raise ValueError(
+                f"{what} must be an integer, because integers says so; it is fixed at {value}"
+            )
+        if log_[i] and value <= 0:
+            raise ValueError(
+                f"{what} must be positive, because its coordinate has the transform 'log'; it is "
+                f"fixed at {value}"
+            )
+
+
 def whole(low, high, integer):
     """Bounds of integers rounded inward."""
+    given = low, high
     low, high = np.where(integer, np.ceil(low), low), np.where(integer, np.floor(high), high)
     for i in np.flatnonzero(integer):
+        if low[i] > high[i]:
+            raise ValueError(
+                f"bounds[{i}] must hold an integer, because its coordinate is one; got "
+                f"({given[0][i]}, {given[1][i]})"
+            )
         if not high[i] - low[i] >= 1:
             raise ValueError(
                 f"bounds[{i}] must hold two integers or more, because its coordinate is an "

@@ -1,6 +1,9 @@
 """What a search is given: one behaviour of every face, conflicts and misspellings by name."""
 
 import re
+from collections import deque
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -219,6 +222,96 @@ def test_searches_with_fixed_coordinates_are_saved(tmp_path):
 def test_what_cannot_be_fixed(given, words):
     with pytest.raises((TypeError, ValueError), match=words):
         ES([0.5, 2.0], 0.5, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"integers": [0], "fixed": {0: 1.5}}, r"fixed\[0\] must be an integer.*1.5"),
+        ({"integers": True, "bounds": [(1.5, 1.5), (0, 9)]}, r"bounds\[0\] must be an integer"),
+        ({"transforms": {0: "log"}, "fixed": {0: -1.5}}, r"fixed\[0\] must be positive.*-1.5"),
+        ({"transforms": {0: "log"}, "fixed": {0: 0}}, r"fixed\[0\] must be positive"),
+        ({"integers": True, "bounds": [(0.2, 0.9), (0, 9)]}, r"bounds\[0\] must hold an integer"),
+        ({"integers": True, "bounds": (0.2, 1.7)}, "nothing to search"),
+    ],
+)
+def test_what_is_fixed_is_a_value_of_its_coordinate(given, words):
+    with pytest.raises(ValueError, match=words):
+        ES([1.0, 2.0], 0.5, **given)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("x0", [None, [1.0, 2.0]])
+def test_an_integer_of_one_value_is_fixed(x0, log):
+    low = -0.5 if log else 0.2
+    given = {"integers": [0], "transforms": {0: "log"} if log else None}
+    es = ES(x0, seed=1, bounds=[(low, 1.7), (-4.0, 4.0)], **given)
+    assert (es.ask()[:, 0] == 1.0).all() and es.structure.dim == 1
+
+
+@pytest.mark.parametrize("face", ["ES", "RestartES"])
+def test_a_fixed_coordinate_needs_no_deviation(face):
+    for say in ({"fixed": {1: 7.0}}, {"bounds": [(-9, 9), (7, 7), (-9, 9)]}):
+        one, two = (
+            FACES[face]([0.5, 7.0, 0.25], [0.5, s, 2.0], seed=1, **say) for s in (0.0, 1.0)
+        )
+        np.testing.assert_array_equal(one.ask(), two.ask())
+    with pytest.raises(ValueError, match="sigma0 must be positive"):
+        ES([0.5, 7.0, 0.25], [0.0, 0.0, 2.0], fixed={1: 7.0})
+
+
+@pytest.mark.parametrize("as_", [list, tuple, np.array])
+def test_two_lows_and_two_highs(as_):
+    """As pairs they would fix both coordinates."""
+    for x0 in (None, [0.0, 1.0]):
+        es = ES(x0, 1.0, seed=1, bounds=as_([[-5, -5], [5, 5]]))
+        twin = ES(x0, 1.0, seed=1, bounds=[(-5, 5), (-5, 5)])
+        np.testing.assert_array_equal(es.ask(), twin.ask())
+    with pytest.raises(ValueError, match="nothing to search"):
+        ES([9.0, 5.0], 1.0, bounds=as_([[-5, -5], [5, 5]]))
+
+
+# -- numbers of Python ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize(
+    "as_",
+    [
+        lambda v: [Decimal(str(x)) for x in v],
+        lambda v: [Fraction(x) for x in v],
+        lambda v: deque(v),
+        lambda v: np.array(v, dtype=object),
+        lambda v: np.array([v]).view(np.matrix),
+    ],
+)
+def test_starts_and_deviations_of_pythons_numbers(face, as_):
+    one = FACES[face](as_([0.5, 0.25, 4.0]), as_([1.0, 0.5, 2.0]), seed=1)
+    two = FACES[face]([0.5, 0.25, 4.0], [1.0, 0.5, 2.0], seed=1)
+    if face == "minimize":
+        assert one.x.tobytes() == two.x.tobytes()
+    elif face != "ShardedES":
+        np.testing.assert_array_equal(one.ask(), two.ask())
+
+
+def test_numbers_of_python():
+    es = ES([2**70, Fraction(1, 2)], Decimal("0.5"), bounds=(Decimal(0), 2**71), seed=1)
+    twin = ES([2.0**70, 0.5], 0.5, bounds=(0, 2.0**71), seed=1)
+    np.testing.assert_array_equal(es.ask(), twin.ask())
+    assert ES({"a": Decimal(1), "b": 2}, Fraction(1, 2)).space.to_dict([1.5, 2.0])["a"] == 1.5
+    space = Space(a=Float(Decimal(0), Fraction(1, 2), sigma=Decimal("0.25")), b=1)
+    assert space == Space(a=Float(0.0, 0.5, sigma=0.25), b=1)
+    assert space.from_dict({"a": Fraction(1, 4)}) == [0.25]
+    for bad in ("1.0", None, 1j, b"1", [1.0], object()):
+        with pytest.raises((TypeError, ValueError), match="x0 must be"):
+            ES([1.0, bad], 1.0)
+    for bad in (10**400, Decimal("nan"), Decimal("sNaN"), Decimal("inf")):
+        with pytest.raises((TypeError, ValueError), match="x0 must be"):
+            ES([1.0, bad], 1.0)
+        with pytest.raises((TypeError, ValueError), match="sigma0 must be"):
+            ES([1.0, 1.0], bad)
+        with pytest.raises(ValueError, match=r"bounds\[0\]"):
+            ES([1.0, 1.0], 1.0, bounds=[(bad, 2.0), (0, 2.0)])
 
 
 # -- larger is better -----------------------------------------------------------------------------

@@ -357,7 +357,7 @@ WRONG = [
     ({"integers": [2]}, ValueError, "integers[0] must be an integer from 0 to 1; got 2"),
     ({"integers": [0, 0]}, ValueError, "repeated: [0]"),
     ({"integers": [True, False]}, TypeError, "integers[0] must be an integer"),
-    ({"integers": [1], "bounds": [(0, 1), (0.2, 1.9)]}, ValueError, "bounds[1] must hold two"),
+    ({"integers": [1], "bounds": [(0, 1), (0.2, 0.9)]}, ValueError, "bounds[1] must hold an int"),
     ({"integers": [1], "bounds": [(0, 1), (0, 1e17)]}, ValueError, "bounds[1] of an integer must"),
     ({"integers": [1], "transforms": {1: "log"}, "bounds": [(0, 1), (0, 9)]}, ValueError,
      "bounds[1] must be ≥ 1"),
