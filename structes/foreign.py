@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from functools import wraps
+
 from .registry import nearest
 
 EVALUATIONS = "max_evaluations: the number of evaluations"
@@ -17,10 +21,24 @@ CONSTRAINTS = (
     "bounds for boxes; anything else is not there yet: let the function return a large value, or "
     "NaN, where a constraint is violated"
 )
+FUN = "fun: the function, the first argument of structes.minimize"
 RECORD = "progress=True to watch; `structes run` keeps a record"
 
 NAMES = {
+    "objective": FUN,
+    "objective_function": FUN,
+    "objective_fct": FUN,
+    "func": FUN,
+    "function": FUN,
+    "f": FUN,
+    "fn": FUN,
+    "fitness": FUN,
+    "fitness_function": FUN,
+    "cost": FUN,
+    "loss": FUN,
     "maxfevals": EVALUATIONS,
+    "evals": EVALUATIONS,
+    "num_evaluations": EVALUATIONS,
     "maxfev": EVALUATIONS,
     "maxfun": EVALUATIONS,
     "max_nfev": EVALUATIONS,
@@ -49,8 +67,10 @@ NAMES = {
     "stopfitness": TARGET,
     "stop_fitness": TARGET,
     "goal": TARGET,
+    "target_value": TARGET,
     "fmin": TARGET,
     "tol": TOLFUN,
+    "tolerance": TOLFUN,
     "ftol": TOLFUN,
     "fatol": TOLFUN,
     "atol": TOLFUN,
@@ -65,10 +85,15 @@ NAMES = {
     "tolstagnation": "stagnation",
     "tolflatfitness": "flat",
     "maxtime": SECONDS,
+    "walltime": SECONDS,
+    "wall_time": SECONDS,
+    "time_budget": SECONDS,
     "max_time": SECONDS,
     "time_limit": SECONDS,
     "timelimit": SECONDS,
     "pop_size": "popsize",
+    "population": "popsize",
+    "batch_size": "popsize",
     "population_size": "popsize",
     "npop": "popsize",
     "lam": "popsize",
@@ -88,6 +113,11 @@ NAMES = {
     "init": START,
     "initial": START,
     "initial_guess": START,
+    "initial_point": START,
+    "guess": START,
+    "start": START,
+    "parametrization": START,
+    "instrumentation": START,
     "center_init": START,
     "search_space": START,
     "params": START,
@@ -98,6 +128,9 @@ NAMES = {
     "cov": "covariance: to start from; sigma0 for one scale each",
     "c0": "covariance: to start from; sigma0 for one scale each",
     "bound": BOUNDS,
+    "bnds": BOUNDS,
+    "lower_bound": BOUNDS,
+    "upper_bound": BOUNDS,
     "limits": BOUNDS,
     "ranges": BOUNDS,
     "dimensions": BOUNDS,
@@ -115,7 +148,13 @@ NAMES = {
     "ineqs": CONSTRAINTS,
     "eqs": CONSTRAINTS,
     "constraint": CONSTRAINTS,
+    "penalty": CONSTRAINTS,
     "n_jobs": WORKERS,
+    "njobs": WORKERS,
+    "cores": WORKERS,
+    "n_cores": WORKERS,
+    "cpus": WORKERS,
+    "threads": WORKERS,
     "num_workers": WORKERS,
     "n_workers": WORKERS,
     "parallel": WORKERS,
@@ -140,6 +179,9 @@ NAMES = {
     "direction": "maximize=True",
     "directions": "maximize=True; one objective only",
     "minimize": "maximize=True for the opposite",
+    "minimise": "maximize=True for the opposite",
+    "maximise": "maximize=True",
+    "maximization": "maximize=True",
     "objective_sense": "maximize=True",
     "noise_handler": "noise='auto'",
     "noisehandler": "noise='auto'",
@@ -155,6 +197,10 @@ NAMES = {
     "hess": "nothing: values alone are used",
     "method": "structure and engine",
     "strategy": "structure and engine",
+    "sampler": "structure and engine",
+    "mutation": "sigma0, structure and engine",
+    "polish": "nothing: a search goes on until tolfun or tolx says that it has converged",
+    "n_starts": "restarts",
     "first_points": "first: points that are evaluated before the search",
     "enqueue": "first: points that are evaluated before the search",
     "x0s": "first: points that are evaluated before the search",
@@ -162,19 +208,67 @@ NAMES = {
     "source_trials": "prior=(X, values) of an earlier study",
 }
 
+OF_PARAMETERS = {  # of Float, Int and Choice
+    "min": "low",
+    "minimum": "low",
+    "lower": "low",
+    "lb": "low",
+    "max": "high",
+    "maximum": "high",
+    "upper": "high",
+    "ub": "high",
+    "init": "start",
+    "initial": "start",
+    "default": "start",
+    "value": "start; a value that does not move is a Constant",
+    "x0": "start",
+    "mean": "start",
+    "sigma0": "sigma",
+    "std": "sigma",
+    "q": "step, of a Float",
+    "step": "step of a Float, or a Choice of the values",
+    "log_scale": "log=True",
+    "logarithmic": "log=True",
+    "options": "one by one or as one list: Choice('a', 'b')",
+    "choices": "one by one or as one list: Choice('a', 'b')",
+    "categories": "one by one or as one list: Choice('a', 'b')",
+    "values": "one by one or as one list: Choice('a', 'b')",
+}
 
 OF_MINIMIZE = ("callback", "progress", "workers", "vectorized", "on_error", "timeout", "factory")
 OF_MINIMIZE += ("mode", "args", "first", "restarts")
 
 
-def unknown(name, known, where: str) -> TypeError:
+def unknown(name, known, where: str, names: Mapping = NAMES) -> TypeError:
     """The error for an argument that `where`, a function or class, does not take: what it is
-    called here, or the nearest of the names that are known."""
-    here = NAMES.get(str(name).lower())
+    called here, by `names`, or the nearest of the names that are known."""
+    here = names.get(str(name).lower())
     if here is not None:
         return TypeError(f"{where} has no argument {name!r}: here it is {here}")
-    if name in OF_MINIMIZE and name not in known:
+    if names is NAMES and name in OF_MINIMIZE and name not in known:
         return TypeError(f"{where} has no argument {name!r}: it is one of structes.minimize")
     hint = nearest(name, known)
     listed = "" if hint else f"; it takes: {', '.join(known)}"
     return TypeError(f"{where} has no argument {name!r}{hint}{listed}")
+
+
+def telling(names: Mapping):
+    """A decorator of classes: an argument that a class does not take is told what it is called
+    there, by `names`, where Python says no more than that it is unexpected."""
+
+    def decorate(cls):
+        plain = cls.__init__
+        parameters = [p for p in inspect.signature(plain).parameters.values() if p.name != "self"]
+        known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+
+        @wraps(plain)
+        def __init__(self, *given, **named):
+            for name in named:
+                if name not in known:
+                    raise unknown(name, known, cls.__name__, names)
+            plain(self, *given, **named)
+
+        cls.__init__ = __init__
+        return cls
+
+    return decorate

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
+from .foreign import OF_PARAMETERS, telling
 from .registry import Registry, brief, nearest
 from .stored import equal, same
 
@@ -42,6 +43,7 @@ class Coordinate(NamedTuple):
     integer: bool = False
 
 
+@telling(OF_PARAMETERS)
 @dataclass(frozen=True)
 class Float:
     """A real number from `low` to `high`.
@@ -123,6 +125,7 @@ class Float:
         return [value] if self.coordinates() else []
 
 
+@telling(OF_PARAMETERS)
 @dataclass(frozen=True)
 class Int:
     """An integer from `low` to `high`, both included. A Python int in the dict.
@@ -173,6 +176,7 @@ class Int:
         return [float(value)] if self.coordinates() else []
 
 
+@telling(OF_PARAMETERS)
 @dataclass(frozen=True, init=False)
 class Choice:
     """One of several options, without order: strings, numbers, functions, None, …

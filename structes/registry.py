@@ -31,8 +31,12 @@ _PIECE = re.compile(r"([A-Za-z_]+?)(-?\d[\d.eE+-]*)$")
 
 
 def nearest(word: str, known) -> str:
-    """ " (did you mean 'x'?)" for the nearest known word, or an empty string."""
-    close = difflib.get_close_matches(str(word)[:80], [str(k) for k in known], n=1, cutoff=0.5)
+    """ " (did you mean 'x'?)" for the nearest known word, or an empty string. A word that is not
+    very near has to begin with the same letter: "population" does not mean "options"."""
+    word = str(word)[:80]
+    near = difflib.get_close_matches(word, [str(k) for k in known], n=3, cutoff=0.55)
+    very = difflib.get_close_matches(word, near, n=3, cutoff=0.75)
+    close = [k for k in near if k in very or k[:1].lower() == word[:1].lower()]
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -21,10 +21,12 @@ from typing import Any, NamedTuple
 from . import checks
 from .backend import namespace, to_numpy
 from .files import plain
+from .foreign import NAMES, telling
 from .persistent import EMPTY, PersistentList
 from .registry import nearest
 
 
+@telling(NAMES)
 @dataclass(frozen=True)
 class Stopping:
     """The criteria and their tolerances. None switches one off, and so does 0 a tolerance. The

@@ -55,6 +55,58 @@ def test_a_misspelt_name_is_told_the_right_one(face, wrong, meant):
         FACES[face](np.ones(3), 0.5, **{wrong: 10})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("population", "popsize"),
+        ("walltime", "max_seconds"),
+        ("objective", "fun"),
+        ("func", "fun"),
+        ("function", "fun"),
+        ("guess", "x0"),
+        ("minimise", "maximize"),
+        ("parametrization", "x0"),
+        ("instrumentation", "x0"),
+        ("mutation", "sigma0"),
+        ("polish", "nothing"),
+    ],
+)
+def test_a_foreign_name_is_not_told_what_looks_alike(name, meant):
+    with pytest.raises(TypeError, match=f"no argument '{name}': here it is {meant}"):
+        ES(np.ones(3), 0.5, **{name: 1})
+
+
+@pytest.mark.parametrize("name", ["elitism", "repair", "accuracy", "annealing"])
+def test_what_is_not_near_is_not_meant(name):
+    with pytest.raises(TypeError, match=f"no argument '{name}'; it takes: x0, sigma0"):
+        ES(np.ones(3), 0.5, **{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Float(min=0, high=1), "Float has no argument 'min': here it is low"),
+        (lambda: Float(0, max=1), "'max': here it is high"),
+        (lambda: Float(lower=0, upper=1), "'lower': here it is low"),
+        (lambda: Float(0, 1, init=0.5), "'init': here it is start"),
+        (lambda: Float(0, 1, default=0.5), "'default': here it is start"),
+        (lambda: Float(0, 1, sigm=0.5), "'sigm' .did you mean 'sigma'"),
+        (lambda: Float(0, 1, wrap=0.5), "'wrap'; it takes: low, high, log, start, sigma, step"),
+        (lambda: Int(0, 9, step=3), "Int has no argument 'step': here it is step of a Float, or"),
+        (
+            lambda: Choice(options=["a", "b"]),
+            "Choice has no argument 'options': here it is one by",
+        ),
+        (lambda: Choice("a", "b", default="a"), "'default': here it is start"),
+        (lambda: structes.Stopping(tolfunn=1), "'tolfunn' .did you mean 'tolfun'"),
+        (lambda: structes.Stopping(maxiter=1), "'maxiter': here it is max_generations"),
+    ],
+)
+def test_kinds_are_told_what_is_meant(make, words):
+    with pytest.raises(TypeError, match=words):
+        make()
+
+
 def test_what_foreign_names_are_told_is_there():
     """Each names an argument of ours, and is none itself."""
     import inspect
