@@ -162,7 +162,9 @@ class Arguments:
         moves = np.ones(d, dtype=bool)
         moves[list(at)] = False
         if not moves.any():
-            raise ValueError("all coordinates are fixed: there is nothing to search")
+            hint = " (bounds are pairs (lower, upper), of which each is one point)"
+            hint = hint if not limits.get("fixed") and d == 2 else ""
+            raise ValueError(f"all coordinates are fixed: there is nothing to search{hint}")
         low[~moves], high[~moves] = -np.inf, np.inf
         logs, integer = logs & moves, integer & moves
         domain = domain_of(low, high, logs, integer, limits.get("boundary"), deviations)
@@ -238,6 +240,11 @@ def read_arguments(kept: dict, space: Space | None = None) -> dict:
         kept["space"] = space_of(kept["space"], space)
     elif space is not None:
         kept["space"] = build_space(space)
+    if space is not None and kept.get("x0") is not None and len(kept["x0"]) != kept["space"].dim:
+        raise ValueError(
+            f"the space must have dim {len(kept['x0'])}, as the search has; got "
+            f"{kept['space'].dim} (a parameter that was fixed is a Constant in it)"
+        )
     if kept.get("space") is not None:
         for name in SAID_BY_SPACE:
             kept.pop(name, None)

@@ -448,6 +448,11 @@ def test_what_no_file_holds_is_given_again(face, tmp_path):
     again = loader(face)(tmp_path / "search", space=LOST)
     assert again.space == LOST
     np.testing.assert_array_equal(again.ask(), es.ask())
+    FACES[face](LOST, seed=1, fixed={"act": twice}).save(tmp_path / "fixed")
+    with pytest.raises(ValueError, match=r"dim 1, as the search has; got 3 .*is a Constant in it"):
+        loader(face)(tmp_path / "fixed", space=LOST)
+    fixed = LOST.with_constants({"act": twice})
+    assert loader(face)(tmp_path / "fixed", space=fixed).space == fixed
 
 
 def test_a_space_equals_its_copy():
