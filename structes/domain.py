@@ -84,6 +84,11 @@ class Domain:
         """How many of the coordinates are no integers and in no choice."""
         return self.dim if self.settling is None else int(self.settling.sum())
 
+    def comes_again(self, X) -> np.ndarray:
+        """(n,) which of the NumPy points X (n, d) are the point of any number of candidates:
+        those of which each coordinate is an integer or lies on a bound."""
+        return np.zeros(X.shape[0], dtype=bool)
+
     def in_units(self, X, std, at=None):
         """(n, k) points X (n, k) in units of standard deviations, in which two are compared.
 
@@ -190,6 +195,9 @@ class Limited(Domain):
     @property
     def settling(self):
         return ~self.integer if self.has_integers else None
+
+    def comes_again(self, X):
+        return (self.integer | (self.low >= X) | (self.high <= X)).all(axis=1)
 
     def in_units(self, X, std, at=None):
         at = slice(None) if at is None else at
