@@ -137,8 +137,10 @@ def minimize(
             es = start_search(x0, sigma0, structure, seed, restarts=restarts, **options)
             es.count_from(began)
         else:
-            given = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts, **options}
-            _go_on(es, {k: v for k, v in given.items() if v is not None}, structure)
+            named = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts}
+            named |= {name: options.pop(name) for name in ("max_evaluations", "target")}
+            named = {name: value for name, value in named.items() if value is not None}
+            _go_on(es, {**named, **options}, structure)
         evaluate = _evaluation(stack, evaluator, es, fun, args, vectorized, factory, on_error)
         report = stack.enter_context(progress_of(progress, es))
         try:
@@ -149,11 +151,17 @@ def minimize(
         except BaseException as error:
             _hand_over(error, es, evaluate)
             raise
+    es.ended_at = es.seconds
     if es.best.x is None and evaluate.errors and "interrupted" not in ended:
         raise evaluate.first
+    result = result_of(es, ended, evaluate.errors)
     if evaluate.errors:
-        output.warn(_said_of(evaluate, es))
-    return result_of(es, ended, evaluate.errors)
+        try:
+            output.warn(_said_of(evaluate, es))
+        except Warning as error:  # where warnings are errors
+            error.result = result
+            raise
+    return result
 
 
 class _Callback:
@@ -208,6 +216,7 @@ def _go_on(es, given, structure):
             raise ValueError(f"{name} does not go with es, which has its own")
     if structure != "auto":
         raise ValueError("structure does not go with es, which has its own")
+    es.rest(es.seconds - es.ended_at if es.ended_at else 0.0)
     es.extend(**given)
 
 
@@ -277,6 +286,8 @@ def _evaluate_first(es, evaluate, first):
         points = [es.space.from_dict(p) if hasattr(p, "keys") else p for p in first]
     else:
         points = first
+    if not len(points):
+        return
     X = np.array([checks.point(f"first[{i}]", x, es.dim) for i, x in enumerate(points)])
     limit = es.stopping.max_evaluations
     X = X[: None if limit is None else max(0, limit - es.evaluations)]

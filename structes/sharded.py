@@ -25,6 +25,7 @@ from .engine import Engine
 from .evaluation import KEPT
 from .evaluators.lockstep import Lockstep
 from .evaluators.replicas import Here, Job, Receipt, Replica, Start
+from .functions import portable, unpacked
 from .search import Best
 from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
@@ -302,7 +303,7 @@ class ShardedES:
     def __reduce__(self):
         state = None if self._lockstep.is_closed else self._ask("snapshot")
         job, seconds = self._job, self.seconds
-        made = self.arguments, job.fun, job.factory, self.shards, self._place
+        made = self.arguments, portable(job.fun), job.factory, self.shards, self._place
         return _copied, (made, state, seconds, self._last, self._now, self.failures)
 
     def close(self) -> None:
@@ -388,7 +389,8 @@ class _Beginning:
 def _copied(made, state, seconds, last, now, failures) -> ShardedES:
     """The copy of a search that was pickled: its replicas start when they are needed."""
     self = ShardedES.__new__(ShardedES)
-    self._begin(*made)
+    arguments, fun, *others = made
+    self._begin(arguments, unpacked(fun), *others)
     if state is None:  # it is closed
         self._lockstep.close()
         self._lockstep.now, self._last = now, dict(last)

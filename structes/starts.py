@@ -29,7 +29,9 @@ def with_prior(prior, x0, sigma0, space, given, maximize):
         return x0, sigma0, None
     if x0 is None:
         x0 = X[values.argmin()]
-    spread = spread_of(X, log_, fixed)
+    best = values.argsort(kind="stable")[: max(2, len(values) // 2)]  # bad points may be far away
+    spread = spread_of(X[best], log_, fixed)
+    spread = np.where(spread > 0, spread, spread_of(X, log_, fixed))
     if sigma0 is not None:
         checks.scale("sigma0", sigma0, d)
         if (spread > FARTHEST * np.asarray(sigma0)).any():

@@ -24,11 +24,13 @@ from .files import plain
 from .persistent import EMPTY, PersistentList
 from .registry import nearest
 
+TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
+
 
 @dataclass(frozen=True)
 class Stopping:
-    """The criteria and their tolerances. None switches one off, and so does 0 a tolerance. The
-    reason has the field's name.
+    """The criteria and their tolerances. None switches one off, and so does 0, but for a budget.
+    The reason has the field's name.
 
     target           stop when the best value is ≤ target
     max_evaluations  stop after so many values were told
@@ -76,15 +78,18 @@ class Stopping:
     noeffect: bool = True
 
     def __post_init__(self):
+        for name in (*TOLERANCES, "flat", "stagnation", "failures"):
+            if getattr(self, name) in (0, False):  # as everywhere in the field
+                object.__setattr__(self, name, None)
+        for name in ("max_evaluations", "max_generations", "max_seconds"):
+            if getattr(self, name) == inf:
+                object.__setattr__(self, name, None)
         for name in ("max_evaluations", "max_generations", "flat", "failures"):
             if name == "flat" and self.flat == "auto":
                 continue
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checks.count(name, getattr(self, name), 1))
-        for name in ("tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
-            if getattr(self, name) in (0, False):  # as everywhere in the field
-                object.__setattr__(self, name, None)
-        for name in ("max_seconds", "tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
+        for name in ("max_seconds", *TOLERANCES):
             if getattr(self, name) not in (None, "auto" if name == "condition" else None):
                 checks.number(name, getattr(self, name), positive=True)
         if self.target is not None:
