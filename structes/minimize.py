@@ -291,7 +291,8 @@ def _evaluate_first(es, evaluate, first):
     X = np.array([checks.point(f"first[{i}]", x, es.dim) for i, x in enumerate(points)])
     limit = es.stopping.max_evaluations
     X = X[: None if limit is None else max(0, limit - es.evaluations)]
-    es.domain.encode(X, "first")  # all of them are inside, or none is evaluated
+    es.domain.encode(X, "first")  # all of them are as they must be, or none is evaluated
+    es.domain.check_integers(X, "first")
     if isinstance(evaluate, Evaluation):
         unit = 1 if evaluate.by_point else len(X)
     else:

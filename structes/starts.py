@@ -18,7 +18,7 @@ FARTHEST = 100.0  # sigma0 that the points of a prior are apart; where they are 
 
 def with_prior(prior, x0, sigma0, space, given, maximize):
     """(x0, sigma0, (X, values) or None) of a prior: where they are None, x0 is the best of its
-    points, and sigma0 their standard deviations."""
+    points, and sigma0 the standard deviations of the better half."""
     dim = None if x0 is None or callable(x0) else x0.size
     X, values = read_prior(prior, dim, space, -1 if maximize else 1)
     d = X.shape[1]
