@@ -26,6 +26,10 @@ def with_prior(prior, x0, sigma0, space, given, maximize):
     fixed, log_ = fixed_at(given.get("fixed"), d, low, high), logs_of(given.get("transforms"), d)
     X, values = usable(X, values, low, high, log_, integers_of(given.get("integers"), d), fixed)
     if not len(X):
+        if x0 is None and "bounds" not in given:
+            raise ValueError(
+                "prior: none of its points can be used, so x0 and sigma0 must be given"
+            )
         return x0, sigma0, None
     if x0 is None:
         x0 = X[values.argmin()]

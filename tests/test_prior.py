@@ -328,7 +328,7 @@ def test_where_nothing_is_left_the_search_begins_as_without(prior):
     np.testing.assert_array_equal(es.ask(), structes.ES(np.zeros(3), 1.0, seed=1).ask())
     with (
         pytest.warns(RuntimeWarning, match="begins as if there were no prior"),
-        pytest.raises(ValueError, match="x0 must be given"),
+        pytest.raises(ValueError, match=r"prior: none .* x0 and sigma0 must be given"),
     ):
         structes.ES(sigma0=1.0, prior=prior)
 
