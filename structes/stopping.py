@@ -160,7 +160,7 @@ class Seen(NamedTuple):
     low, high        the lowest and the highest finite value so far
     flat, failures   generations in a row whose values were all equal; all missing
     looks            at stagnation
-    improved         generation in which the lowest value came
+    improved         generation in which the lowest value came; inf: that is not known
     """
 
     reasons: dict
@@ -172,7 +172,7 @@ class Seen(NamedTuple):
     flat: int = 0
     failures: int = 0
     looks: int = -1
-    improved: int = 0
+    improved: float = 0
 
 
 ROUNDING = 8 * 2.0**-52  # of values, relative to them
@@ -230,7 +230,7 @@ class Monitor(NamedTuple):
             flat=tree["flat"],
             failures=tree["failures"],
             looks=tree["_ticks"],
-            improved=tree.get("improved", 0),
+            improved=tree.get("improved", inf),
         )
         return Monitor(self.rules, seen)
 
@@ -323,10 +323,10 @@ class Monitor(NamedTuple):
                 fired["stagnation"] = half
         return looks
 
-    def _is_over(self, waited: int) -> bool:
+    def _is_over(self, waited: float) -> bool:
         """Has a search without continuous coordinates waited long enough for a better value?"""
         its = self.rules
-        return bool(its.stopping.tolfunhist) and not its.domain.continuous and waited >= its.window
+        return waited >= its.window and not its.domain.continuous and bool(its.stopping.tolfunhist)
 
     def _agrees(self, spread, tolerance, seen, state) -> bool:
         """Do values that are `spread` apart agree, and have the standard deviations fallen as the
