@@ -25,6 +25,7 @@ from .engine import Engine, build_engine
 from .files import plain
 from .fixed import Fixed
 from .foreign import unknown
+from .functions import portable, unpacked
 from .limits import bounds_of, check_fixed, integers_of, logs_of, one_cell
 from .noise import check_seed
 from .noisy import Noise, known_noise, spec_of_noise
@@ -122,6 +123,12 @@ class Arguments:
     space: Space | None
     correlations: np.ndarray | None = None
     prior: tuple | None = None
+
+    def __getstate__(self):
+        return {**vars(self), "x0": portable(self.x0)}
+
+    def __setstate__(self, state):
+        vars(self).update(state, x0=unpacked(state["x0"]))
 
     # -- what follows -----------------------------------------------------------------------------
 

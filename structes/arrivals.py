@@ -84,8 +84,10 @@ def temper(strategy: Strategy, age: int = 1) -> float:
 def own(strategy: Strategy, state: State, x, value: float, number: int, name: str) -> Arrival:
     """The arrival of a point x (1, d) of the user's own; it sorts behind all others.
 
-    Raises ValueError, with `name` for x, where it lies outside the bounds.
+    Raises ValueError, with `name` for x, where it lies outside the bounds, or where a coordinate
+    is no integer that must be one.
     """
+    strategy.domain.check_integers(x, name)
     U, far = strategy.domain.encode(x, name), FARTHEST * state.sigma * state.scale
     Z = strategy.locate(state, namespace(U).clip(U, state.mean - far, state.mean + far))
     key = state.generation + 1, number

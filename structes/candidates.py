@@ -114,6 +114,13 @@ class Candidates:
         self._ends = np.cumsum([len(at) for _, at in self._parts])
         self._dim = dim
 
+    def __getstate__(self):  # not Python's own, which protocols 0 and 1 do not have
+        return [getattr(self, name) for name in self.__slots__]
+
+    def __setstate__(self, state):
+        for name, value in zip(self.__slots__, state, strict=True):
+            setattr(self, name, value)
+
     @property
     def parts(self) -> tuple:
         """(Generation, (n,) integer array of indices) of candidates that follow each other."""

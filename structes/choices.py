@@ -138,6 +138,12 @@ class Choosing(Domain):
     def encode(self, X, name: str = "X"):
         return self.numbers.encode(X, name)
 
+    def check_integers(self, X, name):
+        self.numbers.check_integers(X, name)
+
+    def comes_again(self, X):
+        return self.numbers.comes_again(X)
+
     def centred(self, U, mean):
         return self.numbers.centred(U, mean)
 

@@ -39,6 +39,7 @@ from .registry import nearest
 
 BOUNDARIES = {"transform": 0.03, "reflect": 0.0}  # width of the rounded zone, in sigma0
 _FAR = 1e300  # a bound beyond it has no mirror; points are clipped
+WHOLE = 1e-6  # by which an integer may be off, as after a file with few digits
 _LARGEST = log(np.finfo(float).max) - 1e-9
 
 
@@ -84,6 +85,11 @@ class Domain:
         """How many of the coordinates are no integers and in no choice."""
         return self.dim if self.settling is None else int(self.settling.sum())
 
+    def comes_again(self, X) -> np.ndarray:
+        """(n,) which of the NumPy points X (n, d) are the point of any number of candidates:
+        those of which each coordinate is an integer or lies on a bound."""
+        return np.zeros(X.shape[0], dtype=bool)
+
     def in_units(self, X, std, at=None):
         """(n, k) points X (n, k) in units of standard deviations, in which two are compared.
 
@@ -105,6 +111,10 @@ class Domain:
         Raises ValueError, with `name` for X, where a point lies outside.
         """
         return X
+
+    def check_integers(self, X, name: str) -> None:
+        """Raise ValueError, with `name`, where a coordinate of points X (n, d) must be an integer
+        and is none."""
 
     @property
     def is_mixed(self) -> bool:
@@ -190,6 +200,14 @@ class Limited(Domain):
     @property
     def settling(self):
         return ~self.integer if self.has_integers else None
+
+    def check_integers(self, X, name):
+        X = to_numpy(X)
+        for row, i in np.argwhere(self.integer & (np.abs(X - np.round(X)) > WHOLE)):
+            raise ValueError(f"{name}: coordinate {i} must be an integer; got {X[row, i]}")
+
+    def comes_again(self, X):
+        return (self.integer | (self.low >= X) | (self.high <= X)).all(axis=1)
 
     def in_units(self, X, std, at=None):
         at = slice(None) if at is None else at

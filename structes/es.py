@@ -95,6 +95,8 @@ class ES:
     True
     """
 
+    ended_at = None  # seconds, where `minimize` has ended: those until it goes on do not count
+
     def __init__(
         self,
         x0=None,
@@ -457,6 +459,10 @@ class ES:
     def seconds(self) -> float:
         """Seconds since this object was made."""
         return time.monotonic() - self._start
+
+    def rest(self, seconds: float) -> None:
+        """Let so many seconds not count, in which nothing was searched."""
+        self._start += seconds
 
     def count_from(self, moment: float) -> None:
         """Let `seconds` count from a moment (of time.monotonic)."""

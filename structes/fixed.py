@@ -75,6 +75,12 @@ class Fixed(Domain):
         xp = namespace(X)
         return self.moving.encode(xp.take(X, xp.asarray(self.free), axis=1), name)
 
+    def check_integers(self, X, name):
+        self.moving.check_integers(to_numpy(X)[:, self.free], name)
+
+    def comes_again(self, X):
+        return self.moving.comes_again(X[:, self.free])
+
     def centred(self, U, mean):
         return self.moving.centred(U, mean)
 

@@ -27,10 +27,10 @@ class Memory:
         self._index: tuple[int, set] = 0, set()  # fingerprints of so many parts
 
     def __getstate__(self):
-        return self.parts
+        return (self.parts,)
 
-    def __setstate__(self, parts):
-        self.__init__(parts)
+    def __setstate__(self, state):
+        self.__init__(*state)
 
     def add(self, rows) -> Memory:
         """With points (n, d) or fingerprints (n,)."""

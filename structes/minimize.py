@@ -6,6 +6,7 @@ import inspect
 import time
 from contextlib import ExitStack
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,8 +93,8 @@ def minimize(
     first            points (or dicts of parameters) that are evaluated before the search begins,
                      [x0, …], and told to it; True: x0
     es               an ES or RestartES that goes on, such as `es` of an earlier result: with more
-                     budget (max_evaluations counts from its beginning), or other criteria. Then
-                     nothing else that makes a search may be given
+                     budget (max_evaluations counts from its beginning; es.extend lifts it, with
+                     None), or other criteria. Then nothing else that makes a search may be given
     options          popsize, bounds, transforms, integers, fixed, prior, covariance, maximize and
                      what else `ES` takes, and any stopping criterion of `structes.Stopping`. With
                      backend="cupy" `fun` is given CuPy's arrays (workers are given NumPy's)
@@ -105,8 +106,9 @@ def minimize(
     search distribution (under noise the better estimate: the best value was lucky), nfev, nit
     (generations), success (target reached or, without a target, the run that found x converged),
     message, stop (dict of reasons), restarts (a `Run` for each run, the first one included), es
-    (the ES itself), errors (number of evaluations without a value; with workers also of those that
-    died or took too long), and with a space params (x as a dict).
+    (the ES itself), errors (number of evaluations that raised or returned no value, NaN not among
+    them; with workers also of those that died or took too long), and with a space params (x as a
+    dict).
 
     Nothing that was found is lost: Ctrl-C returns the result so far (stop reason "interrupted"),
     and any other exception has it as its attribute `result`. Where no evaluation has given a value
@@ -137,8 +139,10 @@ def minimize(
             es = start_search(x0, sigma0, structure, seed, restarts=restarts, **options)
             es.count_from(began)
         else:
-            given = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts, **options}
-            _go_on(es, {k: v for k, v in given.items() if v is not None}, structure)
+            named = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts}
+            named |= {name: options.pop(name) for name in ("max_evaluations", "target")}
+            named = {name: value for name, value in named.items() if value is not None}
+            _go_on(es, {**named, **options}, structure)
         evaluate = _evaluation(stack, evaluator, es, fun, args, vectorized, factory, on_error)
         report = stack.enter_context(progress_of(progress, es))
         try:
@@ -149,11 +153,17 @@ def minimize(
         except BaseException as error:
             _hand_over(error, es, evaluate)
             raise
+    es.ended_at = es.seconds
     if es.best.x is None and evaluate.errors and "interrupted" not in ended:
         raise evaluate.first
+    result = result_of(es, ended, evaluate.errors)
     if evaluate.errors:
-        output.warn(_said_of(evaluate, es))
-    return result_of(es, ended, evaluate.errors)
+        try:
+            output.warn(_said_of(evaluate, es))
+        except Warning as error:  # where warnings are errors
+            error.result = result
+            raise
+    return result
 
 
 class _Callback:
@@ -202,12 +212,18 @@ def _check(evaluate):
 def _go_on(es, given, structure):
     """Let a search go on under other criteria; all else belongs to it already."""
     if not hasattr(es, "extend"):
-        raise TypeError(f"es must be an ES or a RestartES; got {brief(es)}")
+        hint = ""
+        if hasattr(es, "es"):
+            hint = " (a result? write es=result.es)"
+        elif isinstance(es, (str, PathLike)):
+            hint = " (a file? structes.ES.load reads it)"
+        raise TypeError(f"es must be an ES or a RestartES; got {brief(es)}{hint}")
     for name in given:
         if name not in STOPPING:
             raise ValueError(f"{name} does not go with es, which has its own")
     if structure != "auto":
         raise ValueError("structure does not go with es, which has its own")
+    es.rest(es.seconds - es.ended_at if es.ended_at else 0.0)
     es.extend(**given)
 
 
@@ -251,7 +267,8 @@ def _evaluator(stack, workers, timeout, mode) -> Evaluator | None:
     if workers is None:
         for name, value, default in (("timeout", timeout, None), ("mode", mode, "generations")):
             if value != default:
-                raise ValueError(f"{name}={value!r} needs workers; workers=1 is one process")
+                hint = "; max_seconds limits the whole search" if name == "timeout" else ""
+                raise ValueError(f"{name}={value!r} needs workers; workers=1 is one process{hint}")
         return None
     evaluator = build_evaluator(workers, timeout=timeout)
     if evaluator is not workers:
@@ -277,10 +294,13 @@ def _evaluate_first(es, evaluate, first):
         points = [es.space.from_dict(p) if hasattr(p, "keys") else p for p in first]
     else:
         points = first
+    if not len(points):
+        return
     X = np.array([checks.point(f"first[{i}]", x, es.dim) for i, x in enumerate(points)])
     limit = es.stopping.max_evaluations
     X = X[: None if limit is None else max(0, limit - es.evaluations)]
-    es.domain.encode(X, "first")  # all of them are inside, or none is evaluated
+    es.domain.encode(X, "first")  # all of them are as they must be, or none is evaluated
+    es.domain.check_integers(X, "first")
     if isinstance(evaluate, Evaluation):
         unit = 1 if evaluate.by_point else len(X)
     else:

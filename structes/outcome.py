@@ -26,7 +26,8 @@ WORDS = {
     "tolxup": "the steps have grown beyond all measure: sigma0 was far too small, or there is no "
     "minimum",
     "condition": "the covariance is too ill-conditioned for floating point: rescale the "
-    "parameters (a sigma0 for each, transforms), or leave out those that say nothing",
+    "parameters (a sigma0 for each, transforms), leave out those that say nothing, or, where the "
+    "values are noisy, say noise='auto'",
     "stagnation": "no progress for a long time: noisy values (noise='auto'), or a flat region",
     "failures": "no evaluation gave a value in many generations",
     "flat": "all values were equal in many generations: a plateau, or sigma0 is too small to see "
@@ -97,6 +98,8 @@ def message_of(runs, reasons: dict, has_target: bool) -> str:
     if len(runs) > 1:
         said += f", after {len(runs) - 1} restart{'s' * (len(runs) > 2)}"
     advice = []
+    if not np.isfinite([run.fun for run in runs]).any():
+        advice.append("no evaluation has given a value")
     if "target" not in reasons:
         if has_converged(runs[-1]) and len(runs) == 1:
             advice.append("the target was not reached: " * has_target + AGAIN)

@@ -34,6 +34,13 @@ class Portion:
         self.Z, self.Y, self.X, self.at = Z, Y, X, at
         self.prints = self.sample = None
 
+    def __getstate__(self):  # not Python's own, which protocols 0 and 1 do not have
+        return [getattr(self, name) for name in self.__slots__]
+
+    def __setstate__(self, state):
+        for name, value in zip(self.__slots__, state, strict=True):
+            setattr(self, name, value)
+
     @property
     def stop(self) -> int:
         """Index of the first candidate after them."""

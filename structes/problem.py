@@ -145,11 +145,13 @@ def scalar(value, name: str) -> float:
     except (TypeError, ValueError):
         array = np.empty(0)
     if array.size != 1:
-        hint = "For a function of many points at once, say vectorized."
+        hint = ""
+        if hasattr(value, "__len__") and not isinstance(value, (str, bytes)):
+            hint = " For a function of many points at once, say vectorized."
         if isinstance(value, tuple):
-            hint = "If the value is the first of several, return it alone."
+            hint = " If the value is the first of several, return it alone."
         raise ValueError(
-            f"{name} must return one real number for one point; got {brief(value)}. {hint}"
+            f"{name} must return one real number for one point; got {brief(value)}.{hint}"
         )
     return float(array.reshape(()))
 

@@ -9,7 +9,7 @@ box, round it to a grid), some add points of their own. A row is one of
     former     asked by the run before (restarts), and its value has not come yet
     forgotten  asked so long ago that it is of no use any more, and not told
     repeated   told before
-    own        never asked
+    own        never asked, or asked and repaired: a point that the user chose
 
 Most rows come back to the bit: the whole generation is compared at once, single rows by a
 fingerprint of 64 bits. What is left is looked for nearby. Candidates lie about √(2 d) standard
@@ -25,6 +25,14 @@ most r standard deviations): all are recognised up to r = 0.1 from five dimensio
 in three, 0.01 in two and 10⁻⁴ in one; at most 2 in 1000 are taken for another candidate, and at
 most 2 in 1000 of strangers' points for one. Beyond that a row is a point of the user's own, with
 which a search does as well.
+
+What was told before counts once, and so a row that is a candidate with a value, to the bit, is
+told again. But where rows are repaired the same point comes again and again, the corner of a box
+or a point of a grid. It was evaluated again, and were it left out, a search would wait for ever
+for values that have come. So where a row may be either, it is told again only with its like, if
+all rows of the call are near candidates that have a value, or are those of an earlier call of
+points of the user's own. Of a single row hardly anything but the bits can tell: it is told again
+where it is within 10⁻⁵ standard deviations of a candidate with a value, as after float32.
 
 Coordinates are compared in the units of the search: logarithms where the search moves those,
 integers exactly, a choice by its option.
@@ -45,8 +53,8 @@ OPEN, LATE, FORMER, FORGOTTEN, REPEATED, OWN = range(6)
 
 FARTHEST = 0.1  # standard deviations that rounding may move a coordinate
 MISTAKEN = 1e-3  # probability that a point of somebody's own is taken for a candidate
-ROUNDED = 1e-5  # of a coordinate: by which one is moved that was told in one of the last
-RECENT = 3  # portions, at most
+RECENT = 10  # portions that were told last, of whose points rounded ones are known
+ALIKE = 1e-5  # standard deviations, by which a single row may differ from what it repeats
 
 
 class Place(NamedTuple):
@@ -82,7 +90,8 @@ def places_of(ledger, X) -> list[Place]:
         first = generation.portions[-1].start
         return [Place(OPEN, generation.key, first + k) for k in range(X.shape[0])]
     search = _Search(ledger, X)
-    for step in (search.in_order, search.exactly, search.nearby, search.replacing):
+    steps = search.in_order, search.exactly, search.nearby, search.again, search.replacing
+    for step in steps:
         if search.left:
             step()
     return search.places
@@ -113,8 +122,9 @@ class _Search:
         self.places: list = [Place(OWN)] * X.shape[0]
         self.left = list(range(X.shape[0]))
         self.taken: set = set()
-        self.domain = ledger.open.generation.strategy.domain
-        self.is_discrete = self.domain.continuous == 0
+        self.told: dict = {}  # row: the Place that it has if it is told again, which it may be
+        self.alike: set = set()  # those of these rows that are hardly apart from it
+        self.comes_again = ledger.open.generation.strategy.domain.comes_again(self.X)
 
     def _take(self, row, kind, key, i):
         self.places[row] = Place(kind, key, i, self.places[row].print)
@@ -140,13 +150,18 @@ class _Search:
 
     def exactly(self):
         """Rows whose fingerprint is known."""
-        for row, print_ in enumerate(fingerprints(self.X).tolist()):
-            place = self.places[row] = self._exact(print_)
+        prints = fingerprints(self.X)
+        for row, print_ in enumerate(prints.tolist()):
+            place = self.places[row] = self._exact(row, print_)
             if place.index >= 0:
                 self.taken.add((place.key, place.index))
+        if len(prints) > 1 and len(set(prints.tolist())) == len(prints):
+            parts = (its for its in self.ledger.own.parts if len(its) == len(prints))
+            if any((its == prints).all() for its in parts):
+                self.told = {row: Place(REPEATED) for row in self.left}
         self._settle()
 
-    def _exact(self, print_) -> Place:
+    def _exact(self, row, print_) -> Place:
         told = None
         for kind, asked in self.ledger.known():
             for i in asked.generation.find(print_):
@@ -154,25 +169,44 @@ class _Search:
                 if not asked.told[i] and (key, i) not in self.taken:
                     return Place(kind, key, i, print_)
                 told = Place(OPEN if kind == OPEN else REPEATED, key, i, print_)
+        if self.comes_again[row]:
+            if told is not None and len(self.places) > 1:
+                self.told[row] = told
+            return Place(OWN, print=print_)
         if told is not None:
             return told
-        # among integers a point comes again, which says nothing
-        if self.ledger.own.holds(print_) or (
-            not self.is_discrete and self.ledger.told.holds(print_)
-        ):
+        if self.ledger.told.holds(print_):
             return Place(REPEATED, print=print_)
         kind = FORGOTTEN if self.ledger.forgotten.holds(print_) else OWN
         return Place(kind, print=print_)
 
     def nearby(self):
-        """Rows that are near a candidate that waits, near one that has a value, or near what was
-        told before."""
-        for waits in (True, False):
-            for kind, asked in self.ledger.known():
-                if self.left:
-                    self._near(kind, asked, waits)
-        if self.left and not self.is_discrete:
-            self._near_told()
+        """Rows that are near a candidate that waits."""
+        for kind, asked in self.ledger.known():
+            if self.left:
+                self._near(kind, asked, True)
+
+    def again(self):
+        """Rows that are near a candidate that has a value, or near what was told last: whether all
+        rows of the call are told again."""
+        for kind, asked in self.ledger.known():
+            self._near(kind, asked, False)
+        self._near_told()
+        its = [self.told.get(row) for row in self.left]
+        others = [place for place in self.places if place.kind != OWN]
+        if None in its or any(place.kind not in (REPEATED, OPEN) for place in others):
+            return
+        which = [(place.key, place.index) for place in its if place.index >= 0]
+        if len(set(which)) == len(which) and (len(self.places) > 1 or self.alike):
+            self._tell_again(self.left)
+
+    def _tell_again(self, rows):
+        """These rows are told again, unless they have a place already."""
+        for row in rows:
+            if row in self.told and self.places[row].key is None:
+                print_ = self.places[row].print
+                self.places[row] = self.told[row]._replace(print=print_)
+        self._settle()
 
     def _near(self, kind, asked, waits):
         """Rows near the candidates of a generation that have no value, or that have one."""
@@ -186,40 +220,52 @@ class _Search:
             for k in np.argsort(distances, kind="stable").tolist():
                 if not distances[k] <= near.reach:
                     break
-                i = int(at[k])
-                if (waits and (key, i) in self.taken) or not near.confirms(
-                    self.X[row : row + 1, :], at[k : k + 1]
-                ):
+                i, x = int(at[k]), self.X[row : row + 1, :]
+                if not near.confirms(x, at[k : k + 1]):
                     continue
-                self._take(row, kind if waits or kind == OPEN else REPEATED, key, i)
-                break
+                if waits and (key, i) not in self.taken:
+                    self._take(row, kind, key, i)
+                    break
+                place = Place(OPEN if kind == OPEN else REPEATED, key, i)
+                self._may_be(row, place, distances[k])
         self._settle()
 
+    def _may_be(self, row, place, distance):
+        """The row may be told again: it is near a point with a value, which has this place."""
+        self.told.setdefault(row, place)
+        if distance <= ALIKE and not self.comes_again[row]:
+            self.alike.add(row)
+
     def _near_told(self):
-        known = self.ledger.told.last(RECENT)
+        known, generation = self.ledger.told.last(RECENT), self.ledger.open.generation
         if known is None:
             return
-        for row in self.left:
-            if (np.abs(known - self.X[row, :]) <= ROUNDED * np.abs(known)).all(axis=1).any():
-                self.places[row] = self.places[row]._replace(kind=REPEATED)
-        self._settle()
+        std, domain = _deviations(generation), generation.strategy.domain
+        units, rows = (domain.in_units(X, std) for X in (known, self.X[self.left, :]))
+        for row, its in zip(self.left, rows, strict=True):
+            distances = _largest(units - its)
+            i = int(distances.argmin())
+            if distances[i] <= reach(domain.continuous, len(known)):
+                self._may_be(row, Place(REPEATED, None, i), distances[i])
 
     def replacing(self):
         """Rows that came in the place of a candidate that waits: as many rows as wait, in their
         order; or one that is much nearer to it than to any other."""
         asked, key = self.ledger.open, self.ledger.open.generation.key
         at = asked.waits
-        if not len(at):
-            return
         if len(at) == self.X.shape[0]:
             pairs = zip(self.left, at[self.left].tolist(), strict=True)
-        else:
+        elif len(at):
             near = _Near(asked, at)
             units = near.units_of(self.X[self.left, :])
             pairs = zip(self.left, map(near.much_nearer, units), strict=True)
+        else:
+            pairs = iter(())
         for row, i in pairs:
             if i is not None and (key, i) not in self.taken:
                 self._take(row, OWN, key, i)
+        if all((key, i) in self.taken for i in at.tolist()):
+            self._tell_again([row for row in self.left if row in self.alike])
 
 
 class _Near:
@@ -227,10 +273,9 @@ class _Near:
 
     def __init__(self, asked, at):
         self.generation, self.at = asked.generation, at
-        strategy, state = self.generation.strategy, self.generation.state
+        strategy = self.generation.strategy
         self.domain = strategy.domain
-        std = state.sigma * state.scale * strategy.structure.deviations(state.factor)
-        self.std, self.columns = to_numpy(std), None
+        self.std, self.columns = _deviations(self.generation), None
         if self.generation.keeps(at):
             points = self.generation.points(at)
         else:
@@ -270,6 +315,12 @@ class _Near:
             if not (apart <= self.reach).all():
                 return False
         return True
+
+
+def _deviations(generation) -> np.ndarray:
+    """(d,) standard deviations of the search coordinates."""
+    state, structure = generation.state, generation.strategy.structure
+    return to_numpy(state.sigma * state.scale * structure.deviations(state.factor))
 
 
 def _largest(differences):

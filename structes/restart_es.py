@@ -99,6 +99,8 @@ class RestartES:
     True
     """
 
+    ended_at = None  # seconds, where `minimize` has ended: those until it goes on do not count
+
     def __init__(
         self,
         x0=None,
@@ -333,6 +335,11 @@ class RestartES:
     def seconds(self) -> float:
         """Seconds since this object was made."""
         return time.monotonic() - self._start
+
+    def rest(self, seconds: float) -> None:
+        """Let so many seconds not count, in which nothing was searched."""
+        self._start += seconds
+        self.es.rest(seconds)
 
     def count_from(self, moment: float) -> None:
         """Let `seconds` count from a moment (of time.monotonic)."""

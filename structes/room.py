@@ -29,7 +29,7 @@ def check_room(n: int, dim: int, lazy: bool = False) -> None:
 
 def available() -> int | None:
     """Bytes of memory that this process may still take; None where that is not said."""
-    known = [left for left in (_of_machine(), _of_container()) if left is not None]
+    known = [left for left in (_of_machine(), _of_container(), _of_process()) if left is not None]
     return min(known, default=None)
 
 
@@ -41,6 +41,20 @@ def _of_machine():
                     return 1024 * int(line.split()[1])
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _of_process():
+    """What the limit of addresses (`ulimit -v`) leaves."""
+    try:
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit == resource.RLIM_INFINITY:
+            return None
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return limit - pages * os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError, ValueError):
         return None
 
 

@@ -57,6 +57,9 @@ class Best:
         """The same with the value times `sign`, 1 or −1."""
         return self if sign == 1 else Best(self._x, -self.fun, self.evaluations)
 
+    def __reduce__(self):
+        return Best, (self._x, self.fun, self.evaluations)
+
     def __iter__(self):
         return iter((self.x, self.fun, self.evaluations))
 

@@ -12,7 +12,7 @@ import time
 import weakref
 from dataclasses import asdict, replace
 from functools import partial
-from math import inf
+from math import inf, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,11 @@ from .arguments import Options, arguments_from, read_arguments, with_stopping
 from .backend import BACKENDS, load_namespace
 from .engine import Engine
 from .evaluation import KEPT
+from .evaluators import EvaluationError
 from .evaluators.lockstep import Lockstep
 from .evaluators.replicas import Here, Job, Receipt, Replica, Start
+from .functions import portable, unpacked
+from .loop import ends
 from .search import Best
 from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
@@ -163,20 +166,26 @@ class ShardedES:
     # -- the loop ---------------------------------------------------------------------------------
 
     def step(self) -> Info:
-        """One generation. Raises EvaluationError for a function that returns what is no value,
-        and where the replicas cannot be kept alive."""
+        """One generation. Raises EvaluationError for a function that returns what is no value, or
+        only raises, and where the replicas cannot be kept alive."""
         point = self._looked() if self._looked else None
         if point is not None:  # somebody has it, and has not looked
             point.fetch()
-        self._note(self._lockstep.step(self.seconds))
+        failures = self._lockstep.step(self.seconds)
+        if failures and self._now.fun == inf and isnan(self._now.info.best):
+            raise EvaluationError(
+                f"fun has given no value in a whole generation; the first: {failures[0]}\n"
+                f"{failures[0].traceback}"
+            )
+        self._note(failures)
         return self.info
 
     def run(self, callback=None) -> dict:
-        """Steps until `stop()`: the reasons. callback: called with this after every generation; a
-        true answer ends the run."""
+        """Steps until `stop()`: the reasons. callback: called with this after every generation;
+        the answer True, no other, and StopIteration end the run."""
         while not self.stop():
             self.step()
-            if callback is not None and callback(self):
+            if callback is not None and ends(callback, self):
                 return {**self.stop(), "callback": True}
         return self.stop()
 
@@ -304,7 +313,7 @@ class ShardedES:
     def __reduce__(self):
         state = None if self._lockstep.is_closed else self._ask("snapshot")
         job, seconds = self._job, self.seconds
-        made = self.arguments, job.fun, job.factory, self.shards, self._place
+        made = self.arguments, portable(job.fun), job.factory, self.shards, self._place
         return _copied, (made, state, seconds, self._last, self._now, self.failures)
 
     def close(self) -> None:
@@ -390,7 +399,8 @@ class _Beginning:
 def _copied(made, state, seconds, last, now, failures) -> ShardedES:
     """The copy of a search that was pickled: its replicas start when they are needed."""
     self = ShardedES.__new__(ShardedES)
-    self._begin(*made)
+    arguments, fun, *others = made
+    self._begin(arguments, unpacked(fun), *others)
     if state is None:  # it is closed
         self._lockstep.close()
         self._lockstep.now, self._last = now, dict(last)

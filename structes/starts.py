@@ -18,7 +18,7 @@ FARTHEST = 100.0  # sigma0 that the points of a prior are apart; where they are 
 
 def with_prior(prior, x0, sigma0, space, given, maximize):
     """(x0, sigma0, (X, values) or None) of a prior: where they are None, x0 is the best of its
-    points, and sigma0 their standard deviations."""
+    points, and sigma0 the standard deviations of the better half."""
     dim = None if x0 is None or callable(x0) else x0.size
     X, values = read_prior(prior, dim, space, -1 if maximize else 1)
     d = X.shape[1]
@@ -26,10 +26,16 @@ def with_prior(prior, x0, sigma0, space, given, maximize):
     fixed, log_ = fixed_at(given.get("fixed"), d, low, high), logs_of(given.get("transforms"), d)
     X, values = usable(X, values, low, high, log_, integers_of(given.get("integers"), d), fixed)
     if not len(X):
+        if x0 is None and "bounds" not in given:
+            raise ValueError(
+                "prior: none of its points can be used, so x0 and sigma0 must be given"
+            )
         return x0, sigma0, None
     if x0 is None:
         x0 = X[values.argmin()]
-    spread = spread_of(X, log_, fixed)
+    best = values.argsort(kind="stable")[: max(2, len(values) // 2)]  # bad points may be far away
+    spread = spread_of(X[best], log_, fixed)
+    spread = np.where(spread > 0, spread, spread_of(X, log_, fixed))
     if sigma0 is not None:
         checks.scale("sigma0", sigma0, d)
         if (spread > FARTHEST * np.asarray(sigma0)).any():

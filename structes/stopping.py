@@ -25,12 +25,14 @@ from .foreign import NAMES, telling
 from .persistent import EMPTY, PersistentList
 from .registry import nearest
 
+TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
+
 
 @telling(NAMES)
 @dataclass(frozen=True)
 class Stopping:
-    """The criteria and their tolerances. None switches one off, and so does 0 a tolerance. The
-    reason has the field's name.
+    """The criteria and their tolerances. None switches one off, and so does 0, but for a budget.
+    The reason has the field's name.
 
     target           stop when the best value is ≤ target
     max_evaluations  stop after so many values were told
@@ -78,15 +80,18 @@ class Stopping:
     noeffect: bool = True
 
     def __post_init__(self):
+        for name in (*TOLERANCES, "flat", "stagnation", "failures"):
+            if getattr(self, name) in (0, False):  # as everywhere in the field
+                object.__setattr__(self, name, None)
+        for name in ("max_evaluations", "max_generations", "max_seconds"):
+            if getattr(self, name) == inf:
+                object.__setattr__(self, name, None)
         for name in ("max_evaluations", "max_generations", "flat", "failures"):
             if name == "flat" and self.flat == "auto":
                 continue
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checks.count(name, getattr(self, name), 1))
-        for name in ("tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
-            if getattr(self, name) in (0, False):  # as everywhere in the field
-                object.__setattr__(self, name, None)
-        for name in ("max_seconds", "tolfun", "tolfunhist", "tolx", "tolxup", "condition"):
+        for name in ("max_seconds", *TOLERANCES):
             if getattr(self, name) not in (None, "auto" if name == "condition" else None):
                 checks.number(name, getattr(self, name), positive=True)
         if self.target is not None:
@@ -157,7 +162,7 @@ class Seen(NamedTuple):
     low, high        the lowest and the highest finite value so far
     flat, failures   generations in a row whose values were all equal; all missing
     looks            at stagnation
-    improved         generation in which the lowest value came
+    improved         generation in which the lowest value came; inf: that is not known
     """
 
     reasons: dict
@@ -169,7 +174,7 @@ class Seen(NamedTuple):
     flat: int = 0
     failures: int = 0
     looks: int = -1
-    improved: int = 0
+    improved: float = 0
 
 
 ROUNDING = 8 * 2.0**-52  # of values, relative to them
@@ -227,7 +232,7 @@ class Monitor(NamedTuple):
             flat=tree["flat"],
             failures=tree["failures"],
             looks=tree["_ticks"],
-            improved=tree.get("improved", 0),
+            improved=tree.get("improved", inf),
         )
         return Monitor(self.rules, seen)
 
@@ -320,10 +325,10 @@ class Monitor(NamedTuple):
                 fired["stagnation"] = half
         return looks
 
-    def _is_over(self, waited: int) -> bool:
+    def _is_over(self, waited: float) -> bool:
         """Has a search without continuous coordinates waited long enough for a better value?"""
         its = self.rules
-        return bool(its.stopping.tolfunhist) and not its.domain.continuous and waited >= its.window
+        return waited >= its.window and not its.domain.continuous and bool(its.stopping.tolfunhist)
 
     def _agrees(self, spread, tolerance, seen, state) -> bool:
         """Do values that are `spread` apart agree, and have the standard deviations fallen as the

@@ -28,6 +28,7 @@ LAYERS = [
         "interrupts",
         "building",
         "foreign",
+        "functions",
     },
     {"structures", "parameters", "examples"},
     {

@@ -241,3 +241,38 @@ def test_the_names_of_the_package_pickle():
         its = getattr(structes, name)
         if callable(its):
             assert pickle.loads(pickle.dumps(its)) is its
+
+
+# -- functions without a name ---------------------------------------------------------------------
+
+
+def test_a_start_that_is_a_lambda_goes_along(copied):
+    result = minimize(
+        sphere, lambda k: [float(k)] * 3, 1.0, seed=1, restarts=1, max_evaluations=1500
+    )
+    twin = copied(result)
+    assert twin.x.tobytes() == result.x.tobytes() and len(twin.restarts) == 2
+    es = RestartES(lambda k: [float(k + 1)] * 3, 1.0, seed=1, max_evaluations=10**4)
+    again = copied(es)
+    for _ in range(150):
+        for its in (es, again):
+            its.tell(X := its.ask(), objective(X))
+    assert es.restart == again.restart > 0 and es.mean.tobytes() == again.mean.tobytes()
+
+
+def test_a_sharded_search_of_a_lambda(copied):
+    with ShardedES(lambda X: (X**2).sum(axis=1), np.ones(4), 0.5, "diagonal", seed=1) as es:
+        es.step()
+        with copied(es) as twin:
+            es.step()
+            twin.step()
+            assert twin.mean.tobytes() == es.mean.tobytes()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol(protocol):
+    es = busy(ES(np.ones(6), 0.4, "dense", seed=5))
+    twin = pickle.loads(pickle.dumps(es, protocol))
+    candidates = pickle.loads(pickle.dumps(es.waiting, protocol))
+    np.testing.assert_array_equal(candidates.points(), es.waiting.points())
+    assert goes_on(twin) == goes_on(es)

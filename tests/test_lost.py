@@ -1,5 +1,6 @@
 """What was found is never lost: whatever ends a search, and whatever a function returns."""
 
+import pickle
 import threading
 import time
 import warnings
@@ -7,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from structes import ES, EvaluationError, Evaluator, RestartES, minimize
+from structes import ES, EvaluationError, Evaluator, RestartES, ShardedES, minimize
 
 from .searches import objective
 
@@ -279,3 +280,72 @@ def test_what_belongs_to_a_search_does_not_go_with_it(name):
         minimize(sphere, es=es, **{name: value})
     with pytest.raises(TypeError, match="es must be an ES or a RestartES"):
         minimize(sphere, es="es")
+
+
+def test_points_that_come_first_twice_keep_the_budget():
+    f = After(100, interrupt)
+    result = minimize(f, **SEARCH, first=[[1.0, 1.0, 1.0]] * 5, max_evaluations=9)
+    assert result.nfev == f.calls == 9
+    bounded = minimize(sphere, **SEARCH, first=[], bounds=[(-5, 5)] * 3, max_evaluations=9)
+    assert bounded.nfev == 9
+
+
+def test_a_warning_that_is_an_error_carries_the_result():
+    f = After(29, lambda: None)
+    with pytest.raises(RuntimeWarning, match="count as missing") as caught:
+        minimize(f, **SEARCH, max_evaluations=30)
+    assert caught.value.result.nfev == 30 and caught.value.result.fun == f.best
+
+
+@pytest.mark.parametrize("make", [ES, RestartES])
+def test_time_between_two_calls_does_not_count(make):
+    more = {} if make is ES else {"restarts": "ipop"}
+    wait = lambda x: (time.sleep(0.01), sphere(x))[1]  # noqa: E731
+    part = minimize(wait, **SEARCH, max_seconds=0.2, **more)
+    time.sleep(0.5)
+    again = minimize(wait, es=part.es, max_seconds=0.4)
+    assert again.nfev > part.nfev + 5 and 0.4 <= again.es.seconds < 0.6
+    time.sleep(0.3)
+    pickled = pickle.loads(pickle.dumps(again))
+    time.sleep(0.3)
+    assert minimize(wait, es=pickled.es, max_seconds=0.6).nfev > again.nfev + 5
+
+
+def test_none_lifts_a_criterion_that_had_fired():
+    part = minimize(sphere, **SEARCH, max_generations=5)
+    again = minimize(sphere, es=part.es, max_generations=None, max_evaluations=100)
+    assert again.nfev == 100 and list(again.stop) == ["max_evaluations"]
+    endless = minimize(sphere, es=again.es, max_evaluations=np.inf, target=1e-12)
+    assert list(endless.stop) == ["target"]
+
+
+def test_that_nothing_was_found_is_said():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = minimize(lambda x: np.nan, **SEARCH, max_evaluations=30)
+    assert "no evaluation has given a value" in result.message and not result.success
+
+
+def test_integers_of_ones_own_are_integers():
+    given = {"integers": [0], "bounds": [(0, 9)] * 2, "seed": 1}
+    with pytest.raises(ValueError, match=r"first: coordinate 0 must be an integer; got 2\.5"):
+        minimize(sphere, [3.0, 3.0], 1.0, **given, first=[[2.5, 2.5]])
+    es = ES([3.0, 3.0], 1.0, **given)
+    with pytest.raises(ValueError, match=r"X\[0\]: coordinate 0 must be an integer; got 2\.5"):
+        es.tell([[2.5, 2.5]], [0.0])
+    assert es.evaluations == 0
+    es.tell([[2.0 + 1e-9, 2.5]], [0.0])  # after a file with few digits
+    assert es.evaluations == 1
+
+
+def test_a_sharded_function_that_only_raises_ends_after_a_generation():
+    calls = []
+
+    def f(X):
+        calls.append(X)
+        return np.smu(X)
+
+    with ShardedES(f, np.ones(4), 0.5, "diagonal", seed=1) as es:
+        with pytest.raises(EvaluationError, match=r"(?s)whole generation.*smu"):
+            es.run()
+        assert sum(len(X) for X in calls) <= 2 * es.popsize

@@ -250,13 +250,14 @@ def test_x0_and_sigma0_may_be_left_out():
     X, values, f = study()
     es = structes.ES(prior=(X, values))
     np.testing.assert_array_equal(es.arguments.x0, X[values.argmin()])
-    np.testing.assert_allclose(es.arguments.sigma0, X.std(axis=0))
+    better = values.argsort()[: len(values) // 2]
+    np.testing.assert_allclose(es.arguments.sigma0, X[better].std(axis=0))
     result = structes.minimize(lambda x: f(x)[0], prior=(X, values), target=1e-8, seed=1)
     assert result.success
     high = structes.ES(prior=(X, values), maximize=True)
     np.testing.assert_array_equal(high.arguments.x0, X[values.argmax()])
     log = structes.ES(prior=(np.exp(X), values), transforms=["log"] * 4)
-    np.testing.assert_allclose(log.arguments.sigma0, X.std(axis=0))
+    np.testing.assert_allclose(log.arguments.sigma0, X[better].std(axis=0))
     with pytest.raises(ValueError, match=r"sigma0 must be given.*prior do not vary in x\[0\]"):
         structes.ES(prior=([[1.0, 2.0]], [1.0]))
     box = structes.ES(prior=([[1.0, 2.0]], [1.0]), bounds=[(0, 10)] * 2)
@@ -291,7 +292,8 @@ def test_points_that_cannot_be_reached_are_left_out_and_it_is_said():
         )
     assert es.mean[1] == 0.5 and es.structure.dim == 1
     es = structes.ES(prior=(np.add(fixed, [0.0, 3e-6]), values), fixed={1: 0.5})
-    np.testing.assert_allclose(es.arguments.sigma0, [fixed[:, 0].std(), 1.0])
+    better = np.argsort(values)[: len(values) // 2]
+    np.testing.assert_allclose(es.arguments.sigma0, [fixed[better, 0].std(), 1.0])
     es = structes.ES(prior=(np.round(X), values), integers=True, bounds=[(-2, 2)] * 2)
     asked = es.ask()
     assert (asked == np.round(asked)).all()
@@ -326,7 +328,7 @@ def test_where_nothing_is_left_the_search_begins_as_without(prior):
     np.testing.assert_array_equal(es.ask(), structes.ES(np.zeros(3), 1.0, seed=1).ask())
     with (
         pytest.warns(RuntimeWarning, match="begins as if there were no prior"),
-        pytest.raises(ValueError, match="x0 must be given"),
+        pytest.raises(ValueError, match=r"prior: none .* x0 and sigma0 must be given"),
     ):
         structes.ES(sigma0=1.0, prior=prior)
 
@@ -510,3 +512,18 @@ def test_it_warns_of_nothing_where_all_is_well():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         structes.minimize(f, prior=(X, values), vectorized=True, restarts="ipop", target=1e-6)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e9, 1e12])
+@pytest.mark.parametrize("more", [{}, {"x0": [0.0] * 5, "sigma0": 1.0}], ids=["alone", "with x0"])
+def test_a_bad_point_far_away_says_nothing_of_the_size(far, more):
+    """A step size that is set by it makes every tolerance wrong: "converged" was said anywhere."""
+    c = np.arange(5) / 2
+
+    def f(x):
+        return float((np.logspace(0, 3, 5) * (np.asarray(x) - c) ** 2).sum())
+
+    X = np.random.default_rng(0).normal(c, 1.0, (100, 5))
+    X = np.concatenate([X, [[far] * 5]])
+    result = structes.minimize(f, prior=(X, [f(x) for x in X]), seed=1, **more)
+    assert result.success and result.fun < 1e-12

@@ -366,3 +366,101 @@ def test_an_untouched_generation_is_recognised_without_fingerprints(monkeypatch)
         X = es.ask()
         es.tell(X.copy(), sphere(X))
     assert fingerprints is not refuse and es.generation == 5
+
+
+# -- points that come again -----------------------------------------------------------------------
+
+
+def distance(target):
+    return lambda X: np.abs(np.asarray(X, float) - target).sum(axis=1)
+
+
+def box(dim, **more):
+    return {"x0": [5.0] * dim, "sigma0": 2.0, "bounds": [(0, 10)] * dim, **more}
+
+
+AGAIN = {
+    # search, what is told in the place of its rows, and the distance from what is told
+    "a grid": (lambda d: box(d), np.round, 0.0),
+    "a grid, the other corner": (lambda d: box(d), np.round, 10.0),
+    "decimals": (lambda d: box(d), lambda X: np.clip(np.round(X, 1), 0, 10), 12.0),
+    "a box": (lambda d: {"x0": [5.0] * d, "sigma0": 2.0}, lambda X: np.clip(X, 0, 10), 12.0),
+    "logarithms": (
+        lambda d: box(d, x0=[2.0] * d, bounds=[(0.1, 10)] * d, transforms=["log"] * d),
+        lambda X: np.round(X, 1),
+        0.1,
+    ),
+    "float32": (lambda d: box(d), lambda X: X.astype("f4"), 3.0),
+}
+
+
+@STRANGERS
+@pytest.mark.filterwarnings("ignore:values of candidates that were told before")
+@pytest.mark.parametrize("portion", [None, 1])
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("case", AGAIN)
+def test_repaired_rows_that_come_again_count_each_time(case, dim, portion):
+    """A corner, or a point of a grid, is evaluated again and again; the search ends."""
+    make, form, target = AGAIN[case]
+    f = distance(target)
+    for seed in range(3):
+        es, told = ES(**make(dim), seed=seed, max_evaluations=300), 0
+        while not es.stop():
+            X = form(es.ask(portion))
+            es.tell(X, f(X))
+            told += len(X)
+            assert told < 1000
+        assert told - es.evaluations <= 1  # by chance one may be near what was told
+
+
+@STRANGERS
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_own_points_of_a_grid_count_each_time(dim):
+    es, random, told = ES(**box(dim), seed=1, max_evaluations=300), np.random.default_rng(0), 0
+    while not es.stop():
+        X = random.normal(es.mean, es.deviations, (es.popsize, dim))
+        X = np.clip(np.round(X), 0, 10)
+        es.tell(X, distance(0.0)(X))
+        told += len(X)
+        assert told < 1000
+    assert es.evaluations >= 0.95 * told
+
+
+def test_rounded_rows_that_are_told_twice_count_once():
+    for form in (lambda X: X, lambda X: X.astype("f4"), lambda X: np.round(X, 3)):
+        es, twin = search(), search()
+        X = es.ask()
+        Y = np.concatenate([form(X), form(X)])
+        es.tell(Y, sphere(Y))
+        twin.tell(twin.ask(), sphere(form(X)))
+        assert es.evaluations == es.popsize and es.info.injected == 0
+        assert es.generation == 1 and es.mean.tobytes() == twin.mean.tobytes()
+
+
+@pytest.mark.parametrize("generations", [0, 1, 4])
+@pytest.mark.parametrize("form", ["float32", "four digits"])
+def test_a_rounded_generation_that_is_told_again_later_counts_once(form, generations):
+    es = search()
+    X = es.ask()
+    es.tell(X, sphere(X))
+    for _ in range(generations):
+        es.tell(Y := es.ask(), sphere(Y))
+    es.ask()
+    again = (
+        X.astype("f4")
+        if form == "float32"
+        else np.array([[float(f"{v:.4g}") for v in x] for x in X])
+    )
+    before = es.evaluations
+    with pytest.warns(RuntimeWarning, match=f"told before are ignored: {len(X)}"):
+        es.tell(again, sphere(X))
+    assert es.evaluations == before
+
+
+def test_own_points_that_are_told_again_in_one_call_count_once():
+    es = search()
+    X = np.random.default_rng(3).normal(size=(3, es.dim))
+    es.tell(X, sphere(X))
+    with pytest.warns(RuntimeWarning, match="told before are ignored: 3"):
+        es.tell(X, sphere(X))
+    assert es.evaluations == 3
