@@ -184,6 +184,7 @@ class RestartES:
 
         x0         the function that gives the starts, where the search was made with one
         restarts   the strategy, where it is of your own class
+        space      the Space, where it has options or constants that are functions or objects
         """
         kind, tree = checkpoint.read(path)
         if kind != "RestartES":
