@@ -122,7 +122,7 @@ def fixed_at(fixed, d, low, high) -> dict:
         raise TypeError(f"fixed must be a mapping {{index: value}}; got {brief(fixed)}")
     for i, value in fixed.items():
         i = checks.count("fixed: index", i, 0, d - 1)
-        value = checks.number(f"fixed[{i}]", value)
+        value = checks.real(f"fixed[{i}]", value)
         if not low[i] <= value <= high[i] or not np.isfinite(value):
             raise ValueError(
                 f"fixed[{i}] must be a number within its bounds [{low[i]}, {high[i]}]; got {value}"
