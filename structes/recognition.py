@@ -155,11 +155,21 @@ class _Search:
             place = self.places[row] = self._exact(row, print_)
             if place.index >= 0:
                 self.taken.add((place.key, place.index))
-        if len(prints) > 1 and len(set(prints.tolist())) == len(prints):
-            parts = (its for its in self.ledger.own.parts if len(its) == len(prints))
-            if any((its == prints).all() for its in parts):
-                self.told = {row: Place(REPEATED) for row in self.left}
+        if self._are_own_again(prints):
+            self.told = {row: Place(REPEATED) for row in self.left}
+            self.alike = set(self.told)
         self._settle()
+
+    def _are_own_again(self, prints) -> bool:
+        """Are they the points of an earlier call since the last ask, none of them a candidate? A
+        single one comes again where candidates wait, of which it may be a repaired one."""
+        if len(prints) == 1:
+            waits = len(self.ledger.open.waits) > 0
+            return not waits and self.ledger.own.holds(prints.tolist()[0])
+        if len(set(prints.tolist())) < len(prints):
+            return False
+        parts = (its for its in self.ledger.own.parts if len(its) == len(prints))
+        return any((its == prints).all() for its in parts)
 
     def _exact(self, row, print_) -> Place:
         told = None

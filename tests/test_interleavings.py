@@ -88,11 +88,13 @@ class Conversation(RuleBasedStateMachine):
     @rule(data=st.data(), value=VALUES)
     def tell_again(self, data, value):
         """Once more: of the open generation the value is replaced, else it is ignored. A point of
-        the user's own is evaluated anew where something was asked in between."""
+        the user's own is evaluated anew where something was asked in between, or is waited for:
+        it may be a candidate that was repaired."""
         i = data.draw(st.integers(max(0, len(self.told) - 30), len(self.told) - 1))
         x, asked = self.told[i]
         if isinstance(asked, int):
-            if asked == self.asks:
+            waits = len(getattr(self.es, "es", self.es).ledger.open.waits)
+            if asked == self.asks and not waits:
                 self.tell(x[None, :], [value])
             elif not self.es.domain.has_integers:
                 self.told[i] = x, self.asks
