@@ -297,6 +297,7 @@ def _evaluate_first(es, evaluate, first):
     if not len(points):
         return
     X = np.array([checks.point(f"first[{i}]", x, es.dim) for i, x in enumerate(points)])
+    X = X[np.sort(np.unique(X, axis=0, return_index=True)[1])]  # each once, in their order
     limit = es.stopping.max_evaluations
     X = X[: None if limit is None else max(0, limit - es.evaluations)]
     es.domain.encode(X, "first")  # all of them are as they must be, or none is evaluated

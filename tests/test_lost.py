@@ -286,6 +286,14 @@ def test_points_that_come_first_twice_keep_the_budget():
     f = After(100, interrupt)
     result = minimize(f, **SEARCH, first=[[1.0, 1.0, 1.0]] * 5, max_evaluations=9)
     assert result.nfev == f.calls == 9
+    seen = []
+    minimize(
+        lambda x: seen.append(x.tolist()) or sphere(x),
+        **SEARCH,
+        first=[[2.0, 1, 1], [1.0, 1, 1], [2.0, 1, 1]],
+        max_evaluations=3,
+    )
+    assert seen[:2] == [[2.0, 1, 1], [1.0, 1, 1]] and len(seen) == 3
     bounded = minimize(sphere, **SEARCH, first=[], bounds=[(-5, 5)] * 3, max_evaluations=9)
     assert bounded.nfev == 9
 
@@ -297,6 +305,7 @@ def test_a_warning_that_is_an_error_carries_the_result():
     assert caught.value.result.nfev == 30 and caught.value.result.fun == f.best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [ES, RestartES])
 def test_time_between_two_calls_does_not_count(make):
     more = {} if make is ES else {"restarts": "ipop"}

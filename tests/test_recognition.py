@@ -397,7 +397,9 @@ AGAIN = {
 @STRANGERS
 @pytest.mark.filterwarnings("ignore:values of candidates that were told before")
 @pytest.mark.parametrize("portion", [None, 1])
-@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize(
+    "dim", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("case", AGAIN)
 def test_repaired_rows_that_come_again_count_each_time(case, dim, portion):
     """A corner, or a point of a grid, is evaluated again and again; the search ends."""
