@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from .backend import blas_threads, limited_blas, namespace, to_numpy
+from .persistent import Slotted
 from .strategy import State, Strategy
 
 
@@ -92,7 +93,7 @@ class Recipe:
         return limited_blas(self.threads)
 
 
-class Candidates:
+class Candidates(Slotted):
     """An immutable sequence of candidates, none of which is drawn before it is looked at.
 
     `c[a:b]` and `c[indices]` are Candidates again; `c[i]` is a point (d,), and so is what a loop
@@ -113,13 +114,6 @@ class Candidates:
         self._parts = tuple((g, at) for g, at in parts if len(at))
         self._ends = np.cumsum([len(at) for _, at in self._parts])
         self._dim = dim
-
-    def __getstate__(self):  # not Python's own, which protocols 0 and 1 do not have
-        return [getattr(self, name) for name in self.__slots__]
-
-    def __setstate__(self, state):
-        for name, value in zip(self.__slots__, state, strict=True):
-            setattr(self, name, value)
 
     @property
     def parts(self) -> tuple:

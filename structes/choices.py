@@ -51,8 +51,8 @@ def keep_open(state, structure, choices):
     choices    tuple of tuples: the coordinates of each choice, one for each option
 
     Standard deviations count as independent inside a choice, as they are where its structure is
-    scalar or diagonal (`Space.structure`); a dense structure departs from it little (see
-    `chance`: what matters is its order of magnitude).
+    scalar or diagonal (`with_blocks` in arguments.py); a dense structure departs from it little
+    (see `chance`: what matters is its order of magnitude).
     """
     from scipy.special import ndtri  # not on `import structes`
 

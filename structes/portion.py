@@ -11,12 +11,13 @@ import numpy as np
 
 from .backend import namespace
 from .fingerprints import fingerprints
+from .persistent import Slotted
 
 NUMBERS = 2**20  # in the points of a portion, at most, that are kept as they are
 SAMPLED = 64  # coordinates that are kept of each point of a larger one
 
 
-class Portion:
+class Portion(Slotted):
     """Candidates start … start + count − 1 of a generation, which were asked in one call.
 
     Z, Y, X   rows that are kept, or None; of all candidates, or where `at` is not None of those
@@ -33,13 +34,6 @@ class Portion:
         self.start, self.count = start, count
         self.Z, self.Y, self.X, self.at = Z, Y, X, at
         self.prints = self.sample = None
-
-    def __getstate__(self):  # not Python's own, which protocols 0 and 1 do not have
-        return [getattr(self, name) for name in self.__slots__]
-
-    def __setstate__(self, state):
-        for name, value in zip(self.__slots__, state, strict=True):
-            setattr(self, name, value)
 
     @property
     def stop(self) -> int:

@@ -220,23 +220,6 @@ class Space:
             if isinstance(p, Choice) and at.stop > at.start
         )
 
-    @property
-    def structure(self) -> str | dict:
-        """A structure that suits: "auto" without choices. With them a direct sum: all numbers
-        together dense (low_rank, from 61 on), and one scale for each choice, because nothing else
-        in it matters."""
-        choices = self.choices
-        if not choices:
-            return "auto"
-        number = sorted(set(range(self.dim)) - {i for choice in choices for i in choice})
-        blocks = {}
-        if number:
-            name = "dense" if len(number) <= 60 else "low_rank"
-            blocks["numbers"] = {"name": name, "at": number}
-        for i, choice in enumerate(choices):
-            blocks[f"choice {i}"] = {"name": "scalar", "at": list(choice)}
-        return {"name": "direct_sum", "blocks": blocks}
-
     def __len__(self):
         return len(self.parameters)
 
