@@ -6,6 +6,7 @@ import csv
 import os
 
 from .files import lock, replace
+from .opening import lines_of, regular
 
 COLUMNS = (
     "problem",
@@ -41,7 +42,9 @@ def hold(path):
     Raises ValueError where another process holds it.
     """
     while True:
-        log = open(path, "a", buffering=1, newline="", encoding="utf-8")  # noqa: SIM115
+        log = open(  # noqa: SIM115
+            path, "a", buffering=1, newline="", encoding="utf-8", opener=regular
+        )
         if not lock(log):
             log.close()
             raise ValueError(f"{str(path.parent)!r} is still running")
@@ -53,8 +56,8 @@ def hold(path):
 def rows_of(path, problem: str) -> list[tuple[int, int]]:
     """(restart, generation) of each row of a problem, without a torn last one."""
     at = [COLUMNS.index(name) for name in ("problem", "restart", "generation")]
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = csv.reader(line for line in file if line.endswith("\n"))
+    with open(path, newline="", encoding="utf-8", opener=regular) as file:
+        rows = csv.reader(lines_of(file))
         next(rows, None)
         found = [[row[i] for i in at] for row in rows if len(row) == len(COLUMNS)]
     return [(int(restart), int(generation)) for p, restart, generation in found if p == problem]
@@ -63,9 +66,9 @@ def rows_of(path, problem: str) -> list[tuple[int, int]]:
 def keep_rows(path, problem: str, rows: int) -> None:
     """Leave the first `rows` rows of the problem in the log, and all of the others; atomic."""
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if not line.endswith("\n"):  # torn
-            continue
+    with open(path, newline="", encoding="utf-8", opener=regular) as file:
+        lines = list(lines_of(file))
+    for line in lines:
         if next(csv.reader([line]))[0] == problem:
             if rows == 0:
                 continue

@@ -41,6 +41,7 @@ from .backend import to_numpy
 from .files import file_name, replace, settle, to_json
 from .history import read_run
 from .log import COLUMNS, hold, keep_rows, rows_of
+from .opening import LONGEST, regular
 from .restart_es import RestartES, runs_of
 
 _EVERY = 1.0  # seconds between notes of the best point in result.json
@@ -94,19 +95,16 @@ class Recorder:
         what the folder holds.
 
         Raises ValueError where another process writes it; where its log has other columns, of
-        another version of structes; and where a file that is appended to is a link, to a file that
-        is not the run's.
+        another version of structes; and where a file of it is a link or anything else but a file,
+        for which `read_run` looks.
         """
         self = cls.__new__(cls)
         folder = read_run(folder).folder  # a clear error where it is none
-        for name in ("log.csv", "failures.jsonl"):
-            if (folder / name).is_symlink():
-                raise ValueError(f"{str(folder)!r}: {name} is a link: nothing is written there")
         self._open(folder)
         try:
             self.run = read_run(folder, held=True)  # now that nobody else changes it
-            with open(folder / "log.csv", encoding="utf-8") as file:
-                if file.readline().strip() != ",".join(COLUMNS):
+            with open(folder / "log.csv", encoding="utf-8", opener=regular) as file:
+                if file.readline(LONGEST).strip() != ",".join(COLUMNS):
                     raise ValueError(
                         f"the log of {str(folder)!r} has the columns of another version"
                     )
@@ -261,7 +259,8 @@ class Recorder:
             at = {"problem": self._entry["problem"], "generation": self._row[1]}
             said = [{**at, **f._asdict()} for f in evaluate.failures]
             evaluate.failures.clear()
-            with open(self.folder / "failures.jsonl", "a", encoding="utf-8") as file:
+            path = self.folder / "failures.jsonl"
+            with open(path, "a", encoding="utf-8", opener=regular) as file:
                 file.writelines(json.dumps(row) + "\n" for row in said)
 
     def end(self, status: str, traceback: str | None = None, errors: int = 0) -> None:
