@@ -113,10 +113,11 @@ def cli():
 @click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
 @click.option("--name", help="Name of the run; default: that of the config or the problem.")
 @click.option("--runs", default="runs", metavar="DIR", help="Where to record; default: runs.")
+@click.option("--trust", is_flag=True, help="Run the code that a run of others names.")
 @click.option("--require-target", is_flag=True, help="Exit with 3 if a target is missed.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def run(ctx, config, settings, runs, require_target, quiet, **flags):
+def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
     """Search the minima of problems, and record it.
 
     CONFIG is the name of a config (`structes list configs`), the path of a YAML file, or a run
@@ -139,7 +140,7 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
     try:
         if not runs:
             raise ValueError("--runs needs the name of a folder; got ''")
-        experiment = experiment_of(config, settings, flags, runs)
+        experiment = experiment_of(config, settings, flags, runs, trust)
         if require_target and experiment.target_error is experiment.stopping.target is None:
             raise ValueError("--require-target needs a target or a target_error")
         done = run_experiment(experiment, runs, progress=not quiet)
@@ -161,9 +162,10 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
 @click.option("--workers", metavar="N|NAME", help="Other workers than before.")
 @click.option("--address", metavar="A", help="Of a Ray cluster.")
 @click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
+@click.option("--trust", is_flag=True, help="Run the code that a run of others names.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def resume(ctx, run, runs, settings, workers, address, timeout, quiet, **flags):
+def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **flags):
     """Go on with a run that was killed or interrupted, or that has used up its budget.
 
     RUN is a run's folder, its name inside runs/, or `latest`, which is the default. What comes out
@@ -172,20 +174,25 @@ def resume(ctx, run, runs, settings, workers, address, timeout, quiet, **flags):
     A run that has ended goes on where --max-evaluations, or --set with any other stopping
     criterion, lets it: to the bits of a run that had this budget from the start. Its config.yaml
     then says so. Exit codes are those of `structes run`.
+
+    A run that names a module:function and was not run by you, with your key, is not resumed: say
+    --trust where you trust whoever has made it. What it names would be imported.
     """
     from .config import coerce
     from .experiment import LoadError
     from .flags import find_local_modules, given, pairs, workers_of
     from .history import find_run, read_run
     from .resume import resume_experiment
+    from .trust import check
 
     try:
         changes = {**dict(pairs(settings)), **given(flags)}
         seconds = coerce(timeout, "float | None", "--timeout")
         crew = workers_of(workers, address)
         before = read_run(find_run(run, runs))
+        check(before.folder, before.config, trust)
         find_local_modules(before.config)
-        done = resume_experiment(before.folder, not quiet, crew, seconds, changes)
+        done = resume_experiment(before.folder, not quiet, crew, seconds, changes, trust)
     except (ValueError, TypeError, OverflowError) as error:
         raise Failure(error, EXIT_USAGE) from error
     except (LoadError, OSError, MemoryError) as error:
@@ -272,8 +279,8 @@ def draw(structure, dim, settings, seed, output):
     from .plots import draw_all
     from .structures import build_structure
 
-    find_local_modules(structure)
     try:
+        find_local_modules({"structure": structure})
         if structure == "all":
             if settings:
                 raise ValueError("--set is for one structure; got `all`")

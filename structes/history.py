@@ -288,8 +288,10 @@ def _check_result(result) -> None:
             fits = isinstance(value, kinds) and not isinstance(value, bool)
             if not null and not (fits and _is_sane(value)):
                 raise ValueError(f"problems[{i}]: {key} cannot be {brief(value)}")
-        for key in ("state", "checkpoint"):  # of this folder, and of no other
-            if key in entry and os.path.basename(entry[key] or "") != entry[key]:
+        for key, end in (("state", ".npz"), ("checkpoint", ".ckpt")):  # of this folder, no other
+            name = entry.get(key)
+            own = name and os.path.basename(name) == name and name.endswith(end)
+            if key in entry and (not own or "\0" in name):
                 raise ValueError(f"problems[{i}]: {key} is no file name: {brief(entry[key])}")
         if not all(isinstance(v, (int, float)) and _is_sane(v) for v in entry.get("x") or ()):
             raise ValueError(f"problems[{i}]: x must hold numbers; got {brief(entry['x'])}")

@@ -2,6 +2,7 @@
 
     runs/20260131-142500-quickstart/
         config.yaml      the experiment, every key: `structes run` on it repeats the run
+        signature        where the config names code: whose run it is (trust.py)
         versions.json    of structes and what it stands on, the command, the machine, the start
         log.csv          a row for each generation, all problems one below the other
         result.json      for each problem: best point and value, why it stopped, a row for each
@@ -35,7 +36,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, checks
+from . import checkpoint, checks, trust
 from .about import versions
 from .backend import to_numpy
 from .files import file_name, replace, settle, to_json
@@ -74,6 +75,7 @@ class Recorder:
             "versions.json": to_json(versions(now)),
             "log.csv": ",".join(COLUMNS) + "\n",
             "result.json": to_json(self.result),
+            **trust.signature(config),
         }
         hidden = runs / f".{os.getpid()}-{time.time_ns()}.tmp"
         try:

@@ -23,6 +23,7 @@ DEEPEST = 64  # of lists and mappings in each other
 LONGEST = 400  # characters of a number or a date
 _DEEP = "it is nested too deeply, or holds itself"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _DIRECTIVE = re.compile("^%|[\n\r\x85\u2028\u2029]%")
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp", "bool", "null")}
 
@@ -84,7 +85,7 @@ def _check(text: str) -> None:
         raise ValueError("it has more than 100 directives, lines that begin with %")
     sizes, anchors, opened = [0], {}, []  # of what is not whole yet
     count = repeated = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_loader_of(text)):
         size, name = 1, getattr(event, "anchor", None)
         if isinstance(event, yaml.CollectionStartEvent):
             sizes.append(1)
@@ -113,8 +114,14 @@ def _check(text: str) -> None:
             raise _refused(f"it holds more than {MOST} values", event)
 
 
+def _loader_of(text: str):
+    """The reader of a text: in C, but for the names of files that are no UTF-8, of which Python
+    knows half characters. Those are there in short texts only, for the other reader is slow."""
+    return yaml.SafeLoader if len(text) < 50_000 and _HALF.search(text) else _LOADER
+
+
 def _value(text: str):
-    loader = _LOADER(text)
+    loader = _loader_of(text)(text)
     try:
         node = loader.get_single_node()
         if node is None:

@@ -29,6 +29,7 @@ LAYERS = [
         "about",
         "output",
         "interrupts",
+        "command_line",
         "building",
         "foreign",
         "functions",
