@@ -16,7 +16,7 @@ import click
 from . import __version__, interrupts
 from .output import protect, visible, was_cut_off
 from .registry import load_object, nearest
-from .tables import LISTS, best_lines, print_run, print_table, result_table, runs_table
+from .tables import LISTS, best_lines, legible, print_run, print_table, result_table, runs_table
 
 EXIT_FAILED, EXIT_USAGE, EXIT_MISSED = 1, 2, 3
 
@@ -28,7 +28,7 @@ class Failure(click.ClickException):
         text = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror and error.filename is not None:
             text = f"{error.filename!r}: {error.strerror}"
-        super().__init__(visible(" ".join(text.split())))
+        super().__init__(visible(" ".join(text[:20_000].split()), 2000))
         self.exit_code = exit_code
 
 
@@ -43,10 +43,15 @@ class Commands(click.Group):
             raise click.UsageError(f"unknown command {args[0]!r}{hint}; known: {known}")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *words, **extra):
+        with legible():
+            return super().make_context(*words, **extra)
+
     def invoke(self, ctx):
         try:
             interrupts.raise_from_here()
-            return super().invoke(ctx)
+            with legible():
+                return super().invoke(ctx)
         except ImportError as error:  # an extra is missing, or a module of the user's: it says
             raise Failure(error) from error
         except KeyboardInterrupt:
@@ -294,7 +299,7 @@ def draw(structure, dim, settings, seed, output):
     except OSError as error:
         raise Failure(error) from error
     for path in paths:
-        click.echo(f"drawn in {path}")
+        click.echo(visible(f"drawn in {path}", lines=False))
 
 
 cli.add_command(
@@ -312,7 +317,7 @@ def main():
     its reader has closed (`structes list | head -2`) is no failure, and what could not be written
     for another reason, as on a full disk, is exit code 1."""
     out, err = protect()
-    warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
+    warnings.formatwarning = lambda message, *_: f"Warning: {visible(message, 10_000)}\n"
     try:
         cli(prog_name="structes")
     except SystemExit as ended:
@@ -339,7 +344,8 @@ def _report(done) -> int:
             n = entry.get("errors") or 0
             what = "failed" if entry["status"] == "failed" else f"{n} failure{'s' * (n != 1)}"
             more = f"more: structes show {done.folder}"
-            click.echo(visible(f"{entry['problem']} {what}: {last} ({more})"), err=True)
-    click.echo(visible(f"recorded in {done.folder}"))
+            name, last = visible(entry["problem"], 200, False), visible(last, 2000, False)
+            click.echo(f"{name} {what}: {last} ({visible(more, lines=False)})", err=True)
+    click.echo(visible(f"recorded in {done.folder}", lines=False))
     codes = {"failed": EXIT_FAILED, "interrupted": interrupts.exit_code()}
     return codes.get(status, 0)

@@ -16,6 +16,7 @@ from math import inf
 from . import checkpoint
 from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all
 from .history import RunFolder, read_run
+from .output import visible
 from .record import Recorder
 from .registry import nearest
 from .restart_es import RestartES, restored
@@ -169,7 +170,7 @@ def _why_not(entries) -> str:
     said, helps = [], []
     for entry in entries:
         reasons = entry.get("stop") or {"nothing": inf}
-        said.append(f"{entry['problem']} has ended by {', '.join(reasons)}")
+        said.append(f"{visible(entry['problem'], 200, False)} has ended by {', '.join(reasons)}")
         helps += [_HELP.get(reason, _CONVERGED) for reason in reasons]
     what = "; ".join(dict.fromkeys(helps))
     return f"there is nothing to go on with: {', '.join(said)}. What may help: {what}"
