@@ -180,8 +180,7 @@ def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **
     criterion, lets it: to the bits of a run that had this budget from the start. Its config.yaml
     then says so. Exit codes are those of `structes run`.
 
-    A run that names a module:function and was not run by you, with your key, is not resumed: say
-    --trust where you trust whoever has made it. What it names would be imported.
+    What a run names as module:function is imported where you have run it yourself; else --trust.
     """
     from .config import coerce
     from .experiment import LoadError

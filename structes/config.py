@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .files import plain
-from .opening import read_text
+from .opening import NoFile, read_text
 from .registry import brief, nearest
 from .yaml_text import LARGEST, read_yaml
 
@@ -49,7 +49,7 @@ def load_config(name_or_path) -> dict:
         path = Path(name) / "config.yaml"
         if not os.path.lexists(path):
             raise ValueError(f"{name!r} is a folder without a config.yaml: no run, and no config")
-        text = read_text(path, LARGEST)
+        text = _text(path, False)
     else:
         path = Path(name)
         if not path.exists():
@@ -59,11 +59,20 @@ def load_config(name_or_path) -> dict:
                 f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
                 "or give the path of a YAML file"
             )
-        text = read_text(path, LARGEST, named=True)
+        text = _text(path, True)
     config = read_yaml(text, str(path))
     if not isinstance(config, dict):
         raise ValueError(f"{path} must hold a mapping, 'key: value' lines; got {brief(config)}")
     return {"name": path.name.rsplit(".", 1)[0], **config}
+
+
+def _text(path, named: bool) -> str:
+    try:
+        return read_text(path, LARGEST, named)
+    except NoFile as error:
+        raise ValueError(f"{str(path)!r} {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r}: {error}") from None
 
 
 def parse_value(text: str, what: str):

@@ -60,8 +60,8 @@ def read_run(folder, held: bool = False) -> RunFolder:
         _check_result(result)
     except ValueError as error:
         raise _damaged(folder, "result.json", error) from None
-    named = (e.get(key) for e in result["problems"] for key in ("state", "checkpoint"))
-    for name in ("failures.jsonl", *filter(None, named)):
+    named = [e.get(key) for e in result["problems"] for key in ("state", "checkpoint")]
+    for name in ("failures.jsonl", *filter(None, named)) if held else ():  # will be written, too
         _check_file(folder, name)
     if result["status"] == "running" and not alive:
         result["status"] = "unfinished (killed?)"
