@@ -114,7 +114,8 @@ def signature(config: Mapping) -> dict:
     try:
         return {SIGNATURE: _signed(_key(make=True), code) + "\n"}
     except OSError as error:
-        why = f"{error.strerror or error}: {error.filename}" if error.filename else error
+        place = f": {error.filename}" if error.filename else ""
+        why = f"{error.strerror or error}{place}"
         warn(
             f"this run cannot be signed as your own ({why}), so that `structes resume` of it will "
             "want --trust"
@@ -165,10 +166,12 @@ def _ordered(value):
 def state_folder() -> Path:
     """Where this user's state is kept. Raises OSError where nobody says where that is."""
     given = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(given) if os.path.isabs(given) else Path(os.path.expanduser("~/.local/state"))
-    if not home.is_absolute() or not (given or os.environ.get("HOME", "~")):
-        raise OSError(errno.ENOENT, "there is no home folder", str(home))
-    return home / "structes"
+    if os.path.isabs(given):
+        return Path(given) / "structes"
+    home = Path(os.path.expanduser("~/.local/state/structes"))
+    if not home.is_absolute() or os.environ.get("HOME") == "":
+        raise OSError(errno.ENOENT, "there is no home folder")
+    return home
 
 
 def _key(make: bool = False) -> bytes:
