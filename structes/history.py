@@ -26,6 +26,7 @@ from .registry import brief, nearest
 
 LATEST = "latest"  # the word for the run that was started last
 LARGEST_JSON = 2**26  # bytes of a result.json: the best points of a million parameters have half
+LISTS = 200_000  # and mappings in it
 LARGEST_LOG = 2**30  # of a log that is read whole
 
 
@@ -54,8 +55,8 @@ def read_run(folder, held: bool = False) -> RunFolder:
     # before the result, which may become the last one now
     alive = not held and is_locked(folder / "log.csv")
     config = _mapping(folder, "config.yaml", partial(read_yaml, what="it"), LARGEST)
-    versions = _mapping(folder, "versions.json", json.loads, LARGEST)
-    result = _mapping(folder, "result.json", json.loads, LARGEST_JSON)
+    versions = _mapping(folder, "versions.json", _json, LARGEST)
+    result = _mapping(folder, "result.json", _json, LARGEST_JSON)
     try:
         _check_result(result)
     except ValueError as error:
@@ -235,6 +236,14 @@ def _check_file(folder, name) -> None:
         raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
 
 
+def _json(text: str):
+    """The value in a text of JSON, in which lists and mappings are as few as in a run's: an empty
+    list has two characters there, and 64 bytes in memory."""
+    if text.count("[") + text.count("{") > LISTS:
+        raise ValueError(f"it has more than {LISTS} lists and mappings")
+    return json.loads(text)
+
+
 def _mapping(folder, name, parse, most: int) -> dict:
     """The mapping in a file of a run folder, which has at most so many bytes."""
     try:
@@ -276,6 +285,9 @@ def _check_result(result) -> None:
     """ValueError where result.json is none that a Recorder writes."""
     if not isinstance(result.get("status"), str):
         raise ValueError(f"it must say its status; got {brief(result.get('status'))}")
+    seconds = result.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
+        raise ValueError(f"its seconds cannot be {brief(seconds)}")
     if not isinstance(result.get("problems"), list):
         raise ValueError(f"its problems must be a list; got {brief(result.get('problems'))}")
     for i, entry in enumerate(result["problems"]):
@@ -308,7 +320,7 @@ def _is_sane(value) -> bool:
 def _started(folder) -> str:
     """When a run was started, as text that sorts; "" where that cannot be read."""
     try:
-        found = json.loads(read_text(folder / "result.json", LARGEST_JSON))
+        found = _json(read_text(folder / "result.json", LARGEST_JSON))
         return str(found.get("started", ""))
     except (OSError, ValueError, AttributeError, RecursionError):
         return ""
