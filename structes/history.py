@@ -54,7 +54,7 @@ def read_run(folder, held: bool = False) -> RunFolder:
     _check_file(folder, "log.csv")
     # before the result, which may become the last one now
     alive = not held and is_locked(folder / "log.csv")
-    config = _mapping(folder, "config.yaml", partial(read_yaml, what="it"), LARGEST)
+    config = _mapping(folder, "config.yaml", partial(read_yaml, what="it", twice=True), LARGEST)
     versions = _mapping(folder, "versions.json", _json, LARGEST)
     result = _mapping(folder, "result.json", _json, LARGEST_JSON)
     try:

@@ -28,13 +28,17 @@ _DIRECTIVE = re.compile("^%|[\n\r\x85\u2028\u2029]%")
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp", "bool", "null")}
 
 
-def read_yaml(text: str, what: str):
-    """The value in a text of YAML. Raises ValueError, with `what` for its name and with the line
+def read_yaml(text: str, what: str, twice: bool = False):
+    """The value in a text of YAML.
+
+    twice   whether a key may be there twice, and the last one counts, as elsewhere in YAML
+
+    Raises ValueError, with `what` for its name and with the line
     where there are several, for what is no YAML, for a key that is there twice, and for what
     would fill the memory or never end."""
     try:
         _check(text)
-        return _value(text)
+        return _value(text, twice)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark and "\n" in text.strip() else ""
@@ -120,19 +124,19 @@ def _loader_of(text: str):
     return yaml.SafeLoader if len(text) < 50_000 and _HALF.search(text) else _LOADER
 
 
-def _value(text: str):
+def _value(text: str, twice: bool):
     loader = _loader_of(text)(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        _look(node, set())
+        _look(node, twice, set())
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _look(node, seen: set) -> None:
+def _look(node, twice: bool, seen: set) -> None:
     """Raise for a key that is there twice, and for a number that is a page long."""
     if id(node) in seen:
         return
@@ -142,13 +146,13 @@ def _look(node, seen: set) -> None:
             raise _refused(f"a number of {len(node.value)} characters", node)
     elif isinstance(node, yaml.SequenceNode):
         for part in node.value:
-            _look(part, seen)
+            _look(part, twice, seen)
     else:
         lines = {}
         for key, value in node.value:
-            _look(key, seen)
-            _look(value, seen)
-            if isinstance(key, yaml.ScalarNode):
+            _look(key, twice, seen)
+            _look(value, twice, seen)
+            if isinstance(key, yaml.ScalarNode) and not twice:
                 line = key.start_mark.line + 1
                 if (key.tag, key.value) in lines:
                     first = lines[key.tag, key.value]

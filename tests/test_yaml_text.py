@@ -92,6 +92,7 @@ def test_an_honest_config_with_anchors_is_read(reader, monkeypatch):
     assert value == yaml.safe_load(text)
     assert value["last"] == {"structure": "dense", "popsize": 40, "box": [[-5, 5], [-5, 5]]}
     assert value["when"] == datetime.date(2001, 1, 2)
+    assert read_yaml("a: 1\na: {b: 2, b: 3}", "it", twice=True) == {"a": {"b": 3}}
     assert read_yaml("", "it") is None and read_yaml("3", "it") == 3
 
 
