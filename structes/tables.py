@@ -180,7 +180,7 @@ def _run_row(folder, read_run):
     return (
         folder.name,
         result["status"],
-        shorten(", ".join(e["problem"] for e in entries), 40, placeholder=" …"),
+        shorten(", ".join(e["problem"][:99] for e in entries[:99]), 40, placeholder=" …"),
         shorten(
             ", ".join(number_text(e.get("fun"), 3) or "–" for e in begun), 30, placeholder=" …"
         ),

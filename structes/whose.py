@@ -8,12 +8,13 @@ but many a function that does harm (subprocess, os, shutil, runpy, pickle).
 
 from __future__ import annotations
 
+import builtins
 import functools
 import importlib.util
 import inspect
 import os
 import sys
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, MethodWrapperType, ModuleType
 
 # What structes stands on, or is used beside: their functions take points, but no problem of a
 # user's is made there. (yaml and the others can be told by a string to do anything.)
@@ -53,6 +54,8 @@ def home_of(target) -> str:
             target = target.func
         elif isinstance(target, MethodType):
             target = target.__func__
+        elif isinstance(target, MethodWrapperType):  # f.__call__
+            target = target.__self__
         elif (inner := inspect.getattr_static(target, "__wrapped__", None)) is not None:
             target = inner
         else:
@@ -62,7 +65,10 @@ def home_of(target) -> str:
     if isinstance(target, type) or inspect.isroutine(target):
         owner = getattr(target, "__module__", None)
         return str(owner or type(getattr(target, "__self__", None)).__module__)
-    return str(type(target).__module__)
+    kind = type(target)
+    if kind.__module__ == "builtins" and getattr(builtins, kind.__name__, None) is not kind:
+        return f"? {kind.__name__}"  # an extension's that does not say whose it is, as f2py's
+    return str(kind.__module__)
 
 
 def is_library(target) -> bool:

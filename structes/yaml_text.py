@@ -33,9 +33,9 @@ def read_yaml(text: str, what: str, twice: bool = False):
 
     twice   whether a key may be there twice, and the last one counts, as elsewhere in YAML
 
-    Raises ValueError, with `what` for its name and with the line
-    where there are several, for what is no YAML, for a key that is there twice, and for what
-    would fill the memory or never end."""
+    Raises ValueError, with `what` for its name and with the line where there are several, for what
+    is no YAML, for a key that is there twice, and for what would fill the memory or never end.
+    """
     try:
         _check(text)
         return _value(text, twice)

@@ -68,7 +68,7 @@ SOURCE = """
 
     partial, decorated, model = functools.partial(shifted, by=1), decorator(f), Model()
     cached, square, ready = functools.lru_cache(f), lambda x: f(x), make(3)
-    bound, many = model.loss, np.vectorize(lambda x: x)
+    bound, many = model.loss, np.vectorize(f, signature="(n)->()")
     shell, caller = functools.partial(sub.run, shell=True), operator.methodcaller("sum")
     wrapped_shell = decorator(system)
 
@@ -102,7 +102,7 @@ def mine(tmp_path, monkeypatch):
 
 
 OBJECTIVES = ["f", "partial", "decorated", "model", "model.loss", "Model.static", "Model.of_class"]
-OBJECTIVES += ["square", "bound", "ready", "make", "Own", "rosen", "cached"]
+OBJECTIVES += ["f.__call__", "many", "square", "bound", "ready", "make", "Own", "rosen", "cached"]
 
 
 @pytest.mark.parametrize("words", OBJECTIVES)
@@ -144,6 +144,7 @@ NO_PROBLEM = [
     "structes.problems.coco:lru_cache",
     "whose_own:system",
     "whose_own:os.system",
+    "whose_own:system.__call__",
     "whose_own:Popen",
     "whose_own:sub.run",
     "whose_own:shell",
