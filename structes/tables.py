@@ -174,7 +174,8 @@ def _run_row(folder, read_run):
     try:
         result = read_run(folder).result
     except (ValueError, OSError) as error:
-        return (folder.name, "damaged", str(error).rpartition("damaged: ")[2][:60], "", "", "")
+        said = str(error).rpartition("damaged: ")[2].rpartition("a run folder: ")[2]
+        return (folder.name, "damaged", said[:60], "", "", "")
     entries = result["problems"]
     begun = [e for e in entries if e.get("evaluations") is not None]
     return (
