@@ -26,7 +26,8 @@ from .registry import brief, nearest
 
 LATEST = "latest"  # the word for the run that was started last
 LARGEST_JSON = 2**26  # bytes of a result.json: the best points of a million parameters have half
-LISTS = 200_000  # and mappings in it
+VALUES = 3_000_000  # in it
+LISTS = 200_000  # and mappings among them
 LARGEST_LOG = 2**30  # of a log that is read whole
 
 
@@ -237,10 +238,12 @@ def _check_file(folder, name) -> None:
 
 
 def _json(text: str):
-    """The value in a text of JSON, in which lists and mappings are as few as in a run's: an empty
-    list has two characters there, and 64 bytes in memory."""
+    """The value in a text of JSON, in which values are as few as in a run's, and lists and mappings
+    among them: an empty list has two characters there, and 64 bytes in memory."""
     if text.count("[") + text.count("{") > LISTS:
         raise ValueError(f"it has more than {LISTS} lists and mappings")
+    if text.count(",") > VALUES:
+        raise ValueError(f"it has more than {VALUES} values")
     return json.loads(text)
 
 

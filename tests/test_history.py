@@ -287,9 +287,10 @@ def test_words_in_the_place_of_numbers_are_shown(copy):
 
 def test_a_result_of_a_million_lists_is_not_read(copy):
     folder = copy("it")
-    (folder / "result.json").write_text("[" + "[]," * 1_000_000 + "[]]")
-    with pytest.raises(ValueError, match="more than 200000 lists"):
-        read_run(folder)
+    for text, said in (("[],", "more than 200000 lists"), ("1,,,,", "more than 3000000 values")):
+        (folder / "result.json").write_text("[" + text * 1_000_000 + "1]")
+        with pytest.raises(ValueError, match=said):
+            read_run(folder)
 
 
 def test_the_last_rows_of_a_long_log(copy):
