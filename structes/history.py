@@ -10,7 +10,6 @@ have written.
 from __future__ import annotations
 
 import csv
-import json
 import os
 from functools import partial
 from glob import glob
@@ -20,14 +19,12 @@ from typing import NamedTuple
 
 from .files import is_locked
 from .log import COLUMNS, COUNTS
-from .opening import LONGEST, NoFile, check_regular, lines_of, read_text, regular
+from .opening import LONGEST, NoFile, check_regular, lines_of, parse_json, read_text, regular
 from .output import warn
 from .registry import brief, nearest
 
 LATEST = "latest"  # the word for the run that was started last
-LARGEST_JSON = 2**26  # bytes of a result.json: the best points of a million parameters have half
-VALUES = 3_000_000  # in it
-LISTS = 200_000  # and mappings among them
+LARGEST_RESULT = 2**26  # bytes of a result.json: the best points of a million parameters have half
 LARGEST_LOG = 2**30  # of a log that is read whole
 
 
@@ -56,8 +53,8 @@ def read_run(folder, held: bool = False) -> RunFolder:
     # before the result, which may become the last one now
     alive = not held and is_locked(folder / "log.csv")
     config = _mapping(folder, "config.yaml", partial(read_yaml, what="it", twice=True), LARGEST)
-    versions = _mapping(folder, "versions.json", _json, LARGEST)
-    result = _mapping(folder, "result.json", _json, LARGEST_JSON)
+    versions = _mapping(folder, "versions.json", parse_json, LARGEST)
+    result = _mapping(folder, "result.json", parse_json, LARGEST_RESULT)
     try:
         _check_result(result)
     except ValueError as error:
@@ -237,16 +234,6 @@ def _check_file(folder, name) -> None:
         raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
 
 
-def _json(text: str):
-    """The value in a text of JSON, in which values are as few as in a run's, and lists and mappings
-    among them: an empty list has two characters there, and 64 bytes in memory."""
-    if text.count("[") + text.count("{") > LISTS:
-        raise ValueError(f"it has more than {LISTS} lists and mappings")
-    if text.count(",") > VALUES:
-        raise ValueError(f"it has more than {VALUES} values")
-    return json.loads(text)
-
-
 def _mapping(folder, name, parse, most: int) -> dict:
     """The mapping in a file of a run folder, which has at most so many bytes."""
     try:
@@ -323,7 +310,7 @@ def _is_sane(value) -> bool:
 def _started(folder) -> str:
     """When a run was started, as text that sorts; "" where that cannot be read."""
     try:
-        found = _json(read_text(folder / "result.json", LARGEST_JSON))
+        found = parse_json(read_text(folder / "result.json", LARGEST_RESULT))
         return str(found.get("started", ""))
     except (OSError, ValueError, AttributeError, RecursionError):
         return ""

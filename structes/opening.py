@@ -8,6 +8,7 @@ under this very name, and no more of it is read than its reader can use. Nothing
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 
@@ -21,6 +22,8 @@ _KINDS = {
 }
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 LONGEST = 2**16  # characters of a line of a log
+VALUES = 3_000_000  # in a text of JSON
+LISTS = 200_000  # and mappings among them
 
 
 class NoFile(OSError, ValueError):
@@ -63,6 +66,18 @@ def read_text(path, most: int, named: bool = False) -> str:
     if len(data) > most:
         raise ValueError(f"it is too long: more than {most} bytes")
     return data.decode("utf-8", "surrogateescape")
+
+
+def parse_json(text: str):
+    """The value in a text of JSON, of no more values than those that are read here can have, and
+    lists and mappings among them: an empty list is two characters, and 64 bytes in memory.
+
+    Raises ValueError for what is no JSON, and for more than that.
+    """
+    for most, marks, what in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
+        if sum(map(text.count, marks)) > most:
+            raise ValueError(f"it has more than {most} {what}")
+    return json.loads(text)
 
 
 def lines_of(file):
