@@ -61,7 +61,7 @@ def home_of(target) -> str:
         else:
             break
     if isinstance(target, FunctionType):
-        return str(target.__globals__.get("__name__") or "builtins")
+        return str(target.__globals__.get("__name__", "?"))  # "?": made by exec, as sympy's are
     if isinstance(target, type) or inspect.isroutine(target):
         owner = getattr(target, "__module__", None)
         return str(owner or type(getattr(target, "__self__", None)).__module__)

@@ -235,7 +235,8 @@ def test_what_is_no_file_of_a_run_hides_no_other(copy, here, name, kind):
     assert listed.exit_code == 0 and "good" in listed.stdout and "bad" in listed.stdout
     with pytest.raises(ValueError, match="log|" + why):
         resume_experiment("runs/bad")
-    with pytest.warns(RuntimeWarning, match=f"left out: 'runs/bad' is damaged: {name}"):
+    why = "a line of more than" if (name, kind) == ("log.csv", "no end") else ""
+    with pytest.warns(RuntimeWarning, match=f"left out: 'runs/bad' is damaged: {name}.*{why}"):
         assert set(structes.load_runs("runs/*")["run"]) == {"good"}
 
 

@@ -69,6 +69,9 @@ SOURCE = """
     partial, decorated, model = functools.partial(shifted, by=1), decorator(f), Model()
     cached, square, ready = functools.lru_cache(f), lambda x: f(x), make(3)
     bound, many = model.loss, np.vectorize(f, signature="(n)->()")
+    made = {}
+    exec("def it(x): return float(x @ x)", made)
+    generated = made["it"]
     shell, caller = functools.partial(sub.run, shell=True), operator.methodcaller("sum")
     wrapped_shell = decorator(system)
 
@@ -102,7 +105,18 @@ def mine(tmp_path, monkeypatch):
 
 
 OBJECTIVES = ["f", "partial", "decorated", "model", "model.loss", "Model.static", "Model.of_class"]
-OBJECTIVES += ["f.__call__", "many", "square", "bound", "ready", "make", "Own", "rosen", "cached"]
+OBJECTIVES += [
+    "f.__call__",
+    "many",
+    "generated",
+    "square",
+    "bound",
+    "ready",
+    "make",
+    "Own",
+    "rosen",
+    "cached",
+]
 
 
 @pytest.mark.parametrize("words", OBJECTIVES)

@@ -8,6 +8,7 @@ import yaml
 
 from structes import yaml_text
 from structes.config import load_config
+from structes.experiment import experiment_from
 from structes.yaml_text import MOST, check_fits, read_yaml
 
 
@@ -110,6 +111,8 @@ def test_what_is_written_can_be_read_again():
     check_fits({"x0": [0.5] * (MOST - 10)})
     with pytest.raises(ValueError, match="must not have more than"):
         check_fits({"bounds": [[0, 1]] * (MOST // 2)})
+    with pytest.raises(ValueError, match="must not have more than"):
+        experiment_from({"problems": ["sphere"], "dim": 2, "x0": [1.0] * (MOST + 1)})
     deep = []
     for _ in range(70):
         deep = [deep]
