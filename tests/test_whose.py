@@ -7,6 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
+from structes import whose
 from structes.bench import PEERS
 from structes.engine import build_engine
 from structes.examples import example
@@ -189,6 +190,16 @@ def test_a_library_is_given_no_words_of_a_space(path):
     space = {"stream": "!!python/object/apply:os.getpid []", "x": {"kind": "bool"}}
     with pytest.raises(TypeError, match="does not go with a space: write a function of your own"):
         load_problem({"name": path, "space": space})
+
+
+def test_a_library_makes_no_problems(mine, monkeypatch):
+    """Its functions with a parameter `dim` would be called with all that a config says."""
+    with pytest.raises(TypeError, match="makes no Problem: write a function of your own"):
+        load_problem({"name": "scipy.stats:ortho_group.rvs", "dim": 3, "size": 10**9})
+    assert load_problem("whose_own:make", 3).dim == 3
+    monkeypatch.setattr(whose, "LIBRARIES", {"whose_own"})
+    with pytest.raises(TypeError, match="a library, and makes no Problem"):
+        load_problem("whose_own:make", 3)
 
 
 def test_a_function_of_ones_own_is_given_them(mine):
