@@ -118,7 +118,7 @@ def cli():
 @click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
 @click.option("--name", help="Name of the run; default: that of the config or the problem.")
 @click.option("--runs", default="runs", metavar="DIR", help="Where to record; default: runs.")
-@click.option("--trust", is_flag=True, help="Run the code that a run of others names.")
+@click.option("--trust", is_flag=True, help="Import what a run names that is not yours.")
 @click.option("--require-target", is_flag=True, help="Exit with 3 if a target is missed.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
@@ -167,7 +167,7 @@ def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
 @click.option("--workers", metavar="N|NAME", help="Other workers than before.")
 @click.option("--address", metavar="A", help="Of a Ray cluster.")
 @click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
-@click.option("--trust", is_flag=True, help="Run the code that a run of others names.")
+@click.option("--trust", is_flag=True, help="Import what a run names that is not yours.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
 def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **flags):

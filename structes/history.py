@@ -173,7 +173,7 @@ def _frame(folder, pandas):
     run = read_run(folder)
     try:
         path = folder / "log.csv"
-        with open(path, newline="", encoding="utf-8", opener=regular) as file:
+        with open(path, newline="\n", encoding="utf-8", opener=regular) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_LOG:
                 raise ValueError(f"it has more than {LARGEST_LOG} bytes")
             whole = "".join(lines_of(file)) or ",".join(COLUMNS)  # a torn last line is dropped

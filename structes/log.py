@@ -56,7 +56,7 @@ def hold(path):
 def rows_of(path, problem: str) -> list[tuple[int, int]]:
     """(restart, generation) of each row of a problem, without a torn last one."""
     at = [COLUMNS.index(name) for name in ("problem", "restart", "generation")]
-    with open(path, newline="", encoding="utf-8", opener=regular) as file:
+    with open(path, newline="\n", encoding="utf-8", opener=regular) as file:
         rows = csv.reader(lines_of(file))
         next(rows, None)
         found = [[row[i] for i in at] for row in rows if len(row) == len(COLUMNS)]
@@ -66,7 +66,7 @@ def rows_of(path, problem: str) -> list[tuple[int, int]]:
 def keep_rows(path, problem: str, rows: int) -> None:
     """Leave the first `rows` rows of the problem in the log, and all of the others; atomic."""
     kept = []
-    with open(path, newline="", encoding="utf-8", opener=regular) as file:
+    with open(path, newline="\n", encoding="utf-8", opener=regular) as file:
         lines = list(lines_of(file))
     for line in lines:
         if next(csv.reader([line]))[0] == problem:

@@ -1,5 +1,6 @@
 """Reading run folders, also those that a full disk, a hand or a stranger has left."""
 
+import csv
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import structes
 from structes.cli import cli
 from structes.experiment import experiment_from, run_experiment
 from structes.history import find_run, read_run, recorded, tail_log
+from structes.log import COLUMNS, keep_rows, rows_of
 from structes.resume import resume_experiment
 
 from .test_opening import KINDS, put, word
@@ -305,6 +307,18 @@ def test_the_last_rows_of_a_long_log(copy):
     with open(folder / "log.csv", "a") as file:
         file.write("\n" + "x" * 10**6 + "\nlast,5" + ",1" * 20 + "\n")
     assert [row["problem"] for row in tail_log(folder, 1)] == ["last"]
+
+
+def test_a_name_with_odd_line_ends_is_one_name(here):
+    """What ends a line elsewhere (U+2028, U+0085) ends none in a log."""
+    name = "a\u2028b\x85c\x0bd"
+    path = here / "log.csv"
+    row = [name, 0, 1, *["1"] * (len(COLUMNS) - 3)]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, row, ["other", *row[1:]], row])
+    assert rows_of(path, name) == [(0, 1), (0, 1)]
+    keep_rows(path, name, 1)
+    assert rows_of(path, name) == [(0, 1)] and rows_of(path, "other") == [(0, 1)]
 
 
 def test_names_of_folders_that_are_no_text(copy, here):
