@@ -8,7 +8,6 @@ experiment again, so running it repeats the run.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -22,6 +21,7 @@ from . import checks, noise
 from .config import check_problems, coerce, numbers
 from .evaluation import Evaluation, check_on_error
 from .evaluators import Evaluator, build_evaluator
+from .failures import traceback_of
 from .history import RunFolder, read_run
 from .loop import check_mode, run
 from .problem import Problem, Rowwise, load_problem
@@ -261,13 +261,14 @@ def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore
             evaluate = _evaluate(experiment, task, evaluator)
             try:
                 _search(es, task, evaluate, experiment.mode, record, progress)
-            except (Exception, SystemExit):
-                record.end("failed", traceback.format_exc())
+            except (Exception, SystemExit) as error:  # the problem's: what looks on raises nothing
+                status, said = "failed", traceback_of(error)
             else:
                 failed = es.best.x is None and evaluate.errors
-                record.end("failed" if failed else "done", evaluate.traceback(), evaluate.errors)
+                status, said = "failed" if failed else "done", evaluate.traceback()
             finally:
                 record.failures(evaluate)
+            record.end(status, said)
         record.finish()
     except KeyboardInterrupt:
         record.finish("interrupted")

@@ -16,7 +16,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from .files import is_locked
+from .locks import is_locked
 from .log import COLUMNS, COUNTS
 from .output import warn
 from .registry import brief, nearest
@@ -46,7 +46,7 @@ def read_run(folder, held: bool = False) -> RunFolder:
 
     folder = Path(folder)
     # before the result, which may become the last one now
-    alive = not held and is_locked(folder / "log.csv")
+    alive = not held and is_locked(folder)
     config = _mapping(folder, "config.yaml", yaml.safe_load, yaml.YAMLError)
     versions = _mapping(folder, "versions.json", json.loads, ValueError)
     result = _mapping(folder, "result.json", json.loads, ValueError)

@@ -4,18 +4,25 @@
         config.yaml      the experiment, every key: `structes run` on it repeats the run
         versions.json    of structes and what it stands on, the command, the machine, the start
         log.csv          a row for each generation, all problems one below the other
-        result.json      for each problem: best point and value, why it stopped, a row for each
-                         run of a search with restarts; rewritten whole
-        failures.jsonl   a line for each evaluation that failed, with its traceback (the first
-                         hundred of a generation)
+        result.json      for each problem: best point and value, why it stopped, how many
+                         evaluations failed in which way, a row for each run of a search with
+                         restarts; rewritten whole
+        failures.jsonl   a line for each of the first failures of a kind: the parameters, the
+                         message, the traceback
         state-….npz      the search distribution at the end of each problem
         search-….ckpt    each search as it was a few seconds ago (checkpoint.py): `structes resume`
                          goes on from there
+        lock             held by the process that writes the folder, and by one only (locks.py)
 
 A run can be killed at any moment, so nothing here needs an orderly end. The folder is filled under
 a hidden name and renamed, so it appears complete, and no two runs share one. Each row of the log
-goes to the operating system at once. Every other file is written beside its place and moved there.
-The best point of a search under way is in result.json too, a few seconds old at most.
+goes to the operating system at once, and to the disk before a checkpoint that counts on it. Every
+other file is written beside its place and moved there. The best point of a search under way is in
+result.json too, a few seconds old at most.
+
+A search does not end because its folder cannot be written: what is to be written waits in memory,
+and is tried again (writes.py). A folder that is renamed meanwhile is written where it is; one that
+is deleted is made again.
 
 `Recorder` writes such a folder, `read_run` and `tail_log` read one, `load_runs` hands the logs of
 many to pandas.
@@ -28,9 +35,12 @@ import json
 import math
 import os
 import shutil
+import stat
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import partial, wraps
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +48,29 @@ import numpy as np
 from . import checkpoint, checks
 from .about import versions
 from .backend import to_numpy
-from .files import file_name, replace, settle, to_json
-from .history import read_run
-from .log import COLUMNS, hold, keep_rows, rows_of
+from .failures import Table, plain_option
+from .files import Folder, file_name, settle, to_json
+from .history import RunFolder, read_run
+from .locks import Lock
+from .log import COLUMNS, Lines, keep_rows, rows_of
 from .restart_es import RestartES, runs_of
+from .writes import NotWritten, Writes, say
 
 _EVERY = 1.0  # seconds between notes of the best point in result.json
+
+
+def _apart(method):
+    """The method of a Recorder, but that an exception in it ends no search: it is told once, and
+    when the run ends."""
+
+    @wraps(method)
+    def call(self, *arguments, **more):
+        try:
+            method(self, *arguments, **more)
+        except Exception as error:
+            self._writes.fail(error)
+
+    return call
 
 
 class Recorder:
@@ -68,28 +95,31 @@ class Recorder:
             **about,
             "problems": [{"problem": p, "status": "not run"} for p in problems],
         }
-        files = {
+        self._config = dict(config)
+        self._texts = {
             "config.yaml": _yaml(config),
             "versions.json": to_json(versions(now)),
-            "log.csv": ",".join(COLUMNS) + "\n",
-            "result.json": to_json(self.result),
         }
+        head = ",".join(COLUMNS) + "\n"
+        texts = {**self._texts, "log.csv": head, "result.json": to_json(self.result)}
         hidden = runs / f".{os.getpid()}-{time.time_ns()}.tmp"
         try:
             runs.mkdir(parents=True, exist_ok=True)
             hidden.mkdir()
-            for file, text in files.items():
-                (hidden / file).write_text(text, encoding="utf-8")
+            folder = Folder(hidden)
+            lock = Lock(folder)  # before anybody can see it
+            for file, text in texts.items():
+                folder.replace(file, partial(_write, text=text))
             stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
-            folder = settle(hidden, runs / f"{stamp}-{file_name(name)}")
+            folder.path = settle(hidden, runs / f"{stamp}-{file_name(name)}")
         except OSError as error:
             shutil.rmtree(hidden, ignore_errors=True)
             why = "it is a file" if runs.is_file() else error.strerror
             raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
-        self._open(folder)
+        self._open(folder, lock)
 
     @classmethod
-    def reopen(cls, folder) -> Recorder:
+    def reopen(cls, path) -> Recorder:
         """The Recorder of a folder that is no longer being written, to go on with it; `run` is
         what the folder holds.
 
@@ -98,40 +128,52 @@ class Recorder:
         is not the run's.
         """
         self = cls.__new__(cls)
-        folder = read_run(folder).folder  # a clear error where it is none
-        for name in ("log.csv", "failures.jsonl"):
-            if (folder / name).is_symlink():
-                raise ValueError(f"{str(folder)!r}: {name} is a link: nothing is written there")
-        self._open(folder)
+        folder = Folder(read_run(path).folder)  # a clear error where it is none
+        for name in ("log.csv", "failures.jsonl", "lock"):
+            its = folder.stat(name)
+            if its is not None and not stat.S_ISREG(its.st_mode):
+                raise ValueError(f"{str(path)!r}: {name} is no regular file: it is not written to")
+        lock = Lock(folder)
         try:
-            self.run = read_run(folder, held=True)  # now that nobody else changes it
-            with open(folder / "log.csv", encoding="utf-8") as file:
+            self.run = read_run(path, held=True)  # now that nobody else changes it
+            with open(folder.path / "log.csv", encoding="utf-8", errors="replace") as file:
                 if file.readline().strip() != ",".join(COLUMNS):
                     raise ValueError(
-                        f"the log of {str(folder)!r} has the columns of another version"
+                        f"the log of {str(path)!r} has the columns of another version"
                     )
+            folder.sweep()
+            self._texts = {
+                name: (folder.path / name).read_text(encoding="utf-8", errors="surrogateescape")
+                for name in ("config.yaml", "versions.json")
+            }
         except BaseException:
-            self._log.close()
+            lock.close()
+            folder.close()
             raise
-        self.result = self.run.result
+        self._open(folder, lock)
+        self.result, self._config = self.run.result, self.run.config
         self._start -= self.result.get("seconds") or 0.0
         return self
 
-    def _open(self, folder):
-        self.folder = folder
-        self._open_log()
+    def _open(self, folder, lock):
+        self._folder, self._lock = folder, lock
+        self._log, self._failed = Lines(folder, "log.csv"), Lines(folder, "failures.jsonl")
+        self._log.open()
+        self._writes = Writes(lambda: self.folder, self._mend, lambda: self._log.waiting)
         self._start = time.monotonic()
         self._es = self._saved = None
 
-    def _open_log(self):
-        self._log = hold(self.folder / "log.csv")
-        self._writer = csv.writer(self._log, lineterminator="\n")
+    @property
+    def folder(self) -> Path:
+        """Where the folder is now."""
+        return self._folder.where
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._log.close()
+        for its in (self._log, self._failed, self._lock, self._folder):
+            its.close()
 
     def begin(self, problem: str, es, minimum: float | None, space=None) -> None:
         """A search starts: the problem's name, its ES or RestartES, its minimum or None, and the
@@ -139,15 +181,15 @@ class Recorder:
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._space = space
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
+        self._failures = Table(problem, space)
         self._shape = math.nan, math.nan
         self._row, self._rows = (-1, -1), 0  # restart and generation; in the log
         self._logged = es.evaluations  # that are in the log
-        self.evaluation = None
         self.result["status"] = "running"
         if self._entry["status"] == "failed":  # it is tried again: what was wrong may be gone
             self._entry.pop("traceback", None)
-        popsize = runs_of(es)[0].popsize
-        self._entry.update(status="running", dim=es.dim, popsize=popsize, minimum=minimum)
+        self._entry.setdefault("popsize", runs_of(es)[0].popsize)  # of a run that goes on, its own
+        self._entry.update(status="running", dim=es.dim, minimum=minimum)
         self._entry.pop("stop", None)
         if "checkpoint" not in self._entry:
             self._entry["checkpoint"] = self._file("checkpoint", "search", ".ckpt")
@@ -169,6 +211,12 @@ class Recorder:
             row, shape = tuple(tree["row"]), tuple(tree["shape"])
             if len(row) != 2 or len(shape) != 2:
                 raise ValueError("row and shape must be pairs")
+            tree["row"] = tuple(checks.count("row", number, -1) for number in row)
+            failures = tree.setdefault("failures", {})  # of an earlier version: not known
+            if not isinstance(failures, dict):
+                raise ValueError("failures must be counts by their kinds")
+            for n in failures.values():
+                checks.count("failures", n, 0)
         return tree
 
     def keep(self, problem: str, tree: dict | None, goes_on: bool = True) -> dict | None:
@@ -178,43 +226,68 @@ class Recorder:
                   generation that a budget had cut short: it goes, since the search that has a
                   larger budget now closes that generation and writes a row for it
         """
-        rows = rows_of(self.folder / "log.csv", problem)[: 0 if tree is None else tree["rows"]]
+        rows = []
+        if tree is not None:
+            known = rows_of(self.folder / "log.csv", problem)
+            rows = known[: tree["rows"]]
+            if len(rows) < tree["rows"] or (rows and rows[-1] != tree["row"]):
+                rows = [row for row in known if row <= tree["row"]][: tree["rows"]]
+                self._say_gap(problem, tree, rows)
         if goes_on and rows:
             before = rows[-2] if len(rows) > 1 else (-1, 0)
             if rows[-1][1] == before[1]:
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
-        keep_rows(self.folder / "log.csv", problem, len(rows))
-        replaced = self._log
-        self._open_log()
-        replaced.close()
+        keep_rows(self._folder, "log.csv", problem, len(rows))
+        self._log.open()
         return None if tree is None else {**tree, "rows": len(rows)}
+
+    def _say_gap(self, problem, tree, rows):
+        """Rows of the log are lost, as after a power cut: say which."""
+        said = f"generations {rows[-1][1] + 1 if rows else 1} to {tree['row'][1]}"
+        say(
+            f"log.csv in {str(self.folder)!r} lacks {tree['rows'] - len(rows)} of the "
+            f"{tree['rows']} rows of {problem!r} ({said}), as after a power cut. The search goes "
+            "on from its checkpoint, to the same bits; those rows stay lost"
+        )
 
     def configure(self, config: Mapping) -> None:
         """The run is another one from here on: what its config.yaml says."""
-        replace(self.folder / "config.yaml", lambda file: file.write(_yaml(config).encode()))
+        self._config, text = dict(config), _yaml(config)
+        self._texts["config.yaml"] = text
+        self._folder.replace("config.yaml", partial(_write, text=text))
 
     def resumed(self, tree: dict) -> None:
         """The search that began goes on from this checkpoint."""
         self._row, self._shape = tuple(tree["row"]), tuple(tree["shape"])
         self._rows = tree["rows"]
+        self._failures = Table(self._entry["problem"], self._space, tree["failures"])
 
+    @_apart
     def told(self, es) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
         begun = time.monotonic()
         if begun < self._saved:
             return
+        self._writes.do(self._entry["checkpoint"], partial(self._save, es))
+        now = time.monotonic()
+        self._saved = now + max(_EVERY, 50 * (now - begun))
+
+    def _save(self, es):
+        """Write the search as it is now, after the rows of the log that it counts on."""
+        self._log.sync()
         tree = {
             "search": es.snapshot(),
             "kind": type(es).__name__,
             "rows": self._rows,
             "row": self._row,
             "shape": self._shape,
+            "failures": self._failures.counts,
         }
-        checkpoint.write(self.folder / self._entry["checkpoint"], "search", tree)
-        now = time.monotonic()
-        self._saved = now + max(_EVERY, 50 * (now - begun))
+        name = self._entry["checkpoint"]
+        self._folder.replace(name, checkpoint.writer("search", tree))
 
+    @_apart
     def generation(self, es) -> None:
         """A row of the log: to be called after every generation of the search that began."""
         restart = len(runs_of(es)) - 1
@@ -229,7 +302,8 @@ class Recorder:
             known = self._entry.setdefault("switches", [])
             known += [s for s in switches if s not in known]
         info, best = es.info, es.best.fun
-        self._writer.writerow(
+        row = StringIO()
+        csv.writer(row, lineterminator="\n").writerow(
             (
                 self._entry["problem"],
                 restart,
@@ -252,21 +326,27 @@ class Recorder:
                 f"{es.seconds:.6f}",
             )
         )
+        self._log.add(row.getvalue())
+        self._writes.do("log.csv", self._log.write)
         if time.monotonic() > self._noted:
             self._note()
 
+    @_apart
     def failures(self, evaluate) -> None:
         """Write down the failures that an Evaluation or ParallelFunction has seen since."""
-        if evaluate.failures:
-            at = {"problem": self._entry["problem"], "generation": self._row[1]}
-            said = [{**at, **f._asdict()} for f in evaluate.failures]
-            evaluate.failures.clear()
-            with open(self.folder / "failures.jsonl", "a", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in said)
+        if not evaluate.failures:
+            return
+        for line in self._failures.take(evaluate, self._row[1]):
+            self._failed.add(line)
+        self._entry["failures"] = self._failures.counts
+        self._entry["errors"] = sum(self._failures.counts.values())
+        if self._failed.waiting:
+            self._writes.do("failures.jsonl", self._failed.write)
 
-    def end(self, status: str, traceback: str | None = None, errors: int = 0) -> None:
+    @_apart
+    def end(self, status: str, traceback: str | None = None) -> None:
         """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
-        exception, and how many there were."""
+        exception."""
         name, es = self._file("state", "state", ".npz"), self._es
         if es.evaluations > self._logged:  # values of a generation that was interrupted
             self.generation(es)
@@ -275,9 +355,11 @@ class Recorder:
             self.told(es)
         about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
         arrays = checkpoint.named_arrays("", es.state._asdict()) | about
-        replace(self.folder / name, lambda file: np.savez(file, **arrays))
+        self._writes.do(
+            name, lambda: self._folder.replace(name, lambda file: np.savez(file, **arrays))
+        )
         self._entry.update(status=status, stop=es.stop(), state=name)
-        self._entry["errors"] = errors + self._entry.get("errors", 0)
+        self._entry.setdefault("errors", 0)
         if traceback is not None:
             self._entry["traceback"] = traceback
         self._note()
@@ -285,12 +367,25 @@ class Recorder:
 
     def finish(self, status: str | None = None) -> None:
         """The run ends, and with it a search under way; status None: "done", or "failed" where a
-        search was."""
+        search was.
+
+        Raises NotWritten where something of the run could not be written to the end: its `run` is
+        all that is known.
+        """
         if self._es is not None:
             self.end(status or "done")
         failed = any(e["status"] == "failed" for e in self.result["problems"])
         self.result["status"] = status or ("failed" if failed else "done")
         self._write()
+        try:
+            self._writes.finish()
+        except NotWritten as error:
+            about, result = (
+                json.loads(self._texts["versions.json"]),
+                json.loads(to_json(self.result)),
+            )
+            error.run = RunFolder(self.folder, self._config, about, result)
+            raise
 
     def _file(self, key, prefix, suffix) -> str:
         """Name of a file of the present problem, which no other problem has."""
@@ -313,7 +408,7 @@ class Recorder:
         )
         if self._space is not None and es.best.x is not None:
             named = self._space.to_dict(es.best.x)
-            self._entry["params"] = {name: _said(value) for name, value in named.items()}
+            self._entry["params"] = {name: plain_option(value) for name, value in named.items()}
         if isinstance(es, RestartES):
             self._entry["restarts"] = [run._asdict() for run in es.runs]
         self._write()
@@ -321,17 +416,40 @@ class Recorder:
         self._noted = now + max(_EVERY, 50 * (now - begun))
 
     def _write(self):
+        self._writes.do("result.json", self._write_result)
+
+    def _write_result(self):
         self.result["seconds"] = time.monotonic() - self._start
-        text = to_json(self.result).encode()
-        replace(self.folder / "result.json", lambda file: file.write(text))
+        self._folder.replace("result.json", partial(_write, text=to_json(self.result)))
+
+    def _mend(self):
+        """Make a folder again that was deleted, with all that is known."""
+        if not self._folder.is_gone:
+            return
+        path = self._folder.path
+        path.mkdir(parents=True, exist_ok=True)
+        folder = Folder(path)
+        try:
+            lock = Lock(folder)
+        except BaseException:
+            folder.close()
+            raise
+        for its in (self._lock, self._folder):
+            its.close()
+        self._folder, self._lock = folder, lock
+        for lines in (self._log, self._failed):
+            lines.folder = folder
+            lines.sync()
+        for name, text in self._texts.items():
+            folder.replace(name, partial(_write, text=text))
+        self._saved = -math.inf
+
+
+def _write(file, text: str) -> None:
+    file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def _yaml(config) -> str:
     import yaml
 
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-
-
-def _said(value):
-    """An option of a choice as JSON has it; of an object of the user's its repr."""
-    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

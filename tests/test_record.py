@@ -7,13 +7,13 @@ import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import structes
 from structes import record
+from structes.files import Folder
 from structes.history import read_run, tail_log
 from structes.record import COLUMNS, Recorder
 
@@ -146,14 +146,14 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path, monkeypatch):
-    write = Path.write_text
+    replace = Folder.replace
 
-    def full(path, text, **more):
-        if path.name == "log.csv":
+    def full(folder, name, write):
+        if name == "log.csv":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, text, **more)
+        return replace(folder, name, write)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Folder, "replace", full)
     with pytest.raises(OSError, match=r"cannot be recorded in '.*': No space left on device$"):
         recorder(tmp_path)
     assert list(tmp_path.iterdir()) == []
