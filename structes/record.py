@@ -132,7 +132,8 @@ class Recorder:
         for name in ("log.csv", "failures.jsonl", "lock"):
             its = folder.stat(name)
             if its is not None and not stat.S_ISREG(its.st_mode):
-                raise ValueError(f"{str(path)!r}: {name} is no regular file: it is not written to")
+                what = "a link" if stat.S_ISLNK(its.st_mode) else "no regular file"
+                raise ValueError(f"{str(path)!r}: {name} is {what}: nothing is written there")
         lock = Lock(folder)
         try:
             self.run = read_run(path, held=True)  # now that nobody else changes it
@@ -380,10 +381,7 @@ class Recorder:
         try:
             self._writes.finish()
         except NotWritten as error:
-            about, result = (
-                json.loads(self._texts["versions.json"]),
-                json.loads(to_json(self.result)),
-            )
+            about, result = map(json.loads, (self._texts["versions.json"], to_json(self.result)))
             error.run = RunFolder(self.folder, self._config, about, result)
             raise
 
