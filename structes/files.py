@@ -77,8 +77,9 @@ class Folder:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder; nothing can be done in it afterwards."""
+        """Let go of the folder; `path` is where it was last."""
         if self._fd is not None:
+            self.path = self.where
             os.close(self._fd)
         self._fd = None
 

@@ -37,6 +37,7 @@ import os
 import shutil
 import stat
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import partial, wraps
@@ -160,7 +161,9 @@ class Recorder:
         self._folder, self._lock = folder, lock
         self._log, self._failed = Lines(folder, "log.csv"), Lines(folder, "failures.jsonl")
         self._log.open()
-        self._writes = Writes(lambda: self.folder, self._mend, lambda: self._log.waiting)
+        self._cells: deque = deque()  # of the rows that are to be written
+        waiting = lambda: self._log.waiting + len(self._cells)  # noqa: E731
+        self._writes = Writes(lambda: self.folder, self._mend, waiting)
         self._start = time.monotonic()
         self._es = self._saved = None
 
@@ -276,6 +279,7 @@ class Recorder:
 
     def _save(self, es):
         """Write the search as it is now, after the rows of the log that it counts on."""
+        self._write_rows()
         self._log.sync()
         tree = {
             "search": es.snapshot(),
@@ -303,8 +307,7 @@ class Recorder:
             known = self._entry.setdefault("switches", [])
             known += [s for s in switches if s not in known]
         info, best = es.info, es.best.fun
-        row = StringIO()
-        csv.writer(row, lineterminator="\n").writerow(
+        self._cells.append(
             (
                 self._entry["problem"],
                 restart,
@@ -327,10 +330,17 @@ class Recorder:
                 f"{es.seconds:.6f}",
             )
         )
-        self._log.add(row.getvalue())
-        self._writes.do("log.csv", self._log.write)
+        self._writes.do("log.csv", self._write_rows)
         if time.monotonic() > self._noted:
             self._note()
+
+    def _write_rows(self):
+        while self._cells:
+            row = StringIO()
+            csv.writer(row, lineterminator="\n").writerow(self._cells[0])
+            self._log.add(row.getvalue())
+            self._cells.popleft()
+        self._log.write()
 
     @_apart
     def failures(self, evaluate) -> None:

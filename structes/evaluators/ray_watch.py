@@ -1,0 +1,75 @@
+"""The end of a Ray that structes has started: a process that outlives the one that started it.
+
+Ray's server and workers end with their driver, but its agents go on for a minute when the driver
+is killed, and its folder stays for ever. So a process is started beside it, as a script that needs
+nothing but Python's library: it waits until the driver closes the pipe that is its standard input,
+or ends in whatever way. Then it ends every process that has a file open in the folder, which is
+this Ray's alone, and removes the folder.
+
+    python ray_watch.py FOLDER DRIVER
+"""
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+
+_PATIENCE = 10.0  # seconds in which all has to end
+_TICK = 0.1
+
+
+def wait_for_the_end(driver: int) -> None:
+    """Return when the standard input is closed, or the process `driver`, our parent, is no more."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN | select.POLLHUP)
+    with contextlib.suppress(AttributeError, OSError):  # not Linux, or gone already
+        poll.register(os.pidfd_open(driver), select.POLLIN)
+    while os.getppid() == driver:
+        if poll.poll(1000):
+            return
+
+
+def inside(folder: str) -> list[int]:
+    """Processes that have a file of the folder open, or work in it, or name it when started."""
+    found, mark = [], folder + os.sep
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if int(pid) != os.getpid() and _is_inside(f"/proc/{pid}", mark):
+            found.append(int(pid))
+    return found
+
+
+def _is_inside(process: str, mark: str) -> bool:
+    with contextlib.suppress(OSError):  # it has just ended, or is not ours
+        with open(f"{process}/cmdline", "rb") as file:
+            if os.fsencode(mark) in file.read():
+                return True
+        fds = [f"{process}/fd/{fd}" for fd in os.listdir(f"{process}/fd")]
+        for link in (f"{process}/cwd", *fds):
+            with contextlib.suppress(OSError):
+                if os.readlink(link).startswith(mark):
+                    return True
+    return False
+
+
+def clean(folder: str) -> None:
+    """End what is inside the folder, and remove it."""
+    end = time.monotonic() + _PATIENCE
+    while os.path.isdir("/proc") and time.monotonic() < end:
+        left = inside(folder)
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not left:
+            break
+        time.sleep(_TICK)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # it ends when it has done it
+        signal.signal(number, signal.SIG_IGN)
+    wait_for_the_end(int(sys.argv[2]))
+    clean(sys.argv[1])
