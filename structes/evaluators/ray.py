@@ -97,7 +97,7 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
 
 def _private_folder() -> Path:
     """A new folder for Ray's files, which only this user may enter: Ray lets everybody into its
-    own. The path of a socket is short, so that a long one of temporary files is no place for it."""
+    own. It has a short path, since that of a socket must be short."""
     places = [place for place in (tempfile.gettempdir(), "/tmp") if os.access(place, os.W_OK)]
     short = [place for place in places if len(place) + len("/structes-12345678") <= _SOCKET]
     return Path(tempfile.mkdtemp(prefix="structes-", dir=short[0] if short else None))

@@ -22,7 +22,7 @@ _TICK = 0.1
 
 
 def wait_for_the_end(driver: int) -> None:
-    """Return when the standard input is closed, or the process `driver`, our parent, is no more."""
+    """Return when standard input is closed, or `driver`, our parent process, is no more."""
     poll = select.poll()
     poll.register(0, select.POLLIN | select.POLLHUP)
     with contextlib.suppress(AttributeError, OSError):  # not Linux, or gone already
