@@ -32,20 +32,29 @@ def wait_for_the_end(driver: int) -> None:
             return
 
 
-def inside(folder: str) -> list[int]:
-    """Processes that have a file of the folder open, or work in it, or name it when started."""
+def words_of(pid) -> bytes:
+    """The command line of a process, as the kernel has it; nothing where that cannot be read."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+    return b""
+
+
+def inside(folder: str, spared: bytes) -> list[int]:
+    """Processes that have a file of the folder open, or work in it, or name it when started; but
+    for those with the command line `spared`: the driver, and children that it has forked."""
     found, mark = [], folder + os.sep
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        if int(pid) != os.getpid() and _is_inside(f"/proc/{pid}", mark):
+        words = words_of(pid)
+        if int(pid) != os.getpid() and words != spared and _is_inside(pid, words, mark):
             found.append(int(pid))
     return found
 
 
-def _is_inside(process: str, mark: str) -> bool:
+def _is_inside(pid: str, words: bytes, mark: str) -> bool:
+    if os.fsencode(mark) in words:
+        return True
+    process = f"/proc/{pid}"
     with contextlib.suppress(OSError):  # it has just ended, or is not ours
-        with open(f"{process}/cmdline", "rb") as file:
-            if os.fsencode(mark) in file.read():
-                return True
         fds = [f"{process}/fd/{fd}" for fd in os.listdir(f"{process}/fd")]
         for link in (f"{process}/cwd", *fds):
             with contextlib.suppress(OSError):
@@ -54,11 +63,11 @@ def _is_inside(process: str, mark: str) -> bool:
     return False
 
 
-def clean(folder: str) -> None:
+def clean(folder: str, spared: bytes) -> None:
     """End what is inside the folder, and remove it."""
     end = time.monotonic() + _PATIENCE
     while os.path.isdir("/proc") and time.monotonic() < end:
-        left = inside(folder)
+        left = inside(folder, spared)
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -71,5 +80,6 @@ def clean(folder: str) -> None:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # it ends when it has done it
         signal.signal(number, signal.SIG_IGN)
+    its = words_of(sys.argv[2])
     wait_for_the_end(int(sys.argv[2]))
-    clean(sys.argv[1])
+    clean(sys.argv[1], its)
