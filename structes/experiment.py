@@ -22,7 +22,7 @@ from .config import check_problems, coerce, numbers
 from .evaluation import Evaluation, check_on_error
 from .evaluators import Evaluator, build_evaluator
 from .failures import traceback_of
-from .history import RunFolder, read_run
+from .history import RunFolder
 from .loop import check_mode, run
 from .problem import Problem, Rowwise, load_problem
 from .progress import progress_of
@@ -237,7 +237,7 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
     evaluator = evaluator_of(experiment.workers, experiment.timeout, experiment.mode)
     with evaluator or nullcontext(), _recorder(runs, experiment, tasks) as record:
         search_all(experiment, tasks, evaluator, record, progress)
-    return read_run(record.folder)
+        return record.content()
 
 
 def _recorder(runs, experiment, tasks) -> Recorder:

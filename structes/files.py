@@ -34,6 +34,8 @@ def settle(hidden: Path, place: Path) -> Path:
         except OSError:  # another run was faster: its folder is not empty, so rename refuses
             if not target.exists():
                 raise
+            if not hidden.exists():  # it is done all the same
+                return target
 
 
 def replace(path, write) -> None:
@@ -79,9 +81,9 @@ class Folder:
     def close(self) -> None:
         """Let go of the folder; `path` is where it was last."""
         if self._fd is not None:
-            self.path = self.where
-            os.close(self._fd)
-        self._fd = None
+            self.path, fd, self._fd = self.where, self._fd, None
+            with suppress(OSError):  # it is closed all the same
+                os.close(fd)
 
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
         """The descriptor of a regular file. Raises OSError, for what is none as well."""
@@ -115,8 +117,8 @@ class Folder:
         if before is not None and not stat.S_ISREG(before.st_mode) | stat.S_ISLNK(before.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", name)
         beside = f".{secrets.token_hex(8)}{_TEMPORARY}"  # containers may share process numbers
-        fd = self.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
+            fd = self.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(fd, "wb") as file:
                 if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
                     os.fchmod(fd, before.st_mode & 0o777)

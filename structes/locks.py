@@ -57,9 +57,10 @@ class Lock:
 
     def close(self) -> None:
         """Give the folder to others."""
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd = None
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with suppress(OSError):  # it is closed all the same
+                os.close(fd)
 
 
 def is_locked(path) -> bool:
@@ -72,7 +73,8 @@ def is_locked(path) -> bool:
     try:
         return not _take(fd, shared=True)
     finally:
-        os.close(fd)
+        with suppress(OSError):
+            os.close(fd)
 
 
 def _take(fd: int, shared: bool = False) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import suppress
 
 COLUMNS = (
     "problem",
@@ -59,9 +60,10 @@ class Lines:
 
     def close(self) -> None:
         """Let go of the file, and not of what waits."""
-        if self._fd is not None:
-            os.close(self._fd)
-        self._fd = None
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with suppress(OSError):  # it is closed all the same, and `sync` has had its say
+                os.close(fd)
 
     @property
     def waiting(self) -> int:

@@ -160,7 +160,6 @@ class Recorder:
     def _open(self, folder, lock):
         self._folder, self._lock = folder, lock
         self._log, self._failed = Lines(folder, "log.csv"), Lines(folder, "failures.jsonl")
-        self._log.open()
         self._cells: deque = deque()  # of the rows that are to be written
         waiting = lambda: self._log.waiting + len(self._cells)  # noqa: E731
         self._writes = Writes(lambda: self.folder, self._mend, waiting)
@@ -243,7 +242,7 @@ class Recorder:
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
         keep_rows(self._folder, "log.csv", problem, len(rows))
-        self._log.open()
+        self._log.close()  # of the file that was replaced
         return None if tree is None else {**tree, "rows": len(rows)}
 
     def _say_gap(self, problem, tree, rows):
@@ -387,13 +386,19 @@ class Recorder:
             self.end(status or "done")
         failed = any(e["status"] == "failed" for e in self.result["problems"])
         self.result["status"] = status or ("failed" if failed else "done")
+        for lines in (self._log, self._failed):
+            self._writes.do(lines.name, lines.sync)
         self._write()
         try:
             self._writes.finish()
         except NotWritten as error:
-            about, result = map(json.loads, (self._texts["versions.json"], to_json(self.result)))
-            error.run = RunFolder(self.folder, self._config, about, result)
+            error.run = self.content()
             raise
+
+    def content(self) -> RunFolder:
+        """What the folder holds, or will when all is written; it is not read for that."""
+        about, result = map(json.loads, (self._texts["versions.json"], to_json(self.result)))
+        return RunFolder(self.folder, self._config, about, result)
 
     def _file(self, key, prefix, suffix) -> str:
         """Name of a file of the present problem, which no other problem has."""
