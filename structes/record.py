@@ -57,7 +57,8 @@ from .log import COLUMNS, Lines, keep_rows, rows_of
 from .restart_es import RestartES, runs_of
 from .writes import NotWritten, Writes, say
 
-_EVERY = 1.0  # seconds between notes of the best point in result.json
+_EVERY = 1.0  # seconds between notes of the best point in result.json, and between checkpoints
+_SHARE = 50.0  # a note or a checkpoint takes one part of so many of the time, at most
 
 
 def _apart(method):
@@ -274,7 +275,7 @@ class Recorder:
             return
         self._writes.do(self._entry["checkpoint"], partial(self._save, es))
         now = time.monotonic()
-        self._saved = now + max(_EVERY, 50 * (now - begun))
+        self._saved = now + max(_EVERY, _SHARE * (now - begun))
 
     def _save(self, es):
         """Write the search as it is now, after the rows of the log that it counts on."""
@@ -426,7 +427,7 @@ class Recorder:
             self._entry["restarts"] = [run._asdict() for run in es.runs]
         self._write()
         now = time.monotonic()
-        self._noted = now + max(_EVERY, 50 * (now - begun))
+        self._noted = now + max(_EVERY, _SHARE * (now - begun))
 
     def _write(self):
         self._writes.do("result.json", self._write_result)

@@ -84,7 +84,7 @@ def disturb(mode: str, at: int) -> Disturbed:
     files.os = locks.os = log.os = there
     for name in PATHS:
         setattr(pathlib.Path, name, there.around(name, getattr(pathlib.Path, name)))
-    record._EVERY = 0.0  # every checkpoint and every note is written
+    record._EVERY = record._SHARE = 0.0  # every checkpoint and every note is written
     return there
 
 
