@@ -255,10 +255,10 @@ def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore
     try:
         for task in tasks:
             es, saved = (restore and restore(task)) or (start(experiment, task), None)
-            record.begin(task.label, es, task.problem.minimum, task.problem.space)
+            evaluate = _evaluate(experiment, task, evaluator)
+            record.begin(task.label, es, task.problem.minimum, task.problem.space, evaluate)
             if saved is not None:
                 record.resumed(saved)
-            evaluate = _evaluate(experiment, task, evaluator)
             try:
                 _search(es, task, evaluate, experiment.mode, record, progress)
             except (Exception, SystemExit) as error:  # the problem's: what looks on raises nothing
@@ -266,8 +266,6 @@ def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore
             else:
                 failed = es.best.x is None and evaluate.errors
                 status, said = "failed" if failed else "done", evaluate.traceback()
-            finally:
-                record.failures(evaluate)
             record.end(status, said)
         record.finish()
     except KeyboardInterrupt:
@@ -289,7 +287,6 @@ def _search(es, task, evaluate, mode, record, progress):
 
         def after(es):
             record.generation(es)
-            record.failures(evaluate)
             report(es)
 
         run(es, evaluate, after, record.told, mode)

@@ -179,9 +179,11 @@ class Recorder:
         for its in (self._log, self._failed, self._lock, self._folder):
             its.close()
 
-    def begin(self, problem: str, es, minimum: float | None, space=None) -> None:
-        """A search starts: the problem's name, its ES or RestartES, its minimum or None, and the
-        Space of its parameters where it has one."""
+    def begin(self, problem: str, es, minimum: float | None, space=None, evaluate=None) -> None:
+        """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
+        of its parameters where it has one, and the Evaluation or ParallelFunction, whose failures
+        are written down."""
+        self._evaluate = evaluate
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._space = space
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
@@ -279,6 +281,7 @@ class Recorder:
 
     def _save(self, es):
         """Write the search as it is now, after the rows of the log that it counts on."""
+        self._take_failures()
         self._write_rows()
         self._log.sync()
         tree = {
@@ -306,6 +309,7 @@ class Recorder:
         if switches:  # of the present run; those of earlier runs are there
             known = self._entry.setdefault("switches", [])
             known += [s for s in switches if s not in known]
+        self._take_failures()
         info, best = es.info, es.best.fun
         self._cells.append(
             (
@@ -342,12 +346,11 @@ class Recorder:
             self._cells.popleft()
         self._log.write()
 
-    @_apart
-    def failures(self, evaluate) -> None:
-        """Write down the failures that an Evaluation or ParallelFunction has seen since."""
-        if not evaluate.failures:
+    def _take_failures(self):
+        """Write down the failures that have been seen since."""
+        if self._evaluate is None or not self._evaluate.failures:
             return
-        for line in self._failures.take(evaluate, self._row[1]):
+        for line in self._failures.take(self._evaluate, self._row[1]):
             self._failed.add(line)
         self._entry["failures"] = self._failures.counts
         self._entry["errors"] = sum(self._failures.counts.values())
@@ -359,6 +362,7 @@ class Recorder:
         """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
         exception."""
         name, es = self._file("state", "state", ".npz"), self._es
+        self._take_failures()
         if es.evaluations > self._logged:  # values of a generation that was interrupted
             self.generation(es)
         if status == "done":
