@@ -34,6 +34,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import time
@@ -52,12 +53,13 @@ from .backend import to_numpy
 from .failures import Table, plain_option
 from .files import Folder, file_name, settle, to_json
 from .history import RunFolder, read_run
-from .locks import Lock
+from .locks import Lock, is_locked
 from .log import COLUMNS, Lines, keep_rows, rows_of
 from .restart_es import RestartES, runs_of
 from .writes import NotWritten, Writes, say
 
 _EVERY = 1.0  # seconds between notes of the best point in result.json, and between checkpoints
+_OLD = 60.0  # seconds after which a folder that nobody has locked will not be filled any more
 _SHARE = 50.0  # a note or a checkpoint takes one part of so many of the time, at most
 
 
@@ -90,6 +92,7 @@ class Recorder:
     def __init__(self, runs, name: str, config: Mapping, problems, about: Mapping):
         now = datetime.now(timezone.utc)
         runs = Path(runs)
+        _sweep(runs)
         self.result = {
             "name": name,
             "status": "running",
@@ -114,8 +117,10 @@ class Recorder:
                 folder.replace(file, partial(_write, text=text))
             stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
             folder.path = settle(hidden, runs / f"{stamp}-{file_name(name)}")
-        except OSError as error:
+        except BaseException as error:
             shutil.rmtree(hidden, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
             why = "it is a file" if runs.is_file() else error.strerror
             raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
         self._open(folder, lock)
@@ -145,6 +150,7 @@ class Recorder:
                         f"the log of {str(path)!r} has the columns of another version"
                     )
             folder.sweep()
+            _sweep(Path(path).parent)
             self._texts = {
                 name: (folder.path / name).read_text(encoding="utf-8", errors="surrogateescape")
                 for name in ("config.yaml", "versions.json")
@@ -461,6 +467,14 @@ class Recorder:
         for name, text in self._texts.items():
             folder.replace(name, partial(_write, text=text))
         self._saved = -math.inf
+
+
+def _sweep(runs: Path) -> None:
+    """Remove folders in `runs` that were being filled when their process was killed."""
+    for path in runs.glob(".*-*.tmp") if runs.is_dir() else ():
+        old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
+        if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(file, text: str) -> None:

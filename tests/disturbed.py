@@ -1,14 +1,15 @@
 """A recorded run that is disturbed at each of its file operations: what `resume` makes of it.
 
-    python -m tests.disturbed FOLDER MODE
+    python -m tests.disturbed FOLDER MODE [FIRST [STEP]]
 
-runs one experiment undisturbed, and then again and again; each time one more operation fails, or
+runs one experiment undisturbed, and then again and again; each time a later operation fails, or
 is the last one (SQLite's way of testing). It prints a line for every outcome that differs, and how
 many operations there were. MODE:
 
     error   the operation raises EIO, once
     after   it is done, and raises EIO
     short   a write leaves half of the bytes and raises ENOSPC; others as `error`
+    interrupt   Ctrl-C comes there; then it is resumed
     kill    the process ends there by SIGKILL, before the operation; then it is resumed, and where
             the number is even it is killed once more on the way
 
@@ -34,7 +35,7 @@ from structes.cli import cli
 
 CONFIG = {
     "seed": 7,
-    "max_evaluations": 60,
+    "max_evaluations": 26,
     "problems": [{"name": "rastrigin", "dim": 3}, {"name": "sphere", "dim": 2}],
     "restarts": "ipop",
     "tolfun": 5.0,
@@ -65,6 +66,8 @@ class Disturbed:
             self.names.append(name)
             if self.n != self.at:
                 return function(*arguments, **more)
+            if self.mode == "interrupt":
+                raise KeyboardInterrupt
             if self.mode == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.mode == "short" and name == "write":
@@ -135,26 +138,28 @@ def facts(folder):
     return rows, entries, states
 
 
-def main(place: str, mode: str) -> int:
+def main(place: str, mode: str, first: str = "1", step: str = "1") -> int:
     """The number of outcomes that differ."""
     os.chdir(place)
+    cli(["run", "--problem", "sphere", "--dim", "2", "-q"], standalone_mode=False)  # imports
     with open("c.yaml", "w", encoding="utf-8") as file:
         json.dump(CONFIG, file)
     run = ["run", "c.yaml", "-q", "--runs"]
     code, n, said = command([*run, "whole"])
     assert code == 0, said
     whole, wrong = facts(folder_of("whole")), []
-    for at in range(1, n + 1):
+    for at in range(int(first), n + 1, int(step)):
         shutil.rmtree("it", ignore_errors=True)
         code, _, said = command([*run, "it"], mode, at)
         folder = folder_of("it")
         if folder is None:  # it could not begin: nothing was evaluated
-            begun = mode != "kill" and (code != 1 or "cannot be recorded" not in said)
-            left = mode != "kill" and os.path.isdir("it") and os.listdir("it")
-            wrong += [f"{at}: it did not begin: exit code {code}, {said!r}, {left}"] * (
-                begun or bool(left)
-            )
+            said_so = code == 130 if mode == "interrupt" else "cannot be recorded" in said
+            left = os.listdir("it") if os.path.isdir("it") else []
+            if mode != "kill" and (left or not said_so):
+                wrong.append(f"{at}: it did not begin: exit code {code}, {said!r}, {left}")
             continue
+        if mode == "interrupt" and code == 130:
+            code, _, said = command(["resume", folder, "-q"])
         if mode == "kill":
             code, _, said = command(["resume", folder, "-q"], mode, at // 2 if at % 2 == 0 else -1)
             while code == -signal.SIGKILL:

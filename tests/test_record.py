@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import structes
 from structes import record
 from structes.files import Folder
 from structes.history import read_run, tail_log
+from structes.locks import Lock
 from structes.record import COLUMNS, Recorder
 
 
@@ -143,6 +145,22 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path, monkeypatch):
     assert record.settle(hidden, place) == place.with_name(place.name + "-2")
     assert (place / "result.json").is_file()
     first.__exit__()
+
+
+def test_folders_that_were_never_filled_are_swept(tmp_path):
+    """But for those of other processes that are at it, and of other programs."""
+    names = (".1-1.tmp", ".1-2.tmp", ".1-3.tmp", ".other.tmp")
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("a: 1\n")
+    lock = Lock(Folder(tmp_path / ".1-2.tmp"))
+    for name in names[:2] + names[3:]:
+        os.utime(tmp_path / name, (1e9, 1e9))
+    with recorder(tmp_path) as log:
+        log.finish()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([log.folder.name, *names[1:]])
+    lock.close()
 
 
 def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path, monkeypatch):

@@ -482,9 +482,7 @@ def test_counts_of_failures_go_on_after_a_kill(here, monkeypatch):
     (here / "its.py").write_text(FAILS.replace("k[0] % 7 == 0", "False").replace("500_000", "9"))
     config = {**CONFIG, "problems": ["its:f"], "max_evaluations": 300, "tolfun": None}
     program = "import json, sys; from structes.experiment import *; import its, os, signal\n"
-    program += (
-        "from structes import record, restart_es; record._EVERY = record._SHARE = 0.0\n"
-    )
+    program += "from structes import record, restart_es; record._EVERY = record._SHARE = 0.0\n"
     program += "save = record.Recorder._save\n"
     program += "seen = []\ndef late(self, es):\n"  # saves before the generation is in the log
     program += "    if es.generation < 6 and es.generation not in seen: save(self, es)\n"
@@ -526,11 +524,13 @@ def test_a_lock_whose_file_was_replaced_meanwhile_is_taken_anew(here, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["error", "after", "short", "kill"])
-def test_a_run_that_is_disturbed_at_any_file_operation(mode, tmp_path):
+@pytest.mark.parametrize(
+    ("mode", "step"), [("error", 1), ("after", 3), ("short", 3), ("interrupt", 3), ("kill", 1)]
+)
+def test_a_run_that_is_disturbed_at_any_file_operation(mode, step, tmp_path):
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.disturbed", str(tmp_path), mode],
+        [sys.executable, "-m", "tests.disturbed", str(tmp_path), mode, "1", str(step)],
         capture_output=True,
         text=True,
         cwd=root,
