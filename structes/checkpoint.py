@@ -32,6 +32,11 @@ _LARGEST = 2**26  # bytes of tree.json
 
 def write(path, kind: str, tree: dict) -> None:
     """Write the tree, what it is (`kind`) and the format's version; atomic. Raises OSError."""
+    replace(_path(path), writer(kind, tree))
+
+
+def writer(kind: str, tree: dict):
+    """A function that writes the tree to a binary file that it is given."""
     arrays: list[np.ndarray] = []
     head = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": _flat(tree, arrays)}
 
@@ -42,7 +47,7 @@ def write(path, kind: str, tree: dict) -> None:
                     npy.write_array(member, array, allow_pickle=False)
             archive.writestr("tree.json", json.dumps(head))
 
-    replace(_path(path), save)
+    return save
 
 
 def _path(path) -> Path:

@@ -17,6 +17,7 @@ from . import __version__, interrupts
 from .output import protect, visible, was_cut_off
 from .registry import load_object, nearest
 from .tables import LISTS, best_lines, legible, print_run, print_table, result_table, runs_table
+from .writes import NotWritten
 
 EXIT_FAILED, EXIT_USAGE, EXIT_MISSED = 1, 2, 3
 
@@ -149,6 +150,8 @@ def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
         if require_target and experiment.target_error is experiment.stopping.target is None:
             raise ValueError("--require-target needs a target or a target_error")
         done = run_experiment(experiment, runs, progress=not quiet)
+    except NotWritten as error:
+        raise _not_written(error) from error
     except (ValueError, TypeError, OverflowError) as error:
         raise Failure(error, EXIT_USAGE) from error
     except (LoadError, OSError, MemoryError) as error:
@@ -197,6 +200,8 @@ def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **
         check(before.folder, before.config, trust)
         find_local_modules(before.config)
         done = resume_experiment(before.folder, not quiet, crew, seconds, changes, trust)
+    except NotWritten as error:
+        raise _not_written(error) from error
     except (ValueError, TypeError, OverflowError) as error:
         raise Failure(error, EXIT_USAGE) from error
     except (LoadError, OSError, MemoryError) as error:
@@ -327,6 +332,13 @@ def main():
         code = code or EXIT_FAILED
     err.flush()
     sys.exit(code)
+
+
+def _not_written(error) -> Failure:
+    """What came out is shown all the same, where the run could not be recorded to the end."""
+    if error.run is not None:
+        _report(error.run)
+    return Failure(error)
 
 
 def _report(done) -> int:

@@ -11,20 +11,18 @@ pass.
 from __future__ import annotations
 
 import time
-import traceback
 from math import inf
-from typing import NamedTuple
 
 import numpy as np
 
 from . import checks, forms
 from .backend import namespace, to_numpy
 from .candidates import Candidates
+from .failures import Counted, Failure, point_at, traceback_of
 from .problem import Rowwise, scalar
 from .registry import brief
 
 ON_ERROR = ("missing", "raise")
-KEPT = 100  # failures whose words are kept until somebody takes them
 
 
 class NoValue(ValueError):
@@ -34,28 +32,6 @@ class NoValue(ValueError):
 def check_on_error(value: str) -> str:
     """`value`, one of ON_ERROR; ValueError otherwise."""
     return checks.choice("on_error", value, ON_ERROR)
-
-
-class Failure(NamedTuple):
-    """One evaluation without a value: which row; what kind (the exception's class, "NoValue",
-    "Timeout" or "WorkerDied"); in words; the traceback, where there is one."""
-
-    row: int
-    kind: str
-    message: str
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException, row: int) -> Failure:
-        """What an exception says."""
-        try:
-            said, words = "".join(traceback.format_exception(error)), str(error)
-        except Exception:  # an exception of the user's that cannot even be printed
-            said, words = "", "it cannot be printed"
-        return cls(row, type(error).__name__, words, said)
-
-    def __str__(self):
-        return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
 def evaluated(
@@ -163,7 +139,7 @@ def _split(values, n: int, wrong) -> list:
     return found
 
 
-class Evaluation:
+class Evaluation(Counted):
     """A function of many points in which an exception is a missing value.
 
     function   of rows X (n, d), returns (n,) values
@@ -173,18 +149,17 @@ class Evaluation:
     until      time (of time.monotonic) after which no further call is made: what is returned is
                then shorter
     finished   values of the rows that were evaluated last, as they came
-    errors     number of failures so far; first: the first exception, or None, and first_point the
-               point (d,) at which it was raised; good: number of values so far
-    failures   the latest of them, as `Failure`s: whoever reads them may clear the list
+    first      the first exception, or None; first_point: the point (d,) at which it was raised
+    good       number of values so far; of failures see `Counted`
     """
 
     def __init__(self, function, on_error: str = "missing", sign: int = 1):
+        super().__init__()
         self.function, self.sign = function, sign
         self.on_error = check_on_error(on_error)
         self.until = inf
         self.finished: list = []
-        self.errors, self.good, self.first, self.first_point = 0, 0, None, None
-        self.failures: list = []
+        self.good, self.first, self.first_point = 0, None, None
 
     @property
     def by_point(self) -> bool:
@@ -212,13 +187,12 @@ class Evaluation:
 
     def traceback(self) -> str | None:
         """That of the first exception, as text."""
-        return self.first and "".join(traceback.format_exception(self.first))
+        return self.first and traceback_of(self.first)
 
     def _note(self, X, row, error):
         known = self.good or any(value == value for value in self.finished)
         if self.on_error == "raise" or (isinstance(error, NoValue) and not known):
             raise error
-        self.errors += 1
-        self.failures = [*self.failures, Failure.of(error, row)][-KEPT:]
+        self.count(Failure.of(error, row), X)
         if self.first is None:
-            self.first, self.first_point = error, np.array(to_numpy(X[row : row + 1, :])[0])
+            self.first, self.first_point = error, point_at(X, row)

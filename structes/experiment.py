@@ -8,7 +8,6 @@ experiment again, so running it repeats the run.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -22,7 +21,8 @@ from . import checks, noise
 from .config import check_problems, coerce, numbers
 from .evaluation import Evaluation, check_on_error
 from .evaluators import Evaluator, build_evaluator
-from .history import RunFolder, read_run
+from .failures import traceback_of
+from .history import RunFolder
 from .loop import check_mode, run
 from .problem import Problem, Rowwise, load_problem
 from .progress import progress_of
@@ -239,7 +239,7 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
     evaluator = evaluator_of(experiment.workers, experiment.timeout, experiment.mode)
     with evaluator or nullcontext(), _recorder(runs, experiment, tasks) as record:
         search_all(experiment, tasks, evaluator, record, progress)
-    return read_run(record.folder)
+        return record.content()
 
 
 def _recorder(runs, experiment, tasks) -> Recorder:
@@ -257,19 +257,18 @@ def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore
     try:
         for task in tasks:
             es, saved = (restore and restore(task)) or (start(experiment, task), None)
-            record.begin(task.label, es, task.problem.minimum, task.problem.space)
+            evaluate = _evaluate(experiment, task, evaluator)
+            record.begin(task.label, es, task.problem.minimum, task.problem.space, evaluate)
             if saved is not None:
                 record.resumed(saved)
-            evaluate = _evaluate(experiment, task, evaluator)
             try:
                 _search(es, task, evaluate, experiment.mode, record, progress)
-            except (Exception, SystemExit):
-                record.end("failed", traceback.format_exc())
+            except (Exception, SystemExit) as error:  # the problem's: what looks on raises nothing
+                status, said = "failed", traceback_of(error)
             else:
                 failed = es.best.x is None and evaluate.errors
-                record.end("failed" if failed else "done", evaluate.traceback(), evaluate.errors)
-            finally:
-                record.failures(evaluate)
+                status, said = "failed" if failed else "done", evaluate.traceback()
+            record.end(status, said)
         record.finish()
     except KeyboardInterrupt:
         record.finish("interrupted")
@@ -290,7 +289,6 @@ def _search(es, task, evaluate, mode, record, progress):
 
         def after(es):
             record.generation(es)
-            record.failures(evaluate)
             report(es)
 
         run(es, evaluate, after, record.told, mode)

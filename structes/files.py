@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
-import threading
-import time
+import secrets
+import stat
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+
+_TEMPORARY = ".tmp"  # how the names of files end that are being written
 
 
 def file_name(text: str) -> str:
@@ -31,61 +34,154 @@ def settle(hidden: Path, place: Path) -> Path:
         except OSError:  # another run was faster: its folder is not empty, so rename refuses
             if not target.exists():
                 raise
+            if not hidden.exists():  # it is done all the same
+                return target
 
 
-def replace(path: Path, write) -> None:
-    """The file is the old one or the whole new one, whenever one looks. Raises OSError, which
-    names the file that was meant and not the one that is written beside it."""
-    me = f"{os.getpid()}-{threading.get_ident()}"
-    beside = path.with_name(f".{path.name}.{me}.tmp")
+def replace(path, write) -> None:
+    """Replace the file at `path` by what `write`, which is given a binary file, writes: it is the
+    old one or the whole new one, whenever one looks, also after a power cut. Several processes or
+    threads may do so at once. A link stays one: the file that it leads to is replaced. The file
+    keeps its mode.
+
+    Raises OSError, which names the file that was meant, and not the one that is written beside it;
+    also where something is there that is no file: a folder, a device, a pipe.
+    """
+    place = Path(os.path.realpath(path))
     try:
-        with open(beside, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave an empty file in its place
-        os.replace(beside, path)
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(beside):
-            raise OSError(error.errno, error.strerror, str(path)) from None
+        with Folder(place.parent) as folder:
+            folder.replace(place.name, write)
+    except OSError as error:
+        if error.filename is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
-def lock(file, patience: float = 0.5) -> bool:
-    """Mark the file as being written for as long as this process lives; False where another
-    process has done so. Readers, who hold it for a moment (`is_locked`), are waited for. True
-    where there are no locks, too."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    end = time.monotonic() + patience
-    while True:
+class Folder:
+    """A folder that is written into, and stays the same one where it is renamed meanwhile.
+
+    path   where it was when it was opened; `where` says where it is now
+
+    Files are called by their names in it. A link in the place of a file is never followed, and
+    only a regular file is opened. On a system without `openat` the path stands for the folder.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._fd = None
+        if os.open in os.supports_dir_fd:
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder; `path` is where it was last."""
+        if self._fd is not None:
+            self.path, fd, self._fd = self.where, self._fd, None
+            with suppress(OSError):  # it is closed all the same
+                os.close(fd)
+
+    def open(self, name: str, flags: int, mode: int = 0o666) -> int:
+        """The descriptor of a regular file. Raises OSError, for what is none as well."""
+        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # no pipe is waited for
+        fd = os.open(self._place(name), flags, mode, dir_fd=self._fd)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is no regular file", name)
+        return fd
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What is known of a file, or of the link in its place; None where there is none."""
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.02)
-        except OSError:  # of a file system without locks
-            return True
-        else:
-            return True
+            return os.stat(self._place(name), dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """The names of all that is in the folder."""
+        return os.listdir(self.path if self._fd is None else self._fd)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._place(name), dir_fd=self._fd)
+
+    def replace(self, name: str, write) -> None:
+        """As `replace`, of a file of this folder; but a link is replaced, and not followed."""
+        before = self.stat(name)
+        if before is not None and not stat.S_ISREG(before.st_mode) | stat.S_ISLNK(before.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", name)
+        beside = f".{secrets.token_hex(8)}{_TEMPORARY}"  # containers may share process numbers
+        try:
+            fd = self.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            with os.fdopen(fd, "wb") as file:
+                if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
+                    os.fchmod(fd, before.st_mode & 0o777)
+                write(file)
+                file.flush()
+                os.fsync(fd)  # else a power cut may leave an empty file in its place
+            where = {"src_dir_fd": self._fd, "dst_dir_fd": self._fd}
+            os.replace(self._place(beside), self._place(name), **where)
+        except BaseException as error:
+            with suppress(OSError):
+                self.remove(beside)
+            if isinstance(error, OSError) and error.filename is not None:
+                raise OSError(error.errno, error.strerror, name) from error
+            raise
+        self.sync()
+
+    def sync(self) -> None:
+        """Names that files were given are there after a power cut."""
+        if self._fd is not None:
+            try:
+                os.fsync(self._fd)
+            except OSError as error:  # some file systems cannot do that for folders
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+
+    def sweep(self) -> None:
+        """Remove what a `replace` has left that was killed. To be called by who has the folder for
+        itself."""
+        for name in self.names():
+            if name[:1] == "." and name.endswith(_TEMPORARY):
+                self.remove(name)
+
+    @property
+    def is_gone(self) -> bool:
+        """Has the folder been deleted?"""
+        if self._fd is None:
+            return not self.path.is_dir()
+        return os.fstat(self._fd).st_nlink == 0
+
+    @property
+    def where(self) -> Path:
+        """The path of the folder now; where the system does not say it, the path before."""
+        if self._fd is None or is_same(self._fd, self.path):
+            return self.path
+        for place in (f"/proc/self/fd/{self._fd}", f"/dev/fd/{self._fd}"):
+            with suppress(OSError):
+                found = Path(os.readlink(place))
+                if is_same(self._fd, found):
+                    self.path = found
+        return self.path
+
+    def _place(self, name):
+        if os.path.basename(name) != name or name in ("", ".", ".."):
+            raise ValueError(f"a file of a folder is called by its name; got {name!r}")
+        return name if self._fd is not None else str(self.path / name)
 
 
-def is_locked(path: Path) -> bool:
-    """Does a process live that called `lock` on this file? False where there are no locks."""
+def is_same(fd: int, path) -> bool:
+    """Is what was opened still at this path?"""
     try:
-        import fcntl
-
-        with open(path) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except (ImportError, OSError):
-        pass
-    return False
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
 
 
 def plain(value):

@@ -17,7 +17,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from .files import is_locked
+from .locks import is_locked
 from .log import COLUMNS, COUNTS
 from .opening import LONGEST, NoFile, check_regular, lines_of, parse_json, read_text, regular
 from .output import warn
@@ -49,9 +49,10 @@ def read_run(folder, held: bool = False) -> RunFolder:
     from .yaml_text import LARGEST, read_yaml  # here, not above: many programs read no run
 
     folder = Path(folder)
-    _check_file(folder, "log.csv")
+    for name in ("lock", "log.csv"):
+        _check_file(folder, name)
     # before the result, which may become the last one now
-    alive = not held and is_locked(folder / "log.csv")
+    alive = not held and is_locked(folder)
     config = _mapping(folder, "config.yaml", partial(read_yaml, what="it", twice=True), LARGEST)
     versions = _mapping(folder, "versions.json", parse_json, LARGEST)
     result = _mapping(folder, "result.json", parse_json, LARGEST_RESULT)

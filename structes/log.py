@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import suppress
 
-from .files import lock, replace
 from .opening import lines_of, regular
 
 COLUMNS = (
@@ -34,44 +34,139 @@ COLUMNS = (
 )
 COUNTS = ("restart", "generation", "evaluations", "popsize", "dof")
 COUNTS += ("missing", "late", "stale", "injected", "failures")
+_RESTART, _GENERATION = COLUMNS.index("restart"), COLUMNS.index("generation")
+_BATCH = 1000  # lines that are written at a time
+_BLOCK = 2**16  # bytes that are read at a time
 
 
-def hold(path):
-    """The log, open to append whole lines to it, and held by this process until it is closed.
+class Lines:
+    """A text file of a folder to which whole lines are added, each of which is with the operating
+    system when `write` returns. Where that fails the lines wait here.
 
-    Raises ValueError where another process holds it.
+    name   of the file, which is made with the first line where there is none
     """
-    while True:
-        log = open(  # noqa: SIM115
-            path, "a", buffering=1, newline="", encoding="utf-8", opener=regular
-        )
-        if not lock(log):
-            log.close()
-            raise ValueError(f"{str(path.parent)!r} is still running")
-        if os.path.samestat(os.fstat(log.fileno()), os.stat(path)):
-            return log
-        log.close()  # another process has replaced it since
+
+    def __init__(self, folder, name: str):
+        self.folder, self.name = folder, name
+        self._fd: int | None = None
+        self._waiting: list[bytes] = []
+        self._size = self._checked = 0  # bytes of whole lines; of those, known to be in the file
+        self._torn = False  # may there be a part of a line behind them?
+
+    def open(self) -> None:
+        """Open the file, or again where it is another one now; a torn last line goes."""
+        self.close()
+        fd = self.folder.open(self.name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._fd, self._torn = fd, True
+        self._size = self._checked = _whole(fd)
+
+    def close(self) -> None:
+        """Let go of the file, and not of what waits."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with suppress(OSError):  # it is closed all the same, and `sync` has had its say
+                os.close(fd)
+
+    @property
+    def waiting(self) -> int:
+        """How many lines could not be written yet."""
+        return len(self._waiting)
+
+    def add(self, line: str) -> None:
+        """A line for the next `write`; it ends with a line end."""
+        self._waiting.append(line.encode("utf-8", "backslashreplace"))
+
+    def write(self) -> None:
+        """Write all lines that wait. Raises OSError; then it is as if none had been tried."""
+        if self._fd is None:
+            if not self._waiting:
+                return
+            self.open()
+        if self._torn:
+            os.ftruncate(self._fd, self._size)
+            self._torn = False
+        while self._waiting:
+            text = b"".join(self._waiting[:_BATCH])
+            self._torn, left = True, memoryview(text)
+            while left:
+                left = left[os.write(self._fd, left) :]
+            self._size += len(text)
+            del self._waiting[:_BATCH]
+            self._torn = False
+
+    def sync(self) -> None:
+        """Write all lines that wait, to stay there in a power cut. A file that has been deleted or
+        replaced since is made again, or gets the lines that were written into the one before."""
+        self.write()
+        if self._fd is None:
+            return
+        there = self.folder.stat(self.name)
+        if there is None or not os.path.samestat(there, os.fstat(self._fd)):
+            self._restore()
+            self.folder.sync()
+        os.fsync(self._fd)
+        self._checked = self._size
+
+    def _restore(self):
+        there, before = self.folder.stat(self.name), self._fd
+        is_empty = there is None or there.st_size == 0
+        lost = _read(before, 0 if is_empty else self._checked, self._size)
+        self.open()
+        self._waiting[:0] = [lost] if lost else []
+        self.write()
+
+
+def _whole(fd: int) -> int:
+    """Bytes of a file up to the end of its last whole line."""
+    end = os.fstat(fd).st_size
+    while end:
+        start = max(0, end - _BLOCK)
+        at = _read(fd, start, end).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
+
+
+def _read(fd: int, start: int, end: int) -> bytes:
+    os.lseek(fd, start, os.SEEK_SET)
+    parts = []
+    while start < end and (part := os.read(fd, end - start)):
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)
 
 
 def rows_of(path, problem: str) -> list[tuple[int, int]]:
     """(restart, generation) of each row of a problem, without a torn last one."""
-    at = [COLUMNS.index(name) for name in ("problem", "restart", "generation")]
-    with open(path, newline="\n", encoding="utf-8", opener=regular) as file:
-        rows = csv.reader(lines_of(file))
-        next(rows, None)
-        found = [[row[i] for i in at] for row in rows if len(row) == len(COLUMNS)]
-    return [(int(restart), int(generation)) for p, restart, generation in found if p == problem]
+    rows = [row for _, row in _rows(path) if row[0] == problem]
+    return [(int(row[_RESTART]), int(row[_GENERATION])) for row in rows]
 
 
-def keep_rows(path, problem: str, rows: int) -> None:
-    """Leave the first `rows` rows of the problem in the log, and all of the others; atomic."""
-    kept = []
-    with open(path, newline="\n", encoding="utf-8", opener=regular) as file:
-        lines = list(lines_of(file))
-    for line in lines:
-        if next(csv.reader([line]))[0] == problem:
+def keep_rows(folder, name: str, problem: str, rows: int) -> None:
+    """Leave the first `rows` rows of the problem in the log, and all of the others, without what
+    is torn or no row; atomic."""
+    kept = [",".join(COLUMNS) + "\n"]
+    for line, row in _rows(folder.where / name):
+        if row[0] == problem:
             if rows == 0:
                 continue
             rows -= 1
         kept.append(line)
-    replace(path, lambda file: file.write("".join(kept).encode()))
+    folder.replace(name, lambda file: file.write("".join(kept).encode("utf-8", "surrogateescape")))
+
+
+def _rows(path):
+    """(line, its cells) of each row of a log; what is torn, or a power cut has left, is none."""
+    given = {"newline": "\n", "encoding": "utf-8", "errors": "surrogateescape"}
+    with open(path, opener=regular, **given) as file:
+        lines = lines_of(file, skip=True)
+        next(lines, None)
+        for line in lines:
+            try:
+                (row,) = csv.reader([line])
+            except (csv.Error, ValueError):  # NULs, as a power cut leaves them
+                continue
+            is_whole = line.endswith("\n") and len(row) == len(COLUMNS)
+            if is_whole and row[_RESTART].isdecimal() and row[_GENERATION].isdecimal():
+                yield line, row

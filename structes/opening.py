@@ -80,14 +80,17 @@ def parse_json(text: str):
     return json.loads(text)
 
 
-def lines_of(file):
-    """The whole lines of a text file. Raises ValueError at one that does not end, since a file
-    without line ends would be read into memory as one line."""
+def lines_of(file, skip: bool = False):
+    """The whole lines of a text file, without a torn last one. A line that does not end would be
+    read into memory as one: it is left out with `skip`, and raises ValueError otherwise."""
     while line := file.readline(LONGEST + 1):
         if line.endswith("\n"):
             yield line
-        elif len(line) > LONGEST:
+        elif len(line) > LONGEST and not skip:
             raise ValueError(f"it has a line of more than {LONGEST} characters")
+        else:
+            while line and not line.endswith("\n"):
+                line = file.readline(LONGEST)
 
 
 def _check_kind(path, look) -> None:

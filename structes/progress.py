@@ -14,6 +14,7 @@ from textwrap import shorten
 from .output import Output, visible
 from .restart_es import runs_of
 from .structures import spec_of
+from .writes import say
 
 
 @contextmanager
@@ -31,8 +32,42 @@ def progress_of(wanted: bool, es, label="", minimum=None, stream=None, every: fl
     stream = Output(sys.stderr if stream is None else stream)
     label = visible(label, 80, lines=False)
     describe = _Words(f"{label}  " if label else "", minimum)
-    yield from (_bar if stream.isatty() else _lines)(es, describe, stream, every)
-    print(describe.end(es), file=stream, flush=True)
+    shown = _Shown(_bar if stream.isatty() else _lines, es, describe, stream, every)
+    try:
+        yield shown.report
+    finally:
+        shown.close()
+    shown.say(describe.end, es)
+
+
+class _Shown:
+    """A context that shows the progress; where it raises, nothing is shown from there on."""
+
+    def __init__(self, kind, *arguments):
+        self._stream, self._report = arguments[2], None
+        self._context = contextmanager(kind)(*arguments)
+        self._report = self._try(self._context.__enter__)
+
+    def report(self, es) -> None:
+        """Show what is new."""
+        if self._report is not None:
+            self._try(self._report, es)
+
+    def say(self, words, es) -> None:
+        """A line of its own."""
+        self._try(lambda: print(words(es), file=self._stream, flush=True))
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+        if self._report is not None:
+            self._try(self._context.__exit__, None, None, None)
+
+    def _try(self, act, *arguments):
+        try:
+            return act(*arguments)
+        except Exception as error:
+            self._report = None
+            say(f"the progress cannot be shown: {type(error).__name__}: {error}")
 
 
 def name_of(structure, most: int = 60) -> str:

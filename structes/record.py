@@ -5,18 +5,25 @@
         signature        where the config names code: whose run it is (trust.py)
         versions.json    of structes and what it stands on, the command, the machine, the start
         log.csv          a row for each generation, all problems one below the other
-        result.json      for each problem: best point and value, why it stopped, a row for each
-                         run of a search with restarts; rewritten whole
-        failures.jsonl   a line for each evaluation that failed, with its traceback (the first
-                         hundred of a generation)
+        result.json      for each problem: best point and value, why it stopped, how many
+                         evaluations failed in which way, a row for each run of a search with
+                         restarts; rewritten whole
+        failures.jsonl   a line for each of the first failures of a kind: the parameters, the
+                         message, the traceback
         state-….npz      the search distribution at the end of each problem
         search-….ckpt    each search as it was a few seconds ago (checkpoint.py): `structes resume`
                          goes on from there
+        lock             held by the process that writes the folder, and by one only (locks.py)
 
 A run can be killed at any moment, so nothing here needs an orderly end. The folder is filled under
 a hidden name and renamed, so it appears complete, and no two runs share one. Each row of the log
-goes to the operating system at once. Every other file is written beside its place and moved there.
-The best point of a search under way is in result.json too, a few seconds old at most.
+goes to the operating system at once, and to the disk before a checkpoint that counts on it. Every
+other file is written beside its place and moved there. The best point of a search under way is in
+result.json too, a few seconds old at most.
+
+A search does not end because its folder cannot be written: what is to be written waits in memory,
+and is tried again (writes.py). A folder that is renamed meanwhile is written where it is; one that
+is deleted is made again.
 
 `Recorder` writes such a folder, `read_run` and `tail_log` read one, `load_runs` hands the logs of
 many to pandas.
@@ -28,10 +35,15 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
+import stat
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import partial, wraps
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +51,32 @@ import numpy as np
 from . import checkpoint, checks, trust
 from .about import versions
 from .backend import to_numpy
-from .files import file_name, replace, settle, to_json
-from .history import read_run
-from .log import COLUMNS, hold, keep_rows, rows_of
-from .opening import LONGEST, regular
+from .failures import Table, plain_option
+from .files import Folder, file_name, settle, to_json
+from .history import RunFolder, read_run
+from .locks import Lock, is_locked
+from .log import COLUMNS, Lines, keep_rows, rows_of
+from .opening import LONGEST, read_text, regular
 from .restart_es import RestartES, runs_of
+from .writes import NotWritten, Writes, say
 
-_EVERY = 1.0  # seconds between notes of the best point in result.json
+_EVERY = 1.0  # seconds between notes of the best point in result.json, and between checkpoints
+_OLD = 60.0  # seconds after which a folder that nobody has locked will not be filled any more
+_SHARE = 50.0  # a note or a checkpoint takes one part of so many of the time, at most
+
+
+def _apart(method):
+    """The method of a Recorder, but that an exception in it ends no search: it is told once, and
+    when the run ends."""
+
+    @wraps(method)
+    def call(self, *arguments, **more):
+        try:
+            method(self, *arguments, **more)
+        except Exception as error:
+            self._writes.fail(error)
+
+    return call
 
 
 class Recorder:
@@ -63,6 +94,7 @@ class Recorder:
     def __init__(self, runs, name: str, config: Mapping, problems, about: Mapping):
         now = datetime.now(timezone.utc)
         runs = Path(runs)
+        _sweep(runs)
         self.result = {
             "name": name,
             "status": "running",
@@ -70,84 +102,111 @@ class Recorder:
             **about,
             "problems": [{"problem": p, "status": "not run"} for p in problems],
         }
-        files = {
+        self._config = dict(config)
+        self._texts = {
             "config.yaml": _yaml(config),
             "versions.json": to_json(versions(now)),
-            "log.csv": ",".join(COLUMNS) + "\n",
-            "result.json": to_json(self.result),
             **trust.signature(config),
         }
+        head = ",".join(COLUMNS) + "\n"
+        texts = {**self._texts, "log.csv": head, "result.json": to_json(self.result)}
         hidden = runs / f".{os.getpid()}-{time.time_ns()}.tmp"
         try:
             runs.mkdir(parents=True, exist_ok=True)
             hidden.mkdir()
-            for file, text in files.items():
-                (hidden / file).write_text(text, encoding="utf-8")
+            folder = Folder(hidden)
+            lock = Lock(folder)  # before anybody can see it
+            for file, text in texts.items():
+                folder.replace(file, partial(_write, text=text))
             stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
-            folder = settle(hidden, runs / f"{stamp}-{file_name(name)}")
-        except OSError as error:
+            folder.path = settle(hidden, runs / f"{stamp}-{file_name(name)}")
+        except BaseException as error:
             shutil.rmtree(hidden, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
             why = "it is a file" if runs.is_file() else error.strerror
             raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
-        self._open(folder)
+        self._open(folder, lock)
 
     @classmethod
-    def reopen(cls, folder) -> Recorder:
+    def reopen(cls, path) -> Recorder:
         """The Recorder of a folder that is no longer being written, to go on with it; `run` is
         what the folder holds.
 
         Raises ValueError where another process writes it; where its log has other columns, of
-        another version of structes; and where a file of it is a link or anything else but a file,
-        for which `read_run` looks.
+        another version of structes; and where a file of it is a link, has other names, or is no
+        file.
         """
         self = cls.__new__(cls)
-        folder = read_run(folder).folder  # a clear error where it is none
-        self._open(folder)
+        folder = Folder(read_run(path).folder)  # a clear error where it is none
+        for name in ("log.csv", "failures.jsonl", "lock"):
+            its = folder.stat(name)
+            if its is not None and (not stat.S_ISREG(its.st_mode) or its.st_nlink > 1):
+                what = "a link" if stat.S_ISLNK(its.st_mode) else "no regular file"
+                if stat.S_ISREG(its.st_mode):  # another file of the user's may be the same one
+                    what = "one file under several names (hard links)"
+                raise ValueError(f"{str(path)!r}: {name} is {what}: nothing is written there")
+        lock = Lock(folder)
         try:
-            self.run = read_run(folder, held=True)  # now that nobody else changes it
-            with open(folder / "log.csv", encoding="utf-8", opener=regular) as file:
-                if file.readline(LONGEST).strip() != ",".join(COLUMNS):
+            self.run = read_run(path, held=True)  # now that nobody else changes it
+            with open(folder.path / "log.csv", "rb", opener=regular) as file:
+                if file.readline(LONGEST).strip() != ",".join(COLUMNS).encode():
                     raise ValueError(
-                        f"the log of {str(folder)!r} has the columns of another version"
+                        f"the log of {str(path)!r} has the columns of another version"
                     )
+            folder.sweep()
+            _sweep(Path(path).parent)
+            names, its = ["config.yaml", "versions.json"], folder.stat(trust.SIGNATURE)
+            if its is not None and stat.S_ISREG(its.st_mode) and its.st_size < 1000:
+                names.append(trust.SIGNATURE)
+            self._texts = {name: read_text(folder.path / name, 2**24) for name in names}
         except BaseException:
-            self._log.close()
+            lock.close()
+            folder.close()
             raise
-        self.result = self.run.result
+        self._open(folder, lock)
+        self.result, self._config = self.run.result, self.run.config
         self._start -= self.result.get("seconds") or 0.0
         return self
 
-    def _open(self, folder):
-        self.folder = folder
-        self._open_log()
+    def _open(self, folder, lock):
+        self._folder, self._lock = folder, lock
+        self._log, self._failed = Lines(folder, "log.csv"), Lines(folder, "failures.jsonl")
+        self._cells: deque = deque()  # of the rows that are to be written
+        waiting = lambda: self._log.waiting + len(self._cells)  # noqa: E731
+        self._writes = Writes(lambda: self.folder, self._mend, waiting)
         self._start = time.monotonic()
         self._es = self._saved = None
 
-    def _open_log(self):
-        self._log = hold(self.folder / "log.csv")
-        self._writer = csv.writer(self._log, lineterminator="\n")
+    @property
+    def folder(self) -> Path:
+        """Where the folder is now."""
+        return self._folder.where
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._log.close()
+        for its in (self._log, self._failed, self._lock, self._folder):
+            its.close()
 
-    def begin(self, problem: str, es, minimum: float | None, space=None) -> None:
-        """A search starts: the problem's name, its ES or RestartES, its minimum or None, and the
-        Space of its parameters where it has one."""
+    def begin(self, problem: str, es, minimum: float | None, space=None, evaluate=None) -> None:
+        """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
+        of its parameters where it has one, and the Evaluation or ParallelFunction, whose failures
+        are written down."""
+        self._evaluate = evaluate
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._space = space
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
+        self._failures = Table(problem, space)
         self._shape = math.nan, math.nan
         self._row, self._rows = (-1, -1), 0  # restart and generation; in the log
         self._logged = es.evaluations  # that are in the log
-        self.evaluation = None
         self.result["status"] = "running"
         if self._entry["status"] == "failed":  # it is tried again: what was wrong may be gone
             self._entry.pop("traceback", None)
-        popsize = runs_of(es)[0].popsize
-        self._entry.update(status="running", dim=es.dim, popsize=popsize, minimum=minimum)
+        self._entry.setdefault("popsize", runs_of(es)[0].popsize)  # of a run that goes on, its own
+        self._entry.update(status="running", dim=es.dim, minimum=minimum)
         self._entry.pop("stop", None)
         if "checkpoint" not in self._entry:
             self._entry["checkpoint"] = self._file("checkpoint", "search", ".ckpt")
@@ -169,6 +228,12 @@ class Recorder:
             row, shape = tuple(tree["row"]), tuple(tree["shape"])
             if len(row) != 2 or len(shape) != 2:
                 raise ValueError("row and shape must be pairs")
+            tree["row"] = tuple(checks.count("row", number, -1) for number in row)
+            failures = tree.setdefault("failures", {})  # of an earlier version: not known
+            if not isinstance(failures, dict):
+                raise ValueError("failures must be counts by their kinds")
+            for n in failures.values():
+                checks.count("failures", n, 0)
         return tree
 
     def keep(self, problem: str, tree: dict | None, goes_on: bool = True) -> dict | None:
@@ -178,43 +243,70 @@ class Recorder:
                   generation that a budget had cut short: it goes, since the search that has a
                   larger budget now closes that generation and writes a row for it
         """
-        rows = rows_of(self.folder / "log.csv", problem)[: 0 if tree is None else tree["rows"]]
+        rows = []
+        if tree is not None:
+            known = rows_of(self.folder / "log.csv", problem)
+            rows = known[: tree["rows"]]
+            if len(rows) < tree["rows"] or (rows and rows[-1] != tree["row"]):
+                rows = [row for row in known if row <= tree["row"]][: tree["rows"]]
+                self._say_gap(problem, tree, rows)
         if goes_on and rows:
             before = rows[-2] if len(rows) > 1 else (-1, 0)
             if rows[-1][1] == before[1]:
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
-        keep_rows(self.folder / "log.csv", problem, len(rows))
-        replaced = self._log
-        self._open_log()
-        replaced.close()
+        keep_rows(self._folder, "log.csv", problem, len(rows))
+        self._log.close()  # of the file that was replaced
         return None if tree is None else {**tree, "rows": len(rows)}
+
+    def _say_gap(self, problem, tree, rows):
+        """Rows of the log are lost, as after a power cut: say which."""
+        said = f"generations {rows[-1][1] + 1 if rows else 1} to {tree['row'][1]}"
+        say(
+            f"log.csv in {str(self.folder)!r} lacks {tree['rows'] - len(rows)} of the "
+            f"{tree['rows']} rows of {problem!r} ({said}), as after a power cut. The search goes "
+            "on from its checkpoint, to the same bits; those rows stay lost"
+        )
 
     def configure(self, config: Mapping) -> None:
         """The run is another one from here on: what its config.yaml says."""
-        replace(self.folder / "config.yaml", lambda file: file.write(_yaml(config).encode()))
+        self._config, text = dict(config), _yaml(config)
+        self._texts["config.yaml"] = text
+        self._folder.replace("config.yaml", partial(_write, text=text))
 
     def resumed(self, tree: dict) -> None:
         """The search that began goes on from this checkpoint."""
         self._row, self._shape = tuple(tree["row"]), tuple(tree["shape"])
         self._rows = tree["rows"]
+        self._failures = Table(self._entry["problem"], self._space, tree["failures"])
 
+    @_apart
     def told(self, es) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
         begun = time.monotonic()
         if begun < self._saved:
             return
+        self._writes.do(self._entry["checkpoint"], partial(self._save, es))
+        now = time.monotonic()
+        self._saved = now + max(_EVERY, _SHARE * (now - begun))
+
+    def _save(self, es):
+        """Write the search as it is now, after the rows of the log that it counts on."""
+        self._take_failures()
+        self._write_rows()
+        self._log.sync()
         tree = {
             "search": es.snapshot(),
             "kind": type(es).__name__,
             "rows": self._rows,
             "row": self._row,
             "shape": self._shape,
+            "failures": self._failures.counts,
         }
-        checkpoint.write(self.folder / self._entry["checkpoint"], "search", tree)
-        now = time.monotonic()
-        self._saved = now + max(_EVERY, 50 * (now - begun))
+        name = self._entry["checkpoint"]
+        self._folder.replace(name, checkpoint.writer("search", tree))
 
+    @_apart
     def generation(self, es) -> None:
         """A row of the log: to be called after every generation of the search that began."""
         restart = len(runs_of(es)) - 1
@@ -228,8 +320,9 @@ class Recorder:
         if switches:  # of the present run; those of earlier runs are there
             known = self._entry.setdefault("switches", [])
             known += [s for s in switches if s not in known]
+        self._take_failures()
         info, best = es.info, es.best.fun
-        self._writer.writerow(
+        self._cells.append(
             (
                 self._entry["problem"],
                 restart,
@@ -252,23 +345,35 @@ class Recorder:
                 f"{es.seconds:.6f}",
             )
         )
+        self._writes.do("log.csv", self._write_rows)
         if time.monotonic() > self._noted:
             self._note()
 
-    def failures(self, evaluate) -> None:
-        """Write down the failures that an Evaluation or ParallelFunction has seen since."""
-        if evaluate.failures:
-            at = {"problem": self._entry["problem"], "generation": self._row[1]}
-            said = [{**at, **f._asdict()} for f in evaluate.failures]
-            evaluate.failures.clear()
-            path = self.folder / "failures.jsonl"
-            with open(path, "a", encoding="utf-8", opener=regular) as file:
-                file.writelines(json.dumps(row) + "\n" for row in said)
+    def _write_rows(self):
+        while self._cells:
+            row = StringIO()
+            csv.writer(row, lineterminator="\n").writerow(self._cells[0])
+            self._log.add(row.getvalue())
+            self._cells.popleft()
+        self._log.write()
 
-    def end(self, status: str, traceback: str | None = None, errors: int = 0) -> None:
+    def _take_failures(self):
+        """Write down the failures that have been seen since."""
+        if self._evaluate is None or not self._evaluate.failures:
+            return
+        for line in self._failures.take(self._evaluate, self._row[1]):
+            self._failed.add(line)
+        self._entry["failures"] = self._failures.counts
+        self._entry["errors"] = sum(self._failures.counts.values())
+        if self._failed.waiting:
+            self._writes.do("failures.jsonl", self._failed.write)
+
+    @_apart
+    def end(self, status: str, traceback: str | None = None) -> None:
         """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
-        exception, and how many there were."""
+        exception."""
         name, es = self._file("state", "state", ".npz"), self._es
+        self._take_failures()
         if es.evaluations > self._logged:  # values of a generation that was interrupted
             self.generation(es)
         if status == "done":
@@ -276,9 +381,11 @@ class Recorder:
             self.told(es)
         about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
         arrays = checkpoint.named_arrays("", es.state._asdict()) | about
-        replace(self.folder / name, lambda file: np.savez(file, **arrays))
+        self._writes.do(
+            name, lambda: self._folder.replace(name, lambda file: np.savez(file, **arrays))
+        )
         self._entry.update(status=status, stop=es.stop(), state=name)
-        self._entry["errors"] = errors + self._entry.get("errors", 0)
+        self._entry.setdefault("errors", 0)
         if traceback is not None:
             self._entry["traceback"] = traceback
         self._note()
@@ -286,12 +393,28 @@ class Recorder:
 
     def finish(self, status: str | None = None) -> None:
         """The run ends, and with it a search under way; status None: "done", or "failed" where a
-        search was."""
+        search was.
+
+        Raises NotWritten where something of the run could not be written to the end: its `run` is
+        all that is known.
+        """
         if self._es is not None:
             self.end(status or "done")
         failed = any(e["status"] == "failed" for e in self.result["problems"])
         self.result["status"] = status or ("failed" if failed else "done")
+        for lines in (self._log, self._failed):
+            self._writes.do(lines.name, lines.sync)
         self._write()
+        try:
+            self._writes.finish()
+        except NotWritten as error:
+            error.run = self.content()
+            raise
+
+    def content(self) -> RunFolder:
+        """What the folder holds, or will when all is written; it is not read for that."""
+        about, result = map(json.loads, (self._texts["versions.json"], to_json(self.result)))
+        return RunFolder(self.folder, self._config, about, result)
 
     def _file(self, key, prefix, suffix) -> str:
         """Name of a file of the present problem, which no other problem has."""
@@ -314,25 +437,56 @@ class Recorder:
         )
         if self._space is not None and es.best.x is not None:
             named = self._space.to_dict(es.best.x)
-            self._entry["params"] = {name: _said(value) for name, value in named.items()}
+            self._entry["params"] = {name: plain_option(value) for name, value in named.items()}
         if isinstance(es, RestartES):
             self._entry["restarts"] = [run._asdict() for run in es.runs]
         self._write()
         now = time.monotonic()
-        self._noted = now + max(_EVERY, 50 * (now - begun))
+        self._noted = now + max(_EVERY, _SHARE * (now - begun))
 
     def _write(self):
+        self._writes.do("result.json", self._write_result)
+
+    def _write_result(self):
         self.result["seconds"] = time.monotonic() - self._start
-        text = to_json(self.result).encode()
-        replace(self.folder / "result.json", lambda file: file.write(text))
+        self._folder.replace("result.json", partial(_write, text=to_json(self.result)))
+
+    def _mend(self):
+        """Make a folder again that was deleted, with all that is known."""
+        if not self._folder.is_gone:
+            return
+        path = self._folder.path
+        path.mkdir(parents=True, exist_ok=True)
+        folder = Folder(path)
+        try:
+            lock = Lock(folder)
+        except BaseException:
+            folder.close()
+            raise
+        for its in (self._lock, self._folder):
+            its.close()
+        self._folder, self._lock = folder, lock
+        for lines in (self._log, self._failed):
+            lines.folder = folder
+            lines.sync()
+        for name, text in self._texts.items():
+            folder.replace(name, partial(_write, text=text))
+        self._saved = -math.inf
+
+
+def _sweep(runs: Path) -> None:
+    """Remove folders in `runs` that were being filled when their process was killed."""
+    for path in runs.glob(".*-*.tmp") if runs.is_dir() else ():
+        old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
+        if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(file, text: str) -> None:
+    file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def _yaml(config) -> str:
     import yaml
 
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-
-
-def _said(value):
-    """An option of a choice as JSON has it; of an object of the user's its repr."""
-    return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

@@ -87,7 +87,7 @@ def resume_experiment(
             record.configure(experiment.config())
         with evaluator or nullcontext():
             search_all(experiment, left, evaluator, record, progress, restore)
-    return read_run(folder)
+        return record.content()
 
 
 def _tasks(experiment: Experiment, record: Recorder) -> list[Task]:

@@ -22,10 +22,10 @@ from . import checkpoint, checks, output
 from .arguments import Options, arguments_from, read_arguments, with_stopping
 from .backend import BACKENDS, load_namespace
 from .engine import Engine
-from .evaluation import KEPT
 from .evaluators import EvaluationError
 from .evaluators.lockstep import Lockstep
 from .evaluators.replicas import Here, Job, Receipt, Replica, Start
+from .failures import KEPT
 from .functions import portable, unpacked
 from .loop import ends
 from .search import Best

@@ -85,7 +85,7 @@ def test_files_are_as_large_as_the_state(tmp_path):
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_failing_step_leaves_the_old_file_and_no_litter(step, tmp_path, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise OSError("no space left")
 
     es, path = search("dense", 4), tmp_path / "a"

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import structes
 from structes.cli import cli
 from structes.experiment import experiment_from, run_experiment
+from structes.files import Folder
 from structes.history import find_run, read_run, recorded, tail_log
 from structes.log import COLUMNS, keep_rows, rows_of
 from structes.resume import resume_experiment
@@ -217,11 +218,15 @@ def test_nothing_is_written_through_a_link(copy, here):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "loop", "too large", "no end"])
-@pytest.mark.parametrize("name", ["config.yaml", "versions.json", "result.json", "log.csv"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "versions.json", "result.json", "log.csv", "lock"]
+)
 def test_what_is_no_file_of_a_run_hides_no_other(copy, here, name, kind):
     copy("good")
     path = copy("bad", "2030-01-01") / name
-    path.unlink()
+    path.unlink(missing_ok=True)
+    if name == "lock" and kind not in KINDS:
+        pytest.skip("nobody reads more of a lock than its head")
     if kind in ("too large", "no end"):
         with open(path, "wb") as file:
             file.truncate(2**20 if kind == "no end" else 2**40)  # zeros, which take no room
@@ -257,10 +262,15 @@ def test_files_that_a_run_goes_on_with_are_its_own(copy, here):
         path.unlink()
         if before is not None:
             path.write_bytes(before)
-    os.link(folder / "log.csv", here / "another name")
-    with pytest.raises(ValueError, match="several names"):
-        resume_experiment(folder, changes={"max_evaluations": 90})
-    os.unlink(here / "another name")
+    for name in ("log.csv", "failures.jsonl", "lock"):
+        (folder / name).touch()
+        os.link(folder / name, here / "another name")
+        (here / "another name").write_text(before := (folder / name).read_text() + "mine\n")
+        with pytest.raises(ValueError, match=f"{name} is one file under several names"):
+            resume_experiment(folder, changes={"max_evaluations": 90})
+        assert (here / "another name").read_text() == before  # a lock would have been emptied
+        (here / "another name").write_text(before.removesuffix("mine\n"))
+        os.unlink(here / "another name")
     assert resume_experiment(folder, changes={"max_evaluations": 90}).result["status"] == "done"
 
 
@@ -312,12 +322,13 @@ def test_the_last_rows_of_a_long_log(copy):
 def test_a_name_with_odd_line_ends_is_one_name(here):
     """What ends a line elsewhere (U+2028, U+0085) ends none in a log."""
     name = "a\u2028b\x85c\x0bd"
-    path = here / "log.csv"
+    path, folder = here / "log.csv", Folder(here)
     row = [name, 0, 1, *["1"] * (len(COLUMNS) - 3)]
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, row, ["other", *row[1:]], row])
     assert rows_of(path, name) == [(0, 1), (0, 1)]
-    keep_rows(path, name, 1)
+    keep_rows(folder, path.name, name, 1)
+    folder.close()
     assert rows_of(path, name) == [(0, 1)] and rows_of(path, "other") == [(0, 1)]
 
 

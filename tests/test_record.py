@@ -4,17 +4,19 @@ import csv
 import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import structes
 from structes import record
+from structes.files import Folder
 from structes.history import read_run, tail_log
+from structes.locks import Lock
 from structes.record import COLUMNS, Recorder
 
 
@@ -145,15 +147,31 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path, monkeypatch):
     first.__exit__()
 
 
+def test_folders_that_were_never_filled_are_swept(tmp_path):
+    """But for those of other processes that are at it, and of other programs."""
+    names = (".1-1.tmp", ".1-2.tmp", ".1-3.tmp", ".other.tmp")
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("a: 1\n")
+    lock = Lock(Folder(tmp_path / ".1-2.tmp"))
+    for name in names[:2] + names[3:]:
+        os.utime(tmp_path / name, (1e9, 1e9))
+    with recorder(tmp_path) as log:
+        log.finish()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([log.folder.name, *names[1:]])
+    lock.close()
+
+
 def test_a_folder_that_cannot_be_filled_is_not_left_behind(tmp_path, monkeypatch):
-    write = Path.write_text
+    replace = Folder.replace
 
-    def full(path, text, **more):
-        if path.name == "log.csv":
+    def full(folder, name, write):
+        if name == "log.csv":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, text, **more)
+        return replace(folder, name, write)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Folder, "replace", full)
     with pytest.raises(OSError, match=r"cannot be recorded in '.*': No space left on device$"):
         recorder(tmp_path)
     assert list(tmp_path.iterdir()) == []

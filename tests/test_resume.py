@@ -17,13 +17,12 @@ import yaml
 from click.testing import CliRunner
 
 import structes
-from structes import log
 from structes.cli import cli
 from structes.config import load_config
 from structes.experiment import experiment_from, run_experiment
-from structes.files import replace
+from structes.files import Folder
 from structes.history import read_run
-from structes.log import hold
+from structes.locks import Lock
 from structes.resume import go_on, resume_experiment
 
 SLOW = """
@@ -123,34 +122,19 @@ def test_what_cannot_be_resumed_is_refused(here):
     assert rows(folder) == before
 
 
-def test_only_one_process_goes_on(here, monkeypatch):
-    """Also where the other one has taken the log between our look and our lock."""
+def test_only_one_process_goes_on(here):
+    """Also where the other one has taken the lock between our look and our own."""
     folder = run_with(here, "part", problems=["sphere"], max_evaluations=100)
     change = {"max_evaluations": 200}
-    with hold(folder / "log.csv"):
-        assert read_run(folder).result["status"] == "done"
-        with pytest.raises(ValueError, match="is still running"):
-            resume_experiment(folder, changes=change)
-    with open(folder / "log.csv") as reader:  # who only looks, for a moment, is waited for
+    other = Lock(Folder(folder))
+    assert read_run(folder).result["status"] == "done"
+    with pytest.raises(ValueError, match=f"is still running .process {os.getpid()} on .* since"):
+        resume_experiment(folder, changes=change)
+    other.close()
+    with open(folder / "lock") as reader:  # who only looks, for a moment, is waited for
         fcntl.flock(reader, fcntl.LOCK_SH)
         threading.Timer(0.1, reader.close).start()
         assert resume_experiment(folder, changes=change).result["status"] == "done"
-
-
-def test_a_log_that_is_replaced_while_one_waits_for_it_is_opened_anew(here, monkeypatch):
-    folder = run_with(here, "part", problems=["sphere"], max_evaluations=100)
-    path, seen = folder / "log.csv", []
-
-    def replaced(file):
-        if not seen:
-            replace(path, lambda new: new.write(b"the new one\n"))
-        seen.append(file)
-        return True
-
-    monkeypatch.setattr(log, "lock", replaced)
-    with hold(path) as held:
-        held.write("a row\n")
-    assert len(seen) == 2 and path.read_text() == "the new one\na row\n"
 
 
 def test_one_of_several_searches_is_resumed(here):

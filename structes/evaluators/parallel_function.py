@@ -9,7 +9,8 @@ from math import ceil, inf
 import numpy as np
 
 from ..backend import one_thread, to_numpy
-from ..evaluation import KEPT, Failure, NoValue, check_on_error
+from ..evaluation import NoValue, check_on_error
+from ..failures import Counted, Failure, point_at
 from ..forms import no_value
 from .spans import Batch, Done
 from .supervisor import EvaluationError, check_that_it_works
@@ -23,12 +24,11 @@ _ROW, _NUMBER = 1e-6, 1.6e-8  # seconds that it takes to send a point, and each 
 _names = itertools.count()
 
 
-class ParallelFunction:
+class ParallelFunction(Counted):
     """A function of rows (n, d) that workers evaluate; made by `Evaluator.bind`.
 
-    errors     number of failures so far; first: the first of them, an EvaluationError, or None,
-               and first_point the point (d,) of it; good: number of values so far
-    failures   the latest `Failure`s: whoever reads them may clear the list
+    first   the first failure, an EvaluationError, or None; first_point: the point (d,) of it
+    good    number of values so far; of failures see `Counted`
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class ParallelFunction:
     ):
         """here: the function of rows as the driver has it, None: it has none. sign: −1 where
         larger values are better."""
+        super().__init__()
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
-        self.errors, self.first, self.failures = 0, None, []
-        self.good, self.first_point = 0, None
+        self.good, self.first, self.first_point = 0, None, None
         self._objective, self._wrong = objective, -sign * inf
         self._begin(here)
 
@@ -57,6 +57,7 @@ class ParallelFunction:
             "_objective": pickled(self._objective),
             "_desk": bool(self._desk.things),
             "failures": list(self.failures),
+            "kinds": self.kinds.copy(),
             "_here": [],
         }
         return {**self.__dict__, **copied}
@@ -189,16 +190,14 @@ class ParallelFunction:
         self._here.append(Done(batch, 0, batch.size, outcome.failures))
 
     def _note(self, failure: Failure, batch):
-        self.errors += 1
-        self.failures = [*self.failures, failure][-KEPT:]
+        self.count(failure, batch.points)
         is_mistake = failure.kind == NoValue.__name__ and not self.good
         if self.first is None or self.on_error == "raise" or is_mistake:
             said = f"{failure}\n\nin a worker:\n{failure.traceback}" * bool(failure.traceback)
             error = EvaluationError(said or str(failure))
             if self.first is None:
                 self.first = error
-                self.first_point = np.array(to_numpy(batch.points[failure.row : failure.row + 1]))
-                self.first_point = self.first_point[0]
+                self.first_point = point_at(batch.points, failure.row)
             if self.on_error == "raise" or is_mistake:
                 raise error
 

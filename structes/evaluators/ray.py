@@ -6,8 +6,9 @@ run a function twice in silence, and an actor that does not answer is killed, wh
 thing that ends a call for certain, also on a host that the network has lost.
 
 A Ray that is started here listens on the loopback interface only, and lets in who knows a token
-that exists in memory only; by itself Ray would listen on all interfaces. One that runs already is
-used as it is.
+that exists in memory only; by itself Ray would listen on all interfaces. Its files lie in a folder
+that nobody else may enter, and all of it ends with this process, also where that is killed
+(ray_watch.py). One that runs already is used as it is.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ import os
 import pickle
 import secrets
 import socket
+import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
+from contextlib import suppress
+from pathlib import Path
 
 from .transport import Event, Transport
 from .worker import Desk, Outcome, become_worker
@@ -29,7 +34,10 @@ _ANSWER = 10.0  # seconds that a cluster may take to accept a connection
 _CONNECT = 3  # attempts to be served
 _STORE = 200 * 2**20  # bytes of the object store of a Ray of our own: it holds no populations
 
+_SOCKET = 107 - len("/ray/session_2026-11-28_02-44-50_484370_4194304/sockets/plasma_store.0")
+
 _is_local = False  # has this process ever started a Ray of its own?
+_watch: subprocess.Popen | None = None  # what ends it
 
 
 def start(cpus: int | None = None, address: str | None = None) -> bool:
@@ -40,7 +48,7 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
     Raises ImportError where Ray is not installed, RuntimeError where it could not be made to
     listen on loopback only, ConnectionError where nothing answers.
     """
-    global _is_local
+    global _is_local, _watch
     address = address or os.environ.get("RAY_ADDRESS")
     if address is not None and _is_local:
         raise RuntimeError(
@@ -69,15 +77,52 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
             "ray was imported before structes could see to it that it listens on loopback only: "
             f"set {_LOOPBACK}=0 before `import ray`, or call ray.init yourself"
         )
-    ray.init(
-        address="local",  # else Ray would join one that somebody has started here
-        num_cpus=cpus,
-        include_dashboard=False,
-        object_store_memory=_STORE,
-        **quiet,
-    )
+    folder = _private_folder()
+    _watch = _watched(folder)
+    try:
+        ray.init(
+            address="local",  # else Ray would join one that somebody has started here
+            num_cpus=cpus,
+            include_dashboard=False,
+            object_store_memory=_STORE,
+            _temp_dir=str(folder / "ray"),
+            **quiet,
+        )
+    except BaseException:
+        _end_watch()
+        raise
     _is_local = True
     return True
+
+
+def _private_folder() -> Path:
+    """A new folder for Ray's files, which only this user may enter: Ray lets everybody into its
+    own. It has a short path, since that of a socket must be short."""
+    places = [place for place in (tempfile.gettempdir(), "/tmp") if os.access(place, os.W_OK)]
+    short = [place for place in places if len(place) + len("/structes-12345678") <= _SOCKET]
+    return Path(tempfile.mkdtemp(prefix="structes-", dir=short[0] if short else None))
+
+
+def _watched(folder: Path) -> subprocess.Popen:
+    """The process that ends what is left of a Ray when this one ends, or its pipe is closed."""
+    script = Path(__file__).with_name("ray_watch.py")
+    return subprocess.Popen(
+        [sys.executable, "-I", str(script), str(folder), str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end_watch() -> None:
+    """Let it end what is left of our Ray, and wait for that."""
+    global _watch
+    watch, _watch = _watch, None
+    if watch is not None:
+        watch.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            watch.wait(15.0)
 
 
 def _connect(ray, address: str, options: dict) -> None:
@@ -111,7 +156,10 @@ def stop() -> None:
     """Disconnect from Ray, and end it where it was started by `start`."""
     import ray
 
-    ray.shutdown()
+    try:
+        ray.shutdown()
+    finally:
+        _end_watch()
 
 
 class _Actor:

@@ -23,7 +23,8 @@ import numpy as np
 from .. import checks
 from ..backend import load_namespace, one_thread, to_numpy
 from ..candidates import Recipe, boundaries
-from ..evaluation import KEPT, Failure, NoValue, evaluated
+from ..evaluation import NoValue, evaluated
+from ..failures import KEPT, Failure
 from ..generation import Generation
 from ..state import Info, State
 from ..stopping import Monitor, Rules, Stopping

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from math import ceil, inf
 
-from ..evaluation import Failure
+from ..failures import Failure
 from .spans import SPAN, Batch, Done, Seat, Span, span_length
 from .transport import Transport
 from .worker import Call, Outcome

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import noise
-from ..evaluation import Failure, evaluated
+from ..evaluation import evaluated
+from ..failures import Failure
 from . import guard
 
 
