@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from datetime import datetime
 from textwrap import shorten
 
@@ -196,16 +195,6 @@ def _moment(text) -> str:
         return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (TypeError, ValueError, OverflowError):
         return str(text)
-
-
-@contextmanager
-def legible():
-    """Whatever words of the user's click complains about, a terminal may be given them."""
-    try:
-        yield
-    except click.ClickException as error:
-        error.message = visible(error.message, 2000)
-        raise
 
 
 # -- what there is

@@ -87,7 +87,7 @@ LAYERS = [
         "trust",
     },
     {"minimize", "outcome", "sharded", "loop", "experiment", "resume", "config", "bench", "plots"},
-    {"cli", "__main__", "flags", "tables"},
+    {"cli", "__main__", "commands", "flags", "tables"},
 ]
 RAY = ("ray.py", "throughput.py", "call_costs.py")  # of evaluators/ and bench/
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
