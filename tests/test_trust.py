@@ -52,6 +52,11 @@ def edit(folder, **changes):
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
 
 
+def contents(folder):
+    """All that is in a folder, but for the lock, which says who has looked last."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"}
+
+
 def call(*words):
     return CliRunner().invoke(cli, [str(word) for word in words], prog_name="structes")
 
@@ -69,7 +74,7 @@ def test_a_run_of_ones_own_is_resumed_edited_renamed_and_copied(here):
 def test_a_run_of_somebody_elses_is_resumed_by_those_who_say_so(here, monkeypatch):
     folder = run()
     monkeypatch.setenv("XDG_STATE_HOME", str(here / "another user"))
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     for act in (
         lambda: resume_experiment(folder, changes={"max_evaluations": 60}),
         lambda: resume_experiment(folder, changes={"max_evaluations": 60}, workers=1),
@@ -80,7 +85,7 @@ def test_a_run_of_somebody_elses_is_resumed_by_those_who_say_so(here, monkeypatc
     for words in (("resume", folder, "--max-evaluations", 60), ("run", folder)):
         done = call(*words, "-q")
         assert done.exit_code == 2 and NOT_YOURS in done.stderr and "--trust" in done.stderr
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
     assert call("show", folder).exit_code == 0 and call("list", "runs").exit_code == 0
     assert not Path("ran").exists() and "trust_own" not in sys.modules
     assert not (here / "another user").exists()  # who only looks leaves nothing
