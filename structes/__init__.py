@@ -11,7 +11,7 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 `structes.structure_for` makes a structure from the shapes of named arrays.
 """
 
-from . import interrupts  # noqa: F401 - before all others, and it says why
+from . import command_line, interrupts  # noqa: F401 - before all others, and they say why
 
 # isort: split
 from .engine import ENGINES

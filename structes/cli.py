@@ -16,7 +16,7 @@ import click
 from . import __version__, interrupts
 from .output import protect, visible, was_cut_off
 from .registry import load_object, nearest
-from .tables import LISTS, best_lines, print_run, print_table, result_table, runs_table
+from .tables import LISTS, best_lines, legible, print_run, print_table, result_table, runs_table
 from .writes import NotWritten
 
 EXIT_FAILED, EXIT_USAGE, EXIT_MISSED = 1, 2, 3
@@ -29,7 +29,7 @@ class Failure(click.ClickException):
         text = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror and error.filename is not None:
             text = f"{error.filename!r}: {error.strerror}"
-        super().__init__(visible(" ".join(text.split())))
+        super().__init__(visible(" ".join(text[:20_000].split()), 2000))
         self.exit_code = exit_code
 
 
@@ -44,10 +44,15 @@ class Commands(click.Group):
             raise click.UsageError(f"unknown command {args[0]!r}{hint}; known: {known}")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *words, **extra):
+        with legible():
+            return super().make_context(*words, **extra)
+
     def invoke(self, ctx):
         try:
             interrupts.raise_from_here()
-            return super().invoke(ctx)
+            with legible():
+                return super().invoke(ctx)
         except ImportError as error:  # an extra is missing, or a module of the user's: it says
             raise Failure(error) from error
         except KeyboardInterrupt:
@@ -114,10 +119,11 @@ def cli():
 @click.option("--target-error", metavar="E", help="Stop this close to the known minimum.")
 @click.option("--name", help="Name of the run; default: that of the config or the problem.")
 @click.option("--runs", default="runs", metavar="DIR", help="Where to record; default: runs.")
+@click.option("--trust", is_flag=True, help="Run the code that a run of others names.")
 @click.option("--require-target", is_flag=True, help="Exit with 3 if a target is missed.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def run(ctx, config, settings, runs, require_target, quiet, **flags):
+def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
     """Search the minima of problems, and record it.
 
     CONFIG is the name of a config (`structes list configs`), the path of a YAML file, or a run
@@ -140,7 +146,7 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
     try:
         if not runs:
             raise ValueError("--runs needs the name of a folder; got ''")
-        experiment = experiment_of(config, settings, flags, runs)
+        experiment = experiment_of(config, settings, flags, runs, trust)
         if require_target and experiment.target_error is experiment.stopping.target is None:
             raise ValueError("--require-target needs a target or a target_error")
         done = run_experiment(experiment, runs, progress=not quiet)
@@ -164,9 +170,10 @@ def run(ctx, config, settings, runs, require_target, quiet, **flags):
 @click.option("--workers", metavar="N|NAME", help="Other workers than before.")
 @click.option("--address", metavar="A", help="Of a Ray cluster.")
 @click.option("--timeout", metavar="S", help="Seconds that an evaluation may take, with workers.")
+@click.option("--trust", is_flag=True, help="Run the code that a run of others names.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def resume(ctx, run, runs, settings, workers, address, timeout, quiet, **flags):
+def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **flags):
     """Go on with a run that was killed or interrupted, or that has used up its budget.
 
     RUN is a run's folder, its name inside runs/, or `latest`, which is the default. What comes out
@@ -175,20 +182,24 @@ def resume(ctx, run, runs, settings, workers, address, timeout, quiet, **flags):
     A run that has ended goes on where --max-evaluations, or --set with any other stopping
     criterion, lets it: to the bits of a run that had this budget from the start. Its config.yaml
     then says so. Exit codes are those of `structes run`.
+
+    What a run names as module:function is imported where you have run it yourself; else --trust.
     """
     from .config import coerce
     from .experiment import LoadError
     from .flags import find_local_modules, given, pairs, workers_of
     from .history import find_run, read_run
     from .resume import resume_experiment
+    from .trust import check
 
     try:
         changes = {**dict(pairs(settings)), **given(flags)}
         seconds = coerce(timeout, "float | None", "--timeout")
         crew = workers_of(workers, address)
         before = read_run(find_run(run, runs))
+        check(before.folder, before.config, trust)
         find_local_modules(before.config)
-        done = resume_experiment(before.folder, not quiet, crew, seconds, changes)
+        done = resume_experiment(before.folder, not quiet, crew, seconds, changes, trust)
     except NotWritten as error:
         raise _not_written(error) from error
     except (ValueError, TypeError, OverflowError) as error:
@@ -277,8 +288,8 @@ def draw(structure, dim, settings, seed, output):
     from .plots import draw_all
     from .structures import build_structure
 
-    find_local_modules(structure)
     try:
+        find_local_modules({"structure": structure})
         if structure == "all":
             if settings:
                 raise ValueError("--set is for one structure; got `all`")
@@ -292,7 +303,7 @@ def draw(structure, dim, settings, seed, output):
     except OSError as error:
         raise Failure(error) from error
     for path in paths:
-        click.echo(f"drawn in {path}")
+        click.echo(visible(f"drawn in {path}", lines=False))
 
 
 cli.add_command(
@@ -310,7 +321,7 @@ def main():
     its reader has closed (`structes list | head -2`) is no failure, and what could not be written
     for another reason, as on a full disk, is exit code 1."""
     out, err = protect()
-    warnings.formatwarning = lambda message, *_: f"Warning: {message}\n"
+    warnings.formatwarning = lambda message, *_: f"Warning: {visible(message, 10_000)}\n"
     try:
         cli(prog_name="structes")
     except SystemExit as ended:
@@ -344,7 +355,8 @@ def _report(done) -> int:
             n = entry.get("errors") or 0
             what = "failed" if entry["status"] == "failed" else f"{n} failure{'s' * (n != 1)}"
             more = f"more: structes show {done.folder}"
-            click.echo(visible(f"{entry['problem']} {what}: {last} ({more})"), err=True)
-    click.echo(visible(f"recorded in {done.folder}"))
+            name, last = visible(entry["problem"], 200, False), visible(last, 2000, False)
+            click.echo(f"{name} {what}: {last} ({visible(more, lines=False)})", err=True)
+    click.echo(visible(f"recorded in {done.folder}", lines=False))
     codes = {"failed": EXIT_FAILED, "interrupted": interrupts.exit_code()}
     return codes.get(status, 0)

@@ -1,23 +1,21 @@
 """Configs: YAML that says what a run does, and the values in it.
 
 A config is found by name (those in `configs/` come with structes) or by path; `--set` changes a
-key of it. YAML has its own idea of some values: 1e-3 is a string to it, `on` is true, and of a
-key that is there twice the last one counts. So a value is made what the annotation of its field
-says, or refused by name, and a key that is there twice is refused.
+key of it. YAML has its own idea of some values: 1e-3 is a string to it, and `on` is true. So a
+value is made what the annotation of its field says, or refused by name.
 """
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from .files import plain
+from .opening import NoFile, read_text
 from .registry import brief, nearest
+from .yaml_text import LARGEST, read_yaml
 
-_REPEATED = 100_000  # values that aliases may stand for (ten lines of them may mean 10¹⁰)
 _WORDS = {
     "int": "an integer",
     "float": "a number",
@@ -46,83 +44,40 @@ def load_config(name_or_path) -> dict:
     known, name = configs(), str(name_or_path)
     if name in known:
         path = known[name]
+        text = path.read_text(encoding="utf-8")
     elif Path(name).is_dir():
         path = Path(name) / "config.yaml"
+        if not os.path.lexists(path):
+            raise ValueError(f"{name!r} is a folder without a config.yaml: no run, and no config")
+        text = _text(path, False)
     else:
         path = Path(name)
-    if not path.is_file():
-        if Path(name).is_dir():
-            raise ValueError(f"{name!r} is a folder without a config.yaml: no run, and no config")
-        if path.suffix or "/" in name:
-            raise ValueError(f"there is no config file {str(path)!r}")
-        raise ValueError(
-            f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
-            "or give the path of a YAML file"
-        )
-    config = _read_yaml(path.read_text(encoding="utf-8", errors="surrogateescape"), str(path))
+        if not path.exists():
+            if path.suffix or "/" in name:
+                raise ValueError(f"there is no config file {str(path)!r}")
+            raise ValueError(
+                f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
+                "or give the path of a YAML file"
+            )
+        text = _text(path, True)
+    config = read_yaml(text, str(path))
     if not isinstance(config, dict):
         raise ValueError(f"{path} must hold a mapping, 'key: value' lines; got {brief(config)}")
     return {"name": path.name.rsplit(".", 1)[0], **config}
 
 
+def _text(path, named: bool) -> str:
+    try:
+        return read_text(path, LARGEST, named)
+    except NoFile as error:
+        raise ValueError(f"{str(path)!r} {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r}: {error}") from None
+
+
 def parse_value(text: str, what: str):
     """The value that `text` is in YAML. Raises ValueError, with `what` for its name."""
-    return _read_yaml(text, what)
-
-
-def _read_yaml(text: str, what: str):
-    """The value in a text of YAML. Raises ValueError, with `what` for its name and with the line
-    where there are several, for what is no YAML, for a key that is there twice, and for what
-    would fill the memory or never end."""
-    try:
-        value = yaml.load(text, _Loader)
-        if _count(value, {}) > len(text) + _REPEATED:
-            raise ValueError("it holds itself, or its aliases stand for far more than it says")
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if "\n" in text.strip() else ""
-        kind = "" if isinstance(error, _Twice) else "not YAML: "
-        raise ValueError(f"{what}{line}: {kind}{error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{what}: not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ValueError(f"{what}: it is nested too deeply, or holds itself") from None
-    except (ValueError, OverflowError) as error:  # a date or a number that cannot be
-        raise ValueError(f"{what}: {' '.join(str(error).split())}") from None
-    return value
-
-
-class _Twice(yaml.MarkedYAMLError):
-    """A key is in a mapping twice."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's plain values; a key that is there twice is refused, not overwritten."""
-
-    def compose_mapping_node(self, anchor):
-        node, lines = super().compose_mapping_node(anchor), {}
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                line = key.start_mark.line + 1
-                if (key.tag, key.value) in lines:
-                    first = lines[key.tag, key.value]
-                    where = f"first in line {first}" if first != line else "in the same line"
-                    problem = f"the key {brief(key.value)} is there twice, {where}"
-                    raise _Twice(problem=problem, problem_mark=key.start_mark)
-                lines[key.tag, key.value] = line
-        return node
-
-
-def _count(value, known: dict) -> float:
-    """How many values there are in `value`, with those that aliases repeat; inf where it holds
-    itself. known: {id: count} of what was counted."""
-    if not isinstance(value, (dict, list)):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = math.inf  # found again below: it holds itself
-        parts = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_count(part, known) for part in parts)
-    return known[id(value)]
+    return read_yaml(text, what)
 
 
 def with_setting(config: Mapping, key: str, value) -> dict:

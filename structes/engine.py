@@ -107,6 +107,7 @@ ENGINES = Registry(
         "cma": "structes.engine:cma",
         "xnes": "structes.engine:xnes",
     },
+    base="structes.engine:Engine",
 )
 
 

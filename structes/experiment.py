@@ -30,6 +30,7 @@ from .record import Recorder
 from .registry import brief, nearest, place_of
 from .restart_es import start_search
 from .stopping import Stopping
+from .yaml_text import check_fits
 
 
 class LoadError(Exception):
@@ -110,6 +111,7 @@ def experiment_from(config: Mapping) -> Experiment:
     Numbers may be given as strings, because YAML reads 1e-3 as one. Raises ValueError for an
     unknown key, naming the nearest, and ValueError or TypeError for a value that does not fit.
     """
+    check_fits(config)  # it will be written, and is to be read again
     own, stopping = {}, {}
     for key, value in config.items():
         if not isinstance(key, str):

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from os.path import isdir, isfile
 from pathlib import Path
 
 from .registry import as_path, brief
 
 
-def experiment_of(config, settings, flags: dict, runs):
+def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
     """The Experiment of a config (its name, a file, or a recorded run; or None), of KEY=VALUE
     strings, and of flags (None: not given).
+
+    trust   whether a recorded run may name code that this user has never run
 
     Raises ValueError or TypeError.
     """
     from .config import parse_value
     from .experiment import experiment_from, label_of
 
-    mapping = with_settings({} if config is None else _config(config, runs), settings)
+    mapping = with_settings({} if config is None else _config(config, runs, trust), settings)
     problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
     if problems:
         mapping["problems"] = problems
@@ -93,37 +97,51 @@ def with_settings(mapping, settings) -> dict:
     return dict(mapping)
 
 
-def find_local_modules(value) -> None:
-    """A user's own module:function is looked for where the user is: the working folder becomes the
-    first place of the path, where something in `value` names a module. It does not become one
-    otherwise, since a file that happens to lie there (csv.py) would be imported in the place of
-    the module that structes means."""
-    if not _names_a_module(value):
+def find_local_modules(config: Mapping) -> None:
+    """A user's own module:function is looked for where the user is, too: the working folder is put
+    last on the path, where the config names a module. It is not put there otherwise, nor before
+    other folders, since a file that happens to lie there (csv.py) would be imported in the place
+    of the module that structes means, or one of its workers.
+
+    Raises ValueError for a module of the working folder that another one of its name hides.
+    """
+    from .trust import modules_of
+
+    modules = modules_of(config)
+    if not modules:
         return
     try:
         here = os.getcwd()
     except FileNotFoundError:  # it was deleted
         return
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)
+    for module in modules:
+        _refuse_hidden(module.partition(".")[0])
 
 
-def _names_a_module(value) -> bool:
-    from .problem import PROBLEMS
-    from .structures import STRUCTURES
+def _refuse_hidden(top: str) -> None:
+    """ValueError where a module of the working folder is not what would be imported under its
+    name. Nothing is imported for it."""
+    own = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
+    if own is None or not top.isidentifier():
+        return
+    try:
+        found = importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # it is imported already, by whoever made it
+        return
+    place = getattr(found, "origin", None) or "built in"
+    if os.path.realpath(place) != os.path.realpath(own):
+        raise ValueError(
+            f"the module {top!r} is {place}, not ./{own}: give that file another name (or put its "
+            f"folder first yourself: PYTHONPATH=. structes …)"
+        )
 
-    if isinstance(value, Mapping):
-        return any(map(_names_a_module, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_names_a_module, value))
-    if not isinstance(value, str) or ":" not in value:
-        return False
-    head = value.partition(":")[0]
-    return head not in PROBLEMS and head not in STRUCTURES
 
-
-def _config(config, runs) -> dict:
-    """The mapping of a config that is called by its name, its path, or the name of a run."""
+def _config(config, runs, trust) -> dict:
+    """The mapping of a config that is called by its name, its path, or the name of a run. A file
+    that the user names is the user's word; of a folder it has to be the user's own run, or
+    trusted."""
     from .config import configs, load_config
     from .history import LATEST, find_run, recorded
     from .problem import PROBLEMS
@@ -131,10 +149,19 @@ def _config(config, runs) -> dict:
     if config not in configs() and (config.endswith(".py") or not Path(config).exists()):
         is_run = config == LATEST or any(folder.name == config for folder in recorded(runs))
         if is_run:
-            return load_config(find_run(config, runs))
+            config = str(find_run(config, runs))
+            return _trusted(config, load_config(config), trust)
         if config.partition(":")[0] in PROBLEMS or ":" in config or as_path(config):
             hint = as_path(config) or f", as in: structes run --problem {config}"
             raise ValueError(
                 f"{brief(config)} is no config; a problem is given by --problem{hint}"
             )
-    return load_config(config)
+    its = load_config(config)
+    return _trusted(config, its, trust) if config not in configs() and isdir(config) else its
+
+
+def _trusted(folder, config, trust) -> dict:
+    from .trust import check
+
+    check(folder, config, trust)
+    return config

@@ -3,14 +3,15 @@
 A folder may have been cut short by a full disk, edited by hand, or come from somebody else. So
 what is read is checked before it is used: `read_run` raises ValueError for a damaged folder and
 says which file is wrong. What looks at many folders (`latest`, a pattern) passes over such ones.
+Only regular files under their own names are read (opening.py), and no more of them than a run can
+have written.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import os
-from collections import deque
+from functools import partial
 from glob import glob
 from io import StringIO
 from pathlib import Path
@@ -18,10 +19,13 @@ from typing import NamedTuple
 
 from .locks import is_locked
 from .log import COLUMNS, COUNTS
+from .opening import LONGEST, NoFile, check_regular, lines_of, parse_json, read_text, regular
 from .output import warn
 from .registry import brief, nearest
 
 LATEST = "latest"  # the word for the run that was started last
+LARGEST_RESULT = 2**26  # bytes of a result.json: the best points of a million parameters have half
+LARGEST_LOG = 2**30  # of a log that is read whole
 
 
 class RunFolder(NamedTuple):
@@ -42,18 +46,22 @@ def read_run(folder, held: bool = False) -> RunFolder:
     Raises ValueError for anything that is not a run folder, naming what is missing, and for a
     damaged one, naming the file and what is wrong with it.
     """
-    import yaml
+    from .yaml_text import LARGEST, read_yaml  # here, not above: many programs read no run
 
     folder = Path(folder)
+    _check_file(folder, "log.csv")
     # before the result, which may become the last one now
     alive = not held and is_locked(folder)
-    config = _mapping(folder, "config.yaml", yaml.safe_load, yaml.YAMLError)
-    versions = _mapping(folder, "versions.json", json.loads, ValueError)
-    result = _mapping(folder, "result.json", json.loads, ValueError)
+    config = _mapping(folder, "config.yaml", partial(read_yaml, what="it", twice=True), LARGEST)
+    versions = _mapping(folder, "versions.json", parse_json, LARGEST)
+    result = _mapping(folder, "result.json", parse_json, LARGEST_RESULT)
     try:
         _check_result(result)
     except ValueError as error:
         raise _damaged(folder, "result.json", error) from None
+    named = [e.get(key) for e in result["problems"] for key in ("state", "checkpoint")]
+    for name in ("failures.jsonl", *filter(None, named)) if held else ():  # will be written, too
+        _check_file(folder, name)
     if result["status"] == "running" and not alive:
         result["status"] = "unfinished (killed?)"
         for entry in result["problems"]:
@@ -70,7 +78,7 @@ def recorded(runs="runs") -> list[Path]:
         return []
     if not runs.is_dir():
         raise ValueError(f"runs must be a folder that holds runs; {str(runs)!r} is a file")
-    found = [p for p in runs.iterdir() if p.name[:1] != "." and (p / "result.json").exists()]
+    found = [p for p in runs.iterdir() if p.name[:1] != "." and _has(p, "result.json")]
     return sorted(found, key=lambda folder: (_started(folder), folder.name))
 
 
@@ -102,13 +110,19 @@ def find_run(run: str = LATEST, runs="runs") -> Path:
 
 def tail_log(folder, n: int) -> list[dict]:
     """The last n rows of a run's log, as dicts from column to text, without a torn last line."""
-    path = Path(folder) / "log.csv"
+    path, most = Path(folder) / "log.csv", min(max(1, n) * LONGEST, 2**28)
     try:
-        with open(path, newline="", encoding="utf-8", errors="replace") as file:
-            lines = (line.replace("\0", "") for line in file if line.endswith("\n"))
-            head = next(lines, "").strip().split(",")
-            return list(csv.DictReader(deque(lines, maxlen=n), head))
-    except csv.Error as error:
+        with open(path, "rb", opener=regular) as file:
+            head = file.readline(LONGEST)
+            begin = file.tell()
+            skipped = max(0, os.fstat(file.fileno()).st_size - most - begin)
+            file.seek(begin + skipped)
+            last = file.read(most).split(b"\n")
+        lines = last[skipped > 0 : -1]  # the first may be a part of a line, the last is torn
+        words = [line.decode("utf-8", "replace").replace("\0", "") for line in lines[-n:] if n]
+        columns = head.decode("utf-8", "replace").replace("\0", "").strip().split(",")
+        return list(csv.DictReader(words, columns))
+    except (csv.Error, NoFile) as error:
         raise _damaged(Path(folder), "log.csv", error) from None
     except OSError as error:
         raise ValueError(
@@ -158,8 +172,11 @@ def _frame(folder, pandas):
     """The log of a run as a DataFrame."""
     run = read_run(folder)
     try:
-        text = (folder / "log.csv").read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1] or ",".join(COLUMNS)  # a torn last line is dropped
+        path = folder / "log.csv"
+        with open(path, newline="", encoding="utf-8", opener=regular) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_LOG:
+                raise ValueError(f"it has more than {LARGEST_LOG} bytes")
+            whole = "".join(lines_of(file)) or ",".join(COLUMNS)  # a torn last line is dropped
         frame = pandas.read_csv(StringIO(whole), dtype=object, keep_default_na=False)
         for column in COLUMNS[1:]:  # float() gives back every bit; pandas' own reader need not
             frame[column] = frame[column].to_numpy().astype(int if column in COUNTS else float)
@@ -170,7 +187,7 @@ def _frame(folder, pandas):
         frame.insert(3, "dim", frame["problem"].map(dims))
     except KeyError as error:
         raise _damaged(folder, "log.csv", f"it has no column {error}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise _damaged(folder, "log.csv", error) from None
     return frame
 
@@ -183,26 +200,49 @@ def _folders(runs) -> list:
             raise ValueError("runs must be a folder, a pattern or a list of them; got none")
         return found
     folder = Path(runs)
-    if (folder / "log.csv").exists():
+    if _has(folder, "log.csv"):
         return [(folder, False)]
     if not folder.exists():
         if str(runs) == LATEST:
             return [(find_run(LATEST), False)]
-        found = [p for p in map(Path, sorted(glob(str(runs)))) if (p / "log.csv").exists()]
+        found = [p for p in map(Path, sorted(glob(str(runs)))) if _has(p, "log.csv")]
         if found:
             return [(p, True) for p in found]
         raise ValueError(f"no run matches {str(runs)!r} (looked from {os.getcwd()})")
     raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, None)}")
 
 
-def _mapping(folder, name, parse, errors) -> dict:
-    """The mapping in a file of a run folder."""
+def _has(folder, name) -> bool:
+    """Does something lie there under this name, whatever it is? True where one may not look: what
+    reads it says so."""
     try:
-        text = (folder / name).read_text(encoding="utf-8")
-        value = parse(text)
+        os.lstat(folder / name)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _check_file(folder, name) -> None:
+    """ValueError where a file of a run folder is a link, a pipe or anything else but a file."""
+    try:
+        check_regular(folder / name)
+    except NoFile as error:
+        raise _damaged(folder, name, error) from None
     except OSError as error:
         raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
-    except (errors, UnicodeDecodeError, RecursionError) as error:
+
+
+def _mapping(folder, name, parse, most: int) -> dict:
+    """The mapping in a file of a run folder, which has at most so many bytes."""
+    try:
+        value = parse(read_text(folder / name, most))
+    except NoFile as error:
+        raise _damaged(folder, name, error) from None
+    except OSError as error:
+        raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
+    except (ValueError, RecursionError) as error:
         raise _damaged(folder, name, error) from None
     if not isinstance(value, dict):
         raise _damaged(folder, name, f"it holds no mapping but {brief(value)}")
@@ -235,6 +275,9 @@ def _check_result(result) -> None:
     """ValueError where result.json is none that a Recorder writes."""
     if not isinstance(result.get("status"), str):
         raise ValueError(f"it must say its status; got {brief(result.get('status'))}")
+    seconds = result.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
+        raise ValueError(f"its seconds cannot be {brief(seconds)}")
     if not isinstance(result.get("problems"), list):
         raise ValueError(f"its problems must be a list; got {brief(result.get('problems'))}")
     for i, entry in enumerate(result["problems"]):
@@ -244,28 +287,38 @@ def _check_result(result) -> None:
         for key, kinds in _KINDS.items():
             value = entry.get(key)
             null = value is None and not (key == "stop" and key in entry)
-            if not null and (not isinstance(value, kinds) or isinstance(value, bool)):
+            fits = isinstance(value, kinds) and not isinstance(value, bool)
+            if not null and not (fits and _is_sane(value)):
                 raise ValueError(f"problems[{i}]: {key} cannot be {brief(value)}")
-        for key in ("state", "checkpoint"):  # of this folder, and of no other
-            if key in entry and os.path.basename(entry[key] or "") != entry[key]:
+        for key, end in (("state", ".npz"), ("checkpoint", ".ckpt")):  # of this folder, no other
+            name = entry.get(key)
+            own = name and os.path.basename(name) == name and name.endswith(end)
+            if key in entry and (not own or "\0" in name):
                 raise ValueError(f"problems[{i}]: {key} is no file name: {brief(entry[key])}")
-        if not all(isinstance(v, (int, float)) for v in entry.get("x") or ()):
+        if not all(isinstance(v, (int, float)) and _is_sane(v) for v in entry.get("x") or ()):
             raise ValueError(f"problems[{i}]: x must hold numbers; got {brief(entry['x'])}")
         for run in entry.get("restarts") or ():
             if not isinstance(run, dict) or not isinstance(run.get("stop"), dict):
                 raise ValueError(f"problems[{i}]: restarts cannot hold {brief(run)}")
 
 
+def _is_sane(value) -> bool:
+    """Is it no integer of hundreds of digits?"""
+    return not isinstance(value, int) or value.bit_length() < 1000
+
+
 def _started(folder) -> str:
     """When a run was started, as text that sorts; "" where that cannot be read."""
     try:
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        found = parse_json(read_text(folder / "result.json", LARGEST_RESULT))
         return str(found.get("started", ""))
     except (OSError, ValueError, AttributeError, RecursionError):
         return ""
 
 
 def _damaged(folder, name, error) -> ValueError:
+    if isinstance(error, NoFile):
+        return ValueError(f"{str(folder)!r} is damaged: {name} {error.strerror}")
     said = " ".join(str(error).split())
     return ValueError(f"{str(folder)!r} is damaged: {name}: {said[:200]}")
 

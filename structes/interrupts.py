@@ -14,23 +14,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from contextlib import contextmanager
+
+from .command_line import is_command_line
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, as a shell says it
 _got = signal.SIGINT
 _raised: list = []  # signals that raise KeyboardInterrupt here, and did not before
-
-
-def is_command_line() -> bool:
-    """Was this process started as `structes` or `python -m structes`?"""
-    words = getattr(sys, "argv", None) or [""]
-    name = os.path.basename(words[0])
-    if name == "-m":  # the package of what -m names is being imported; its name stands before
-        name = sys.orig_argv[-len(words)].removeprefix("-m")  # the arguments, as in -mstructes
-    if name == "__main__.py":  # and this is what takes the place of -m afterwards
-        name = os.path.basename(os.path.dirname(words[0]))
-    return name.removesuffix(".exe").removesuffix("-script.py") == "structes"
 
 
 def end_at_once() -> None:

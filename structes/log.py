@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 from contextlib import suppress
+
+from .opening import lines_of, regular
 
 COLUMNS = (
     "problem",
@@ -156,13 +159,13 @@ def keep_rows(folder, name: str, problem: str, rows: int) -> None:
 
 def _rows(path):
     """(line, its cells) of each row of a log; what is torn, or a power cut has left, is none."""
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        next(file, None)
-        for line in file:
+    careful = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape", "opener": regular}
+    with open(path, **careful) as file:
+        for line in itertools.islice(lines_of(file), 1, None):
             try:
                 (row,) = csv.reader([line])
             except (csv.Error, ValueError):  # NULs, as a power cut leaves them
                 continue
-            is_whole = line.endswith("\n") and len(row) == len(COLUMNS)
+            is_whole = len(row) == len(COLUMNS)
             if is_whole and row[_RESTART].isdecimal() and row[_GENERATION].isdecimal():
                 yield line, row

@@ -109,7 +109,7 @@ class Noisy(NamedTuple):
         return (self.covariance - PRIOR) / (self.variance + PRIOR)
 
 
-NOISE = Registry("noise", {"auto": "structes.noisy:Noise"})
+NOISE = Registry("noise", {"auto": "structes.noisy:Noise"}, base="structes.noisy:Noise")
 
 
 def build_noise(spec, popsize: int) -> Noise | None:

@@ -105,13 +105,21 @@ def readable(text: str, encoding: str) -> str:
         return text.encode("ascii", "structes").decode()
 
 
-def visible(text) -> str:
-    """`text` with the control characters of a terminal shown as \\x1b, for words from a file that
-    somebody else may have written. Line ends and tabs stay."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode()
-        for c in str(text)
+def visible(text, most: int = 100_000, lines: bool = True) -> str:
+    """`text` as a terminal may be given it, for words from a file that somebody else may have
+    written: what moves the cursor, turns the direction of writing or is no character at all is
+    shown as \\x1b, and of more than `most` characters the rest is left out.
+
+    lines   True: line ends and tabs stay; False: they are shown, too, since it is one line
+    """
+    text = str(text)
+    cut = f"… ({len(text) - most} characters more)" if len(text) > most else ""
+    kept = "\n\t" if lines else ""
+    shown = (
+        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode()
+        for c in text[:most]
     )
+    return "".join(shown) + cut
 
 
 class Output:
@@ -238,7 +246,7 @@ def warn(message: str, category=RuntimeWarning, stacklevel: int = 2) -> None:
     """`warnings.warn`, of which nothing but a warning that a filter made an error is raised: where
     stderr is closed the search goes on without it. `stacklevel` counts from the caller."""
     try:
-        warnings.warn(message, category, stacklevel + 1)
+        warnings.warn(visible(message, 10_000), category, stacklevel + 1)
     except Warning:
         raise
     except Exception:  # a closed stream raises ValueError: there is nobody to tell

@@ -15,6 +15,7 @@ from textwrap import fill, shorten
 import numpy as np
 
 from .examples import element, example
+from .output import visible
 from .structures import STRUCTURES, build_structure
 from .structures.base import Structure
 
@@ -85,7 +86,7 @@ def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
     ]
     paragraph = " ".join((type(structure).__doc__ or "").strip().partition("\n\n")[0].split())
     paragraph = paragraph.replace("`", "")
-    return "    ".join([name, *given]), paragraph
+    return tuple(visible(text, 1000, False) for text in ("    ".join([name, *given]), paragraph))
 
 
 def _spell(value) -> str:
@@ -106,13 +107,14 @@ def _title(figure, structure, name):
     title, meaning = describe(structure, name)
     head, _, given = title.partition("    ")
     full = structure.dim * (structure.dim + 1) // 2
-    bold = figure.text(0.03, 0.925, head, fontsize=15, fontweight="bold", color=INK)
+    words = {"parse_math": False, "color": INK}  # names are no formulas
+    bold = figure.text(0.03, 0.925, head, fontsize=15, fontweight="bold", **words)
     right = bold.get_window_extent().x1 / figure.bbox.width
-    figure.text(right + 0.02, 0.925, given, fontsize=12, color=INK)
+    figure.text(right + 0.02, 0.925, given, fontsize=12, **words)
     degrees = f"{structure.dof} degree{'s' * (structure.dof > 1)} of freedom"
     sizes = f"d = {structure.dim}    {degrees} (dense: {full})"
     figure.text(0.97, 0.925, sizes, fontsize=10.5, color=INK, ha="right")
-    grey = {"color": "#555555", "va": "top"}
+    grey = {"color": "#555555", "va": "top", "parse_math": False}
     figure.text(0.03, 0.9, fill(shorten(meaning, 240), 125), fontsize=10.5, **grey)
     legend = "a random element    blank: always zero    red: positive, blue: negative, pale: small"
     figure.text(0.97, 0.05, legend, fontsize=8.5, ha="right", **grey)

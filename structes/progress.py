@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import contextmanager
 from textwrap import shorten
 
-from .output import Output
+from .output import Output, visible
 from .restart_es import runs_of
 from .structures import spec_of
 from .writes import say
@@ -30,6 +30,7 @@ def progress_of(wanted: bool, es, label="", minimum=None, stream=None, every: fl
         yield lambda es: None
         return
     stream = Output(sys.stderr if stream is None else stream)
+    label = visible(label, 80, lines=False)
     describe = _Words(f"{label}  " if label else "", minimum)
     shown = _Shown(_bar if stream.isatty() else _lines, es, describe, stream, every)
     try:
@@ -80,7 +81,7 @@ def name_of(structure, most: int = 60) -> str:
     else:
         sizes = ", ".join(f"{k}={v}" for k, v in spec.items() if type(v) is int)
         text = f"{spec['name']} ({sizes})" if sizes else spec["name"]
-    return shorten(text, most, placeholder=" …")
+    return shorten(visible(text, 1000, lines=False), most, placeholder=" …")
 
 
 class _Words:

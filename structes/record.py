@@ -2,6 +2,7 @@
 
     runs/20260131-142500-quickstart/
         config.yaml      the experiment, every key: `structes run` on it repeats the run
+        signature        where the config names code: whose run it is (trust.py)
         versions.json    of structes and what it stands on, the command, the machine, the start
         log.csv          a row for each generation, all problems one below the other
         result.json      for each problem: best point and value, why it stopped, how many
@@ -40,6 +41,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial, wraps
 from io import StringIO
@@ -47,7 +49,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, checks
+from . import checkpoint, checks, trust
 from .about import versions
 from .backend import to_numpy
 from .failures import Table, plain_option
@@ -55,6 +57,7 @@ from .files import Folder, file_name, settle, to_json
 from .history import RunFolder, read_run
 from .locks import Lock, is_locked
 from .log import COLUMNS, Lines, keep_rows, rows_of
+from .opening import LONGEST, read_text, regular
 from .restart_es import RestartES, runs_of
 from .writes import NotWritten, Writes, say
 
@@ -104,6 +107,7 @@ class Recorder:
         self._texts = {
             "config.yaml": _yaml(config),
             "versions.json": to_json(versions(now)),
+            **trust.signature(config),
         }
         head = ",".join(COLUMNS) + "\n"
         texts = {**self._texts, "log.csv": head, "result.json": to_json(self.result)}
@@ -131,30 +135,33 @@ class Recorder:
         what the folder holds.
 
         Raises ValueError where another process writes it; where its log has other columns, of
-        another version of structes; and where a file that is appended to is a link, to a file that
-        is not the run's.
+        another version of structes; and where a file of it is a link or anything else but a file,
+        for which `read_run` looks.
         """
+        from .yaml_text import LARGEST  # here, not above: YAML is not for everybody
+
         self = cls.__new__(cls)
         folder = Folder(read_run(path).folder)  # a clear error where it is none
         for name in ("log.csv", "failures.jsonl", "lock"):
             its = folder.stat(name)
-            if its is not None and not stat.S_ISREG(its.st_mode):
-                what = "a link" if stat.S_ISLNK(its.st_mode) else "no regular file"
+            what = None if its is None else _why_not(its)
+            if what is not None:
                 raise ValueError(f"{str(path)!r}: {name} is {what}: nothing is written there")
         lock = Lock(folder)
         try:
             self.run = read_run(path, held=True)  # now that nobody else changes it
-            with open(folder.path / "log.csv", encoding="utf-8", errors="replace") as file:
-                if file.readline().strip() != ",".join(COLUMNS):
+            path = folder.path
+            with open(path / "log.csv", encoding="utf-8", errors="replace", opener=regular) as log:
+                if log.readline(LONGEST).strip() != ",".join(COLUMNS):
                     raise ValueError(
                         f"the log of {str(path)!r} has the columns of another version"
                     )
             folder.sweep()
-            _sweep(Path(path).parent)
-            self._texts = {
-                name: (folder.path / name).read_text(encoding="utf-8", errors="surrogateescape")
-                for name in ("config.yaml", "versions.json")
-            }
+            _sweep(path.parent)
+            names = ("config.yaml", "versions.json")
+            self._texts = {name: read_text(path / name, LARGEST) for name in names}
+            with suppress(OSError, ValueError):  # it has none, or one that `trust.check` refuses
+                self._texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
         except BaseException:
             lock.close()
             folder.close()
@@ -475,6 +482,15 @@ def _sweep(runs: Path) -> None:
         old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
         if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _why_not(its: os.stat_result) -> str | None:
+    """What a file is that a run does not add to; None where there is nothing against it."""
+    if stat.S_ISLNK(its.st_mode):
+        return "a link"
+    if not stat.S_ISREG(its.st_mode):
+        return "no regular file"
+    return "one file under several names (hard links)" if its.st_nlink > 1 else None
 
 
 def _write(file, text: str) -> None:

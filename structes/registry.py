@@ -11,6 +11,10 @@ A specification is one of
     BlockUpper(dim=20, k=5)              the object itself
 
 and `build` turns it into the object. Unknown names and unknown keys name the nearest known one.
+
+A name may come from somebody else's file, and "subprocess:Popen" can be imported as well as
+"my_package.kron:MyKron". So a registry asks what an object is (`Registry.check`) before it calls
+anything. Importing a module runs it all the same: whoever names a module runs its code.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
+
+from .whose import belongs, is_standard, said_of
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OTHERS = ("site-packages", "dist-packages", os.path.dirname(os.__file__) + os.sep)
@@ -77,9 +83,7 @@ def load_object(path: str):
     Raises ValueError, saying which half failed, where there is no such module or attribute, and
     ImportError, naming file and line, where the module cannot be imported because it raises.
     """
-    module_name, _, attribute = path.partition(":")
-    if not module_name or not attribute or re.search(r"^\.|[\s/\\]", module_name):
-        raise ValueError(f"{brief(path)}: 'module:attribute' is expected{as_path(path)}")
+    module_name, attribute = _halves(path)
     try:
         value = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -89,7 +93,12 @@ def load_object(path: str):
         raise ValueError(f"{path!r}: there is no module {module_name!r}{hint}") from error
     except Exception as error:
         raise _not_imported(path, error) from error
-    for part in attribute.split("."):
+    for at, part in enumerate(attribute.split(".")):
+        if at and not belongs(module_name, value):
+            raise ValueError(
+                f"{path!r}: {module_name!r} only imports the module {value.__name__!r}, which is "
+                f"named by itself: {value.__name__}:{part}"
+            )
         try:
             value = getattr(value, part)
         except AttributeError:
@@ -97,6 +106,25 @@ def load_object(path: str):
             hint = hint or _shadowed(module_name, value)
             raise ValueError(f"{path!r}: {module_name!r} has no {part!r}{hint}") from None
     return value
+
+
+def load_own(path: str):
+    """As `load_object`, for a path that may have come from somebody else's file: a module of the
+    standard library, of which some do things when they are imported (antigravity opens a browser),
+    is not imported for it. Raises the same."""
+    module_name, _ = _halves(path)
+    if module_name not in sys.modules and is_standard(module_name):
+        hint = _hidden_by(module_name, "in Python's standard library")
+        raise ValueError(f"{path!r}: {module_name!r} is a module of Python itself{hint}")
+    return load_object(path)
+
+
+def _halves(path: str) -> tuple[str, str]:
+    """The name of the module and the attribute in "module:attribute"."""
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute or re.search(r"^\.|[\s/\\]", module_name):
+        raise ValueError(f"{brief(path)}: 'module:attribute' is expected{as_path(path)}")
+    return module_name, attribute
 
 
 def as_path(words: str) -> str:
@@ -146,9 +174,16 @@ def _not_imported(path, error) -> ImportError:
 def _shadowed(module_name, module) -> str:
     """What to say where the module is not the file of that name that lies in the folder."""
     own, found = os.path.abspath(f"{module_name}.py"), getattr(module, "__file__", None)
-    if not os.path.isfile(own) or (found and os.path.abspath(found) == own):
+    if found and os.path.abspath(found) == own:
         return ""
-    return f" (it is {found or 'built in'}, not ./{module_name}.py: give that file another name)"
+    return _hidden_by(module_name, found or "built in")
+
+
+def _hidden_by(module_name, place) -> str:
+    """The same, where the module was found in another place."""
+    if not os.path.isfile(f"{module_name}.py"):
+        return ""
+    return f" (it is {place}, not ./{module_name}.py: give that file another name)"
 
 
 def _from_here(path) -> str:
@@ -165,13 +200,16 @@ class Registry(Mapping):
 
     `kind` is the word for error messages; `table` is a dict name -> "module:attribute", or the
     path "module:attribute" of such a dict, read when it is first needed. `also` are words that are
-    known to whoever calls, such as "auto"; messages list them.
+    known to whoever calls, such as "auto"; messages list them. `base` is the path
+    "module:attribute" of the class of which a user's own thing is a subclass; None: there can be
+    none of a user's own, unless `check` says otherwise.
     """
 
-    def __init__(self, kind: str, table, also: tuple[str, ...] = ()):
+    def __init__(self, kind: str, table, also: tuple[str, ...] = (), base: str | None = None):
         self.kind = kind
         self._table = table
         self.also = also
+        self.base = base
 
     @property
     def table(self) -> dict:
@@ -198,15 +236,26 @@ class Registry(Mapping):
         if isinstance(name, str) and ":" in name:
             hint = nearest(name.split(":")[0], known)
             try:
-                return load_object(name)
+                target = load_own(name)
             except ValueError as error:  # perhaps a table name with numbers, misspelt
                 said = str(error).removeprefix(f"{name!r}: ")
                 raise KeyError(f"unknown {self.kind} {brief(name)}{hint}: {said}") from None
+            self.check(name, target)
+            return target
         hint = as_path(name) or nearest(name, known)
         raise KeyError(
             f"unknown {self.kind} {brief(name)}{hint}; known: "
             f"{', '.join(known)}; or give your own as 'module:attribute'"
         )
+
+    def check(self, name: str, target) -> None:
+        """Raise TypeError unless `target`, which is what a user's own "module:attribute" names, is
+        of the kind that this registry calls. Nothing of it has been called by then."""
+        base = self.base and load_object(self.base)
+        if not (base and isinstance(target, type) and base in target.__mro__):
+            a = base and f"a{'n' * (base.__name__[:1] in 'AEIOU')} {base.__name__}"
+            must = f"{a}, and a module's is a subclass of it" if base else f"one of {list(self)}"
+            raise TypeError(f"{self.kind} must be {must}; {brief(name)} is {said_of(target)}")
 
     def __repr__(self):
         return f"<{len(self)} {self.kind}s: {', '.join(self.table)}>"

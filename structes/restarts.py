@@ -21,7 +21,9 @@ from . import checks
 from .registry import Registry, brief
 
 RESTARTS = Registry(
-    "restarts", {"ipop": "structes.restarts:IPOP", "bipop": "structes.restarts:BIPOP"}
+    "restarts",
+    {"ipop": "structes.restarts:IPOP", "bipop": "structes.restarts:BIPOP"},
+    base="structes.restarts:RestartStrategy",
 )
 
 # What a stopping criterion ends: the whole search, or only the run that it fired in. The max_* are

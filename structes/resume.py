@@ -16,10 +16,12 @@ from math import inf
 from . import checkpoint
 from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all
 from .history import RunFolder, read_run
+from .output import visible
 from .record import Recorder
 from .registry import nearest
 from .restart_es import RestartES, restored
 from .stopping import Stopping
+from .trust import check
 
 CHANGEABLE = (*(f.name for f in fields(Stopping)), "target_error")
 _SMALLER = ("target", "tolx")  # fire below their limit, others from it on
@@ -32,6 +34,7 @@ def resume_experiment(
     workers=None,
     timeout: float | None = None,
     changes: Mapping | None = None,
+    trust: bool = False,
 ) -> RunFolder:
     """Go on with a run that was killed or interrupted, in which a search failed, or that has used
     up its budget: what the folder then holds.
@@ -43,10 +46,13 @@ def resume_experiment(
     workers, timeout   other ones than before; None: the same
     changes            {name: value} of stopping criteria, as in a config: max_evaluations, target,
                        target_error and the other fields of `Stopping`
+    trust              False: a folder that names code ("module:attribute") has to bear the
+                       signature of this user's own run (trust.py), and nothing that it names is
+                       imported otherwise. True: the user trusts whoever made the folder
 
-    Raises ValueError for a folder that is no run, for one that is still being written, for changes
-    of anything but stopping criteria, and for changes with which no search goes on; and what
-    `run_experiment` raises.
+    Raises ValueError for a folder that is no run, for one that is still being written, for one
+    that names code and is not the user's own, for changes of anything but stopping criteria, and
+    for changes with which no search goes on; and what `run_experiment` raises.
     """
     changes = dict(changes or {})
     for name in changes:
@@ -59,7 +65,9 @@ def resume_experiment(
     if read_run(folder).result["status"] == "running":
         raise ValueError(f"{str(folder)!r} is still running")
     with Recorder.reopen(folder) as record:
-        experiment = experiment_from({**record.run.config, **changes})
+        config = record.run.config
+        check(record.folder, config, trust)
+        experiment = experiment_from({**config, **changes})
         tasks, entries = _tasks(experiment, record), record.result["problems"]
 
         def restore(task):
@@ -162,7 +170,7 @@ def _why_not(entries) -> str:
     said, helps = [], []
     for entry in entries:
         reasons = entry.get("stop") or {"nothing": inf}
-        said.append(f"{entry['problem']} has ended by {', '.join(reasons)}")
+        said.append(f"{visible(entry['problem'], 200, False)} has ended by {', '.join(reasons)}")
         helps += [_HELP.get(reason, _CONVERGED) for reason in reasons]
     what = "; ".join(dict.fromkeys(helps))
     return f"there is nothing to go on with: {', '.join(said)}. What may help: {what}"

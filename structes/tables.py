@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from datetime import datetime
 from textwrap import shorten
 
@@ -24,7 +25,7 @@ def print_table(columns, rows):
     if not rows:
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    cells = [[visible(cell) for cell in row] for row in rows]
+    cells = [[visible(cell, 300, lines=False) for cell in row] for row in rows]
     filled = [i for i in range(len(columns)) if any(row[i] != "" for row in cells)]
     for i in filled:
         name = columns[i]
@@ -53,8 +54,8 @@ def number_text(value, digits=6):
         return ""
     try:
         return f"{float(value):.{digits}g}" if not str(value).isdigit() else str(value)
-    except ValueError:
-        return value
+    except (ValueError, TypeError, OverflowError):  # no number: what a file says in its place
+        return str(value)
 
 
 def vector_text(x, most=10):
@@ -67,7 +68,7 @@ def restarts_table(entry):
     """Columns and rows of the runs of a search with restarts."""
     keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
     rows = [
-        [*(number_text(run[key]) for key in keys), ", ".join(run["stop"])]
+        [*(number_text(run.get(key)) for key in keys), ", ".join(run["stop"])]
         for run in entry["restarts"]
     ]
     return ("restart", *keys[1:-1], "best", "stopped by"), rows
@@ -111,7 +112,8 @@ def best_line(entry) -> str:
     at, fun = f"x = {vector_text(entry['x'])}", number_text(entry.get("fun"), 15)
     if entry.get("params"):
         at = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
-    return visible(f"{entry['problem']}: best value {fun} at {at}")
+    name, at = visible(entry["problem"], 200, lines=False), visible(at, 10_000, lines=False)
+    return f"{name}: best value {fun} at {at}"
 
 
 def print_run(done, rows: int) -> None:
@@ -120,25 +122,28 @@ def print_run(done, rows: int) -> None:
 
     from .history import tail_log
 
-    config = {key: value for key, value in done.config.items() if value is not None}
+    config = {key: _short(value) for key, value in done.config.items() if value is not None}
     v = done.versions
-    click.echo(visible(f"{done.folder}  {done.result['status']}\n"))
+    status = visible(done.result["status"], 200, lines=False)
+    click.echo(f"{visible(done.folder, lines=False)}  {status}\n")
     click.echo(visible(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)))
     packages = ("structes", "numpy", "scipy", "coco-experiment", "python")
     known = [f"{p} {v[p]}" for p in packages if v.get(p)] + [str(v.get("platform", ""))]
-    click.echo(visible(", ".join(known)))
+    click.echo(visible(", ".join(known), 1000, lines=False))
     argv = v.get("argv")
     command = " ".join(map(str, argv)) if isinstance(argv, list) else ""
-    click.echo(visible(f"started {v.get('started')} on {v.get('host')}: {command}\n"))
+    begun = f"started {v.get('started')} on {v.get('host')}: {command}"
+    click.echo(visible(begun, 10_000, lines=False) + "\n")
     print_table(*result_table(done))
     for entry in done.result["problems"]:
         if entry.get("restarts"):
-            click.echo(visible(f"the runs of {entry['problem']}"))
+            click.echo(f"the runs of {visible(entry['problem'], 200, lines=False)}")
             print_table(*restarts_table(entry))
         if entry.get("x"):
             click.echo(best_line(entry))
         if entry.get("traceback"):
-            click.echo(visible(f"\n{entry['problem']} failed:\n{entry['traceback']}"))
+            click.echo(f"\n{visible(entry['problem'], 200, lines=False)} failed:")
+            click.echo(visible(entry["traceback"], 20_000))
     tail = tail_log(done.folder, rows)
     if tail:
         columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
@@ -146,6 +151,15 @@ def print_run(done, rows: int) -> None:
             columns = ("problem", "restart", "popsize", *columns[1:])
         click.echo("\nlast rows of log.csv")
         print_table(columns, [[number_text(row.get(c)) for c in columns] for row in tail])
+
+
+def _short(value):
+    """A value of a config whose texts are no longer than one reads."""
+    if isinstance(value, dict):
+        return {_short(key): _short(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_short(part) for part in value]
+    return visible(value, 1000) if isinstance(value, str) and len(value) > 1000 else value
 
 
 def runs_table(runs):
@@ -160,13 +174,14 @@ def _run_row(folder, read_run):
     try:
         result = read_run(folder).result
     except (ValueError, OSError) as error:
-        return (folder.name, "damaged", str(error).rpartition("damaged: ")[2][:60], "", "", "")
+        said = str(error).rpartition("damaged: ")[2].rpartition("a run folder: ")[2]
+        return (folder.name, "damaged", said[:60], "", "", "")
     entries = result["problems"]
     begun = [e for e in entries if e.get("evaluations") is not None]
     return (
         folder.name,
         result["status"],
-        shorten(", ".join(e["problem"] for e in entries), 40, placeholder=" …"),
+        shorten(", ".join(e["problem"][:99] for e in entries[:99]), 40, placeholder=" …"),
         shorten(
             ", ".join(number_text(e.get("fun"), 3) or "–" for e in begun), 30, placeholder=" …"
         ),
@@ -181,6 +196,16 @@ def _moment(text) -> str:
         return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (TypeError, ValueError, OverflowError):
         return str(text)
+
+
+@contextmanager
+def legible():
+    """Whatever words of the user's click complains about, a terminal may be given them."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message, 2000)
+        raise
 
 
 # -- what there is

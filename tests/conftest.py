@@ -1,6 +1,9 @@
 """Backends for the laws: plain NumPy, NumPy that may not be written, the strict standard, CuPy."""
 
+import os
+import shutil
 import signal
+import tempfile
 
 import numpy as np
 import pytest
@@ -12,6 +15,15 @@ from .compiled import INNER, SUFFIX, Population, Steps, compile_c
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure():
+    """The key by which runs are signed is one of the tests, and not the user's own."""
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="structes-tests-")
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -15,8 +15,10 @@ from click.testing import CliRunner
 
 import structes
 from structes.cli import cli
+from structes.command_line import leave_working_folder
 from structes.config import configs
 from structes.examples import example
+from structes.flags import find_local_modules
 from structes.history import read_run
 from structes.progress import name_of, progress_of
 from structes.structures import build_structure
@@ -239,6 +241,92 @@ def test_files_that_happen_to_lie_there_are_not_imported(here):
     command = [sys.executable, "-c", code, *line]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+SHADOWS = ("csv", "json", "numpy", "scipy", "yaml", "rich", "click", "cloudpickle")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["-m", "structes"], None], ids=["python -m", "script"])
+def test_no_command_imports_what_happens_to_lie_there(here, command):
+    """Also where a module of that folder is named, and in its workers."""
+    for name in SHADOWS:
+        (here / f"{name}.py").write_text(f"open('hijacked by {name}', 'w'); raise SystemExit(9)")
+    (here / "own.py").write_text("def f(x):\n    return float(x @ x)\n")
+    script = Path(sys.executable).with_name("structes")
+    if command is None and not script.exists():
+        pytest.skip("the console script is not installed")
+    start = [str(script)] if command is None else [sys.executable, *command]
+    line = ["--dim", "2", "--max-evaluations", "20", "-q"]
+    for words in (
+        ["run", "--problem", "sphere", *line],
+        ["run", "--problem", "own:f", *line, "--workers", "1"],
+        ["resume", "--max-evaluations", "40", "-q"],
+        ["show"],
+    ):
+        done = subprocess.run([*start, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert not list(here.glob("hijacked*"))
+    for name in ("csv", "yaml"):
+        done = subprocess.run(
+            [*start, "run", "--problem", f"{name}:f", *line], capture_output=True, text=True
+        )
+        assert done.returncode == 2 and f"not ./{name}.py: give that file another" in done.stderr
+    assert not list(here.glob("hijacked*"))
+
+
+def test_the_working_folder_is_the_last_place_and_only_where_a_module_is_named(here, monkeypatch):
+    path = [p for p in sys.path if p not in ("", str(here))]
+    monkeypatch.setattr(sys, "path", list(path))
+    note = {"problems": ["sphere", "bbob:f1"], "description": "a: b", "workers": "ray://h:1"}
+    find_local_modules({**note, "problems": [{"name": "sphere", "space": {"a": "b:c"}}]})
+    assert sys.path == path
+    find_local_modules({"problems": ["own:bowl"]})
+    find_local_modules({"structure": {"name": "direct_sum", "blocks": {"a": "own:Own"}}})
+    assert sys.path == [*path, str(here)]
+    (here / "pytest").mkdir()
+    (here / "pytest" / "__init__.py").write_text("")
+    for name in ("test", "code", "platform"):
+        (here / f"{name}.py").write_text("def f(x): return 1.0\n")
+        with pytest.raises(ValueError, match=rf"'{name}' is .*, not \./{name}\.py: give"):
+            find_local_modules({"problems": [f"{name}:f"]})
+    with pytest.raises(ValueError, match=r"not \./pytest/__init__\.py"):
+        find_local_modules({"problems": ["pytest.sub:f"]})
+
+
+@pytest.mark.parametrize(
+    ("argv", "original", "stays"),
+    [
+        (["-m", "run"], ["python", "-m", "structes", "run"], False),
+        (["-m"], ["python", "-mstructes"], False),
+        (["-m", "structes"], ["python", "-m", "pytest", "structes"], True),
+        (["/usr/bin/structes"], None, True),
+        (["-c"], None, True),
+        ([], None, True),
+    ],
+)
+def test_only_the_command_line_leaves_the_working_folder(here, monkeypatch, argv, original, stays):
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(sys, "orig_argv", original or ["python", *argv])
+    for place in ("", str(here)):
+        monkeypatch.setattr(sys, "path", [place, "/elsewhere", str(here)])
+        leave_working_folder()
+        assert sys.path == [place, "/elsewhere", str(here)][0 if stays else 1 :]
+    monkeypatch.setattr(sys, "path", ["/elsewhere", str(here)])  # -P
+    leave_working_folder()
+    assert sys.path == ["/elsewhere", str(here)]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "..", ".", "a/b", "x\ny", "-", "e" * 300])
+def test_a_run_stays_in_its_folder_whatever_its_name(here, name):
+    before = {*here.parent.iterdir(), *here.iterdir()}
+    config = {"problems": ["sphere"], "dim": 2, "max_evaluations": 20, "name": name}
+    (here / "c.yaml").write_text(json.dumps(config))
+    call("run c.yaml -q")
+    (folder,) = (here / "runs").iterdir()
+    assert folder.is_dir() and len(folder.name) < 110
+    left = {*here.parent.iterdir(), *here.iterdir()} - before
+    assert left == {here / "c.yaml", here / "runs"}
 
 
 def test_where_nothing_can_be_recorded():

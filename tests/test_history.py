@@ -15,6 +15,8 @@ from structes.experiment import experiment_from, run_experiment
 from structes.history import find_run, read_run, recorded, tail_log
 from structes.resume import resume_experiment
 
+from .test_opening import KINDS, put, word
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -210,6 +212,109 @@ def test_nothing_is_written_through_a_link(copy, here):
             resume_experiment(folder)
         (folder / name).unlink()
         (folder / "log.csv").write_bytes(victim.read_bytes())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link", "loop", "too large", "no end"])
+@pytest.mark.parametrize("name", ["config.yaml", "versions.json", "result.json", "log.csv"])
+def test_what_is_no_file_of_a_run_hides_no_other(copy, here, name, kind):
+    copy("good")
+    path = copy("bad", "2030-01-01") / name
+    path.unlink()
+    if kind in ("too large", "no end"):
+        with open(path, "wb") as file:
+            file.truncate(2**20 if kind == "no end" else 2**40)  # zeros, which take no room
+    else:
+        put(path, kind)
+    why = f"{name} is a {word(kind)}, and no file" if kind in KINDS else f"{name}: "
+    if name != "log.csv" or kind in KINDS:  # of a log `show` reads the end
+        with pytest.raises(ValueError, match=why):
+            read_run(path.parent)
+        assert "Error: 'runs/bad' is damaged: " + why in call("show", "runs/bad").stderr
+        assert "good" in call("show", "latest").stdout
+    listed = call("list", "runs")
+    assert listed.exit_code == 0 and "good" in listed.stdout and "bad" in listed.stdout
+    with pytest.raises(ValueError, match="log|" + why):
+        resume_experiment("runs/bad")
+    why = "a line of more than" if (name, kind) == ("log.csv", "no end") else ""
+    with pytest.warns(RuntimeWarning, match=f"left out: 'runs/bad' is damaged: {name}.*{why}"):
+        assert set(structes.load_runs("runs/*")["run"]) == {"good"}
+
+
+def test_files_that_a_run_goes_on_with_are_its_own(copy, here):
+    """They may be links where a run is only looked at."""
+    folder = copy("it")
+    (here / "real").write_bytes(next(folder.glob("*.ckpt")).read_bytes())
+    for name in ("search-sphere.ckpt", "state-sphere.npz", "failures.jsonl"):
+        path = folder / name
+        before = path.read_bytes() if path.exists() else None
+        path.unlink(missing_ok=True)
+        path.symlink_to(here / "real")
+        assert call("show", str(folder)).exit_code == 0
+        with pytest.raises(ValueError, match=f"{name} is a link"):
+            resume_experiment(folder, changes={"max_evaluations": 90})
+        path.unlink()
+        if before is not None:
+            path.write_bytes(before)
+    os.link(folder / "log.csv", here / "another name")
+    with pytest.raises(ValueError, match="several names"):
+        resume_experiment(folder, changes={"max_evaluations": 90})
+    os.unlink(here / "another name")
+    assert resume_experiment(folder, changes={"max_evaluations": 90}).result["status"] == "done"
+
+
+@pytest.mark.parametrize("key", ["checkpoint", "state"])
+@pytest.mark.parametrize("name", ["..", ".", "", "/x.ckpt", "a/b.npz", "config.yaml", "x.ckpt\0"])
+def test_a_result_names_files_of_its_own_folder(copy, key, name):
+    folder = copy("it")
+    change_entry(folder, **{key: name})
+    with pytest.raises(ValueError, match=f"{key} is no file name"):
+        read_run(folder)
+
+
+def test_words_in_the_place_of_numbers_are_shown(copy):
+    folder = copy("it")
+    rows = [{"stop": {"x": 1}}, {"stop": {}, "number": [1], "fun": {}, "popsize": "x"}]
+    change_entry(folder, restarts=rows, fun=None, error=None, params={"a": [1, {"b": 2}]})
+    assert call("show", str(folder)).exit_code == 0
+    for wrong in ({"fun": 10**400}, {"x": [10**400]}, {"seconds": 10**400}):
+        change_entry(folder, **{"fun": 1.0, "x": [1.0], "seconds": 1.0, **wrong})
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            read_run(folder)
+    change_entry(folder, fun=1.0, x=[1.0], seconds=1.0)
+    change(folder, seconds="x")
+    with pytest.raises(ValueError, match="its seconds cannot be 'x'"):
+        read_run(folder)
+
+
+def test_a_result_of_a_million_lists_is_not_read(copy):
+    folder = copy("it")
+    for text, said in (("[],", "more than 200000 lists"), ("1,,,,", "more than 3000000 values")):
+        (folder / "result.json").write_text("[" + text * 1_000_000 + "1]")
+        with pytest.raises(ValueError, match=said):
+            read_run(folder)
+
+
+def test_the_last_rows_of_a_long_log(copy):
+    folder = copy("it")
+    with open(folder / "log.csv", "a") as file:
+        for i in range(5000):
+            file.write(f"many,{i}" + ",1" * 20 + "," + "0" * 100 + "\n")
+        file.write("torn,1")
+    assert [row["restart"] for row in tail_log(folder, 3)] == ["4997", "4998", "4999"]
+    assert len(tail_log(folder, 10_000)) > 5000 and tail_log(folder, 0) == []
+    with open(folder / "log.csv", "a") as file:
+        file.write("\n" + "x" * 10**6 + "\nlast,5" + ",1" * 20 + "\n")
+    assert [row["problem"] for row in tail_log(folder, 1)] == ["last"]
+
+
+def test_names_of_folders_that_are_no_text(copy, here):
+    copy("good")
+    for name in (b"\xff\x1b[2J", "a\nb‮c".encode(), b"-x"):
+        shutil.copytree(b"runs/good", b"runs/" + name)
+    listed = call("list", "runs")
+    assert listed.exit_code == 0 and listed.stdout.count("done") == 4
+    assert "\\udcff\\x1b[2J" in listed.stdout and "a\\nb\\u202ec" in listed.stdout
+    assert not any(c in listed.stdout for c in "\x1b‮\udcff")
 
 
 def test_a_config_and_a_result_that_do_not_belong_together(copy):

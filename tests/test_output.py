@@ -10,11 +10,15 @@ import warnings
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import structes
+from structes.cli import cli
 from structes.history import read_run
 from structes.output import Output, protect, readable, visible, warn, was_cut_off
+from structes.plots import describe, figure_of
 from structes.progress import progress_of
+from structes.structures import build_structure
 
 COMMAND = [sys.executable, "-m", "structes"]
 OWN = """
@@ -204,6 +208,56 @@ def test_what_a_terminal_can_show_stays():
 def test_control_characters_are_shown():
     assert visible("a\x1b[31mb\x07\r\n\tc\x9b") == "a\\x1b[31mb\\x07\\r\n\tc\\x9b"
     assert visible("λ – ok") == "λ – ok" and visible(3) == "3"
+    assert visible("\x85a\u202eb\u2066\ud800\u2028") == "\\x85a\\u202eb\\u2066\\ud800\\u2028"
+    assert visible("a\nb\tc", lines=False) == "a\\nb\\tc"
+    assert visible("x" * 10**6, 5) == "xxxxx… (999995 characters more)"
+
+
+EVIL = "\x1b]0;owned\x07\x9b31m\u202e\ud800\r" + "x" * 10**6
+
+
+def is_legible(text):
+    return len(text) < 30_000 and all(c.isprintable() or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        [EVIL[:40]],
+        ["--" + EVIL[:40]],
+        ["list", EVIL],
+        ["run", EVIL],
+        ["run", "--problem", EVIL],
+        ["run", "--problem", EVIL + ":f", "--dim", "3"],
+        ["run", "--problem", "sphere", "--dim", EVIL],
+        ["run", "--problem", "sphere", "--structure", EVIL],
+        ["run", "--problem", "sphere", "--set", EVIL],
+        ["run", "--problem", "sphere", "--set", f"{EVIL}=1"],
+        ["run", "--problem", "sphere", "--set", f"structure={EVIL}"],
+        ["show", EVIL],
+        ["show", "--rows", EVIL],
+        ["resume", EVIL],
+        ["draw", EVIL],
+    ],
+    ids=lambda line: "-".join(word.replace(EVIL, "EVIL")[:12] for word in line).encode(),
+)
+def test_words_of_the_command_line_come_back_legible(line):
+    done = CliRunner().invoke(cli, line, prog_name="structes")
+    assert done.exit_code in (1, 2) and is_legible(done.stderr) and "Error: " in done.stderr
+    assert done.stdout == ""
+
+
+def test_words_that_are_warned_of_or_shown_on_the_way_are_legible(here):
+    with pytest.warns(RuntimeWarning) as caught:
+        warn(EVIL)
+    assert is_legible(str(caught[0].message))
+    es, stream = structes.ES([1.0], 1.0, seed=1), io.StringIO()
+    with progress_of(True, es, EVIL, stream=stream, every=0.0) as report:
+        report(es)
+    assert is_legible(stream.getvalue()) and len(stream.getvalue()) < 700
+    assert is_legible("".join(describe(build_structure("dense", 2), EVIL)))
+    name = "costs $\\frac"  # no formula, which would be a wrong one
+    figure_of(build_structure("dense", 2), name).savefig(io.BytesIO())
 
 
 @pytest.mark.slow

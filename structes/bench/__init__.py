@@ -22,8 +22,23 @@ A claim about speed in this project is a line that one of these commands prints.
 """
 
 from ..registry import Registry
+from ..whose import said_of
 
-PEERS = Registry(
+
+class _Peers(Registry):
+    """The table of peers. A user's own is a class that answers to what peers/ says."""
+
+    def check(self, name, target):
+        words = ("ask", "tell"), ("minimise",)
+        answers = any(all(hasattr(target, word) for word in some) for some in words)
+        if not (isinstance(target, type) and answers):
+            raise TypeError(
+                "peer must be a class with ask and tell, or with minimise; "
+                f"{name!r} is {said_of(target)}"
+            )
+
+
+PEERS = _Peers(
     "peer",
     {
         "structes": "structes.bench.peers.ours:Structes",

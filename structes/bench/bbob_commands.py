@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..output import visible
 from .shell import bar, check, interruptible, names, numbers
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -111,7 +112,7 @@ def ablation(structure, switches, output, **problems):
     rows = _run(solvers(structure, chosen), problems, output, "ablation", None)
     text = "\n".join(lines(rows, structure, chosen))
     (output / "report.txt").write_text(text + "\n", encoding="utf-8")
-    click.echo(text)
+    click.echo(visible(text))
 
 
 @click.command()
@@ -192,7 +193,7 @@ def _report(rows, ours, against, output, plots, by="group"):
     output.mkdir(parents=True, exist_ok=True)
     text = "\n".join(report(rows, pairs, ("group", "function")))
     (output / "report.txt").write_text(text + "\n", encoding="utf-8")
-    click.echo("\n".join(report(rows, pairs, (by,))))
+    click.echo(visible("\n".join(report(rows, pairs, (by,))), 10**7))
     click.echo(f"\nwritten: {output / 'report.txt'}")
     if plots:
         for path in draw(rows, [*ours, *against], output):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..output import visible
 from . import PEERS
 from .bbob_commands import ablation, bbob, keep, report, tables
 from .cluster_commands import faults, wire
@@ -123,7 +124,7 @@ def behaviour(against, only, jobs, output):
     with bar("behaviour") as show:
         table = behaviour.measure(rows, solvers, jobs, show)
     for line in behaviour.lines(table):
-        click.echo(line)
+        click.echo(visible(line))
     if output:
         words = ["structes bench behaviour --against", ",".join(against)]
         words += ["--only", ",".join(only)] if only else []
@@ -166,7 +167,7 @@ def noise_(functions, dims, strengths, seeds, budget, jobs, output):
     with interruptible(output), bar("noise") as show:
         rows = noise.run(tasks, output, jobs, show)
     for line in noise.lines(rows):
-        click.echo(line)
+        click.echo(visible(line))
 
 
 @bench.command()
@@ -201,7 +202,7 @@ def steady(dims, workers, functions, solvers, seeds, cap, jobs, output):
     with interruptible(output), bar("steady") as show:
         rows = steady.run(tasks, output, jobs, show)
     for line in steady.lines(rows):
-        click.echo(line)
+        click.echo(visible(line))
 
 
 @bench.command()
@@ -258,4 +259,4 @@ def structures_(structures, dims, seeds, cap, peer_cap, against, jobs, output):
     with interruptible(output), bar("structures") as show:
         rows = families.run(tasks, output, jobs, show)
     for line in families.lines(rows, structures, against, dims):
-        click.echo(line)
+        click.echo(visible(line))

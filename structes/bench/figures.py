@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..output import visible
 from .bbob import HITS, TARGETS
 from .compare import ert
 
@@ -55,7 +56,7 @@ def ecdf_figure(rows, solvers):
                 continue
             times, shares = ecdf(mine)
             x, y = np.r_[1 / d, times, end], np.r_[0, shares, shares[-1] if len(shares) else 0]
-            axis.step(x, y, where="post", color=_colour(k), linewidth=1.6, label=solver)
+            axis.step(x, y, where="post", color=_colour(k), linewidth=1.6, label=_words(solver))
             cut = [row["evaluations"] / d for row in mine if row[HITS[-1]] == ""]
             if cut:
                 level = np.searchsorted(times, max(cut), side="right") / (len(mine) * len(HITS))
@@ -88,7 +89,7 @@ def ert_figure(rows, solvers):
                 marker=marker,
                 markersize=4,
                 linewidth=1.4,
-                label=solver,
+                label=_words(solver),
             )
         axis.set(xscale="log", yscale="log", xlim=(dims[0] / 1.25, dims[-1] * 1.25))
         axis.set_xticks(dims, [str(d) for d in dims])
@@ -170,3 +171,8 @@ def _finish(figure, axes):
         frameon=False,
         fontsize=8.5,
     )
+
+
+def _words(text: str) -> str:
+    """A name as a label: no formula, and nothing that is no character."""
+    return visible(text, 100, lines=False).replace("$", r"\$")

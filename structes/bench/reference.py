@@ -24,6 +24,7 @@ from pathlib import Path
 
 import yaml
 
+from ..yaml_text import read_yaml
 from . import ablation, bbob, behaviour
 from .compare import compare
 from .report import cell, everything, rows_of_kind
@@ -55,7 +56,7 @@ def provenance(command: str) -> dict:
 
 def note(path: Path, command: str) -> None:
     """Append `provenance(command)` to a YAML file, where it does not say so already."""
-    known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    known = read_yaml(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
     made = provenance(command)
     if made not in known:
         path.parent.mkdir(parents=True, exist_ok=True)

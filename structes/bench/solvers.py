@@ -17,8 +17,8 @@ import re
 from itertools import pairwise
 
 import numpy as np
-import yaml
 
+from ..yaml_text import read_yaml
 from . import PEERS
 
 OURS = "structes-"
@@ -34,10 +34,7 @@ def parse(solver: str) -> tuple[str, dict]:
         key, equals, text = piece.partition("=")
         if not (key and equals and text):
             raise ValueError(f"solver {solver!r}: {piece!r} must be KEY=VALUE, as in popsize=20")
-        try:
-            options[key] = _number(yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise ValueError(f"solver {solver!r}: {text!r} is not a value of YAML") from None
+        options[key] = _number(read_yaml(text, f"solver {solver!r}: {text!r}"))
     return "structes", {"structure": structure, **options}
 
 

@@ -16,6 +16,7 @@ AUTO = "auto"  # found on the way (auto.py): `ES` takes this word before it look
 STRUCTURES = Registry(
     "structure",
     also=(AUTO,),
+    base="structes.structures.base:Structure",
     table={
         "dense": "structes.structures.dense:Dense",
         "diagonal": "structes.structures.diagonal:Diagonal",

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import yaml
 
+from ...yaml_text import read_yaml
 from ..report import aligned
 from . import around, cells, telling, values
 from .clients import CLIENTS
@@ -121,7 +122,7 @@ def keep(path: Path, table: list[Cell], made: dict) -> None:
 
 def read(path: Path) -> tuple[list[Cell], dict]:
     """(table, how it was made) of a file that `keep` has written."""
-    kept = yaml.safe_load(path.read_text(encoding="utf-8"))
+    kept = read_yaml(path.read_text(encoding="utf-8"), str(path))
     verdict = {word: ok for ok, word in WORDS.items()}
     table = [
         Cell(situation, solver, verdict[cell["verdict"]], cell["outcome"])

@@ -1,0 +1,100 @@
+"""Files of a folder that may be somebody else's, opened with care.
+
+In the place of a file there may be a link to a file of the user's, a pipe at which one waits for
+ever, a device, or a file that is larger than the memory. What is opened here is a regular file
+under this very name, and no more of it is read than its reader can use. Nothing is waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+LONGEST = 2**16  # characters of a line of a log
+VALUES = 3_000_000  # in a text of JSON
+LISTS = 200_000  # and mappings among them
+
+
+class NoFile(OSError, ValueError):
+    """What lies in the place of a file is none; `strerror` says what it is."""
+
+
+def regular(path, flags: int = os.O_RDONLY) -> int:
+    """The descriptor of a regular file, as an opener for `open(path, mode, opener=regular)`: no
+    link is followed, and nothing is waited for. Raises NoFile where it is anything else, and where
+    it is to be written and has other names (hard links), since it may be another file as well."""
+    _check_kind(path, lambda: os.lstat(path))
+    place = os.open(path, flags | _CAREFUL, 0o666)
+    try:
+        _check_kind(path, lambda: os.fstat(place))
+        if flags & (os.O_WRONLY | os.O_RDWR) and os.fstat(place).st_nlink > 1:
+            why = "is one file under several names (hard links), of which all would be written"
+            raise NoFile(errno.EMLINK, why, str(path))
+    except BaseException:
+        os.close(place)
+        raise
+    return place
+
+
+def check_regular(path) -> None:
+    """Raise NoFile where something lies there that is no regular file; nothing is opened."""
+    _check_kind(path, lambda: os.lstat(path))
+
+
+def read_text(path, most: int, named: bool = False) -> str:
+    """The text of a file, of at most `most` bytes. Bytes that are no UTF-8 are kept as surrogates.
+
+    named   the user has named this very path: a link is followed then, and a pipe (<(…),
+            /dev/stdin) is read
+
+    Raises NoFile for what is no file, other OSErrors where it cannot be read, and ValueError where
+    it is longer.
+    """
+    with open(path, "rb", opener=None if named else regular) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it is too long: more than {most} bytes")
+    return data.decode("utf-8", "surrogateescape")
+
+
+def parse_json(text: str):
+    """The value in a text of JSON, of no more values than those that are read here can have, and
+    lists and mappings among them: an empty list is two characters, and 64 bytes in memory.
+
+    Raises ValueError for what is no JSON, and for more than that.
+    """
+    for most, marks, what in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
+        if sum(map(text.count, marks)) > most:
+            raise ValueError(f"it has more than {most} {what}")
+    return json.loads(text)
+
+
+def lines_of(file):
+    """The whole lines of a text file. Raises ValueError at one that does not end, since a file
+    without line ends would be read into memory as one line."""
+    while line := file.readline(LONGEST + 1):
+        if line.endswith("\n"):
+            yield line
+        elif len(line) > LONGEST:
+            raise ValueError(f"it has a line of more than {LONGEST} characters")
+
+
+def _check_kind(path, look) -> None:
+    try:
+        mode = look().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise NoFile(errno.EINVAL, f"is {what}, and no file", str(path))
