@@ -41,6 +41,7 @@ LAYERS = [
         "auto",
         "noisy",
         "stopping",
+        "sound",
         "restarts",
         "domain",
         "integers",

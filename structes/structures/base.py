@@ -24,6 +24,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
+import numpy as np
+
 from ..backend import namespace
 from ..registry import brief
 
@@ -90,6 +92,11 @@ class Structure(ABC):
     @abstractmethod
     def identity(self, xp, dtype) -> tuple:
         """Factor of B = I."""
+
+    def blank(self) -> tuple:
+        """A factor as far as its shapes go: NumPy arrays of zeros that take no memory, so that a
+        file can be compared with it before anything is allocated (checkpoint.py)."""
+        return _blank(self.identity(np, np.float64))
 
     @abstractmethod
     def unwhiten(self, factor, Z):
@@ -196,3 +203,17 @@ class Structure(ABC):
             v = back(factor, forth(factor, v))
             value = float(xp.sum(v * v)) ** 0.5
         return value
+
+
+def zeros(*shape) -> np.ndarray:
+    """Zeros that take no memory and cannot be written; for `blank`."""
+    return np.broadcast_to(_ZERO, shape)
+
+
+def _blank(factor):
+    if isinstance(factor, tuple):
+        return tuple(map(_blank, factor))
+    return np.broadcast_to(np.zeros((), factor.dtype), factor.shape)
+
+
+_ZERO = np.zeros(())

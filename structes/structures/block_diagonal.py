@@ -16,7 +16,7 @@ import numpy as np
 from .. import checks
 from ..backend import namespace, number, scale_parts, tiles
 from ..registry import brief
-from .base import Structure
+from .base import Structure, zeros
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,9 @@ class BlockDiagonal(Structure):
             xp.broadcast_to(xp.eye(n, dtype=dtype), (count, n, n)) + 0.0
             for (n, _), count in zip(self._kinds, counts, strict=True)
         )
+
+    def blank(self):
+        return tuple(zeros(self.sizes.count(n), n, n) for n, _ in self._kinds)
 
     def unwhiten(self, factor, Z):
         return self._apply(Z, factor, lambda z, A: z @ _transposed(A))

@@ -43,7 +43,7 @@ from ..backend import (
     total,
     weighted_squares,
 )
-from .base import Structure
+from .base import Structure, zeros
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told
 OWN = 0.1  # smallest share of a coordinate that V, or W, must leave to its own scale
@@ -131,6 +131,9 @@ class LowRank(Structure):
         start = noise.normals(0, noise.STARTS, 0, 0, self.long + self.short, self.dim)
         start = xp.asarray(start * (0.5 / self.dim**0.5), dtype=dtype)
         return xp.ones(self.dim, dtype=dtype), start[: self.long, :], start[self.long :, :]
+
+    def blank(self):
+        return zeros(self.dim), zeros(self.long, self.dim), zeros(self.short, self.dim)
 
     def unwhiten(self, factor, Z):
         s, V, W = factor

@@ -1,0 +1,123 @@
+"""Whether a search can go on from a state: what `save` asks of the one that it writes, and `load`
+of the one that it has read.
+
+A state that came of updates is sound as long as it does not overflow. One that was assigned, or
+that stands in a file, may be anything. Sound means that its candidates are finite and that the
+next update is: every number is finite, standard deviations are positive, B is invertible, and
+nothing is so large that its square, or a sum of squares, is no number any more.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+
+import numpy as np
+
+from .backend import mapped, namespace, to_numpy
+from .state import MOST, State
+
+# of a number of a factor, and of what it makes of samples
+LARGEST = {"float64": 1e150, "float32": 1e30}
+LONGEST = 1e50  # number of a path; those of searches are about as long as √d
+FAR = 8.0  # standard deviations from the mean up to which candidates must be numbers
+RANKS = 10.0  # what is learned of ranks, squared, is below 6 (noisy.py)
+
+
+def check_state(strategy, state: State, own: bool = False) -> None:
+    """Raise ValueError where no search with this Strategy can go on from the State.
+
+    own   it came of updates, which keep B invertible: that is not looked at, because it takes a
+          factorisation
+    """
+    with np.errstate(all="ignore"):
+        wrong = _wrong_numbers(strategy, state) or _wrong_noise(state.noisy)
+        wrong = wrong or _wrong_candidates(strategy, state)
+        if not (wrong or own):
+            wrong = _wrong_factor(strategy, state)
+    if wrong:
+        raise ValueError(f"no search can go on from its state: {wrong}")
+
+
+def _wrong_numbers(strategy, state):
+    """What is wrong with the numbers by themselves; None: nothing."""
+    if not 0 <= state.generation < MOST:
+        return "its generation is no number of generations"
+    if not 0 < state.sigma < inf:
+        return f"sigma is {state.sigma}"
+    for name in ("mean", "scale", "path_sigma", "path"):
+        if not _within(getattr(state, name), LONGEST if name.startswith("path") else inf):
+            return f"{name} has a number that is not finite, or too large"
+    for array in _arrays(state.factor):
+        if not _within(array, LARGEST[strategy.dtype]):
+            return "the factor has a number that is not finite, or too large"
+    step = state.sigma * state.scale
+    if not (_all(state.scale > 0) and _all(step > 0) and _within(step, inf)):
+        return "scale must be positive, and sigma · scale a number"
+    return None
+
+
+def _wrong_noise(noisy):
+    if noisy is None:
+        return None
+    numbers = noisy.ratio, noisy.rank, noisy.variance
+    learned = all(0 <= number < inf for number in numbers) and max(numbers[:2]) < RANKS
+    others = all(map(isfinite, (noisy.log_sigma, noisy.covariance)))
+    counts = 0 <= noisy.measured < MOST and 0 <= noisy.wait < MOST
+    return None if 0 < noisy.eta <= 1 and learned and others and counts else f"{noisy}"
+
+
+def _wrong_candidates(strategy, state):
+    """Are samples numbers, and candidates far from the mean, too?"""
+    Y = _samples(strategy, state)
+    if not _within(Y, LARGEST[strategy.dtype]):
+        return "the factor makes samples that are not finite, or too large"
+    xp = namespace(Y)
+    if not _within(strategy.place(state, xp.concat([Y, -Y])), inf):
+        return (
+            f"candidates {FAR:g} standard deviations from the mean are not finite: sigma is "
+            f"{state.sigma:.6g}"
+        )
+    return None
+
+
+def _wrong_factor(strategy, state):
+    """Is B invertible?"""
+    structure = strategy.structure
+    try:
+        if not isfinite(structure.logdet(state.factor)):
+            return "the factor is singular"
+        Z = structure.whiten(state.factor, _samples(strategy, state))
+    except (np.linalg.LinAlgError, ZeroDivisionError, ValueError):
+        return "the factor is singular"
+    return None if _within(Z, inf) else "the factor is singular"
+
+
+def _samples(strategy, state):
+    """y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction."""
+    xp = namespace(state.mean)
+    angles = xp.arange(1, strategy.structure.noise_dim + 1, dtype=xp.float64)
+    Z, factor = FAR * xp.cos(angles)[None, :], state.factor
+    if strategy.dtype != "float64":
+        Z, factor = strategy.lowered((Z,))[0], strategy.lowered(factor)
+    try:
+        return strategy.structure.unwhiten(factor, Z)
+    except (np.linalg.LinAlgError, ValueError):
+        return xp.full((1, strategy.structure.dim), np.nan)
+
+
+def _arrays(factor) -> list:
+    found: list = []
+    mapped(found.append, factor)
+    return found
+
+
+def _within(a, most) -> bool:
+    """Are all numbers finite, and at most so large?"""
+    xp = namespace(a)
+    if not a.size:
+        return True
+    return bool(to_numpy(xp.max(xp.abs(a)))[()] <= min(most, np.finfo(float).max))
+
+
+def _all(which) -> bool:
+    return bool(namespace(which).all(which))
