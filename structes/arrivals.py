@@ -76,17 +76,21 @@ def late(now, generation, index: int, value: float) -> Arrival:
     Z, Y = generation.sample(index)
     before = generation.strategy.log_density(Z, generation.volume)[0]
     U = generation.strategy.coordinates(generation.state, Y)
-    Z = strategy.locate(state, U)
-    ratio = min(0.0, float(strategy.log_density(Z, now.volume)[0] - before))
+    try:
+        Z = strategy.locate(state, U)
+    except (ArithmeticError, np.linalg.LinAlgError):  # singular in floating point
+        return Arrival(Z, Y, value, 0.0, (generation.number, index))
+    ratio = float(strategy.log_density(Z, now.volume)[0] - before)
     power = temper(strategy, state.generation - generation.number)
-    mass = exp(power * ratio)
+    mass = exp(power * min(0.0, ratio)) if ratio == ratio else 0.0  # NaN: it is infinitely far
     return Arrival(*_clipped(strategy, state, Z), value, mass, (generation.number, index))
 
 
 def temper(strategy: Strategy, age: int = 1) -> float:
-    """Power p of the ratio of densities, of a value that is `age` generations late."""
+    """Power p of the ratio of densities, of a value that is `age` ≥ 1 generations late; less where
+    a state was assigned that has an earlier number."""
     p = min(0.5, TEMPER * strategy.plan(strategy.popsize).mueff / strategy.structure.dim)
-    return min(1.0, p * (1 + age) / 2)
+    return min(1.0, p * (1 + max(1, age)) / 2)
 
 
 def own(strategy: Strategy, state: State, x, value: float, number: int, name: str) -> Arrival:

@@ -83,7 +83,9 @@ def read(path) -> tuple[str, dict]:
             with zipfile.ZipFile(file) as archive:
                 return _read(archive)
         except ValueError as error:
-            raise ValueError(f"{str(path)!r} is no checkpoint of structes: {error}") from error
+            raise ValueError(
+                f"{str(path)!r} is no checkpoint of structes: {_cut(error)}"
+            ) from error
         except (
             zipfile.BadZipFile,
             EOFError,
@@ -96,7 +98,7 @@ def read(path) -> tuple[str, dict]:
             TypeError,
             struct.error,
         ) as error:
-            text = str(error).strip("'\"") or type(error).__name__
+            text = _cut(error).strip("'\"") or type(error).__name__
             raise ValueError(f"{str(path)!r} is no checkpoint of structes: {text}") from error
 
 
@@ -115,8 +117,14 @@ def restoring(path, what: str):
         ValueError,
     ) as error:
         named = isinstance(error, (LookupError, MemoryError, RecursionError))
-        text = f"{type(error).__name__} {error}" if named else error
+        text = f"{type(error).__name__} {_cut(error)}" if named else _cut(error)
         raise ValueError(f"{str(path)!r} does not hold a whole {what}: {text}") from error
+
+
+def _cut(error) -> str:
+    """What an error says, of which a file may have said the most."""
+    text = str(error)
+    return text if len(text) <= 800 else f"{text[:800]}…"
 
 
 def named_arrays(name, value) -> dict:
@@ -158,13 +166,17 @@ def _check_directory(file, size: int) -> None:
     end = tail[-22:]
     if len(end) < 22 or end[:4] != b"PK\5\6" or end[20:] != b"\0\0":
         raise ValueError("it does not end as a zip file does: it is none, or is torn")
-    length = int.from_bytes(end[12:16], "little")
+    length, start = (int.from_bytes(end[k : k + 4], "little") for k in (12, 16))
+    place = size - 22
     if tail[:4] == b"PK\6\7":  # a zip64: of more than 65,535 members, or 4 GB
         at = int.from_bytes(tail[8:16], "little")
-        if at != size - 42 - 56:
+        place = size - 42 - 56
+        if at != place:
             raise ValueError("its zip64 directory ends elsewhere")
         file.seek(at)
-        length = int.from_bytes(file.read(56)[40:48], "little")
+        length, start = struct.unpack("<QQ", file.read(56)[40:])
+    if start + length != place:
+        raise ValueError("its directory is not where it ends: something was cut out, or added")
     if length > min(_DIRECTORY, size // 3):  # a member takes more room than its entry
         raise ValueError(f"its directory takes {length} of {size} bytes")
     file.seek(0)

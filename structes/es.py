@@ -27,7 +27,7 @@ from .ledger import Ledger
 from .noisy import build_noise
 from .prior import begun as begun_from
 from .registry import brief
-from .room import LITTLE, check_room
+from .room import LITTLE, check_population, check_room
 from .search import Best, advanced, asked, begun, told
 from .space import Space
 from .state import MOST, Info, State, check_shapes
@@ -283,7 +283,9 @@ class ES:
         """
         kind, tree = checkpoint.read(path)
         if kind != "ES":
-            raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
+            raise ValueError(
+                f"{str(path)!r} holds a {kind:.40}: structes.{kind:.40}.load reads it"
+            )
         with checkpoint.restoring(path, "ES"):
             return cls.restored(tree, structure, space)
 
@@ -321,13 +323,17 @@ class ES:
             engine=Engine(**tree["engine"]),
             **read_arguments(tree["arguments"], space),
         )
+        if arguments.popsize is not None:
+            check_population(arguments.popsize)
         if not auto:  # it takes no room before the file is known to hold as much
             arguments = arguments.with_structure()
             check_shapes(arguments.structure, tree["state"])
         es = cls.of(arguments)
         its, xp = es._search, es._xp
         strategy, monitor = its.strategy, its.monitor
-        if auto and its.auto is not None:
+        if auto and its.auto is None:
+            raise ValueError("its structure is said to be found on the way, and cannot be")
+        if auto:
             auto = its.auto.restored(auto)
             dim = strategy.structure.dim
             now = es.engine.fit(build_structure(known_spec(tree["structure"]), dim))

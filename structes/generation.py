@@ -21,6 +21,7 @@ from .fingerprints import fingerprints, joined
 from .persistent import EMPTY, PersistentList
 from .portion import NUMBERS, Portion, sampled, taken, within
 from .redrawn import Redrawn
+from .room import check_population
 from .state import MOST, same_state
 from .structures import build_structure, known_spec, spec_of
 
@@ -399,6 +400,7 @@ class Generation:
             strategy = replace(strategy, structure=strategy.engine.fit(structure))
         if tree["popsize"] != strategy.popsize:
             popsize = checks.count("popsize", tree["popsize"], 2, MOST)
+            check_population(popsize)
             strategy = replace(strategy, popsize=popsize)
         asked = [checks.count("asked", n, 1, MOST) for n in tree["asked"]]
         seed = noise.check_seed(checks.count("seed", tree["seed"], 0))

@@ -295,6 +295,13 @@ class Ledger(NamedTuple):
 
     # -- files ------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Raise ValueError where two generations have the same number, so that nobody could tell
+        their candidates apart: a state was assigned that has an earlier one."""
+        keys = [its.generation.key for _, its in self.known()]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two generations that are waited for have the same number")
+
     def snapshot(self, structure) -> dict:
         """What `restored` takes, as `Generation.snapshot`."""
         return {
@@ -324,4 +331,6 @@ class Ledger(NamedTuple):
         *late, open_ = asked(tree["generations"])
         former = asked(tree.get("former", ()))
         memories = (memory(name) for name in ("told", "forgotten", "own"))
-        return cls(open_, tuple(late), former, *memories, EMPTY, (origin,))
+        ledger = cls(open_, tuple(late), former, *memories, EMPTY, (origin,))
+        ledger.check()
+        return ledger

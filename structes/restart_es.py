@@ -190,7 +190,9 @@ class RestartES:
         """
         kind, tree = checkpoint.read(path)
         if kind != "RestartES":
-            raise ValueError(f"{str(path)!r} holds an {kind}: structes.{kind}.load reads it")
+            raise ValueError(
+                f"{str(path)!r} holds an {kind:.40}: structes.{kind:.40}.load reads it"
+            )
         with checkpoint.restoring(path, "RestartES"):
             return cls.restored(tree, structure, x0, restarts, space)
 

@@ -111,6 +111,7 @@ class Search(NamedTuple):
                 known.append(its)
         for strategy, state in known:
             strategy.check(state, own)
+        self.ledger.check()
 
 
 def begun(strategy, state, seed: int, monitor, auto, origin: int) -> Search:

@@ -286,7 +286,9 @@ class ShardedES:
             raise TypeError(f"load takes no argument {name!r}: the search has its own")
         kind, tree = checkpoint.read(path)
         if kind != "ShardedES":
-            raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
+            raise ValueError(
+                f"{str(path)!r} holds a {kind:.40}: structes.{kind:.40}.load reads it"
+            )
         with checkpoint.restoring(path, "ShardedES"):
             given = read_arguments({"noise": None, **tree["arguments"]}, space)
             x0, engine = given.pop("x0"), Engine(**tree["engine"])

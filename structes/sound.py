@@ -20,20 +20,23 @@ from .state import MOST, State
 LARGEST = {"float64": 1e150, "float32": 1e30}
 LONGEST = 1e50  # number of a path; those of searches are about as long as √d
 FAR = 8.0  # standard deviations from the mean up to which candidates must be numbers
+SMALL = 200  # dimension up to which a factorisation costs less than to write a file
 RANKS = 10.0  # what is learned of ranks, squared, is below 6 (noisy.py)
 
 
 def check_state(strategy, state: State, own: bool = False) -> None:
     """Raise ValueError where no search with this Strategy can go on from the State.
 
-    own   it came of updates, which keep B invertible: that is not looked at, because it takes a
-          factorisation
+    own   it came of updates, which keep B invertible: that is not looked at where it would cost
+          more than to write the state
     """
     with np.errstate(all="ignore"):
         wrong = _wrong_numbers(strategy, state) or _wrong_noise(state.noisy)
         wrong = wrong or _wrong_candidates(strategy, state)
-        if not (wrong or own):
-            wrong = _wrong_factor(strategy, state)
+        if not (wrong or (own and strategy.structure.dim > SMALL)):
+            Z = _local(strategy, state)
+            if not strategy.structure.is_element(state.factor, Z):
+                wrong = "the factor is none of its structure: it is singular, or far too large"
     if wrong:
         raise ValueError(f"no search can go on from its state: {wrong}")
 
@@ -53,6 +56,8 @@ def _wrong_numbers(strategy, state):
     step = state.sigma * state.scale
     if not (_all(state.scale > 0) and _all(step > 0) and _within(step, inf)):
         return "scale must be positive, and sigma · scale a number"
+    if strategy.domain.has_integers and not _all(step > 1 / LARGEST["float64"]):
+        return "standard deviations of integers are kept near 1: they must not be next to nothing"
     return None
 
 
@@ -69,8 +74,8 @@ def _wrong_noise(noisy):
 def _wrong_candidates(strategy, state):
     """Are samples numbers, and candidates far from the mean, too?"""
     Y = _samples(strategy, state)
-    if not _within(Y, LARGEST[strategy.dtype]):
-        return "the factor makes samples that are not finite, or too large"
+    if not (_within(Y, LARGEST[strategy.dtype]) and _all(abs(Y) > 1 / LARGEST[strategy.dtype])):
+        return "the factor makes samples that are not finite, too large or too small"
     xp = namespace(Y)
     if not _within(strategy.place(state, xp.concat([Y, -Y])), inf):
         return (
@@ -80,29 +85,20 @@ def _wrong_candidates(strategy, state):
     return None
 
 
-def _wrong_factor(strategy, state):
-    """Is B invertible?"""
-    structure = strategy.structure
-    try:
-        if not isfinite(structure.logdet(state.factor)):
-            return "the factor is singular"
-        Z = structure.whiten(state.factor, _samples(strategy, state))
-    except (np.linalg.LinAlgError, ZeroDivisionError, ValueError):
-        return "the factor is singular"
-    return None if _within(Z, inf) else "the factor is singular"
+def _local(strategy, state):
+    """One z (1, noise_dim) that is FAR from 0 in every direction."""
+    xp = namespace(state.mean)
+    angles = xp.arange(1, strategy.structure.noise_dim + 1, dtype=xp.float64)
+    return FAR * xp.cos(angles)[None, :]
 
 
 def _samples(strategy, state):
-    """y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction."""
-    xp = namespace(state.mean)
-    angles = xp.arange(1, strategy.structure.noise_dim + 1, dtype=xp.float64)
-    Z, factor = FAR * xp.cos(angles)[None, :], state.factor
-    if strategy.dtype != "float64":
-        Z, factor = strategy.lowered((Z,))[0], strategy.lowered(factor)
+    """The y (1, d) of `_local`, as `Strategy.draw` finds it."""
+    Z, factor = strategy.lowered((_local(strategy, state),))[0], strategy.lowered(state.factor)
     try:
         return strategy.structure.unwhiten(factor, Z)
-    except (np.linalg.LinAlgError, ValueError):
-        return xp.full((1, strategy.structure.dim), np.nan)
+    except (ArithmeticError, ValueError):  # LinAlgError is one of them
+        return namespace(Z).full((1, strategy.structure.dim), np.nan)
 
 
 def _arrays(factor) -> list:

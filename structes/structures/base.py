@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from math import isfinite
 
 import numpy as np
 
@@ -117,6 +118,19 @@ class Structure(ABC):
     @abstractmethod
     def logdet(self, factor) -> float:
         """log |det B|."""
+
+    def is_element(self, factor, Z) -> bool:
+        """Is this, arrays of the right shapes with finite numbers, the factor of an invertible B?
+        It takes a factorisation, where the structure has none.
+
+        Z   some rows of local coordinates, which must come back
+        """
+        try:
+            back = self.whiten(factor, self.unwhiten(factor, Z))
+            xp = namespace(back)
+            return isfinite(self.logdet(factor)) and bool(xp.all(xp.isfinite(back)))
+        except (ArithmeticError, ValueError):  # LinAlgError is one of them
+            return False
 
     @abstractmethod
     def to_dense(self, factor):

@@ -170,6 +170,12 @@ class LowRank(Structure):
         K, _ = _posterior(V, W)
         return 0.5 * (_logdet(_one_plus(W)) - _logdet(K)) - float(xp.sum(xp.log(s)))
 
+    def is_element(self, factor, Z):
+        s, V, W = factor
+        xp = namespace(s)
+        bounded = all(number(xp.max(xp.abs(A))) <= 10 * LONGEST**0.5 for A in (V, W) if A.size)
+        return bounded and bool(xp.all(s > 0)) and super().is_element(factor, Z)
+
     def to_dense(self, factor):
         """The lower triangular B with B Bᵀ = C⁻¹ (the rectangular B has no place here)."""
         eye = namespace(factor[0]).eye(self.dim, dtype=factor[0].dtype)
