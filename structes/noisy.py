@@ -76,7 +76,7 @@ class Noise:
             raise ValueError(f"noise: target must lie in (0, 1); got {self.target}")
         if checks.number("noise: speed", self.speed, positive=True) == inf:
             raise ValueError("noise: speed must be finite")
-        checks.count("noise: every", self.every, 1)
+        object.__setattr__(self, "every", checks.count("noise: every", self.every, 1, 2**31))
 
 
 class Noisy(NamedTuple):

@@ -9,7 +9,7 @@ nothing is so large that its square, or a sum of squares, is no number any more.
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from .state import MOST, State
 LARGEST = {"float64": 1e150, "float32": 1e30}
 LONGEST = 1e50  # number of a path; those of searches are about as long as √d
 FAR = 8.0  # standard deviations from the mean up to which candidates must be numbers
+LEAST = 1e-7  # share of its step that the mean moves
+SUMS = 1e9  # ln sigma, its variance and its covariance with the ranks, as far as they go
 SMALL = 200  # dimension up to which a factorisation costs less than to write a file
 RANKS = 10.0  # what is learned of ranks, squared, is below 6 (noisy.py)
 
@@ -64,11 +66,12 @@ def _wrong_numbers(strategy, state):
 def _wrong_noise(noisy):
     if noisy is None:
         return None
-    numbers = noisy.ratio, noisy.rank, noisy.variance
-    learned = all(0 <= number < inf for number in numbers) and max(numbers[:2]) < RANKS
-    others = all(map(isfinite, (noisy.log_sigma, noisy.covariance)))
-    counts = 0 <= noisy.measured < MOST and 0 <= noisy.wait < MOST
-    return None if 0 < noisy.eta <= 1 and learned and others and counts else f"{noisy}"
+    ranks = noisy.ratio, noisy.rank
+    sums = noisy.log_sigma, noisy.variance, noisy.covariance
+    right = LEAST <= noisy.eta <= 1 and all(0 <= number < RANKS for number in ranks)
+    right = right and all(abs(number) < SUMS for number in sums) and noisy.variance >= 0
+    right = right and 0 <= noisy.measured < MOST and 0 <= noisy.wait < MOST
+    return None if right else f"{noisy}"
 
 
 def _wrong_candidates(strategy, state):
