@@ -176,6 +176,31 @@ class Player:
         values = [self.value(x) for x in rows]
         if chance(rng, 0.1):
             values[int(rng.integers(n))] = np.nan
+        es = self.es
+        fresh = not (es.gathered.arrivals or es.ledger.open.heard or es.ledger.late)
+        fresh = fresh and self.unique and n == len(es.ledger.open.generation) >= es.popsize
+        before = es.generation if fresh and kind != "one by one" else None
+        self.hand_over(kind, rows, values)
+        if before is not None:
+            assert es.generation == before + 1, "a whole generation does not close it"
+            self.check_info(es.info, np.array(values))
+        self.known += list(zip(rows, values, strict=True))
+        self.known = self.known[-100:]
+        self.count(values)
+
+    def check_info(self, info, values):
+        """What an update says of a generation that was told as a whole."""
+        good = np.sort(self.sign * values[values == values])
+        assert info.missing == len(values) - len(good), f"{info.missing} missing of {values}"
+        assert info.late == info.stale == info.injected == 0, f"{info}"
+        if len(good):
+            assert self.sign * info.best == good[0], f"the best of {values} is {info.best}"
+        if len(good) == len(values):
+            assert self.sign * info.worst == good[-1], f"the worst of {values} is {info.worst}"
+
+    def hand_over(self, kind, rows, values):
+        """Tell values of rows in any form."""
+        rng = self.rng
         if kind == "one by one":
             for x, v in zip(rows, values, strict=True):
                 self.es.tell(x, v)
@@ -190,9 +215,6 @@ class Player:
                 self.unique = False
             else:
                 self.es.tell(np.array(rows), np.array(values))
-        self.known += list(zip(rows, values, strict=True))
-        self.known = self.known[-100:]
-        self.count(values)
 
     def whole_dicts(self):
         """A dict holds all of a point but how far ahead an option is: that is one's own point."""
@@ -225,8 +247,11 @@ class Player:
             x = np.clip(inside, self.case.low, self.case.high)
             for i, fixed in self.case.fixed.items():
                 x[i] = fixed
-        before, v = self.es.evaluations, self.value(x)
+        before, v, waiting = self.es.evaluations, self.value(x), len(self.es.pending)
+        generation = self.es.generation
         self.es.tell(x[None, :], [v])
+        if generation != self.es.generation or len(self.es.pending) < waiting:
+            self.unique = False  # it may have been taken for a candidate
         added = self.es.evaluations - before
         assert added in (0, 1), f"one point counts {added} times"
         self.told += added
@@ -283,6 +308,11 @@ def told(case: Case, folder: Path) -> str:
     return Player(case, folder).play()
 
 
+def value_of_user(case: Case, x) -> float:
+    """Of a point, or of a dict of parameters."""
+    return value(case, case.options["x0"].from_dict(x) if hasattr(x, "keys") else x)
+
+
 def minimized(case: Case, folder: Path) -> str:
     """The search in one call, and on from there with a larger budget."""
     calls: list = []
@@ -316,7 +346,7 @@ def minimized(case: Case, folder: Path) -> str:
         extra["first"] = True
     if case.plan["workers"]:
         extra["workers"] = 2
-        fun = partial(value, case)
+        fun = partial(value_of_user, case)
     try:
         result = minimize(fun, **options, **extra)
     except ArithmeticError as error:

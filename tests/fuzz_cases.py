@@ -38,6 +38,7 @@ class Case:
     fixed: dict
     objective: str
     faults: dict
+    choices: Any = ()
     restarts: Any = None
     plan: dict = field(default_factory=dict)
 
@@ -250,9 +251,8 @@ def drawn(number: int) -> Case:
     else:
         options, low, high, integer, log_, fixed = vector_options(rng, d)
     k = moving(d, low, high, integer, fixed)
-    has_choices = "choices" in options or (
-        isinstance(options.get("x0"), Space) and "choices" in options["x0"].arguments()
-    )
+    space = options.get("x0") if isinstance(options.get("x0"), Space) else None
+    choices = (options if space is None else space.arguments()).get("choices") or ()
     auto = way != "sharded" and chance(rng, 0.3)
     options["structure"] = "auto" if auto else structure(rng, k)
     options["seed"] = int(rng.integers(2**63, dtype=np.uint64)) * int(pick(rng, [1, 2]))
@@ -280,7 +280,7 @@ def drawn(number: int) -> Case:
         options["noise"] = pick(rng, ["auto", {"name": "auto", "every": 2}])
     if way == "sharded":
         options["shards"] = int(pick(rng, [1, 3, 16]))
-    if not fixed and not has_choices and "x0" in options and chance(rng, 0.05):
+    if not fixed and not choices and "x0" in options and chance(rng, 0.05):
         given = options["x0"]
         if not isinstance(given, Space) and way != "sharded":
             A = rng.normal(size=(d, d))
@@ -315,9 +315,8 @@ def drawn(number: int) -> Case:
         "workers": way == "minimize" and number % 997 == 0,
         "own": int(rng.integers(2**31)),
     }
-    return Case(
-        number, way, d, options, low, high, integer, log_, fixed, objective, faults, restarts, plan
-    )
+    limits = low, high, integer, log_, fixed
+    return Case(number, way, d, options, *limits, objective, faults, choices, restarts, plan)
 
 
 def stopping(rng, options: dict) -> None:
@@ -349,7 +348,10 @@ OBJECTIVES = (
 
 def value(case: Case, x) -> float:
     """The value of a point (d,), in the sense of the search: a pure function of its bits."""
-    x = np.asarray(x, dtype=float)
+    x = np.array(x, dtype=float)
+    for choice in case.choices:  # only which one is the largest counts
+        its = x[list(choice)]
+        x[list(choice)] = np.arange(len(its)) == its.argmax()
     print_ = zlib.crc32(x.tobytes())
     dice = (print_ % 10_007) / 10_007
     for name, share in case.faults.items():
@@ -360,7 +362,7 @@ def value(case: Case, x) -> float:
                 return float("nan")
             return float("inf")
         dice = (dice + 0.37) % 1
-    u = np.clip(x / case.plan["scale"], -1e60, 1e60)
+    u = np.clip(x, *(case.plan["scale"] * np.array([-1e60, 1e60]))) / case.plan["scale"]
     square = float(u @ u)
     y = {
         "sphere": lambda: square,

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..backend import namespace, number, scale_parts, tiles
+from ..backend import compact, namespace, number, scale_parts, tiles
 from ..registry import brief
 from .base import Structure, zeros
 
@@ -185,7 +185,7 @@ class BlockDiagonal(Structure):
         for A, m in zip(factor, M, strict=True):
             xp = namespace(A)
             h = xp.eye(m.shape[-1], dtype=m.dtype) + m + 0.5 * (m @ m)
-            out.append(_transposed(xp.linalg.solve(h, _transposed(A))))
+            out.append(compact(_transposed(xp.linalg.solve(h, _transposed(A)))))
         return tuple(out)
 
     def transport(self, M, q):

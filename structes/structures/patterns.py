@@ -17,7 +17,8 @@ import numpy as np
 from .gathers import Plan, arrange, levels, ranges
 
 MOST = 2**30  # entries, or chains i → l → j: more of them do not fit in memory
-FEW = 2**22  # chains: so many are looked at at a time
+FEW = 2**20  # chains: so many are looked at at a time
+NAMED = 10_000  # entries that miss, where a pattern has more chains than that
 GIVEN = ("ancestors", "descendants")
 
 
@@ -259,12 +260,12 @@ def _find_chains(dim, keys, most, kept=MOST):
         wanted = row[one] * dim + col[two]
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         lost = wanted[keys[at] != wanted]
-        if len(lost):
-            missing = np.union1d(missing, lost)
         if first is not None:
             first[s:e], second[s:e], out[s:e] = one, two, at
         elif len(lost):
-            break
+            return Chains(None, None, None, np.unique(lost[:NAMED]))
+        if len(lost):
+            missing = np.union1d(missing, lost)
     return Chains(first, second, out, missing)
 
 
@@ -290,7 +291,7 @@ def _not_transitive(dim, keys, missing):
     more = f"at least {len(missing)}" if closed is None else str(len(closed) - len(keys))
     return (
         f"Sparse: the pattern of {len(keys)} entries is not transitive, so products leave it; "
-        f"{len(missing)} entries are missing: {'; '.join(named)}"
+        f"{'at least ' * (closed is None)}{len(missing)} entries are missing: {'; '.join(named)}"
         + ("; …" if len(missing) > 3 else "")
         + f". close=True takes the smallest transitive pattern around it, {more} entries more"
     )
