@@ -103,6 +103,8 @@ def own(strategy: Strategy, state: State, x, value: float, number: int, name: st
     U, far = strategy.domain.encode(x, name), FARTHEST * state.sigma * state.scale
     Z = strategy.locate(state, namespace(U).clip(U, state.mean - far, state.mean + far))
     key = state.generation + 1, number
+    if not bool(namespace(Z).all(namespace(Z).isfinite(Z))):  # B is nearly singular
+        return Arrival(Z, Z[:, :0], value, 0.0, key)
     return Arrival(*_clipped(strategy, state, Z), value, 1.0, key)
 
 

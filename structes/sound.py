@@ -13,7 +13,7 @@ from math import inf
 
 import numpy as np
 
-from .backend import mapped, namespace, to_numpy
+from .backend import mapped, namespace, number, read
 from .state import MOST, State
 
 # of a number of a factor, and of what it makes of samples
@@ -22,7 +22,7 @@ LONGEST = 1e50  # number of a path; those of searches are about as long as √d
 FAR = 8.0  # standard deviations from the mean up to which candidates must be numbers
 LEAST = 1e-7  # share of its step that the mean moves
 SUMS = 1e9  # ln sigma, its variance and its covariance with the ranks, as far as they go
-SMALL = 200  # dimension up to which a factorisation costs less than to write a file
+SMALL = 100  # dimension up to which a factorisation costs less than to write a file
 RANKS = 10.0  # what is learned of ranks, squared, is below 6 (noisy.py)
 
 
@@ -35,10 +35,9 @@ def check_state(strategy, state: State, own: bool = False) -> None:
     with np.errstate(all="ignore"):
         wrong = _wrong_numbers(strategy, state) or _wrong_noise(state.noisy)
         wrong = wrong or _wrong_candidates(strategy, state)
-        if not (wrong or (own and strategy.structure.dim > SMALL)):
-            Z = _local(strategy, state)
-            if not strategy.structure.is_element(state.factor, Z):
-                wrong = "the factor is none of its structure: it is singular, or far too large"
+        looked = own and strategy.structure.dim > SMALL
+        if not (wrong or looked or strategy.structure.is_element(state.factor)):
+            wrong = "the factor is none of its structure: it is singular, or far too large"
     if wrong:
         raise ValueError(f"no search can go on from its state: {wrong}")
 
@@ -88,20 +87,16 @@ def _wrong_candidates(strategy, state):
     return None
 
 
-def _local(strategy, state):
-    """One z (1, noise_dim) that is FAR from 0 in every direction."""
+def _samples(strategy, state):
+    """The y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction, found as
+    `Strategy.draw` does."""
     xp = namespace(state.mean)
     angles = xp.arange(1, strategy.structure.noise_dim + 1, dtype=xp.float64)
-    return FAR * xp.cos(angles)[None, :]
-
-
-def _samples(strategy, state):
-    """The y (1, d) of `_local`, as `Strategy.draw` finds it."""
-    Z, factor = strategy.lowered((_local(strategy, state),))[0], strategy.lowered(state.factor)
+    Z = strategy.lowered((FAR * xp.cos(angles)[None, :],))[0]
     try:
-        return strategy.structure.unwhiten(factor, Z)
+        return strategy.structure.unwhiten(strategy.lowered(state.factor), Z)
     except (ArithmeticError, ValueError):  # LinAlgError is one of them
-        return namespace(Z).full((1, strategy.structure.dim), np.nan)
+        return xp.full((1, strategy.structure.dim), np.nan)
 
 
 def _arrays(factor) -> list:
@@ -112,10 +107,11 @@ def _arrays(factor) -> list:
 
 def _within(a, most) -> bool:
     """Are all numbers finite, and at most so large?"""
-    xp = namespace(a)
     if not a.size:
         return True
-    return bool(to_numpy(xp.max(xp.abs(a)))[()] <= min(most, np.finfo(float).max))
+    xp, most = namespace(a), min(most, np.finfo(float).max)
+    low, high = read(number(xp.min(a)), number(xp.max(a)))  # NaN, where there is one
+    return -most <= low and high <= most < inf
 
 
 def _all(which) -> bool:

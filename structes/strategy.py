@@ -151,7 +151,7 @@ class Strategy:
         it (`sound.py`). Nothing is allocated before its arrays are known to be as large.
         """
         state = restored_as(self._like, tree, xp)
-        check_state(self, state)
+        single_threaded(check_state, self.structure.dim, self, state)
         return state
 
     @cached_property
@@ -168,7 +168,7 @@ class Strategy:
               see, so that it is not looked at again
         """
         restored_as(self._like, state, np)
-        check_state(self, state, own)
+        single_threaded(check_state, self.structure.dim, self, state, own)
 
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""

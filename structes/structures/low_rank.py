@@ -170,11 +170,11 @@ class LowRank(Structure):
         K, _ = _posterior(V, W)
         return 0.5 * (_logdet(_one_plus(W)) - _logdet(K)) - float(xp.sum(xp.log(s)))
 
-    def is_element(self, factor, Z):
+    def is_element(self, factor):
         s, V, W = factor
         xp = namespace(s)
         bounded = all(number(xp.max(xp.abs(A))) <= 10 * LONGEST**0.5 for A in (V, W) if A.size)
-        return bounded and bool(xp.all(s > 0)) and super().is_element(factor, Z)
+        return bounded and bool(xp.all(s > 0)) and super().is_element(factor)
 
     def to_dense(self, factor):
         """The lower triangular B with B Bᵀ = C⁻¹ (the rectangular B has no place here)."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import inf, isfinite, log
+from math import inf, log
 from typing import ClassVar
 
 import numpy as np
@@ -64,10 +64,6 @@ class Toeplitz(Structure):
 
     def logdet(self, factor):
         return -self.dim * log(abs(float(factor[0][0])))
-
-    def is_element(self, factor, Z):
-        first = float(factor[0][0])  # the rest may be anything, and its inverse be beyond numbers
-        return first != 0 and isfinite(first)
 
     def to_dense(self, factor):
         return self._matrix(_inverse(factor[0]))
