@@ -25,6 +25,7 @@ from .registry import brief
 
 ON_ERROR = ("missing", "raise")
 KEPT = 100  # failures whose words are kept until somebody takes them
+MESSAGE, TRACEBACK = 2000, 10_000  # characters that are kept of each
 
 
 class NoValue(ValueError):
@@ -47,15 +48,23 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, error: BaseException, row: int) -> Failure:
-        """What an exception says."""
+        """What an exception says; of a long text the beginning and the end."""
         try:
             said, words = "".join(traceback.format_exception(error)), str(error)
         except Exception:  # an exception of the user's that cannot even be printed
             said, words = "", "it cannot be printed"
-        return cls(row, type(error).__name__, words, said)
+        return cls(row, type(error).__name__[:60], _cut(words, MESSAGE), _cut(said, TRACEBACK))
 
     def __str__(self):
         return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+def _cut(text: str, most: int) -> str:
+    """A text of at most so many characters: of a longer one its beginning and its end."""
+    if len(text) <= most:
+        return text
+    half = (most - 60) // 2
+    return f"{text[:half]} [… {len(text) - 2 * half} characters …] {text[-half:]}"
 
 
 def evaluated(

@@ -13,6 +13,7 @@ from collections import deque
 from math import ceil, inf
 
 from ..evaluation import Failure
+from ..output import warn
 from .spans import SPAN, Batch, Done, Seat, Span, span_length
 from .transport import Transport
 from .worker import Call, Outcome
@@ -22,6 +23,7 @@ GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worke
 _NEWS = 5.0  # seconds until the death of a worker is known, at most
 _TICK = 0.5  # seconds between looks at clocks and new machines
 _STARTS = 3  # workers in a row that end before they are ready: something is wrong with all
+_PAUSE = 30.0  # seconds, at most, until it is tried again to start a worker where that has failed
 
 
 class EvaluationError(RuntimeError):
@@ -57,6 +59,9 @@ class Supervisor:
         self._events: deque = deque()
         self._done: list[Done] = []
         self._bad_starts, self._last_bad = 0, 0.0
+        self._ended_early = 0  # of those, workers that ended by themselves
+        self._why = ""  # what was wrong with the last of them
+        self._told: set = set()
         self._alone, self._looked, self._watched = time.monotonic(), 0.0, 0.0
         self._last_death = -TROUBLE
         self._recipes: set = set()
@@ -138,15 +143,28 @@ class Supervisor:
         """A worker for every span that none is free for, as many as there can be."""
         if not self.queue or len(self.seats) >= self._capacity:
             return
-        wait = self._bad_starts and min(30.0, 0.1 * 2.0**self._bad_starts)
+        wait = self._bad_starts and min(_PAUSE, 0.1 * 2.0 ** min(self._bad_starts, 20))
         if time.monotonic() - self._last_bad < wait:
             return
         free = sum(not seat.calls for seat in self.seats)
         wanted = sum(ceil(span.size / span.unit) for span in self.queue) - free
         for _ in range(min(wanted, self._capacity - len(self.seats))):
-            seat = Seat(self.transport.hire(), time.monotonic())
+            try:
+                worker = self.transport.hire()
+            except OSError as error:  # no descriptor, no process, no memory is left
+                self._bad_start(f"{type(error).__name__}: {error}")
+                return
+            seat = Seat(worker, time.monotonic())
             self.seats.append(seat)
             self._by_worker[id(seat.worker)] = seat
+
+    def _bad_start(self, why: str):
+        """A worker could not be started, or was not of use before it had done anything: the others
+        go on, and it is tried again, after a while."""
+        self._bad_starts, self._last_bad, self._why = self._bad_starts + 1, time.monotonic(), why
+        if any(seat.ready for seat in self.seats) and why not in self._told:
+            self._told.add(why)
+            warn(f"a worker could not be started, the others go on: {why}", stacklevel=4)
 
     def _listen(self):
         """Hear what has happened; where that raises, the rest is heard the next time."""
@@ -162,7 +180,8 @@ class Supervisor:
             return
         seat.since = time.monotonic()
         if event.outcome is None:
-            seat.ready, seat.making, self._bad_starts = True, False, 0
+            seat.ready, seat.making = True, False
+            self._bad_starts = self._ended_early = 0
         else:
             span, _ = seat.calls.popleft()
             if seat.rows >= self.max_calls and not seat.calls:
@@ -179,13 +198,15 @@ class Supervisor:
             limit = seat.calls[0][1] if seat.calls and seat.ready else None
             if seat.making:
                 limit = self.patience
+            elif not seat.ready:
+                limit = min(self.patience, self.transport.start_limit * 2.0**self._bad_starts)
             if limit is not None and now - seat.since > limit:
                 self.transport.dismiss(seat.worker)
                 self._lost(seat, "it did not answer in time", innocent=True)
         if any(seat.ready for seat in self.seats):
             self._alone = now
         elif now - self._alone > self.patience and self.busy:
-            why = self.transport.wants()
+            why = self.transport.wants() or (self._why and f": {self._why}")
             raise EvaluationError(f"no worker could be had for {self.patience:g} s{why}")
 
     def _lost(self, seat, why, innocent, alarm=None):
@@ -197,12 +218,13 @@ class Supervisor:
         """
         self._leave(seat)
         if not seat.ready:
-            self._bad_starts, self._last_bad = self._bad_starts + 1, time.monotonic()
-            if self._bad_starts >= _STARTS and not any(seat.ready for seat in self.seats):
+            self._ended_early += not innocent
+            if self._ended_early >= _STARTS and not any(seat.ready for seat in self.seats):
                 raise EvaluationError(
                     f"{_STARTS} workers in a row ended before they were ready ({why}); what they "
                     "said is on stderr"
                 )
+            self._bad_start(f"it ended before it was ready ({why})")
         for span, _ in list(seat.calls)[:0:-1]:
             self.queue.appendleft(span)
         if seat.calls:

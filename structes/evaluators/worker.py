@@ -17,13 +17,17 @@ import sys
 import threading
 import time
 import traceback
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import noise
-from ..evaluation import Failure, evaluated
+from ..evaluation import KEPT, MESSAGE, TRACEBACK, Failure, evaluated
 from . import guard
+from .line import WorkerLine
+
+READY = b"ready"  # what a worker says that has begun, or has made a function
 
 
 class Call(NamedTuple):
@@ -40,6 +44,11 @@ class Call(NamedTuple):
     unit: int
     timeout: float | None = None
 
+    @property
+    def rows(self) -> int:
+        """How many points."""
+        return len(self.points[1] if isinstance(self.points, tuple) else self.points)
+
 
 class Outcome(NamedTuple):
     """values (n,), NaN where there is a failure; seconds that it took; failures; fatal: None, or
@@ -49,6 +58,12 @@ class Outcome(NamedTuple):
     seconds: float
     failures: list
     fatal: str | None = None
+
+    @staticmethod
+    def most_bytes(rows: int) -> int:
+        """What `to_bytes` of an Outcome of so many rows has, at most."""
+        told = min(rows, KEPT) + 1  # and what is fatal
+        return 1000 * (rows + 1) + 12 * told * (MESSAGE + TRACEBACK + 200)  # 12: JSON's \\u...\\u...
 
     def to_bytes(self) -> bytes:
         about = {"seconds": self.seconds, "failures": self.failures, "fatal": self.fatal}
@@ -61,9 +76,21 @@ class Outcome(NamedTuple):
         try:
             about = json.loads(head)
             failures = [Failure(*row) for row in about["failures"]]
-            return cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
-        except (KeyError, TypeError) as error:
+            outcome = cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
+            outcome._check()
+            return outcome
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"these bytes are no Outcome: {error!r}") from error
+
+    def _check(self):
+        texts = [text for failure in self.failures for text in failure[1:]]
+        rows = [failure.row for failure in self.failures]
+        if not all(isinstance(text, str) for text in [*texts, self.fatal or ""]):
+            raise TypeError("what went wrong is no text")
+        if not all(type(row) is int and 0 <= row < self.values.size for row in rows):
+            raise TypeError("a failure of no row")
+        if not 0 <= self.seconds < inf:
+            raise TypeError("no time")
 
 
 class Objective:
@@ -107,7 +134,11 @@ class Desk:
         """The values of the points of a call, whatever its function does, short of ending the
         process."""
         failures = []
-        note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
+
+        def note(row, error):
+            its = Failure.of(error, row)
+            failures.append(its if len(failures) < KEPT else Failure(row, its.kind, ""))
+
         try:
             function = self.made(call.objective)
             began, points = time.perf_counter(), call.points
@@ -116,8 +147,8 @@ class Desk:
             with self._limit(), _Timer(call.timeout) as before:
                 values = evaluated(function, X, call.unit, note, before)
         except Exception as error:
-            said = "".join(traceback.format_exception(error))
-            return Outcome(np.empty(0), 0.0, [], said)
+            its = Failure.of(error, 0)
+            return Outcome(np.empty(0), 0.0, [], its.traceback or str(its))
         return Outcome(values, time.perf_counter() - began, failures)
 
     @guard.entry
@@ -153,22 +184,6 @@ class _Timer:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def die_with(lifeline: int) -> None:
-    """Let this process, and what it starts, end when the other end of the pipe `lifeline` closes,
-    as it does when the driver ends in whatever way. The kernel sees to it (the input signal's
-    default action), so a function that holds Python's lock, or never returns, is no way to stay.
-    The process leads its group, and the pipe is nobody else's: it has one owner."""
-    import fcntl
-
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
-    with contextlib.suppress(BlockingIOError):  # the driver is there, and says nothing
-        os.read(lifeline, 1)
-        os._exit(0)
-
-
 def become_worker() -> None:
     """What a process does first that is a worker and nothing else: it draws with one thread, being
     one of many on its machine, and lets the alarm of `_Timer` end it."""
@@ -178,25 +193,20 @@ def become_worker() -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
-def main(channel: int, lifeline: int) -> None:
+def main(channel: int) -> None:
     """The life of a worker process: messages come through the socket `channel`, until it closes.
 
     ("path", where modules are), ("take", key, pickle), ("drop", key), ("make", key) and ("run",
     call). The last two are answered: that it is done, and by the outcome's bytes.
     """
-    from multiprocessing.connection import Connection
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; one that came before
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # has been held, and is gone now
     del sys.argv[1:]
-    die_with(lifeline)
     become_worker()
     sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
-    desk, line, me = Desk(), Connection(channel), os.getpid()
-    _send(line, b"ready")
+    desk, line, me = Desk(), WorkerLine(channel), os.getpid()
+    _send(line, READY)
     while True:
         try:
-            verb, *arguments = line.recv()
+            verb, *arguments = pickle.loads(line.receive())
         except (EOFError, OSError):  # the driver has closed it, or is gone
             return
         if verb == "path":
@@ -205,7 +215,7 @@ def main(channel: int, lifeline: int) -> None:
             desk.take(*arguments)
         elif verb == "make":
             desk.make(*arguments)
-            _send(line, b"ready")
+            _send(line, READY)
         elif verb == "drop":
             desk.drop(*arguments)
         else:
@@ -224,9 +234,9 @@ def main(channel: int, lifeline: int) -> None:
 
 
 def _send(line, data: bytes) -> None:
-    """Answer the driver, if it is still there; if it is not, `recv` says so."""
+    """Answer the driver, if it is still there; if it is not, `receive` says so."""
     with contextlib.suppress(OSError):
-        line.send_bytes(data)
+        line.send(data)
 
 
 class _Unheard(io.FileIO):
