@@ -21,6 +21,7 @@ no subreapers: there the driver's child is the worker itself, whose group ends w
 import os
 import signal
 import time
+from contextlib import suppress
 
 PATIENCE = 5.0  # seconds in which the descendants are killed again and again
 _PDEATHSIG, _DUMPABLE, _SUBREAPER = 1, 4, 36  # of prctl(2)
@@ -108,10 +109,8 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
     status, end = found[worker], time.monotonic() + PATIENCE
     while _bury(found) and time.monotonic() < end:
         for pid in _children():
-            try:
+            with suppress(OSError):  # it is gone, or has become another user's
                 os.kill(pid, signal.SIGKILL)
-            except OSError:  # it is gone, or has become another user's
-                pass
         time.sleep(5e-4)
     if status is None:
         os._exit(0)
@@ -126,8 +125,8 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
 
 
 def _bury(found: dict) -> bool:
-    """Take leave of the children that have ended, and note the status of those that are in `found`:
-    are there any more?"""
+    """Take leave of the children that have ended, and note the status of those that are in
+    `found`: are there any more?"""
     try:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -148,10 +147,7 @@ def _children() -> list:
     except OSError:  # this kernel has no such file
         found = []
     for name in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{int(name)}/stat", "rb") as file:
-                if int(file.read().rpartition(b")")[2].split()[1]) == me:
-                    found.append(int(name))
-        except (OSError, ValueError):
-            pass
+        with suppress(OSError, ValueError), open(f"/proc/{int(name)}/stat", "rb") as file:
+            if int(file.read().rpartition(b")")[2].split()[1]) == me:
+                found.append(int(name))
     return found

@@ -26,6 +26,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 from . import keeper
+from .given import in_words
 from .line import STALL, BrokenLine, Line
 from .transport import Event, Transport
 from .worker import READY, Outcome
@@ -85,6 +86,7 @@ class Processes(Transport):
 
     environment   variables that they get besides this process's; they have one BLAS thread each
                   and see no GPU unless it says otherwise
+    memory        bytes that each may have; None: any number
     """
 
     depth = 2
@@ -92,11 +94,11 @@ class Processes(Transport):
     latency = 2e-4
     start_limit = 15.0
 
-    def __init__(self, count: int, environment=None):
+    def __init__(self, count: int, environment=None, memory: int | None = None):
         if os.name != "posix":
             raise OSError("worker processes need a POSIX system; workers='ray' is for others")
         super().__init__()
-        self.count = count
+        self.count, self.memory = count, memory
         self.environment = {**ENVIRONMENT, **(environment or {})}
         self._workers: list[_Worker] = []
         self._owner = os.getpid()
@@ -129,6 +131,8 @@ class Processes(Transport):
             self._news.register(line, select.POLLIN)
         worker.expect(None)
         self._tell(worker, "path", [p for p in sys.path if isinstance(p, str)])
+        if self.memory is not None:
+            self._tell(worker, "limit", self.memory)
         return worker
 
     def give(self, worker, key, thing):
@@ -192,7 +196,9 @@ class Processes(Transport):
         code = worker.process.returncode
         # somebody has ended it, and not the function: that is nowhere near yet
         lost = not worker.was_ready and code in (-signal.SIGKILL, -signal.SIGTERM)
-        return Event(worker, gone=_said(code), lost=lost, alarm=code == -signal.SIGALRM)
+        return Event(
+            worker, gone=_said(code, self.memory), lost=lost, alarm=code == -signal.SIGALRM
+        )
 
     def dismiss(self, worker):
         """End a worker and what it has started."""
@@ -314,9 +320,20 @@ def _interrupts_held():
             handler(*came[-1])
 
 
-def _said(code: int) -> str:
-    """An exit code in words."""
-    if code >= 0:
-        return f"exit code {code}"
+def _said(code: int | None, memory: int | None) -> str:
+    """An exit code in words; memory: the bytes that the worker could have."""
+    if code is None or code >= 0:
+        return f"exit code {code}" if code is not None else "it does not end"
     hint = {signal.SIGSEGV: "segmentation fault, ", signal.SIGKILL: "killed; out of memory?, "}
-    return f"{hint.get(-code, '')}{signal.Signals(-code).name}"
+    said = f"{hint.get(-code, '')}{_name(-code)}"
+    if memory is not None and -code in (signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT):
+        said += f" (its memory limit is {in_words(memory)})"
+    return said
+
+
+def _name(number: int) -> str:
+    """Of a signal; some have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

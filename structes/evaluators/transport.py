@@ -88,7 +88,7 @@ class Transport(ABC):
     backlog = inf  # bytes that can wait for a worker that is busy
     latency = 0.0  # seconds from a call to its answer, where there is nothing to do
     is_local = False  # does `send` evaluate here, before it returns?
-    start_limit = inf  # seconds in which a worker is ready; more, the more often it has taken longer
+    start_limit = inf  # seconds in which a worker is ready; twice as many after a bad start
 
     @abstractmethod
     def capacity(self) -> int:

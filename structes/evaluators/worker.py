@@ -24,7 +24,8 @@ import numpy as np
 
 from .. import noise
 from ..evaluation import KEPT, MESSAGE, TRACEBACK, Failure, evaluated
-from . import guard
+from . import guard, sources
+from .given import limit_memory
 from .line import WorkerLine
 
 READY = b"ready"  # what a worker says that has begun, or has made a function
@@ -62,8 +63,8 @@ class Outcome(NamedTuple):
     @staticmethod
     def most_bytes(rows: int) -> int:
         """What `to_bytes` of an Outcome of so many rows has, at most."""
-        told = min(rows, KEPT) + 1  # and what is fatal
-        return 1000 * (rows + 1) + 12 * told * (MESSAGE + TRACEBACK + 200)  # 12: JSON's \\u...\\u...
+        told = 12 * (MESSAGE + TRACEBACK + 200)  # JSON takes up to 12 bytes for a character
+        return 1000 * (rows + 1) + told * (1 + min(rows, KEPT))
 
     def to_bytes(self) -> bytes:
         about = {"seconds": self.seconds, "failures": self.failures, "fatal": self.fatal}
@@ -96,22 +97,39 @@ class Outcome(NamedTuple):
 class Objective:
     """A function of many points, as it is made where it is called.
 
-    make   function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise` is
-           called point by point
+    make      function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise`
+              is called point by point
+    sources   {name: Source} of the modules that a worker must have as they are here (sources.py)
     """
 
-    def __init__(self, make):
-        self.make = make
+    def __init__(self, make, sources=None):
+        self._make, self._data, self.sources = make, None, sources or {}
+
+    def __getstate__(self):
+        """It is pickled within a pickle, so that `sources` are there first."""
+        import cloudpickle
+
+        data = cloudpickle.dumps(self._make) if self._data is None else self._data
+        return {"_make": None, "_data": data, "sources": self.sources}
+
+    def make(self):
+        """The function."""
+        if self._data is not None:
+            with guard.unpickling():
+                self._make = pickle.loads(self._data)
+            self._data = None
+        return self._make()
 
 
 class Desk:
     """A worker's functions and recipes, by key, and what it does with them."""
 
-    def __init__(self, limit=contextlib.nullcontext):
-        """limit: makes the context in which functions are called."""
+    def __init__(self, limit=contextlib.nullcontext, is_alone=False):
+        """limit: makes the context in which functions are called. is_alone: is the process there
+        for nothing but this desk?"""
         self.things: dict = {}
         self.failed: dict = {}  # exceptions of functions that could not be made
-        self._limit = limit
+        self._limit, self._is_alone = limit, is_alone
 
     def take(self, key, thing) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
@@ -146,6 +164,7 @@ class Desk:
             X = self.made(points[0]).draw(points[1]) if is_drawn else points.copy()
             with self._limit(), _Timer(call.timeout) as before:
                 values = evaluated(function, X, call.unit, note, before)
+            sources.check()
         except Exception as error:
             its = Failure.of(error, 0)
             return Outcome(np.empty(0), 0.0, [], its.traceback or str(its))
@@ -161,7 +180,10 @@ class Desk:
             with guard.unpickling():
                 thing = pickle.loads(thing)
         if isinstance(thing, Objective):
+            if self._is_alone:
+                sources.import_as_bound(thing.sources)
             thing = thing.make()
+            sources.check()
         self.things[key] = thing
         return thing
 
@@ -196,13 +218,14 @@ def become_worker() -> None:
 def main(channel: int) -> None:
     """The life of a worker process: messages come through the socket `channel`, until it closes.
 
-    ("path", where modules are), ("take", key, pickle), ("drop", key), ("make", key) and ("run",
-    call). The last two are answered: that it is done, and by the outcome's bytes.
+    ("path", where modules are), ("limit", bytes of memory), ("take", key, pickle), ("drop", key),
+    ("make", key) and ("run", call). The last two are answered: that it is done, and by the
+    outcome's bytes.
     """
     del sys.argv[1:]
     become_worker()
     sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
-    desk, line, me = Desk(), WorkerLine(channel), os.getpid()
+    desk, line, me = Desk(is_alone=True), WorkerLine(channel), os.getpid()
     _send(line, READY)
     while True:
         try:
@@ -211,6 +234,8 @@ def main(channel: int) -> None:
             return
         if verb == "path":
             sys.path[:] = arguments[0]
+        elif verb == "limit":
+            limit_memory(*arguments)
         elif verb == "take":
             desk.take(*arguments)
         elif verb == "make":
