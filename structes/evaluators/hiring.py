@@ -12,7 +12,7 @@ from math import inf
 from ..output import warn
 
 STARTS = 3  # workers in a row that end by themselves before they are ready: all of them would
-_FIRST, _MOST = 0.2, 30.0  # seconds until it is tried again, after one bad start, and at most
+_FIRST, _MOST = 0.2, 5.0  # seconds until it is tried again, after one bad start, and at most
 
 
 class Hiring:

@@ -112,16 +112,16 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
             with suppress(OSError):  # it is gone, or has become another user's
                 os.kill(pid, signal.SIGKILL)
         time.sleep(5e-4)
-    if status is None:
-        os._exit(0)
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
+    number = signal.SIGTERM if came == signal.SIGTERM else 0
+    if status is not None:
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if number:
         control(_DUMPABLE, 0)  # the worker has left its core already
         if number != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.kill(os.getpid(), number)
-    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
+    os._exit(os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else 0)
 
 
 def _bury(found: dict) -> bool:

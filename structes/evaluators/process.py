@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import secrets
 import select
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 from . import keeper
-from .given import in_words
+from .endings import MARK, said_of, sweep
 from .line import STALL, BrokenLine, Line
 from .transport import Event, Transport
 from .worker import READY, Outcome
@@ -55,11 +56,12 @@ class _Worker:
     process    its keeper
     line       the socket behind which it is
     lifeline   the writing end of a pipe of its own, which closes when the driver ends
+    mark       a word in its environment
     due        rows of the Outcomes that it owes, None for a READY, the oldest first
     """
 
-    def __init__(self, process, line, lifeline):
-        self.process, self.line, self.lifeline = process, line, lifeline
+    def __init__(self, process, line, lifeline, mark):
+        self.process, self.line, self.lifeline, self.mark = process, line, lifeline, mark
         self.due: deque = deque()
         self.was_ready = False
 
@@ -116,16 +118,17 @@ class Processes(Transport):
         fds = theirs.fileno(), theirs_too.fileno()
         own = [*map(str, fds), keeper.__file__]
         with theirs, theirs_too, _interrupts_held():
+            mark = secrets.token_hex(16)
             process = subprocess.Popen(
                 [sys.executable, *_NO_FOLDER, "-c", _MAIN, *own, *_path_of_workers()],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=_output(1, sys.__stdout__),
                 stderr=_output(2, sys.__stderr__),
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, MARK: mark},
                 start_new_session=True,
             )
-            worker = _Worker(process, Line(line), lifeline)
+            worker = _Worker(process, Line(line), lifeline, mark)
             self._workers.append(worker)
             self._by_fd[line.fileno()] = worker
             self._news.register(line, select.POLLIN)
@@ -218,6 +221,8 @@ class Processes(Transport):
             worker.process.wait(_KILLED)
         except subprocess.TimeoutExpired:  # the kernel does not let go of it
             _left_behind.append(worker.process)
+        if worker.process.returncode not in (None, 0, -signal.SIGTERM, -signal.SIGALRM):
+            sweep(worker.mark)  # its keeper may have been killed, and have left something
 
     def close(self):
         if os.getpid() != self._owner:  # a fork of the driver
@@ -318,22 +323,3 @@ def _interrupts_held():
             signal.signal(signal.SIGINT, handler)
         if came:
             handler(*came[-1])
-
-
-def _said(code: int | None, memory: int | None) -> str:
-    """An exit code in words; memory: the bytes that the worker could have."""
-    if code is None or code >= 0:
-        return f"exit code {code}" if code is not None else "it does not end"
-    hint = {signal.SIGSEGV: "segmentation fault, ", signal.SIGKILL: "killed; out of memory?, "}
-    said = f"{hint.get(-code, '')}{_name(-code)}"
-    if memory is not None and -code in (signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT):
-        said += f" (its memory limit is {in_words(memory)})"
-    return said
-
-
-def _name(number: int) -> str:
-    """Of a signal; some have none."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
