@@ -13,8 +13,8 @@ MARK = "STRUCTES_WORKER"  # variable in the environment of a worker, and of what
 
 
 def sweep(mark: str) -> None:
-    """Kill what a worker has started, where its keeper could not: what has this mark as MARK in its
-    environment. Nothing is done on systems without /proc."""
+    """Kill what a worker has started, where its keeper could not: what has this mark as MARK in
+    its environment. Nothing is done on systems without /proc."""
     word, me = f"{MARK}={mark}".encode(), os.getpid()
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         with contextlib.suppress(OSError, ValueError):

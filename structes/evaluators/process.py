@@ -199,9 +199,8 @@ class Processes(Transport):
         code = worker.process.returncode
         # somebody has ended it, and not the function: that is nowhere near yet
         lost = not worker.was_ready and code in (-signal.SIGKILL, -signal.SIGTERM)
-        return Event(
-            worker, gone=_said(code, self.memory), lost=lost, alarm=code == -signal.SIGALRM
-        )
+        said = said_of(code, self.memory)
+        return Event(worker, gone=said, lost=lost, alarm=code == -signal.SIGALRM)
 
     def dismiss(self, worker):
         """End a worker and what it has started."""

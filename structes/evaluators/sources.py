@@ -21,7 +21,7 @@ import sys
 import sysconfig
 import time
 from importlib.machinery import SourceFileLoader
-from importlib.util import decode_source
+from importlib.util import decode_source, spec_from_file_location
 
 from ..output import warn
 
@@ -206,26 +206,36 @@ class AsBound:
         finders = (finder for finder in sys.meta_path if finder is not self)
         specs = (finder.find_spec(name, path, target) for finder in finders)
         spec = next((spec for spec in specs if spec is not None), None)
-        there = spec.origin if spec is not None and spec.has_location else None
-        if there is None:
+        if spec is not None and not spec.has_location:
             return spec
-        try:
-            with open(there, "rb") as file:
-                is_same = _digest(file.read()) == source.digest
-        except OSError:
-            is_same = True  # whoever imports it will say so
-        if not is_same:
-            if source.data is None or source.digest is None:
-                self.wrong = EditedModule(
-                    f"the module {name!r} ({there}) is not the one that the search was started "
-                    "with: has it been edited since, or is it another one on this machine? Start "
-                    "the search again, from a fresh process",
-                    name=name,
-                    path=there,
-                )
-                raise self.wrong
-            spec.loader = _TextLoader(name, there, source.data)
-        return spec
+        there = source.file if spec is None else spec.origin
+        if spec is not None and _is_in(there, source.digest):
+            return spec
+        if source.data is None or source.digest is None:
+            if spec is None:  # whoever imports it says so
+                return None
+            self.wrong = EditedModule(
+                f"the module {name!r} ({there}) is not the one that the search was started with: "
+                "has it been edited since, or is it another one on this machine? Start the search "
+                "again, from a fresh process",
+                name=name,
+                path=there,
+            )
+            raise self.wrong
+        inner = [os.path.dirname(there)] if os.path.basename(there) == "__init__.py" else None
+        loader = _TextLoader(name, there, source.data)
+        return spec_from_file_location(
+            name, there, loader=loader, submodule_search_locations=inner
+        )
+
+
+def _is_in(file: str, digest: bytes | None) -> bool:
+    """Does a file have this digest? Where it cannot be read whoever imports it will say so."""
+    try:
+        with open(file, "rb") as opened:
+            return _digest(opened.read()) == digest
+    except OSError:
+        return True
 
 
 class _TextLoader(SourceFileLoader):
