@@ -33,6 +33,7 @@ from .registry import brief
 from .space import Space, build_space, kept_space, space_of
 from .starts import fixed_at, from_bounds, with_covariance, with_prior
 from .stopping import Stopping
+from .structures import build_structure
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack as Unpack
@@ -202,6 +203,11 @@ class Arguments:
             return structure
         moving = domain.moving if isinstance(domain, Fixed) else domain
         return with_blocks(domain.dim, getattr(moving, "choices", ()))
+
+    def with_structure(self) -> Arguments:
+        """The same with the Structure in the place of its specification; not for "auto"."""
+        domain, _ = self.domain(self.start())
+        return replace(self, structure=build_structure(self.structure, domain.dim))
 
     # -- files ------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from . import checks
 from .backend import namespace
+from .state import MOST
 from .strategy import State, Strategy
 
 NEGLIGIBLE = 0.1  # a sample that counts less than this is left out
@@ -49,16 +50,23 @@ class Arrival(NamedTuple):
     key: tuple
 
     @classmethod
-    def restored(cls, strategy: Strategy, row, xp) -> Arrival:
-        """The arrival that was written as a list (checkpoint.py). Raises ValueError."""
+    def restored(cls, strategy: Strategy, factor, row, xp) -> Arrival:
+        """The arrival that was written as a list (checkpoint.py), of a search that has this
+        factor, with NumPy's arrays, now. Raises ValueError."""
         *parts, value, mass, key = row
         shapes = (1, strategy.structure.noise_dim), (1, strategy.structure.dim)
         for a, shape in zip(parts, shapes, strict=True):
-            if getattr(a, "shape", None) != shape or not np.isfinite(a).all():
-                raise ValueError(f"an arrival needs finite arrays of shapes {shapes}")
+            if getattr(a, "shape", None) != shape or a.dtype.name not in ("float64", "float32"):
+                raise ValueError(f"an arrival needs arrays of shapes {shapes}")
+        with np.errstate(over="ignore"):
+            if not np.linalg.norm(parts[0]) <= 1.01 * _longest(strategy.structure.dim):
+                raise ValueError("an arrival is longer than samples are, or not finite")
+            far = 1e6 * np.abs(strategy.structure.unwhiten(factor, parts[0])).max()
+            if not np.abs(parts[1]).max() <= far:
+                raise ValueError("an arrival is not where its sample is")
         if type(value) is not float or value == -inf or not 0 < mass <= 1:
             raise ValueError(f"an arrival has value {value!r:.60} and mass {mass!r:.60}")
-        number, index = (checks.count("key", k, 0) for k in key)
+        number, index = (checks.count("key", k, 0, MOST) for k in key)
         return cls(*(xp.asarray(a) for a in parts), value, mass, (number, index))
 
 
@@ -68,17 +76,21 @@ def late(now, generation, index: int, value: float) -> Arrival:
     Z, Y = generation.sample(index)
     before = generation.strategy.log_density(Z, generation.volume)[0]
     U = generation.strategy.coordinates(generation.state, Y)
-    Z = strategy.locate(state, U)
-    ratio = min(0.0, float(strategy.log_density(Z, now.volume)[0] - before))
+    try:
+        Z = strategy.locate(state, U)
+    except (ArithmeticError, np.linalg.LinAlgError):  # singular in floating point
+        return Arrival(Z, Y, value, 0.0, (generation.number, index))
+    ratio = float(strategy.log_density(Z, now.volume)[0] - before)
     power = temper(strategy, state.generation - generation.number)
-    mass = exp(power * ratio)
+    mass = exp(power * min(0.0, ratio)) if ratio == ratio else 0.0  # NaN: it is infinitely far
     return Arrival(*_clipped(strategy, state, Z), value, mass, (generation.number, index))
 
 
 def temper(strategy: Strategy, age: int = 1) -> float:
-    """Power p of the ratio of densities, of a value that is `age` generations late."""
+    """Power p of the ratio of densities, of a value that is `age` ≥ 1 generations late; less where
+    a state was assigned that has an earlier number."""
     p = min(0.5, TEMPER * strategy.plan(strategy.popsize).mueff / strategy.structure.dim)
-    return min(1.0, p * (1 + age) / 2)
+    return min(1.0, p * (1 + max(1, age)) / 2)
 
 
 def own(strategy: Strategy, state: State, x, value: float, number: int, name: str) -> Arrival:
@@ -91,13 +103,15 @@ def own(strategy: Strategy, state: State, x, value: float, number: int, name: st
     U, far = strategy.domain.encode(x, name), FARTHEST * state.sigma * state.scale
     Z = strategy.locate(state, namespace(U).clip(U, state.mean - far, state.mean + far))
     key = state.generation + 1, number
+    if not bool(namespace(Z).all(namespace(Z).isfinite(Z))):  # B is nearly singular
+        return Arrival(Z, Z[:, :0], value, 0.0, key)
     return Arrival(*_clipped(strategy, state, Z), value, 1.0, key)
 
 
 def _clipped(strategy, state, Z):
     """(Z, Y) with the length of Z clipped; the mean itself gets a direction that is fixed."""
     d, xp = strategy.structure.dim, namespace(Z)
-    shortest, longest = SHORTEST * d**0.5, d**0.5 + 2 * d / (d + 2)
+    shortest, longest = SHORTEST * d**0.5, _longest(d)
     length = float(xp.vecdot(Z, Z)[0]) ** 0.5
     if length < 1e-150:
         Z = strategy.structure.whiten(state.factor, xp.ones((1, d), dtype=Z.dtype))
@@ -105,3 +119,8 @@ def _clipped(strategy, state, Z):
         Z, length = Z * (shortest / length), shortest
     Z = Z * min(max(1.0, shortest / length), longest / length)
     return Z, strategy.structure.unwhiten(state.factor, Z)
+
+
+def _longest(d) -> float:
+    """Length to which a sample is clipped."""
+    return d**0.5 + 2 * d / (d + 2)

@@ -29,7 +29,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import checks
 from .backend import to_numpy
+from .state import MOST
 
 DENSE = 60  # largest dimension in which it begins with `dense` (measured on bbob-largescale)
 AFFORDABLE = 200  # in which it may take `dense` where `low_rank` does not do
@@ -41,6 +43,7 @@ PERIOD = 5  # length of the periods with `low_rank`, in generations per dimensio
 SURE = 4.0  # a statistic beyond it: there is something
 LIKELY = 3.0  # enough for `diagonal`, which can be undone
 DOUBTFUL = 1.0  # less than it: nothing to be seen
+LARGE = 1e100  # a statistic of a file must be less: its square is a number
 
 
 class Switch(NamedTuple):
@@ -50,6 +53,18 @@ class Switch(NamedTuple):
     evaluations: int
     structure: str
     statistic: float
+
+    @classmethod
+    def restored(cls, row) -> Switch:
+        """The Switch that was written as a list (checkpoint.py). Raises ValueError, TypeError."""
+        generation, evaluations, structure, statistic = row
+        checks.choice("switches: structure", structure, ("dense", "low_rank", "diagonal"))
+        return cls(
+            checks.count("switches: generation", generation, 0, MOST),
+            checks.count("switches: evaluations", evaluations, 0, MOST),
+            structure,
+            checks.number("switches: statistic", statistic),
+        )
 
 
 class Agreement(NamedTuple):
@@ -77,7 +92,11 @@ class Agreement(NamedTuple):
     def restored(self, tree) -> Agreement:
         """The one that had the snapshot `tree`."""
         average, total, squares = tree
-        return Agreement(average.reshape(self.average.shape), self.keep, total, squares)
+        average = average.reshape(self.average.shape)
+        numbers = total, squares, float(np.abs(average).max())
+        if average.dtype != float or squares < 0 or not all(abs(n) < LARGE for n in numbers):
+            raise ValueError("auto: a statistic must be finite, and a sum of squares positive")
+        return Agreement(average, self.keep, float(total), float(squares))
 
     def add(self, S) -> Agreement:
         """With one more term."""
@@ -144,7 +163,12 @@ class Auto(NamedTuple):
         }
 
     def restored(self, tree: dict) -> Auto:
-        """The one that had the snapshot `tree`."""
+        """The one that had the snapshot `tree`. Raises ValueError or TypeError."""
+        checks.choice("auto: structure", tree["structure"], (self.full, "diagonal", "dense"))
+        for name in ("decided", "stays"):
+            checks.flag(f"auto: {name}", tree[name])
+        if self.scales is None and not tree["decided"]:
+            raise ValueError("auto: nothing is watched, and it is not decided")
         statistics = (self.couplings, self.scales)
         if self.scales is not None:
             pairs = zip(statistics, tree["statistics"], strict=True)
@@ -155,8 +179,8 @@ class Auto(NamedTuple):
             tree["decided"],
             *statistics,
             tree["stays"],
-            tree["generations"],
-            tuple(tree["periods"]),
+            checks.count("auto: generations", tree["generations"], 0, MOST),
+            tuple(checks.flag("auto: periods", period) for period in tree["periods"]),
         )
 
     def observed(self, Z, w) -> tuple[Auto, float | None]:

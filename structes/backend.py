@@ -296,6 +296,15 @@ def flat(a):
     return a.reshape(-1) if isinstance(a, np.ndarray) else namespace(a).reshape(a, (-1,))
 
 
+def compact(a):
+    """`a` in the order of its indices or in the reverse one, as files and pickles keep arrays: the
+    last bits of a product depend on the order."""
+    flags = getattr(a, "flags", None)
+    if flags is None or flags.c_contiguous or flags.f_contiguous:
+        return a
+    return a.copy()
+
+
 def trace(a):
     """Trace of a (d, d); the method is three times as fast as the function where d is small."""
     return number(a.trace() if isinstance(a, np.ndarray) else namespace(a).linalg.trace(a))

@@ -57,6 +57,27 @@ def count(name: str, value, least: int, most: int | None = None) -> int:
     return int(value)
 
 
+def flag(name: str, value) -> bool:
+    """`value`, True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {brief(value)}")
+    return bool(value)
+
+
+def text(name: str, value) -> str:
+    """`value`, a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text; got {brief(value)}")
+    return value
+
+
+def seconds(name: str, value) -> float:
+    """`value`, seconds that have passed: from 0 to some ten thousand years."""
+    if not 0 <= number(name, value) < 1e12:
+        raise ValueError(f"{name} must be a number of seconds; got {brief(value)}")
+    return float(value)
+
+
 def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
     """`value` as a tuple of n different coordinates in 0 … dim − 1."""
     try:

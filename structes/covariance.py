@@ -51,7 +51,7 @@ def shaped(structure: Structure, state: State, T, precision: bool = False) -> St
     """
     factor, size = single_threaded(_nearest, structure.dim, structure, T, precision)
     factor = _of_library(factor, namespace(state.mean))
-    return state._replace(sigma=state.sigma * size, factor=factor)
+    return state._replace(sigma=float(state.sigma * size), factor=factor)
 
 
 def with_correlations(strategy, state: State, R) -> State:

@@ -264,7 +264,8 @@ class Limited(Domain):
         return xp.where(away, U + xp.where(turned, V - X, X - V), U)
 
     def rounded(self, X, dtype):
-        X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
+        with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
+            X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
         low, high = self.low.astype(dtype), self.high.astype(dtype)
         low = np.where(low < self.low, np.nextafter(low, inf), low)
         high = np.where(high > self.high, np.nextafter(high, -inf), high)

@@ -63,7 +63,8 @@ class Engine:
         checks.number("engine: mirror", self.mirror)
         if not 0 <= self.mirror <= 1:
             raise ValueError(f"engine: mirror must lie in [0, 1]; got {self.mirror}")
-        checks.number("engine: speed", self.speed, positive=True)
+        if not 1e-6 <= checks.number("engine: speed", self.speed) <= 1e6:
+            raise ValueError(f"engine: speed must lie in [1e-6, 1e6]; got {self.speed}")
         if self.damping is not None:
             checks.number("engine: damping", self.damping, positive=True)
         for name in ("parts", "natural"):

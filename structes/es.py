@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from . import checkpoint, checks, forms, output
@@ -25,10 +26,11 @@ from .gathered import Gathered
 from .ledger import Ledger
 from .noisy import build_noise
 from .prior import begun as begun_from
-from .room import LITTLE, check_room
+from .registry import brief
+from .room import LITTLE, check_population, check_room
 from .search import Best, advanced, asked, begun, told
 from .space import Space
-from .state import Info, State
+from .state import MOST, Info, State, check_shapes
 from .stopping import Monitor, Rules, Stopping
 from .strategy import Strategy, default_popsize
 from .structures import build_structure, known_spec, spec_of
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-def restored_best(row, dim: int) -> Best:
-    """The Best that was written as a list (checkpoint.py)."""
+def restored_best(row, dim: int, most: int) -> Best:
+    """The Best, of so many evaluations, that was written as a list (checkpoint.py)."""
     x, fun, evaluations = row
     x = None if x is None else checks.point("best", x, dim)
-    return Best(x, checks.number("best", fun), checks.count("best", evaluations, 0))
+    if (checks.number("best", fun) == inf) != (x is None) or fun == -inf:
+        raise ValueError(f"best has the value {fun} and the point {brief(x)}")
+    return Best(x, fun, checks.count("best", evaluations, 0, most))
 
 
 class ES:
@@ -96,6 +100,7 @@ class ES:
     """
 
     ended_at = None  # seconds, where `minimize` has ended: those until it goes on do not count
+    _assigned = False  # was a state assigned, which may be anything?
 
     def __init__(
         self,
@@ -252,9 +257,17 @@ class ES:
 
         Nothing in the file is code. A structure of your own class has to be given to `load` again,
         and so has a Space with options or constants that are functions or objects.
-        Raises OSError where the file cannot be written.
+        Raises OSError where the file cannot be written; and ValueError, which leaves the file as
+        it was, where nobody could go on with the search: its numbers have overflowed, or a state
+        was assigned that is none.
         """
+        self.check()
         checkpoint.write(path, "ES", self.snapshot())
+
+    def check(self) -> None:
+        """Raise ValueError where the search cannot go on: its numbers have overflowed, or a state
+        was assigned that is none (sound.py)."""
+        self._search.check(own=not self._assigned)
 
     @classmethod
     def load(cls, path, structure=None, space=None) -> ES:
@@ -270,7 +283,9 @@ class ES:
         """
         kind, tree = checkpoint.read(path)
         if kind != "ES":
-            raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
+            raise ValueError(
+                f"{str(path)!r} holds a {kind:.40}: structes.{kind:.40}.load reads it"
+            )
         with checkpoint.restoring(path, "ES"):
             return cls.restored(tree, structure, space)
 
@@ -300,34 +315,47 @@ class ES:
     def restored(cls, tree: dict, structure=None, space=None) -> ES:
         """The search of a snapshot; `structure` and `space` as for `load`."""
         auto = tree["auto"]
-        es = cls(
+        arguments = arguments_from(
+            "ES",
             structure="auto" if auto else structure or known_spec(tree["structure"]),
             seed=tree["seed"],
-            popsize=tree["popsize"],
+            popsize=checks.count("popsize", tree["popsize"], 2, MOST),
             engine=Engine(**tree["engine"]),
             **read_arguments(tree["arguments"], space),
         )
+        if arguments.popsize is not None:
+            check_population(arguments.popsize)
+        if not auto:  # it takes no room before the file is known to hold as much
+            arguments = arguments.with_structure()
+            check_shapes(arguments.structure, tree["state"])
+        es = cls.of(arguments)
         its, xp = es._search, es._xp
         strategy, monitor = its.strategy, its.monitor
-        if auto and its.auto is not None:
+        if auto and its.auto is None:
+            raise ValueError("its structure is said to be found on the way, and cannot be")
+        if auto:
             auto = its.auto.restored(auto)
             dim = strategy.structure.dim
             now = es.engine.fit(build_structure(known_spec(tree["structure"]), dim))
             strategy, monitor = replace(strategy, structure=now), monitor.of(now)
+        state = strategy.restored(tree["state"], xp)
+        evaluations = checks.count("evaluations", tree["evaluations"], 0, MOST)
         es._search = its._replace(
             strategy=strategy,
-            state=strategy.restored(tree["state"], xp),
-            ledger=Ledger.restored(tree["ledger"], strategy, xp, its.origin),
-            gathered=Gathered.restored(tree, strategy, xp),
+            state=state,
+            ledger=Ledger.restored(
+                tree["ledger"], strategy, xp, its.origin, (tree["state"], state)
+            ),
+            gathered=Gathered.restored(tree, strategy, state, xp),
             monitor=monitor.restored(tree["monitor"]),
             auto=auto or None,
-            best=restored_best(tree["best"], es.dim),
-            evaluations=checks.count("evaluations", tree["evaluations"], 0),
-            info=Info(*tree["info"]),
-            switches=tuple(Switch(*row) for row in tree["switches"]),
+            best=restored_best(tree["best"], es.dim, evaluations),
+            evaluations=evaluations,
+            info=Info.restored(tree["info"]),
+            switches=tuple(map(Switch.restored, tree["switches"])),
         )
-        es._start = time.monotonic() - tree["seconds"]
-        es._warned = set(tree["warned"])
+        es._start = time.monotonic() - checks.seconds("seconds", tree["seconds"])
+        es._warned = {checks.text("warned", name) for name in tree["warned"]}
         return es
 
     # -- copies -----------------------------------------------------------------------------------
@@ -380,6 +408,7 @@ class ES:
 
     @state.setter
     def state(self, state):
+        self._assigned = True
         self._search = self._search._replace(state=state)
 
     @property

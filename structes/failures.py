@@ -22,7 +22,7 @@ KEPT = 100  # failures whose words are kept until somebody takes them
 SAMPLES = 20  # failures of a kind that are written down in full
 OTHER = "other"  # the kind of all that are of more kinds than that
 _KINDS = 50
-_MESSAGE, _TRACEBACK = 2000, 10_000  # characters of each
+MESSAGE, TRACEBACK = 2000, 10_000  # characters that are kept of each, and few more
 _LONG = 1000  # points of more numbers are not written down
 
 
@@ -53,7 +53,7 @@ class Failure(NamedTuple):
         except Exception:  # an exception of the user's that cannot even be printed
             return cls(row, type(error).__name__[:100], "it cannot be printed")
         said = traceback_of(error)
-        return cls(row, type(error).__name__[:100], cut(words, _MESSAGE), said)
+        return cls(row, type(error).__name__[:100], cut(words, MESSAGE), said)
 
     def __str__(self):
         return f"{self.kind}: {self.message}" if self.message else self.kind
@@ -62,7 +62,7 @@ class Failure(NamedTuple):
 def traceback_of(error: BaseException) -> str:
     """The traceback of an exception as text, which is cut where it is very long."""
     try:
-        return cut("".join(traceback.format_exception(error)), _TRACEBACK)
+        return cut("".join(traceback.format_exception(error)), TRACEBACK)
     except Exception:  # of the user's, in the words of an exception
         return f"{type(error).__name__}: it cannot be printed"
 

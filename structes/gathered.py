@@ -11,11 +11,12 @@ import numpy as np
 
 from . import checks
 from .arrivals import NEGLIGIBLE, Arrival, late, own
-from .backend import namespace, single_threaded
+from .backend import mapped, namespace, single_threaded, to_numpy
 from .candidates import Candidates
 from .ledger import Asked, Ledger
 from .persistent import EMPTY, PersistentList
 from .recognition import FORGOTTEN, LATE, OWN, REPEATED
+from .state import MOST
 
 
 class Counts(NamedTuple):
@@ -41,12 +42,13 @@ class Gathered(NamedTuple):
         return {"arrivals": list(self.arrivals), "counts": self.counts._asdict()}
 
     @classmethod
-    def restored(cls, tree: dict, strategy, xp) -> Gathered:
-        """The Gathered of a snapshot."""
-        counts = Counts(*(checks.count(k, tree["counts"][k], 0) for k in Counts._fields))
+    def restored(cls, tree: dict, strategy, state, xp) -> Gathered:
+        """The Gathered of a snapshot of a search that has this state."""
+        counts = Counts(*(checks.count(k, tree["counts"][k], 0, MOST) for k in Counts._fields))
         gathered = cls(counts=counts)
+        factor = mapped(to_numpy, state.factor)
         for row in tree["arrivals"]:
-            gathered = gathered._with(Arrival.restored(strategy, row, xp))
+            gathered = gathered._with(Arrival.restored(strategy, factor, row, xp))
         return gathered
 
     def _with(self, arrival) -> Gathered:

@@ -21,6 +21,8 @@ from .fingerprints import fingerprints, joined
 from .persistent import EMPTY, PersistentList
 from .portion import NUMBERS, Portion, sampled, taken, within
 from .redrawn import Redrawn
+from .room import check_population
+from .state import MOST, same_state
 from .structures import build_structure, known_spec, spec_of
 
 
@@ -385,20 +387,27 @@ class Generation:
         }
 
     @classmethod
-    def restored(cls, tree: dict, strategy, xp, origin: int) -> Generation:
+    def restored(cls, tree: dict, strategy, xp, origin: int, known=(None, None)) -> Generation:
         """The Generation of a snapshot, with arrays of the library xp. `strategy` is that of the
-        search; it may have had another structure or population then."""
+        search; it may have had another structure or population then. known: the state of the
+        search as it is in the file, and as it was restored: as a rule the generation shares it."""
+        if tree["structure"] is None and same_state(tree["state"], known[0]):
+            state = known[1]
+        else:
+            state = None
         if tree["structure"] is not None:
             structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
             strategy = replace(strategy, structure=strategy.engine.fit(structure))
         if tree["popsize"] != strategy.popsize:
-            popsize = checks.count("popsize", tree["popsize"], 2)
+            popsize = checks.count("popsize", tree["popsize"], 2, MOST)
+            check_population(popsize)
             strategy = replace(strategy, popsize=popsize)
-        asked = [checks.count("asked", n, 1) for n in tree["asked"]]
-        seed = noise.check_seed(tree["seed"])
-        generation = cls.of(strategy, strategy.restored(tree["state"], xp), seed, asked, origin)
+        asked = [checks.count("asked", n, 1, MOST) for n in tree["asked"]]
+        seed = noise.check_seed(checks.count("seed", tree["seed"], 0))
+        state = strategy.restored(tree["state"], xp) if state is None else state
+        generation = cls.of(strategy, state, seed, asked, origin)
         portions = list(generation.portions)
-        lazy = tree["lazy"] if "prints" in tree else range(len(portions))
+        lazy = set(tree["lazy"] if "prints" in tree else range(len(portions)))
         there = [p for k, p in enumerate(portions) if k not in lazy]
         prints = tree.get("prints", np.empty(0, dtype=np.uint64))  # not in the oldest files
         if prints.dtype != np.uint64 or prints.shape != (sum(p.count for p in there),):

@@ -18,9 +18,11 @@ from .generation import Generation
 from .memory import Memory
 from .persistent import EMPTY, PersistentList
 from .recognition import FORGOTTEN, FORMER, LATE, OPEN, OWN, Place, places_of
+from .registry import brief
 
 KEPT = 50  # generations for which an untold candidate is waited for
 REPLACED = 2  # and for which it is known, where a point of the user's own came in its place
+MANY = 1000  # generations that a file may say are waited for
 OVER = 200  # generations that were forgotten of which it is known what was told
 
 
@@ -66,20 +68,25 @@ class Asked(NamedTuple):
         }
 
     @classmethod
-    def restored(cls, tree: dict, strategy, xp, origin: int) -> Asked:
-        """The Asked of a snapshot."""
+    def restored(cls, tree: dict, strategy, xp, origin: int, known) -> Asked:
+        """The Asked of a snapshot; arguments as for `Generation.restored`."""
         n = sum(k for k in tree["asked"] if type(k) is int)
         told, values = tree["told"], tree["values"]
         for name, its, dtype in (("told", told, bool), ("values", values, float)):
             if its.shape != (n,) or its.dtype != dtype:
-                raise ValueError(f"{name} has shape {its.shape} for {n} candidates")
+                raise ValueError(f"{name} has shape {its.shape} for {brief(n)} candidates")
+        if (values == -np.inf).any():
+            raise ValueError("values must not be -inf")
         answers = Answers()
         if told.any():
             at = np.flatnonzero(told)
             answers = answers.told(at, values[at], n)
-        if "replaced" in tree and tree["replaced"].any():  # not in older files
-            answers = answers.replaced(np.flatnonzero(tree["replaced"]), n)
-        return cls(Generation.restored(tree, strategy, xp, origin), answers)
+        replaced = tree.get("replaced")  # not in older files
+        if replaced is not None and (replaced.shape != (n,) or replaced.dtype != bool):
+            raise ValueError(f"replaced has shape {replaced.shape} for {brief(n)} candidates")
+        if replaced is not None and replaced.any():
+            answers = answers.replaced(np.flatnonzero(replaced), n)
+        return cls(Generation.restored(tree, strategy, xp, origin, known), answers)
 
 
 class Ledger(NamedTuple):
@@ -288,6 +295,13 @@ class Ledger(NamedTuple):
 
     # -- files ------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Raise ValueError where two generations have the same number, so that nobody could tell
+        their candidates apart: a state was assigned that has an earlier one."""
+        keys = [its.generation.key for _, its in self.known()]
+        if len(set(keys)) < len(keys):
+            raise ValueError("two generations that are waited for have the same number")
+
     def snapshot(self, structure) -> dict:
         """What `restored` takes, as `Generation.snapshot`."""
         return {
@@ -299,17 +313,24 @@ class Ledger(NamedTuple):
         }
 
     @classmethod
-    def restored(cls, tree: dict, strategy, xp, origin: int) -> Ledger:
-        """The Ledger of a snapshot; candidates that were handed out by handle are of another."""
+    def restored(cls, tree: dict, strategy, xp, origin: int, known=(None, None)) -> Ledger:
+        """The Ledger of a snapshot; candidates that were handed out by handle are of another.
+        Arguments as for `Generation.restored`."""
 
         def asked(trees):
-            return tuple(Asked.restored(its, strategy, xp, origin) for its in trees)
+            if len(trees) > MANY:
+                raise ValueError(f"{len(trees)} generations are waited for, {MANY} at most can be")
+            return tuple(Asked.restored(its, strategy, xp, origin, known) for its in trees)
 
         def memory(name):
-            prints = np.asarray(tree.get(name, ()), dtype=np.uint64)  # not in older files
+            prints = tree.get(name, np.empty(0, dtype=np.uint64))  # not in older files
+            if prints.ndim != 1 or prints.dtype != np.uint64:
+                raise ValueError(f"{name} must be (n,) fingerprints")
             return Memory().add(prints)
 
         *late, open_ = asked(tree["generations"])
         former = asked(tree.get("former", ()))
         memories = (memory(name) for name in ("told", "forgotten", "own"))
-        return cls(open_, tuple(late), former, *memories, EMPTY, (origin,))
+        ledger = cls(open_, tuple(late), former, *memories, EMPTY, (origin,))
+        ledger.check()
+        return ledger

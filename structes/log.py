@@ -167,6 +167,6 @@ def _rows(path):
                 (row,) = csv.reader([line])
             except (csv.Error, ValueError):  # NULs, as a power cut leaves them
                 continue
-            is_whole = line.endswith("\n") and len(row) == len(COLUMNS)
+            is_whole = len(row) == len(COLUMNS)
             if is_whole and row[_RESTART].isdecimal() and row[_GENERATION].isdecimal():
                 yield line, row

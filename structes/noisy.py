@@ -74,8 +74,9 @@ class Noise:
         checks.number("noise: target", self.target, positive=True)
         if self.target >= 1:
             raise ValueError(f"noise: target must lie in (0, 1); got {self.target}")
-        checks.number("noise: speed", self.speed, positive=True)
-        checks.count("noise: every", self.every, 1)
+        if checks.number("noise: speed", self.speed, positive=True) == inf:
+            raise ValueError("noise: speed must be finite")
+        object.__setattr__(self, "every", checks.count("noise: every", self.every, 1, 2**31))
 
 
 class Noisy(NamedTuple):

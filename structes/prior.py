@@ -76,7 +76,7 @@ def _begun(strategy, state, U, values):
         T = np.clip((U[order] - first) / unit, -FARTHEST, FARTHEST)
     if structure.dim > FULL:
         mean, size = _place(T, w)
-        state = state._replace(sigma=state.sigma * size)
+        state = state._replace(sigma=float(state.sigma * size))
     else:
         B = to_numpy(structure.to_dense(state.factor))
         mean, P = _fitted(T @ B, ranked, w)  # in local coordinates

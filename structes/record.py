@@ -41,6 +41,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial, wraps
 from io import StringIO
@@ -137,29 +138,30 @@ class Recorder:
         another version of structes; and where a file of it is a link, has other names, or is no
         file.
         """
+        from .yaml_text import LARGEST  # here, not above: YAML is not for everybody
+
         self = cls.__new__(cls)
         folder = Folder(read_run(path).folder)  # a clear error where it is none
         for name in ("log.csv", "failures.jsonl", "lock"):
             its = folder.stat(name)
-            if its is not None and (not stat.S_ISREG(its.st_mode) or its.st_nlink > 1):
-                what = "a link" if stat.S_ISLNK(its.st_mode) else "no regular file"
-                if stat.S_ISREG(its.st_mode):  # another file of the user's may be the same one
-                    what = "one file under several names (hard links)"
+            what = None if its is None else _why_not(its)
+            if what is not None:
                 raise ValueError(f"{str(path)!r}: {name} is {what}: nothing is written there")
         lock = Lock(folder)
         try:
             self.run = read_run(path, held=True)  # now that nobody else changes it
-            with open(folder.path / "log.csv", "rb", opener=regular) as file:
-                if file.readline(LONGEST).strip() != ",".join(COLUMNS).encode():
+            path = folder.path
+            with open(path / "log.csv", encoding="utf-8", errors="replace", opener=regular) as log:
+                if log.readline(LONGEST).strip() != ",".join(COLUMNS):
                     raise ValueError(
                         f"the log of {str(path)!r} has the columns of another version"
                     )
             folder.sweep()
-            _sweep(Path(path).parent)
-            names, its = ["config.yaml", "versions.json"], folder.stat(trust.SIGNATURE)
-            if its is not None and stat.S_ISREG(its.st_mode) and its.st_size < 1000:
-                names.append(trust.SIGNATURE)
-            self._texts = {name: read_text(folder.path / name, 2**24) for name in names}
+            _sweep(path.parent)
+            names = ("config.yaml", "versions.json")
+            self._texts = {name: read_text(path / name, LARGEST) for name in names}
+            with suppress(OSError, ValueError):  # it has none, or one that `trust.check` refuses
+                self._texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
         except BaseException:
             lock.close()
             folder.close()
@@ -480,6 +482,15 @@ def _sweep(runs: Path) -> None:
         old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
         if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _why_not(its: os.stat_result) -> str | None:
+    """What a file is that a run does not add to; None where there is nothing against it."""
+    if stat.S_ISLNK(its.st_mode):
+        return "a link"
+    if not stat.S_ISREG(its.st_mode):
+        return "no regular file"
+    return "one file under several names (hard links)" if its.st_nlink > 1 else None
 
 
 def _write(file, text: str) -> None:

@@ -23,6 +23,7 @@ from .es import ES, restored_best
 from .ledger import Ledger
 from .restarts import ENDS, LIMITS, RESTARTS, Plan, Run, build_restarts, spec_of_restarts
 from .search import Best
+from .state import MOST
 from .stopping import Stopping
 from .structures import known_spec
 
@@ -176,6 +177,7 @@ class RestartES:
 
     def save(self, path) -> None:
         """Write all of the search into one file, as `ES.save` does."""
+        self.check()
         checkpoint.write(path, "RestartES", self.snapshot())
 
     @classmethod
@@ -188,9 +190,15 @@ class RestartES:
         """
         kind, tree = checkpoint.read(path)
         if kind != "RestartES":
-            raise ValueError(f"{str(path)!r} holds an {kind}: structes.{kind}.load reads it")
+            raise ValueError(
+                f"{str(path)!r} holds an {kind:.40}: structes.{kind:.40}.load reads it"
+            )
         with checkpoint.restoring(path, "RestartES"):
             return cls.restored(tree, structure, x0, restarts, space)
+
+    def check(self) -> None:
+        """Raise ValueError where the search cannot go on, as `ES.check`."""
+        self.es.check()
 
     def snapshot(self) -> dict:
         """All of the search in plain values and arrays, as in checkpoint.py."""
@@ -244,19 +252,20 @@ class RestartES:
         )
         evaluations, generations, seconds = tree["began"]
         before = Before(
-            Plan(*tree["plan"]),
-            tuple(Run(*row) for row in tree["finished"]),
-            restored_best(tree["best"], es.dim),
-            checks.count("began", evaluations, 0),
-            checks.count("began", generations, 0),
-            checks.number("began", seconds),
+            Plan.restored(tree["plan"]),
+            tuple(map(Run.restored, tree["finished"])),
+            restored_best(tree["best"], es.dim, es.evaluations),
+            checks.count("began", evaluations, 0, es.evaluations),
+            checks.count("began", generations, 0, MOST),
+            checks.seconds("began", seconds),
         )
         es._search = es._search._replace(before=before)
         if tree["former"] is not None:  # a file of version 1
             ledger = es.ledger
             former = Ledger.restored(tree["former"], es.strategy, es._xp, ledger.family[-1])
             es._search = es._search._replace(ledger=ledger.after(former))
-        search.es, search._start = es, time.monotonic() - tree["seconds"]
+        search.es = es
+        search._start = time.monotonic() - checks.seconds("seconds", tree["seconds"])
         return search
 
     # -- copies -----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import numpy as np
 
 from . import checks
 from .registry import Registry, brief
+from .state import MOST
 
 RESTARTS = Registry(
     "restarts",
@@ -65,6 +66,22 @@ class Run(NamedTuple):
     fun: float  # best value of this run
     stop: dict  # {criterion: value} that ended it; {} while it goes on
 
+    @classmethod
+    def restored(cls, row) -> Run:
+        """The Run that was written as a list (checkpoint.py). Raises ValueError or TypeError."""
+        run = cls(*row)
+        for name, least in (("number", 0), ("popsize", 2), ("evaluations", 0), ("generations", 0)):
+            checks.count(f"run: {name}", getattr(run, name), least, MOST)
+        checks.text("run: regime", run.regime)
+        checks.number("run: sigma0", run.sigma0, positive=True)
+        checks.number("run: fun", run.fun)
+        checks.count("run: seed", run.seed, 0, 2**64 - 1)
+        for name, value in dict(run.stop).items():
+            checks.choice("run: stop", name, ENDS)
+            if type(value) not in (int, float):
+                raise TypeError(f"run: stop must have numbers; got {brief(value)}")
+        return run
+
 
 class Plan(NamedTuple):
     """The next run: its regime, population, sigma0 as a multiple of the search's, and after how
@@ -74,6 +91,18 @@ class Plan(NamedTuple):
     popsize: int
     scale: float = 1.0
     limit: int | None = None
+
+    @classmethod
+    def restored(cls, row) -> Plan:
+        """The Plan that was written as a list (checkpoint.py). Raises ValueError or TypeError."""
+        plan = cls(*row)
+        checks.text("plan: regime", plan.regime)
+        checks.count("plan: popsize", plan.popsize, 2, MOST)
+        if not checks.number("plan: scale", plan.scale, positive=True) < inf:
+            raise ValueError(f"plan: scale must be finite; got {plan.scale}")
+        if plan.limit is not None:
+            checks.number("plan: limit", plan.limit)
+        return plan
 
 
 @dataclass(frozen=True)
@@ -95,6 +124,8 @@ class RestartStrategy(ABC):
     def __post_init__(self):
         if checks.number("factor", self.factor) < 1:
             raise ValueError(f"factor must be ≥ 1; got {brief(self.factor)}")
+        if self.factor == inf:
+            raise ValueError("factor must be finite: a population is a number of candidates")
         if self.max_restarts is not None:
             most = checks.count("max_restarts", self.max_restarts, 0)
             object.__setattr__(self, "max_restarts", most)

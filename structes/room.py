@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from .checks import gigabytes
+from .registry import brief
 
 EACH = 3  # arrays of the candidates' size: Z, Y and the points
+WEIGHTS = 200  # bytes that go for each candidate into weights and their tables
 LITTLE = 2**22  # numbers of which three arrays fit anywhere
 
 
@@ -25,6 +27,17 @@ def check_room(n: int, dim: int, lazy: bool = False) -> None:
         f"n={n} candidates of {dim} numbers take {gigabytes(8 * numbers)}, and "
         f"{gigabytes(there)} of memory are free: {hint}"
     )
+
+
+def check_population(popsize: int) -> None:
+    """Raise ValueError where the weights of a generation are more than memory holds."""
+    if popsize > LITTLE:
+        there = available()
+        if there is not None and WEIGHTS * popsize > there:
+            raise ValueError(
+                f"popsize={brief(popsize)}: its weights take {gigabytes(WEIGHTS * popsize)}, and "
+                f"{gigabytes(there)} of memory are free"
+            )
 
 
 def available() -> int | None:

@@ -102,6 +102,17 @@ class Search(NamedTuple):
         """Name of the search."""
         return self.ledger.family[-1]
 
+    def check(self, own: bool) -> None:
+        """Raise ValueError where it cannot go on from its states; own: as for `Strategy.check`."""
+        known = [(self.strategy, self.state)]
+        for _, (generation, _) in self.ledger.known():
+            its = generation.strategy, generation.state
+            if not any(its[0] is a and its[1] is b for a, b in known[:1]):
+                known.append(its)
+        for strategy, state in known:
+            strategy.check(state, own)
+        self.ledger.check()
+
 
 def begun(strategy, state, seed: int, monitor, auto, origin: int) -> Search:
     """A search of which nothing was asked yet."""

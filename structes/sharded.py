@@ -29,6 +29,7 @@ from .failures import KEPT
 from .functions import portable, unpacked
 from .loop import ends
 from .search import Best
+from .state import MOST
 from .strategy import Info, State, Strategy
 from .structures import build_structure, known_spec, spec_of
 
@@ -250,7 +251,10 @@ class ShardedES:
 
     def save(self, path) -> None:
         """Write the search into one file, whole or not at all; there is no code in it. `load`
-        goes on to the same bits, with any replicas. Raises OSError where it cannot be written."""
+        goes on to the same bits, with any replicas. Raises OSError where it cannot be written,
+        and ValueError where the numbers of the search have overflowed."""
+        replica = self._ask("snapshot")
+        self.strategy.restored(replica["state"])
         tree = {
             "arguments": {
                 **self.arguments.plain(),
@@ -260,7 +264,7 @@ class ShardedES:
             },
             "engine": asdict(self.strategy.engine),
             "structure": spec_of(self.structure),
-            "replica": self._ask("snapshot"),
+            "replica": replica,
             "seconds": self.seconds,
         }
         checkpoint.write(path, "ShardedES", tree)
@@ -282,11 +286,15 @@ class ShardedES:
             raise TypeError(f"load takes no argument {name!r}: the search has its own")
         kind, tree = checkpoint.read(path)
         if kind != "ShardedES":
-            raise ValueError(f"{str(path)!r} holds a {kind}: structes.{kind}.load reads it")
+            raise ValueError(
+                f"{str(path)!r} holds a {kind:.40}: structes.{kind:.40}.load reads it"
+            )
         with checkpoint.restoring(path, "ShardedES"):
             given = read_arguments({"noise": None, **tree["arguments"]}, space)
             x0, engine = given.pop("x0"), Engine(**tree["engine"])
             structure = structure or known_spec(tree["structure"])
+            checks.count("shards", given["shards"], 1, 2**20)
+            checks.count("popsize", given["popsize"], 2, MOST)
             self = cls(fun, x0, structure=structure, engine=engine, **given, **place)
             self._go_on_from(tree["replica"], tree["seconds"])
         self._beginning.path = Path(path).absolute()
@@ -296,7 +304,7 @@ class ShardedES:
         """Begin where the snapshot of a replica was taken, `seconds` after its search began."""
         there = self._job._replace(backend="numpy", fun=None, factory=False)
         self._lockstep.now = Replica(there, snapshot).receipt()
-        self._since = time.monotonic() - seconds
+        self._since = time.monotonic() - checks.seconds("seconds", seconds)
         self._beginning.begin = snapshot
 
     def extend(self, **criteria) -> None:

@@ -18,12 +18,15 @@ from math import ceil, inf, isfinite, isnan
 from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import checks
 from .backend import namespace, to_numpy
 from .files import plain
 from .foreign import NAMES, telling
 from .persistent import EMPTY, PersistentList
-from .registry import nearest
+from .registry import brief, nearest
+from .state import MOST
 
 TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
 
@@ -98,6 +101,9 @@ class Stopping:
             checks.number("target", self.target)
         if self.stagnation not in (None, "auto"):
             checks.count("stagnation", self.stagnation, 1)
+
+
+REASONS = (*(f.name for f in fields(Stopping)), "noeffectcoord", "noeffectaxis")
 
 
 def stopping_from(given: dict) -> Stopping:
@@ -177,6 +183,22 @@ class Seen(NamedTuple):
     improved: float = 0
 
 
+def _float(name, value):
+    """A number of a file, which may be NaN; an integer stays one."""
+    if type(value) is float or (type(value) is int and abs(value) < MOST):
+        return value
+    raise TypeError(f"{name} must be a number; got {brief(value)}")
+
+
+def _floats(name, values) -> list:
+    """Numbers of a file: an array (n,), or a list in older ones."""
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1 or values.dtype != float:
+            raise ValueError(f"{name} must be (n,) numbers; got {values.dtype} {values.shape}")
+        return values.tolist()
+    return [_float(name, value) for value in values]
+
+
 ROUNDING = 8 * 2.0**-52  # of values, relative to them
 AXES_EVERY = 10  # generations between two looks at the standard deviations
 
@@ -216,24 +238,32 @@ class Monitor(NamedTuple):
         seen = self.seen._asdict()
         seen["_ticks"] = seen.pop("looks")  # its name in files of version 1
         values = seen.pop("values").last(self._kept)
-        seen["best"], seen["median"] = ([v[k] for v in values] for k in (0, 1))
-        return {name: plain(v) for name, v in seen.items()}
+        kept = {name: plain(v) for name, v in seen.items()}
+        for k, name in enumerate(("best", "median")):
+            kept[name] = np.array([v[k] for v in values], dtype=float)
+        return kept
 
     def restored(self, tree: dict) -> Monitor:
-        """The Monitor that had the snapshot `tree`."""
-        best = [b for b in tree["best"] if isfinite(b)]
+        """The Monitor that had the snapshot `tree`. Raises ValueError or TypeError."""
+        best, median = (_floats(name, tree[name]) for name in ("best", "median"))
+        finite = [b for b in best if isfinite(b)]
+        reasons = dict(tree["reasons"])
+        for name in reasons:
+            checks.choice("reasons", name, REASONS)
         seen = Seen(
-            reasons=dict(tree["reasons"]),
-            deviation=tuple(tree["deviation"]),
-            condition=tree["condition"],
-            values=PersistentList(zip(tree["best"], tree["median"], strict=True)),
-            low=tree.get("low", min(best, default=inf)),  # not in older files
-            high=tree.get("high", max(best, default=-inf)),
-            flat=tree["flat"],
-            failures=tree["failures"],
-            looks=tree["_ticks"],
-            improved=tree.get("improved", inf),
+            reasons={name: _float(name, value) for name, value in reasons.items()},
+            deviation=tuple(_float("deviation", v) for v in tree["deviation"]),
+            condition=_float("condition", tree["condition"]),
+            values=PersistentList(zip(best, median, strict=True)),
+            low=_float("low", tree.get("low", min(finite, default=inf))),  # not in older files
+            high=_float("high", tree.get("high", max(finite, default=-inf))),
+            flat=checks.count("flat", tree["flat"], 0, MOST),
+            failures=checks.count("failures", tree["failures"], 0, MOST),
+            looks=checks.count("looks", tree["_ticks"], -1, MOST),
+            improved=_float("improved", tree.get("improved", inf)),
         )
+        if len(seen.deviation) != 2:
+            raise ValueError(f"deviation must be two numbers; got {len(seen.deviation)}")
         return Monitor(self.rules, seen)
 
     def told(self, best: float, evaluations: int, seconds: float) -> Monitor:

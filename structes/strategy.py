@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import exp, inf, log
+from math import exp, log
 
 import numpy as np
 
@@ -35,8 +35,9 @@ from .noisy import Noise, Noisy
 from .plan import Plan, plan_for
 from .redrawn import redrawn, sample
 from .sampling import Sampling
+from .sound import check_state
 from .state import Info, State, restored_as
-from .structures.base import Structure
+from .structures.base import Structure, zeros
 from .structures.dense import Dense
 from .structures.entrywise import Entrywise
 from .update import updated
@@ -146,15 +147,28 @@ class Strategy:
         """The state, with arrays of the library xp, that was written as a list of plain values and
         NumPy arrays (checkpoint.py).
 
-        Raises ValueError where it is not one of this structure.
+        Raises ValueError where it is not one of this structure, or where no search can go on from
+        it (`sound.py`). Nothing is allocated before its arrays are known to be as large.
         """
-        like = self.init(np.zeros(self.structure.dim), 1.0, np.ones(self.structure.dim))
-        state = restored_as(like, tree, xp)
-        if not (0 < state.sigma < inf and state.generation >= 0):
-            raise ValueError(f"sigma {state.sigma}, generation {state.generation}")
-        if state.noisy is not None and not (0 < state.noisy.eta <= 1 and state.noisy.wait >= 0):
-            raise ValueError(f"{state.noisy}")
+        state = restored_as(self._like, tree, xp)
+        single_threaded(check_state, self.structure.dim, self, state)
         return state
+
+    @cached_property
+    def _like(self) -> State:
+        """A state as far as types and shapes go; it takes no memory."""
+        d, latent = zeros(self.structure.dim), zeros(self.structure.noise_dim)
+        noisy = None if self.noise is None else Noisy()
+        return State(d, 1.0, d, self.structure.blank(), latent, latent, 0, noisy)
+
+    def check(self, state: State, own: bool = False) -> None:
+        """Raise ValueError where `restored` would not take this state.
+
+        own   it came of updates: they keep B invertible, which costs as much as a generation to
+              see, so that it is not looked at again
+        """
+        restored_as(self._like, state, np)
+        single_threaded(check_state, self.structure.dim, self, state, own)
 
     def draw(self, state: State, seed: int, start: int, count: int):
         """(Z, Y, X) of candidates start … start+count−1 of this generation: each (count, d)."""

@@ -1,5 +1,6 @@
 """Functions for workers, and looks at who is alive; light, for workers import it."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -226,16 +227,29 @@ def survivors(pids, seconds=8.0):
     return left
 
 
-def workers_of(pid=None):
-    """Ids of the worker processes of a process."""
+def _named(children):
+    """Those of some processes that have ME in their command line, and run."""
     found = []
-    for child in psutil.Process(pid).children(recursive=True):
-        try:
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
             if ME in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child.pid)
-        except psutil.NoSuchProcess:
-            pass
-    return sorted(found)
+                found.append(child)
+    return found
+
+
+def keepers_of(pid=None):
+    """Ids of the processes that a process has started as its workers."""
+    return sorted(child.pid for child in _named(psutil.Process(pid).children()))
+
+
+def workers_of(pid=None):
+    """Ids of the processes in which the functions of a process are evaluated: children of those
+    that it has started, where these are keepers."""
+    found = []
+    for child in _named(psutil.Process(pid).children()):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += _named(child.children()) or [child]
+    return sorted(child.pid for child in found)
 
 
 def children_of(pid=None):

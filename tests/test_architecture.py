@@ -48,6 +48,7 @@ LAYERS = [
         "auto",
         "noisy",
         "stopping",
+        "sound",
         "restarts",
         "domain",
         "integers",

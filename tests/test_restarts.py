@@ -145,6 +145,7 @@ def test_specifications(spec, built):
         ({"name": "ipop", "factr": 3}, ValueError, "'factr' .did you mean 'factor'"),
         ({"name": "ipop", "factor": 0.5}, ValueError, "factor must be ≥ 1; got 0.5"),
         ({"name": "ipop", "factor": math.nan}, ValueError, "factor must be a number; got nan"),
+        ({"name": "ipop", "factor": math.inf}, ValueError, "factor must be finite"),
         ({"name": "ipop", "max_restarts": -1}, ValueError, "max_restarts must be .* ≥ 0; got -1"),
         ({"name": "ipop", "max_restarts": 1.5}, TypeError, "max_restarts must be an integer"),
         ({"name": "ipop", "spread": -1}, ValueError, "spread must be ≥ 0 and finite; got -1"),

@@ -52,6 +52,7 @@ def worked_off(crewed, batches):
     return done
 
 
+@pytest.mark.filterwarnings("ignore:a worker could not be started")
 @settings(deadline=None, max_examples=150)
 @given(
     moods=st.integers(0, 2**32),
@@ -303,7 +304,7 @@ def test_wait_returns_in_time_and_at_once_where_nothing_is_to_do(monkeypatch):
 def test_outcomes_as_bytes(n):
     failures = Evaluator("serial").bind(lambda x: 1 / 0)
     failures(X[:1])
-    said = [failures.failures[0]._replace(message="line\nline \udc80 é")]
+    said = [failures.failures[0]._replace(message="line\nline \udc80 é", point=None)] * min(n, 1)
     outcome = Outcome(np.arange(n) / 3, 0.25, said, None)
     back = Outcome.of_bytes(outcome.to_bytes())
     assert bits(back.values) == bits(outcome.values)

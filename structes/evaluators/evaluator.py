@@ -18,7 +18,9 @@ import numpy as np
 from .. import checks
 from ..problem import rowwise
 from ..registry import nearest
+from .given import mapping, memory_of, number_of, processors
 from .parallel_function import ParallelFunction
+from .sources import snapshot
 from .supervisor import Supervisor
 from .transport import pickled
 from .worker import Objective
@@ -56,12 +58,15 @@ class Evaluator:
     environment  {name: value} of variables for the workers. They have one BLAS thread each, and
                  see no GPU where resources do not give them one
     patience     seconds to wait for a first worker, and for a factory
+    limits       of each process: {"memory": bytes, or "2GB"} (Linux). What asks for more gets a
+                 MemoryError, so that its value is missing; processes that it starts have as much
+                 each
     max_calls    a process or an actor is replaced by a new one after so many evaluations, for
                  simulators that leak memory. None: never
 
     A function that turns out to take less than some 50 µs is called in this process, where that is
-    faster, unless it comes of a factory, or a timeout, max_calls, environment or resources are to
-    be kept, or the workers are a pool of yours.
+    faster, unless it comes of a factory, or a timeout, max_calls, limits, environment or resources
+    are to be kept, or the workers are a pool of yours.
 
     Raises ValueError or TypeError, naming the argument, for what does not fit.
 
@@ -86,19 +91,20 @@ class Evaluator:
         resources: Mapping | None = None,
         environment: Mapping | None = None,
         patience: float = 120.0,
+        limits: Mapping | None = None,
         max_calls: int | None = None,
     ):
         if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool):
             if count is not None:
                 raise ValueError(f"workers={workers} is a number already; got count={count} too")
-            workers, count = "process", _number_of("workers", workers)
+            workers, count = "process", number_of("workers", workers)
         if isinstance(workers, str) and workers.startswith("ray://"):
             if address is not None:
                 raise ValueError(f"workers={workers!r} is an address; got address={address!r} too")
             workers, address = "ray", workers
         self.kind = _kind_of(workers)
         self.pool = workers if self.kind in POOLS else None
-        self.count = None if count is None else _number_of("count", count)
+        self.count = None if count is None else number_of("count", count)
         self.address = address
         if timeout is not None:
             timeout = checks.number("timeout", timeout, positive=True)
@@ -109,18 +115,19 @@ class Evaluator:
             raise ValueError(f"finish_fraction must be at most 1; got {finish_fraction}")
         self.transport = checks.choice("transport", transport, TRANSPORTS)
         self.batch = None if batch is None else checks.count("batch", batch, 1)
-        self.resources = _mapping("resources", resources)
-        environment = _mapping("environment", environment)
+        self.resources = mapping("resources", resources)
+        environment = mapping("environment", environment)
         self.environment = {str(name): str(value) for name, value in environment.items()}
         self.patience = checks.number("patience", patience, positive=True)
         self.max_calls = None if max_calls is None else checks.count("max_calls", max_calls, 1)
+        self.memory = memory_of(limits)
         self._refuse_what_cannot_be()
         self._supervisor: Supervisor | None = None
         self._owner = 0  # the process that it belongs to
 
     def _refuse_what_cannot_be(self):
         not_ray = {"process", "serial", *POOLS}
-        not_ours = {"serial", *POOLS}
+        not_ours, not_local = {"serial", *POOLS}, {"serial", "ray", *POOLS}
         ended = "workers that can be ended, processes (workers=1 is one) or Ray's"
         part = self.finish_fraction if self.finish_fraction < 1 else None
         for name, value, kinds, words in (
@@ -128,6 +135,7 @@ class Evaluator:
             ("resources", self.resources or None, not_ray, "workers='ray'"),
             ("timeout", self.timeout, not_ours, ended),
             ("max_calls", self.max_calls, not_ours, ended),
+            ("limits", self.memory, not_local, "processes of this machine, workers=8"),
             ("environment", self.environment or None, POOLS, "workers that structes starts"),
             ("count", self.count, ("map",), "workers that are given one call at a time"),
             ("finish_fraction", part, ("map",), "workers that are given one call at a time"),
@@ -164,8 +172,9 @@ class Evaluator:
         by_point   it is then a Rowwise, which is called with one point at a time
         here       of a factory: the function of rows, if there is one in this process already
         """
-        objective = Objective(_Made(function, factory, wrap))
-        if self.kind in ("process", "ray"):
+        is_sent = self.kind in ("process", "ray")
+        objective = Objective(_Made(function, factory, wrap), snapshot() if is_sent else None)
+        if is_sent:
             pickled(objective)
         if (
             self.kind in POOLS
@@ -180,6 +189,11 @@ class Evaluator:
         """The supervisor of the workers; it is made, and they start, when first needed. A fork of
         the process has its own."""
         if self._supervisor is None or self._owner != os.getpid():
+            if self._owner and self._owner != os.getpid() and self.kind == "ray":
+                raise RuntimeError(
+                    "this process is a fork of the one that is connected to Ray, and a connection "
+                    "does not outlive that: start the process otherwise (spawn), or evaluate there"
+                )
             transport = self._transport()
             self._supervisor = Supervisor(
                 transport, {}, self.timeout, self.attempts, self.patience, self.max_calls
@@ -252,12 +266,12 @@ class Evaluator:
         if self.kind == "process":
             from .process import Processes
 
-            return Processes(self.count or _processors(), self.environment)
+            return Processes(self.count or processors(), self.environment, self.memory)
         if self.kind == "executor":
             from .pools import Executor
 
             known = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
-            known = known if isinstance(known, int) and known > 0 else _processors()
+            known = known if isinstance(known, int) and known > 0 else processors()
             return Executor(self.pool, self.count or known)
         if self.kind == "map":
             from .pools import Map
@@ -286,22 +300,6 @@ def _kind_of(workers) -> str:
     )
 
 
-def _number_of(name: str, value) -> int | None:
-    """A number of workers; None for -1, which means one for every processor."""
-    if isinstance(value, (int, np.integer)) and value < 1:
-        if value == -1:
-            return None
-        raise ValueError(f"{name} must be at least 1, or -1: one for every processor; got {value}")
-    return checks.count(name, value, 1)
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class _Made:
     """A function, as `wrap` makes it one of rows, when it is called."""
 
@@ -315,14 +313,6 @@ class _Made:
 def as_it_is(function):
     """The function, which is one of rows already."""
     return function
-
-
-def _mapping(name, value) -> dict:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be a mapping of names to values; got {value!r}")
-    return dict(value)
 
 
 def build_evaluator(spec, **options) -> Evaluator:

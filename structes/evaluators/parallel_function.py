@@ -171,7 +171,7 @@ class ParallelFunction(Counted):
         its, supervisor = self.evaluator, self.evaluator.supervisor
         if its.timeout is not None or its.max_calls is not None or supervisor.deaths:
             return False
-        if its.resources or its.environment:
+        if its.resources or its.environment or its.memory:
             return False
         if supervisor.busy or supervisor.transport.is_local or not self._desk.things:
             return False

@@ -2,40 +2,85 @@
 
 A worker is a fresh Python interpreter. It imports nothing of the program that started it, so no
 script needs an `if __name__ == "__main__"`; functions travel by cloudpickle, those of a script or
-a notebook by value. Each leads a session of its own: Ctrl-C reaches the driver only, and what a
-function has started ends with its worker.
+a notebook by value. Each has a session of its own, so that Ctrl-C reaches the driver only, and a
+keeper (keeper.py), so that what a function has started ends with its worker. The keeper is what
+the driver has started: its process id stands for the worker, and it ends as the worker has ended.
+
+The driver never waits for what a worker says or takes (line.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import pickle
+import secrets
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
+import weakref
+from collections import deque
 from multiprocessing import connection
 from pathlib import Path
 
+from . import keeper
+from .endings import MARK, said_of, sweep
+from .line import STALL, BrokenLine, Line
 from .transport import Event, Transport
-from .worker import Outcome
+from .worker import READY, Outcome
 
 # `sys` is part of the interpreter: nothing is looked for before the path is set
 _MAIN = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
-    "from structes.evaluators.worker import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+    "import sys; sys.path[:] = sys.argv[4:]; at = {'__name__': 'keeper'}; "
+    "exec(compile(open(sys.argv[3], 'rb').read(), sys.argv[3], 'exec'), at); "
+    "at.pop('keep')(int(sys.argv[2])); del at; "
+    "from structes.evaluators.worker import main; main(int(sys.argv[1]))"
 )
 _NO_FOLDER = ["-P"] if sys.version_info >= (3, 11) else []  # nor asked for: it may be gone
 _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 ENVIRONMENT = {f"{name}_NUM_THREADS": "1" for name in _THREADS} | {"CUDA_VISIBLE_DEVICES": ""}
 
 
-class _Worker:
-    """line: the socket behind which it is; lifeline: the writing end of a pipe of its own, which
-    closes when the driver ends. Both close when they are forgotten."""
+_ASKED, _KILLED = 2.0, 1.0  # seconds in which a keeper ends that is asked to, and that is killed
+_LOOK = 0.1  # seconds between looks at who has died or stalled
+_left_behind: list = []  # processes that did not even then
+_all = weakref.WeakSet()  # the Processes of this process
 
-    def __init__(self, process, line, lifeline):
-        self.process, self.line, self.lifeline = process, line, lifeline
+
+class _Worker:
+    """A worker, as the driver has it.
+
+    process    its keeper
+    line       the socket behind which it is
+    lifeline   the writing end of a pipe of its own, which closes when the driver ends
+    mark       a word in its environment
+    due        rows of the Outcomes that it owes, None for a READY, the oldest first
+    """
+
+    def __init__(self, process, line, lifeline, mark):
+        self.process, self.line, self.lifeline, self.mark = process, line, lifeline, mark
+        self.due: deque = deque()
+        self.was_ready = False
+
+    def expect(self, rows: int | None) -> None:
+        self.due.append(rows)
+        self.line.expect(len(READY) if rows is None else Outcome.most_bytes(rows))
+
+    def understood(self, data: bytes) -> Outcome | None:
+        """The answer that is due; None: it is ready. Raises ValueError for any other one."""
+        rows = self.due.popleft()
+        if rows is None:
+            if data != READY:
+                raise ValueError("it has not said that it is ready")
+            self.was_ready = True
+            return None
+        outcome = Outcome.of_bytes(data)
+        if outcome.fatal is None and outcome.values.size != rows:
+            raise ValueError(f"{outcome.values.size} values of {rows} rows")
+        return outcome
 
 
 class Processes(Transport):
@@ -43,48 +88,61 @@ class Processes(Transport):
 
     environment   variables that they get besides this process's; they have one BLAS thread each
                   and see no GPU unless it says otherwise
+    memory        bytes that each may have; None: any number
     """
 
     depth = 2
-    backlog = 2**16  # what a socket takes before anybody reads; more would make the driver wait
+    backlog = 2**16  # what a socket takes before anybody reads: so much of it waits there
     latency = 2e-4
+    start_limit = 15.0
 
-    def __init__(self, count: int, environment=None):
+    def __init__(self, count: int, environment=None, memory: int | None = None):
         if os.name != "posix":
             raise OSError("worker processes need a POSIX system; workers='ray' is for others")
         super().__init__()
-        self.count = count
+        self.count, self.memory = count, memory
         self.environment = {**ENVIRONMENT, **(environment or {})}
         self._workers: list[_Worker] = []
         self._owner = os.getpid()
+        self._news, self._by_fd, self._looked = select.poll(), {}, 0.0
+        _all.add(self)
 
     def capacity(self) -> int:
         return self.count
 
     def hire(self):
+        _left_behind[:] = [process for process in _left_behind if process.poll() is None]
         line, theirs = _pipe(duplex=True)
         # a pipe for each: the kernel signals one owner of a pipe only, the latest
         theirs_too, lifeline = _pipe(duplex=False)
         fds = theirs.fileno(), theirs_too.fileno()
+        own = [*map(str, fds), keeper.__file__]
         with theirs, theirs_too, _interrupts_held():
+            mark = secrets.token_hex(16)
             process = subprocess.Popen(
-                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *map(str, fds), *_path_of_workers()],
+                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *own, *_path_of_workers()],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=_output(1, sys.__stdout__),
                 stderr=_output(2, sys.__stderr__),
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, MARK: mark},
                 start_new_session=True,
             )
-            worker = _Worker(process, line, lifeline)
+            worker = _Worker(process, Line(line), lifeline, mark)
             self._workers.append(worker)
+            self._by_fd[line.fileno()] = worker
+            self._news.register(line, select.POLLIN)
+        worker.expect(None)
         self._tell(worker, "path", [p for p in sys.path if isinstance(p, str)])
+        if self.memory is not None:
+            self._tell(worker, "limit", self.memory)
         return worker
 
     def give(self, worker, key, thing):
         self._tell(worker, "take", key, self.packed(key, thing))
 
     def make(self, worker, key):
+        worker.expect(None)
         self._tell(worker, "make", key)
         return True
 
@@ -92,59 +150,124 @@ class Processes(Transport):
         self._tell(worker, "drop", key)
 
     def send(self, worker, call):
+        worker.expect(call.rows)
         self._tell(worker, "run", call)
 
     def _tell(self, worker, *message):
-        with contextlib.suppress(OSError):  # gone: `poll` will say so
-            worker.line.send(message)
+        worker.line.send(pickle.dumps(message, 5))
+        if worker.line.is_full:
+            self._news.modify(worker.line, select.POLLIN | select.POLLOUT)
 
     def poll(self, seconds):
-        by_line = {worker.line: worker for worker in self._workers}
         events = []
-        for line in connection.wait(by_line, seconds):
-            worker = by_line[line]
-            try:
-                data = line.recv_bytes()
-                event = Event(worker, None if data == b"ready" else Outcome.of_bytes(data))
-            except ValueError:
-                self.dismiss(worker)
-                event = Event(worker, gone="the function wrote into its line", alarm=False)
-            except (EOFError, OSError):
-                with contextlib.suppress(subprocess.TimeoutExpired):  # it closes first, then ends
-                    worker.process.wait(1.0)
-                event = self._dead(worker)
-            events.append(event)
-        if not events:  # a child of a dead worker may hold its line open
-            dead = [worker for worker in self._workers if worker.process.poll() is not None]
-            events = [self._dead(worker) for worker in dead]
+        for fd, what in self._news.poll(1e3 * seconds):
+            worker = self._by_fd[fd]
+            if what & select.POLLOUT:
+                worker.line.flush()
+                if not worker.line.is_full:
+                    self._news.modify(worker.line, select.POLLIN)
+            if what & ~select.POLLOUT:
+                events += self._heard(worker)
+        if (now := time.monotonic()) - self._looked > _LOOK:
+            self._looked = now
+            for worker in list(self._workers):
+                if worker.line.stalled(now) > STALL:
+                    events += self._heard(worker, has_stalled=True)
+                elif worker.process.poll() is not None:  # its children may hold its line open
+                    events += self._heard(worker) or [self._dead(worker)]
+        return events
+
+    def _heard(self, worker, has_stalled=False) -> list[Event]:
+        """What a worker has said, or what has become of it."""
+        events = []
+        try:
+            for data in worker.line.receive():
+                events.append(Event(worker, worker.understood(data)))
+            if has_stalled and not events:
+                raise BrokenLine
+        except (BrokenLine, ValueError):
+            self.dismiss(worker)
+            events.append(Event(worker, gone="the function wrote into its line", alarm=False))
+        except EOFError:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it closes first, then ends
+                worker.process.wait(_KILLED)
+            events.append(self._dead(worker))
         return events
 
     def _dead(self, worker):
         self.dismiss(worker)
         code = worker.process.returncode
-        return Event(worker, gone=_said(code), alarm=code == -signal.SIGALRM)
+        # somebody has ended it, and not the function: that is nowhere near yet
+        lost = not worker.was_ready and code in (-signal.SIGKILL, -signal.SIGTERM)
+        said = said_of(code, self.memory)
+        return Event(worker, gone=said, lost=lost, alarm=code == -signal.SIGALRM)
 
     def dismiss(self, worker):
         """End a worker and what it has started."""
-        if worker not in self._workers:
-            return
+        if worker in self._workers:
+            _ask(worker)
+            self._end(worker)
+
+    def _end(self, worker):
+        """See to it that a worker ends that has been asked to."""
+        if worker.process.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(_ASKED)
         _kill(worker)  # before its line closes, which it may be writing to
         self._workers.remove(worker)
-        worker.line.close()
-        worker.lifeline.close()
-        worker.process.wait()
+        self._close(worker)
+        try:
+            worker.process.wait(_KILLED)
+        except subprocess.TimeoutExpired:  # the kernel does not let go of it
+            _left_behind.append(worker.process)
+        if worker.process.returncode not in (None, 0, -signal.SIGTERM, -signal.SIGALRM):
+            sweep(worker.mark)  # its keeper may have been killed, and have left something
 
     def close(self):
         if os.getpid() != self._owner:  # a fork of the driver
             return
         for worker in self._workers:  # all of them first: a second Ctrl-C comes too late
-            _kill(worker)
+            _ask(worker)
         for worker in list(self._workers):
-            self.dismiss(worker)
+            self._end(worker)
+
+    def forsake(self):
+        """This process is a fork of the driver: the workers are not its own, and shall see that
+        the driver ends though this process lives on."""
+        for worker in self._workers:
+            self._close(worker)
+            worker.process.returncode = 0  # it is nobody to be waited for here
+        self._workers.clear()
+
+    def _close(self, worker):
+        if self._by_fd.pop(worker.line.fileno(), None) is not None:
+            self._news.unregister(worker.line)
+        worker.line.close()
+        worker.lifeline.close()
+
+
+def _forsake_all():
+    for its in list(_all):
+        its.forsake()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forsake_all)
+
+
+def _ask(worker):
+    """Let a keeper end its worker, and itself."""
+    if sys.platform != "linux":  # there is none
+        _kill(worker)
+    elif worker.process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.process.pid, signal.SIGTERM)
+            os.kill(worker.process.pid, signal.SIGCONT)
 
 
 def _kill(worker):
-    with contextlib.suppress(ProcessLookupError):
+    """End a keeper, and with it its worker, and whatever is of its group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.process.pid, signal.SIGKILL)
 
 
@@ -199,11 +322,3 @@ def _interrupts_held():
             signal.signal(signal.SIGINT, handler)
         if came:
             handler(*came[-1])
-
-
-def _said(code: int) -> str:
-    """An exit code in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    hint = {signal.SIGSEGV: "segmentation fault, ", signal.SIGKILL: "killed; out of memory?, "}
-    return f"{hint.get(-code, '')}{signal.Signals(-code).name}"

@@ -169,7 +169,7 @@ class _Actor:
         sys.path += [p for p in paths if p not in sys.path]
         os.environ.update(environment)
         become_worker()
-        self.desk = Desk()
+        self.desk = Desk(is_alone=True)
 
     def ready(self):
         return True

@@ -26,7 +26,7 @@ from ..candidates import Recipe, boundaries
 from ..evaluation import NoValue, evaluated
 from ..failures import KEPT, Failure
 from ..generation import Generation
-from ..state import Info, State
+from ..state import MOST, Info, State
 from ..stopping import Monitor, Rules, Stopping
 from ..strategy import Strategy
 from ..update import add_sums, move, stand, sums_of, weigh, weights_of
@@ -294,11 +294,18 @@ class Replica:
         if tree["best"] is not None:
             self._best = checks.point("best", tree["best"], self.strategy.domain.size)
         self.fun = checks.number("fun", tree["fun"])
-        for name in ("evaluations", "evaluations_then"):
-            setattr(self, name, checks.count(name, tree[name], 0))
-        self.info = Info(*tree["info"])
+        if (self.fun == np.inf) != (self._best is None) or self.fun == -np.inf:
+            raise ValueError(f"best has the value {self.fun} and the point {self._best}")
+        self.evaluations = checks.count("evaluations", tree["evaluations"], 0, MOST)
+        then = checks.count("evaluations_then", tree["evaluations_then"], 0, self.evaluations)
+        self.evaluations_then = then
+        self.info = Info.restored(tree["info"])
         self.state = settled(self.strategy.restored(tree["state"], self.xp))
         scale0 = tree.get("scale0")  # not in older files
+        if scale0 is not None:
+            scale0 = checks.point("scale0", scale0, self.strategy.structure.dim)
+            if not (scale0 > 0).all():
+                raise ValueError("scale0 must be positive")
         scale0 = self.state.scale if scale0 is None else self.xp.asarray(scale0)
         self.monitor = self._monitor(scale0).restored(tree["monitor"])
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..failures import Failure
+
 SPAN = 0.05  # seconds that a span should take, or
 LONGEST = 100  # times the transport's latency, where that is more
 SHORTEST = 25  # times the latency where few points are left
@@ -68,7 +70,7 @@ class Seat:
     ready    has it said that it is?
     since    when it began its oldest call, or was hired
     calls    [(span, seconds it may take or None)], the oldest first
-    has      keys of what it was given
+    has      keys of what it was given; proven: of functions that it has evaluated
     making   is it at a factory, for which the timeout does not hold?
     rows     that it was ever given
     """
@@ -77,6 +79,7 @@ class Seat:
         self.worker, self.ready, self.since = worker, False, now
         self.calls: deque = deque()
         self.has: set = set()
+        self.proven: set = set()
         self.making, self.rows = False, 0
 
     def ahead(self, cost, now: float) -> float:
@@ -106,3 +109,45 @@ def span_length(cost: float, latency: float, share: float) -> float:
     """
     most, least = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
     return min(most, max(share / 2, min(least, share)))
+
+
+def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
+    """Seconds that a call of these rows may take whose evaluations may take `timeout` each.
+
+    cost   seconds that a row has taken of late
+    """
+    if timeout is None:
+        return None
+    limit = timeout * span.unit
+    if span.unit > 1:  # a vectorised function that raises is called again, row by row
+        limit += timeout * span.unit
+    if span.size > span.unit:  # one that takes too long ends its worker, the rest is quick
+        limit += 5 * span.size * cost
+    return limit
+
+
+def cut(queue: deque, rows: float) -> Span:
+    """A span off the head of the queue: about so many rows, in units, and one at least."""
+    span = queue.popleft()
+    rows = span.unit * max(1, round(rows / span.unit))
+    if rows < span.size:
+        queue.appendleft(span._replace(start=span.start + rows))
+        span = span._replace(stop=span.start + rows)
+    return span
+
+
+def requeue(queue: deque, span: Span, step: int, tried: int) -> None:
+    """Put a span back at the head of the queue, in pieces of so many rows."""
+    pieces = [
+        span._replace(start=a, stop=min(a + step, span.stop), tried=tried)
+        for a in range(span.start, span.stop, step)
+    ]
+    queue.extendleft(reversed(pieces))
+
+
+def lost(span: Span, why: str, timeout: float | None) -> Done:
+    """A row that has no value, since its worker has ended: why, or by its timeout."""
+    kind, said = "WorkerDied", f"the worker ended: {why}"
+    if timeout is not None:
+        kind, said = "Timeout", f"it took longer than {timeout:g} s"
+    return Done(span.batch, span.start, span.stop, [Failure(span.start, kind, said)])

@@ -12,8 +12,9 @@ import time
 from collections import deque
 from math import ceil, inf
 
-from ..failures import Failure
-from .spans import SPAN, Batch, Done, Seat, Span, span_length
+from .hiring import STARTS, Hiring
+from .sources import look_again
+from .spans import SPAN, Batch, Done, Seat, Span, cut, lost, requeue, span_length, time_limit
 from .transport import Transport
 from .worker import Call, Outcome
 
@@ -21,7 +22,6 @@ TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares it
 GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worker is ended
 _NEWS = 5.0  # seconds until the death of a worker is known, at most
 _TICK = 0.5  # seconds between looks at clocks and new machines
-_STARTS = 3  # workers in a row that end before they are ready: something is wrong with all
 
 
 class EvaluationError(RuntimeError):
@@ -56,7 +56,7 @@ class Supervisor:
         self.deaths = 0
         self._events: deque = deque()
         self._done: list[Done] = []
-        self._bad_starts, self._last_bad = 0, 0.0
+        self._hiring = Hiring()
         self._alone, self._looked, self._watched = time.monotonic(), 0.0, 0.0
         self._last_death = -TROUBLE
         self._recipes: set = set()
@@ -138,15 +138,25 @@ class Supervisor:
         """A worker for every span that none is free for, as many as there can be."""
         if not self.queue or len(self.seats) >= self._capacity:
             return
-        wait = self._bad_starts and min(30.0, 0.1 * 2.0**self._bad_starts)
-        if time.monotonic() - self._last_bad < wait:
+        if not self._hiring.may_try(time.monotonic()):
             return
         free = sum(not seat.calls for seat in self.seats)
         wanted = sum(ceil(span.size / span.unit) for span in self.queue) - free
         for _ in range(min(wanted, self._capacity - len(self.seats))):
-            seat = Seat(self.transport.hire(), time.monotonic())
+            try:
+                worker = self.transport.hire()
+            except OSError as error:  # no descriptor, no process, no memory is left
+                self._bad_start(f"{type(error).__name__}: {error}")
+                return
+            seat = Seat(worker, time.monotonic())
             self.seats.append(seat)
             self._by_worker[id(seat.worker)] = seat
+
+    def _bad_start(self, why: str, by_itself: bool = False):
+        others = any(seat.ready for seat in self.seats)
+        self._hiring.went_badly(why, time.monotonic(), by_itself, others)
+        if self._hiring.ended >= STARTS and not others:
+            raise EvaluationError(f"{STARTS} workers in a row {why}; what they said is on stderr")
 
     def _listen(self):
         """Hear what has happened; where that raises, the rest is heard the next time."""
@@ -162,12 +172,32 @@ class Supervisor:
             return
         seat.since = time.monotonic()
         if event.outcome is None:
-            seat.ready, seat.making, self._bad_starts = True, False, 0
+            seat.ready, seat.making = True, False
+            self._hiring.has_started()
         else:
+            if self._is_spoilt(seat, event.outcome):
+                return
             span, _ = seat.calls.popleft()
             if seat.rows >= self.max_calls and not seat.calls:
                 self._dismiss(seat)
             self._settle(span, event.outcome)
+
+    def _is_spoilt(self, seat, outcome) -> bool:
+        """Can a worker not make a function that others have? Then it has had a bad start."""
+        key = seat.calls[0][0].batch.objective
+        if outcome.fatal is None:
+            if not seat.proven:
+                self._hiring.went_well()
+            seat.proven.add(key)
+            return False
+        if not any(key in its.proven for its in self.seats if its is not seat):
+            return False
+        self._dismiss(seat)
+        for span, _ in reversed(seat.calls):
+            self.queue.appendleft(span)
+        why = "".join(outcome.fatal.strip().splitlines()[-1:])
+        self._bad_start(f"it cannot evaluate the function: {why}")
+        return True
 
     def _watch(self):
         """Now and then: end workers whose call takes too long, give up where there are none."""
@@ -179,13 +209,15 @@ class Supervisor:
             limit = seat.calls[0][1] if seat.calls and seat.ready else None
             if seat.making:
                 limit = self.patience
+            elif not seat.ready:
+                limit = self._hiring.seconds(self.patience, self.transport.start_limit)
             if limit is not None and now - seat.since > limit:
                 self.transport.dismiss(seat.worker)
                 self._lost(seat, "it did not answer in time", innocent=True)
         if any(seat.ready for seat in self.seats):
             self._alone = now
         elif now - self._alone > self.patience and self.busy:
-            why = self.transport.wants()
+            why = self.transport.wants() or (self._hiring.why and f": {self._hiring.why}")
             raise EvaluationError(f"no worker could be had for {self.patience:g} s{why}")
 
     def _lost(self, seat, why, innocent, alarm=None):
@@ -197,12 +229,7 @@ class Supervisor:
         """
         self._leave(seat)
         if not seat.ready:
-            self._bad_starts, self._last_bad = self._bad_starts + 1, time.monotonic()
-            if self._bad_starts >= _STARTS and not any(seat.ready for seat in self.seats):
-                raise EvaluationError(
-                    f"{_STARTS} workers in a row ended before they were ready ({why}); what they "
-                    "said is on stderr"
-                )
+            self._bad_start(f"ended before they were ready ({why})", by_itself=not innocent)
         for span, _ in list(seat.calls)[:0:-1]:
             self.queue.appendleft(span)
         if seat.calls:
@@ -242,20 +269,11 @@ class Supervisor:
                 rows = min(rows, self.max_calls - seat.rows)
                 if level > 1 and rows < 1:
                     continue  # others will be done before it
-                span = self._cut(rows)
+                span = cut(self.queue, rows)
                 if level > 1 and span.nbytes > self.transport.backlog:
                     self.queue.appendleft(span)
                     return
                 self._send(seat, span)
-
-    def _cut(self, rows) -> Span:
-        """A span off the head of the queue: about so many rows, in units, and one at least."""
-        span = self.queue.popleft()
-        rows = span.unit * max(1, round(rows / span.unit))
-        if rows < span.size:
-            self.queue.appendleft(span._replace(start=span.start + rows))
-            span = span._replace(stop=span.start + rows)
-        return span
 
     def _cost(self):
         """Seconds of a row of what is next; None: not known."""
@@ -276,21 +294,17 @@ class Supervisor:
         batch = span.batch
         for thing in (batch.objective, batch.recipe and batch.recipe.key):
             if thing is not None and thing not in seat.has:
+                if look_again(getattr(self.things[thing], "sources", {})):
+                    self.transport.forget(thing)  # and pack it with what has changed
                 self.transport.give(seat.worker, thing, self.things[thing])
                 seat.has.add(thing)
                 if thing == batch.objective:
                     seat.making = self.transport.make(seat.worker, thing)
         if not seat.calls:
             seat.since = time.monotonic()
-        limit, rows = None, span.size
-        if self.timeout is not None:
-            limit = self.timeout * span.unit + GRACE
-            if span.unit > 1:  # a vectorised function that raises is called again, row by row
-                limit += self.timeout * span.unit
-            if rows > span.unit:  # one that takes too long ends its worker, the rest is quick
-                limit += 5 * rows * self.costs.get(batch.objective, 0.0)
-        seat.rows += rows
-        seat.calls.append((span, limit))
+        seat.rows += span.size
+        limit = time_limit(span, self.timeout, self.costs.get(batch.objective, 0.0))
+        seat.calls.append((span, limit and limit + GRACE))
         points = batch.rows(span.start, span.stop)
         self.transport.send(seat.worker, Call(batch.objective, points, span.unit, self.timeout))
 
@@ -309,17 +323,13 @@ class Supervisor:
         """A span whose worker is gone: cut into units, and a unit that was tried often enough into
         rows, each of which is tried once more. One row that took too long will do so again."""
         if span.size > span.unit:
-            self._requeue(span, span.unit, span.tried)
+            requeue(self.queue, span, span.unit, span.tried)
         elif span.tried + 1 < self.attempts and not is_final:
-            self._requeue(span, span.unit, span.tried + 1)
+            requeue(self.queue, span, span.unit, span.tried + 1)
         elif span.size > 1:
-            self._requeue(span._replace(unit=1), 1, self.attempts - 1)
+            requeue(self.queue, span._replace(unit=1), 1, self.attempts - 1)
         else:
-            kind, said = "WorkerDied", f"the worker ended: {why}"
-            if is_final:
-                kind, said = "Timeout", f"it took longer than {self.timeout:g} s"
-            failure = Failure(span.start, kind, said)
-            self._done.append(Done(span.batch, span.start, span.stop, [failure]))
+            self._done.append(lost(span, why, self.timeout if is_final else None))
 
     def _is_last_try(self, call) -> bool:
         """Is this call the last chance of its points? Then nothing may wait behind it: its answer
@@ -327,13 +337,6 @@ class Supervisor:
         blame for that."""
         span, _ = call
         return span.size <= span.unit and span.tried + 1 >= self.attempts
-
-    def _requeue(self, span, step, tried):
-        pieces = [
-            span._replace(start=a, stop=min(a + step, span.stop), tried=tried)
-            for a in range(span.start, span.stop, step)
-        ]
-        self.queue.extendleft(reversed(pieces))
 
     def _hold(self, recipe):
         """Keep a recipe, and of the others those that are in use."""

@@ -22,7 +22,8 @@ class Event(NamedTuple):
     outcome  of its oldest call; None where it only says that it is ready, or has made a function,
              or is gone
     gone     None, or in words why it is no more
-    lost     it did not end by itself, with its call: its whole host is gone
+    lost     it did not end by itself, with its call: its whole host is gone, or somebody else has
+             ended it before it was ready
     alarm    was it ended by the alarm of its timeout? None: that cannot be seen
     """
 
@@ -87,6 +88,7 @@ class Transport(ABC):
     backlog = inf  # bytes that can wait for a worker that is busy
     latency = 0.0  # seconds from a call to its answer, where there is nothing to do
     is_local = False  # does `send` evaluate here, before it returns?
+    start_limit = inf  # seconds in which a worker is ready; twice as many after a bad start
 
     @abstractmethod
     def capacity(self) -> int:
@@ -98,7 +100,10 @@ class Transport(ABC):
 
     @abstractmethod
     def hire(self):
-        """Start a worker; an Event without outcome says that it is ready."""
+        """Start a worker; an Event without outcome says that it is ready.
+
+        Raises OSError where none can be started now.
+        """
 
     @abstractmethod
     def give(self, worker, key, thing) -> None:

@@ -17,14 +17,19 @@ import sys
 import threading
 import time
 import traceback
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import noise
 from ..evaluation import evaluated
-from ..failures import Failure
-from . import guard
+from ..failures import KEPT, MESSAGE, TRACEBACK, Failure
+from . import guard, sources
+from .given import limit_memory
+from .line import WorkerLine
+
+READY = b"ready"  # what a worker says that has begun, or has made a function
 
 
 class Call(NamedTuple):
@@ -41,6 +46,11 @@ class Call(NamedTuple):
     unit: int
     timeout: float | None = None
 
+    @property
+    def rows(self) -> int:
+        """How many points."""
+        return len(self.points[1] if isinstance(self.points, tuple) else self.points)
+
 
 class Outcome(NamedTuple):
     """values (n,), NaN where there is a failure; seconds that it took; failures; fatal: None, or
@@ -50,6 +60,12 @@ class Outcome(NamedTuple):
     seconds: float
     failures: list
     fatal: str | None = None
+
+    @staticmethod
+    def most_bytes(rows: int) -> int:
+        """What `to_bytes` of an Outcome of so many rows has, at most."""
+        told = 12 * (MESSAGE + TRACEBACK + 200)  # JSON takes up to 12 bytes for a character
+        return 1000 * (rows + 1) + told * (1 + min(rows, KEPT))
 
     def to_bytes(self) -> bytes:
         about = {"seconds": self.seconds, "failures": self.failures, "fatal": self.fatal}
@@ -62,30 +78,61 @@ class Outcome(NamedTuple):
         try:
             about = json.loads(head)
             failures = [Failure(*row) for row in about["failures"]]
-            return cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
-        except (KeyError, TypeError) as error:
+            outcome = cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
+            outcome._check()
+            return outcome
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"these bytes are no Outcome: {error!r}") from error
+
+    def _check(self):
+        texts = [text for f in self.failures for text in (f.kind, f.message, f.traceback)]
+        rows = [failure.row for failure in self.failures]
+        if not all(isinstance(text, str) for text in [*texts, self.fatal or ""]):
+            raise TypeError("what went wrong is no text")
+        if not all(type(row) is int and 0 <= row < self.values.size for row in rows):
+            raise TypeError("a failure of no row")
+        if any(failure.point is not None for failure in self.failures):
+            raise TypeError("a worker does not say which point it was")
+        if not 0 <= self.seconds < inf:
+            raise TypeError("no time")
 
 
 class Objective:
     """A function of many points, as it is made where it is called.
 
-    make   function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise` is
-           called point by point
+    make      function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise`
+              is called point by point
+    sources   {name: Source} of the modules that a worker must have as they are here (sources.py)
     """
 
-    def __init__(self, make):
-        self.make = make
+    def __init__(self, make, sources=None):
+        self._make, self._data, self.sources = make, None, sources or {}
+
+    def __getstate__(self):
+        """It is pickled within a pickle, so that `sources` are there first."""
+        import cloudpickle
+
+        data = cloudpickle.dumps(self._make) if self._data is None else self._data
+        return {"_make": None, "_data": data, "sources": self.sources}
+
+    def make(self):
+        """The function."""
+        if self._data is not None:
+            with guard.unpickling():
+                self._make = pickle.loads(self._data)
+            self._data = None
+        return self._make()
 
 
 class Desk:
     """A worker's functions and recipes, by key, and what it does with them."""
 
-    def __init__(self, limit=contextlib.nullcontext):
-        """limit: makes the context in which functions are called."""
+    def __init__(self, limit=contextlib.nullcontext, is_alone=False):
+        """limit: makes the context in which functions are called. is_alone: is the process there
+        for nothing but this desk?"""
         self.things: dict = {}
         self.failed: dict = {}  # exceptions of functions that could not be made
-        self._limit = limit
+        self._limit, self._is_alone = limit, is_alone
 
     def take(self, key, thing) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
@@ -108,7 +155,11 @@ class Desk:
         """The values of the points of a call, whatever its function does, short of ending the
         process."""
         failures = []
-        note = lambda row, error: failures.append(Failure.of(error, row))  # noqa: E731
+
+        def note(row, error):
+            its = Failure.of(error, row)
+            failures.append(its if len(failures) < KEPT else Failure(row, its.kind, ""))
+
         try:
             function = self.made(call.objective)
             began, points = time.perf_counter(), call.points
@@ -116,9 +167,10 @@ class Desk:
             X = self.made(points[0]).draw(points[1]) if is_drawn else points.copy()
             with self._limit(), _Timer(call.timeout) as before:
                 values = evaluated(function, X, call.unit, note, before)
+            sources.check()
         except Exception as error:
-            said = "".join(traceback.format_exception(error))
-            return Outcome(np.empty(0), 0.0, [], said)
+            its = Failure.of(error, 0)
+            return Outcome(np.empty(0), 0.0, [], its.traceback or str(its))
         return Outcome(values, time.perf_counter() - began, failures)
 
     @guard.entry
@@ -131,7 +183,10 @@ class Desk:
             with guard.unpickling():
                 thing = pickle.loads(thing)
         if isinstance(thing, Objective):
+            if self._is_alone:
+                sources.import_as_bound(thing.sources)
             thing = thing.make()
+            sources.check()
         self.things[key] = thing
         return thing
 
@@ -154,22 +209,6 @@ class _Timer:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def die_with(lifeline: int) -> None:
-    """Let this process, and what it starts, end when the other end of the pipe `lifeline` closes,
-    as it does when the driver ends in whatever way. The kernel sees to it (the input signal's
-    default action), so a function that holds Python's lock, or never returns, is no way to stay.
-    The process leads its group, and the pipe is nobody else's: it has one owner."""
-    import fcntl
-
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
-    with contextlib.suppress(BlockingIOError):  # the driver is there, and says nothing
-        os.read(lifeline, 1)
-        os._exit(0)
-
-
 def become_worker() -> None:
     """What a process does first that is a worker and nothing else: it draws with one thread, being
     one of many on its machine, and lets the alarm of `_Timer` end it."""
@@ -179,34 +218,32 @@ def become_worker() -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
-def main(channel: int, lifeline: int) -> None:
+def main(channel: int) -> None:
     """The life of a worker process: messages come through the socket `channel`, until it closes.
 
-    ("path", where modules are), ("take", key, pickle), ("drop", key), ("make", key) and ("run",
-    call). The last two are answered: that it is done, and by the outcome's bytes.
+    ("path", where modules are), ("limit", bytes of memory), ("take", key, pickle), ("drop", key),
+    ("make", key) and ("run", call). The last two are answered: that it is done, and by the
+    outcome's bytes.
     """
-    from multiprocessing.connection import Connection
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; one that came before
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # has been held, and is gone now
     del sys.argv[1:]
-    die_with(lifeline)
     become_worker()
     sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
-    desk, line, me = Desk(), Connection(channel), os.getpid()
-    _send(line, b"ready")
+    desk, line, me = Desk(is_alone=True), WorkerLine(channel), os.getpid()
+    _send(line, READY)
     while True:
         try:
-            verb, *arguments = line.recv()
+            verb, *arguments = pickle.loads(line.receive())
         except (EOFError, OSError):  # the driver has closed it, or is gone
             return
         if verb == "path":
             sys.path[:] = arguments[0]
+        elif verb == "limit":
+            limit_memory(*arguments)
         elif verb == "take":
             desk.take(*arguments)
         elif verb == "make":
             desk.make(*arguments)
-            _send(line, b"ready")
+            _send(line, READY)
         elif verb == "drop":
             desk.drop(*arguments)
         else:
@@ -225,9 +262,9 @@ def main(channel: int, lifeline: int) -> None:
 
 
 def _send(line, data: bytes) -> None:
-    """Answer the driver, if it is still there; if it is not, `recv` says so."""
+    """Answer the driver, if it is still there; if it is not, `receive` says so."""
     with contextlib.suppress(OSError):
-        line.send_bytes(data)
+        line.send(data)
 
 
 class _Unheard(io.FileIO):

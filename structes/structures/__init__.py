@@ -73,7 +73,21 @@ def known_spec(spec) -> dict:
                 f"its structure {name!r:.80} is none of structes' own: give it, "
                 "load(path, structure=…)"
             )
+    _check_sparse(spec)
     return spec
+
+
+def _check_sparse(spec):
+    """Raise ValueError where a pattern is to be worked out: `spec_of` writes its entries, and a
+    few parents or pairs may come to any number of them."""
+    if isinstance(spec, dict):
+        if spec.get("name") == "sparse" and not spec.keys() <= {"name", "dim", "at", "pattern"}:
+            raise ValueError("its structure 'sparse' has more than the entries of a pattern")
+        for part in spec.values():
+            _check_sparse(part)
+    elif isinstance(spec, (list, tuple)):
+        for part in spec:
+            _check_sparse(part)
 
 
 def _names(value, is_name=False):

@@ -23,6 +23,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from math import isfinite
+
+import numpy as np
 
 from ..backend import namespace
 from ..registry import brief
@@ -91,6 +94,11 @@ class Structure(ABC):
     def identity(self, xp, dtype) -> tuple:
         """Factor of B = I."""
 
+    def blank(self) -> tuple:
+        """A factor as far as its shapes go: NumPy arrays of zeros that take no memory, so that a
+        file can be compared with it before anything is allocated (checkpoint.py)."""
+        return _blank(self.identity(np, np.float64))
+
     @abstractmethod
     def unwhiten(self, factor, Z):
         """Rows B⁻ᵀ z of the rows z of Z (n, d): what makes samples."""
@@ -110,6 +118,14 @@ class Structure(ABC):
     @abstractmethod
     def logdet(self, factor) -> float:
         """log |det B|."""
+
+    def is_element(self, factor) -> bool:
+        """Is this, arrays of the right shapes with finite numbers, the factor of an invertible B?
+        It costs a factorisation, where the structure has none."""
+        try:
+            return isfinite(self.logdet(factor))
+        except (ArithmeticError, ValueError):  # LinAlgError is one of them
+            return False
 
     @abstractmethod
     def to_dense(self, factor):
@@ -196,3 +212,17 @@ class Structure(ABC):
             v = back(factor, forth(factor, v))
             value = float(xp.sum(v * v)) ** 0.5
         return value
+
+
+def zeros(*shape) -> np.ndarray:
+    """Zeros that take no memory and cannot be written; for `blank`."""
+    return np.broadcast_to(_ZERO, shape)
+
+
+def _blank(factor):
+    if isinstance(factor, tuple):
+        return tuple(map(_blank, factor))
+    return np.broadcast_to(np.zeros((), factor.dtype), factor.shape)
+
+
+_ZERO = np.zeros(())

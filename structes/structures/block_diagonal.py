@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..backend import namespace, number, scale_parts, tiles
+from ..backend import compact, namespace, number, scale_parts, tiles
 from ..registry import brief
-from .base import Structure
+from .base import Structure, zeros
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,9 @@ class BlockDiagonal(Structure):
             for (n, _), count in zip(self._kinds, counts, strict=True)
         )
 
+    def blank(self):
+        return tuple(zeros(self.sizes.count(n), n, n) for n, _ in self._kinds)
+
     def unwhiten(self, factor, Z):
         return self._apply(Z, factor, lambda z, A: z @ _transposed(A))
 
@@ -182,7 +185,7 @@ class BlockDiagonal(Structure):
         for A, m in zip(factor, M, strict=True):
             xp = namespace(A)
             h = xp.eye(m.shape[-1], dtype=m.dtype) + m + 0.5 * (m @ m)
-            out.append(_transposed(xp.linalg.solve(h, _transposed(A))))
+            out.append(compact(_transposed(xp.linalg.solve(h, _transposed(A)))))
         return tuple(out)
 
     def transport(self, M, q):

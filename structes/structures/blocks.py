@@ -24,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import by_rows, namespace, number, scale_parts, weighted_squares
-from .base import Structure
+from .base import Structure, zeros
 
 
 class Blocks(Structure):
@@ -147,6 +147,13 @@ class Blocks(Structure):
             else xp.eye(sizes[r], dtype=dtype)
             if self._dense[r]
             else xp.ones(sizes[r], dtype=dtype)
+            for r, c in self._keys
+        )
+
+    def blank(self):
+        sizes = self._sizes
+        return tuple(
+            zeros(sizes[r]) if r == c and not self._dense[r] else zeros(sizes[r], sizes[c])
             for r, c in self._keys
         )
 

@@ -44,7 +44,7 @@ from ..backend import (
     weighted_squares,
 )
 from ..registry import brief
-from .base import Structure
+from .base import Structure, zeros
 
 _RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
 
@@ -103,6 +103,9 @@ class Dense(Structure):
 
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
+
+    def blank(self):
+        return (zeros(self.dim, self.dim),)
 
     def factor_of(self, B) -> tuple:
         """Factor of the matrix B (d, d)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..backend import namespace, number, total
+from .base import zeros
 from .entrywise import Entrywise
 
 
@@ -30,6 +31,9 @@ class Diagonal(Entrywise):
 
     def identity(self, xp, dtype):
         return (xp.ones(self.dim, dtype=dtype),)
+
+    def blank(self):
+        return (zeros(self.dim),)
 
     def logdet(self, factor):
         xp = namespace(factor[0])

@@ -160,6 +160,9 @@ class DirectSum(Structure):
     def identity(self, xp, dtype):
         return tuple(b.structure.identity(xp, dtype) for b in self.blocks)
 
+    def blank(self):
+        return tuple(b.structure.blank() for b in self.blocks)
+
     def unwhiten(self, factor, Z):
         return self._apply("unwhiten", factor, Z)
 

@@ -108,6 +108,9 @@ class Kronecker(Structure):
     def identity(self, xp, dtype):
         return self.left.identity(xp, dtype), self.right.identity(xp, dtype)
 
+    def blank(self):
+        return self.left.blank(), self.right.blank()
+
     def unwhiten(self, factor, Z):
         return self._apply("unwhiten", factor, Z)
 

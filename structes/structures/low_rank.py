@@ -43,7 +43,7 @@ from ..backend import (
     total,
     weighted_squares,
 )
-from .base import Structure
+from .base import Structure, zeros
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told
 OWN = 0.1  # smallest share of a coordinate that V, or W, must leave to its own scale
@@ -132,6 +132,9 @@ class LowRank(Structure):
         start = xp.asarray(start * (0.5 / self.dim**0.5), dtype=dtype)
         return xp.ones(self.dim, dtype=dtype), start[: self.long, :], start[self.long :, :]
 
+    def blank(self):
+        return zeros(self.dim), zeros(self.long, self.dim), zeros(self.short, self.dim)
+
     def unwhiten(self, factor, Z):
         s, V, W = factor
         a, u, b = self._cut(Z)
@@ -166,6 +169,12 @@ class LowRank(Structure):
         xp = namespace(s)
         K, _ = _posterior(V, W)
         return 0.5 * (_logdet(_one_plus(W)) - _logdet(K)) - float(xp.sum(xp.log(s)))
+
+    def is_element(self, factor):
+        s, V, W = factor
+        xp = namespace(s)
+        bounded = all(number(xp.max(xp.abs(A))) <= 10 * LONGEST**0.5 for A in (V, W) if A.size)
+        return bounded and bool(xp.all(s > 0)) and super().is_element(factor)
 
     def to_dense(self, factor):
         """The lower triangular B with B Bᵀ = C⁻¹ (the rectangular B has no place here)."""

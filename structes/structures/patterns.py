@@ -17,6 +17,8 @@ import numpy as np
 from .gathers import Plan, arrange, levels, ranges
 
 MOST = 2**30  # entries, or chains i → l → j: more of them do not fit in memory
+FEW = 2**20  # chains: so many are looked at at a time
+NAMED = 10_000  # entries that miss, where a pattern has more chains than that
 GIVEN = ("ancestors", "descendants")
 
 
@@ -36,7 +38,7 @@ class Pattern:
         level = levels(col, row, dim)
         if (level < 0).any():
             raise ValueError(_cycle(dim, keys, level))
-        self._chains = _find_chains(dim, keys, MOST)
+        self._chains = _find_chains(dim, keys, MOST, FEW)
         if self._chains is None:
             raise ValueError(
                 f"Sparse: the pattern of {len(keys)} entries has more than {MOST} chains (i, l), "
@@ -44,6 +46,8 @@ class Pattern:
             )
         if len(self._chains.missing):
             raise ValueError(_not_transitive(dim, keys, self._chains.missing))
+        if self._chains.first is None:  # they are found again when an update wants them
+            self._chains = None
         plan = arrange(col, dim, level)
         self._sorted = plan.terms
         self.row, self.col = row[plan.terms], col[plan.terms]
@@ -226,7 +230,8 @@ def _short(value):
 
 
 class Chains(NamedTuple):
-    """All i → l → j: numbers of the entries (i, l), (l, j), (i, j); keys of (i, j) that miss."""
+    """All i → l → j: numbers of the entries (i, l), (l, j), (i, j), None where they are not kept;
+    keys of (i, j) that miss."""
 
     first: Any
     second: Any
@@ -234,17 +239,20 @@ class Chains(NamedTuple):
     missing: Any
 
 
-def _find_chains(dim, keys, most):
-    """Chains of the sorted entries `keys`; None where there are more than `most`."""
+def _find_chains(dim, keys, most, kept=MOST):
+    """Chains of the sorted entries `keys`; None where there are more than `most`. Where there are
+    more than `kept`, it is only looked whether some miss, until some do: that takes no memory."""
     row, col = np.divmod(keys, dim)
     start = np.searchsorted(row, np.arange(dim + 1))
     ends = np.cumsum(start[col + 1] - start[col])
     total = int(ends[-1]) if len(ends) else 0
     if total > most:
         return None
-    first, second, out = (np.empty(total, dtype=np.int64) for _ in range(3))
+    first = second = out = None
+    if total <= kept:
+        first, second, out = (np.empty(total, dtype=np.int64) for _ in range(3))
     missing = np.empty(0, dtype=np.int64)
-    cuts = np.searchsorted(ends, np.arange(0, total, 2**22)).tolist() or [0]
+    cuts = np.searchsorted(ends, np.arange(0, total, FEW)).tolist() or [0]
     for a, b in zip(cuts, [*cuts[1:], len(keys)], strict=True):
         s, e = (int(ends[a - 1]) if a else 0), (int(ends[b - 1]) if b else 0)
         one = np.repeat(np.arange(a, b), start[col[a:b] + 1] - start[col[a:b]])
@@ -252,9 +260,12 @@ def _find_chains(dim, keys, most):
         wanted = row[one] * dim + col[two]
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         lost = wanted[keys[at] != wanted]
+        if first is not None:
+            first[s:e], second[s:e], out[s:e] = one, two, at
+        elif len(lost):
+            return Chains(None, None, None, np.unique(lost[:NAMED]))
         if len(lost):
             missing = np.union1d(missing, lost)
-        first[s:e], second[s:e], out[s:e] = one, two, at
     return Chains(first, second, out, missing)
 
 
@@ -276,11 +287,11 @@ def _not_transitive(dim, keys, missing):
         i, j = divmod(key, dim)
         via = int(np.intersect1d(col[row == i], row[col == j])[0])
         named.append(f"({i}, {j}) because of ({i}, {via}) and ({via}, {j})")
-    closed = _closure(dim, keys, 2**26)
+    closed = _closure(dim, keys, FEW)
     more = f"at least {len(missing)}" if closed is None else str(len(closed) - len(keys))
     return (
         f"Sparse: the pattern of {len(keys)} entries is not transitive, so products leave it; "
-        f"{len(missing)} entries are missing: {'; '.join(named)}"
+        f"{'at least ' * (closed is None)}{len(missing)} entries are missing: {'; '.join(named)}"
         + ("; …" if len(missing) > 3 else "")
         + f". close=True takes the smallest transitive pattern around it, {more} entries more"
     )

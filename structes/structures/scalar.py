@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..backend import namespace, number, total
+from .base import zeros
 from .entrywise import Entrywise
 
 
@@ -27,6 +28,9 @@ class Scalar(Entrywise):
 
     def identity(self, xp, dtype):
         return (xp.ones(1, dtype=dtype),)
+
+    def blank(self):
+        return (zeros(1),)
 
     def logdet(self, factor):
         xp = namespace(factor[0])

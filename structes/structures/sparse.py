@@ -18,7 +18,7 @@ from typing import Any
 
 from ..backend import by_rows, namespace, number, tiles, weighted_squares
 from ..registry import brief
-from .base import Structure
+from .base import Structure, zeros
 from .patterns import GIVEN, read_pattern, read_tree
 
 
@@ -101,6 +101,9 @@ class Sparse(Structure):
 
     def identity(self, xp, dtype):
         return xp.ones(self.dim, dtype=dtype), xp.zeros(len(self.pattern), dtype=dtype)
+
+    def blank(self):
+        return zeros(self.dim), zeros(len(self.pattern))
 
     def unwhiten(self, factor, Z):
         return self._solve("columns", factor, Z)

@@ -26,7 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import namespace, number, read, solve_triangular, tiles
-from .base import Structure
+from .base import Structure, zeros
 
 LARGEST = 1e100  # of a coefficient of an inverse, relative to the first
 
@@ -46,6 +46,9 @@ class Toeplitz(Structure):
 
     def identity(self, xp, dtype):
         return (_delta(xp, dtype, self.dim),)
+
+    def blank(self):
+        return (zeros(self.dim),)
 
     def unwhiten(self, factor, Z):
         return _apply(factor[0], Z, self.lower)

@@ -30,7 +30,7 @@ from ..backend import (
     solve_triangular,
     weighted_squares,
 )
-from .base import Structure
+from .base import Structure, zeros
 
 _SMALL = 160  # below it the plain product of d×d matrices is the faster one (measured)
 _WIDTH = 32  # columns of a block: wide enough for BLAS (measured)
@@ -70,6 +70,9 @@ class Triangular(Structure):
 
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
+
+    def blank(self):
+        return (zeros(self.dim, self.dim),)
 
     def unwhiten(self, factor, Z):
         # Bᵀ y = z for every row

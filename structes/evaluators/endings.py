@@ -1,0 +1,46 @@
+"""How worker processes have ended, in words; and what they may have left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from .given import in_words
+
+MARK = "STRUCTES_WORKER"  # variable in the environment of a worker, and of what it starts
+
+
+def sweep(mark: str) -> None:
+    """Kill what a worker has started, where its keeper could not: what has this mark as MARK in
+    its environment. Nothing is done on systems without /proc."""
+    word, me = f"{MARK}={mark}".encode(), os.getpid()
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        with contextlib.suppress(OSError, ValueError):
+            if int(name) != me and word in Path(f"/proc/{name}/environ").read_bytes():
+                os.kill(int(name), signal.SIGKILL)
+
+
+def said_of(code: int | None, memory: int | None) -> str:
+    """An exit code in words; None: there is none yet.
+
+    memory   bytes that the worker could have, where that was limited
+    """
+    if code is None:
+        return "it does not end"
+    if code >= 0:
+        return f"exit code {code}"
+    hint = {signal.SIGSEGV: "segmentation fault, ", signal.SIGKILL: "killed; out of memory?, "}
+    said = f"{hint.get(-code, '')}{_name(-code)}"
+    if memory is not None and -code in (signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT):
+        said += f" (its memory limit is {in_words(memory)})"
+    return said
+
+
+def _name(number: int) -> str:
+    """Of a signal; some have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
