@@ -285,6 +285,32 @@ def test_a_function_at_its_descriptors(harm, timeout):
         assert f.failures[0].kind == "WorkerDied"
 
 
+@pytest.mark.parametrize("timeout", [None, 60.0])
+def test_half_an_answer(timeout, monkeypatch):
+    """As it is where a worker is ended, or hangs, in the middle of it: the rest never comes."""
+    monkeypatch.setattr(process, "STALL", 0.5)
+
+    def function(x):
+        if x[0] == 2:
+            import gc
+
+            from structes.evaluators.line import WorkerLine, _framed
+
+            (line,) = (thing for thing in gc.get_objects() if isinstance(thing, WorkerLine))
+            whole = b"".join(_framed(bytes(line._ours), line._sent, b"answer"))
+            os.write(line._fd, whole[:-3])
+            time.sleep(1000)
+        return crew.of_point(x)
+
+    with Evaluator(1, timeout=timeout, attempts=1) as its:
+        f = its.bind(function)
+        began = time.monotonic()
+        values = f(X[:5])
+        assert time.monotonic() - began < 10
+    assert np.flatnonzero(np.isnan(values)).tolist() == [2]
+    assert "wrote into its line" in f.failures[0].message
+
+
 # -- workers that cannot start --------------------------------------------------------------------
 
 
