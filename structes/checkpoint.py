@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
@@ -297,7 +298,10 @@ def _array(member, size: int) -> np.ndarray:
     """The array in a member of so many bytes; it may be written."""
     if npy.read_magic(member) != (1, 0):
         raise ValueError("an array has an unknown header")
-    shape, fortran, dtype = npy.read_array_header_1_0(member)
+    try:
+        shape, fortran, dtype = npy.read_array_header_1_0(member)
+    except (SyntaxError, TokenError):  # NumPy reads it as Python reads literals
+        raise ValueError("an array has a torn header") from None
     if dtype.str not in _KINDS.values():
         raise ValueError(f"an array is of {dtype!s:.60}")
     left = size - member.tell()

@@ -135,12 +135,17 @@ def vector_options(rng, d: int) -> tuple:
     scale = float(pick(rng, [1.0, 1.0, 1.0, 1e-8, 1e6]))
     x0 = rng.normal(size=d) * scale
     sigma0 = scale * float(10 ** rng.uniform(-1, 1))
+    kind = pick(rng, ["open", "closed", "some", "half", "narrow"], [6, 3, 2, 1, 1])
+    if kind == "narrow":  # few numbers of float32 lie in it
+        x0, scale = rng.choice([-1, 1], d) * 10 ** rng.uniform(0, 6, d), 2.0
     options: dict = {"x0": x0, "sigma0": sigma0, "scale": scale}
     low, high = np.full(d, -np.inf), np.full(d, np.inf)
     integer, log_, fixed = np.zeros(d, bool), np.zeros(d, bool), {}
-    kind = pick(rng, ["open", "closed", "some", "half"], [6, 3, 2, 1])
     if kind == "closed":
         low, high = x0 - scale * rng.uniform(0, 3, d), x0 + scale * rng.uniform(0.1, 3, d)
+    elif kind == "narrow":
+        width = np.abs(x0) * 2.0 ** -rng.integers(5, 17, d)
+        low, high = x0 - width * rng.random(d), x0 + width
     elif kind != "open":
         for i in np.flatnonzero(rng.random(d) < 0.5):
             low[i] = x0[i] - scale * rng.uniform(0, 3)

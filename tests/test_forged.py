@@ -209,6 +209,15 @@ def test_a_pipe_and_a_device_are_refused_at_once(tmp_path):
         ES.load(tmp_path)
 
 
+def test_a_torn_header_of_an_array_is_refused(tmp_path):
+    head, members = saved(tmp_path / "a")
+    its = bytearray(members["0.npy"])
+    its[10:14] = b"(((("
+    (tmp_path / "b").write_bytes(put_together(head, {**members, "0.npy": bytes(its)}))
+    with pytest.raises(ValueError, match="torn header"):
+        ES.load(tmp_path / "b")
+
+
 def test_a_link_of_the_users_own_is_followed(tmp_path):
     es = busy(ES([1.0, 2.0], 0.4, seed=8))
     es.save(tmp_path / "a")
