@@ -80,8 +80,10 @@ def check_points(case: Case, X, dtype: str | None = None) -> None:
     assert not ((case.low > P) | (case.high < P)).any(), "a candidate is out of bounds"
     assert (P[:, case.integer] == np.round(P[:, case.integer])).all(), "no integer"
     assert (P[:, case.log] > 0).all(), "a logarithm of what is not positive"
+    kept = np.dtype(case.options.get("dtype", "float64"))
     for i, fixed in case.fixed.items():
-        assert (P[:, i] == np.asarray(fixed, X.dtype)).all(), f"coordinate {i} was fixed"
+        its = X[:, i].astype(kept)
+        assert (its == kept.type(fixed)).all(), f"coordinate {i} was fixed"
 
 
 def check_search(case: Case, es) -> None:
@@ -302,9 +304,7 @@ class Player:
         best = self.sign * es.best.fun
         assert best == self.best, f"the best is {best}, the least value told {self.best}"
         if es.best.x is not None:
-            check_points(
-                self.case, es.best.x[None, :].astype(self.case.options.get("dtype", "float64"))
-            )
+            check_points(self.case, es.best.x[None, :], "float64")
         assert (es.best.x is None) == (best == np.inf), "a best value without a point"
 
 
@@ -365,7 +365,11 @@ def minimized(case: Case, folder: Path) -> str:
             es.save(folder / "search")
             es = type(es).load(folder / "search")
         before = result.nfev
-        again = minimize(fun, es=es, max_evaluations=most + 30)
+        try:
+            again = minimize(fun, es=es, max_evaluations=most + 30)
+        except ArithmeticError:
+            assert not any(abs(v) < np.inf for _, v in calls)
+            return "raised"
         check_result(case, again, calls, most + 30, sign)
         assert again.nfev >= before
         digest.update(np.asarray(again.x).tobytes())
@@ -385,6 +389,8 @@ def check_result(case, result, calls, most, sign, counted=True) -> None:
         assert sign * result.fun <= sign * es.stopping.target * sign, "the target"
     if not counted:
         return
+    dtype = case.options.get("dtype", "float64")
+    check_points(case, np.array([x for x, _ in calls], dtype=dtype))
     assert result.nfev == len(calls), f"nfev is {result.nfev} after {len(calls)} calls"
     point = result.x if es.space is None else es.space.from_dict(result.params)
     good = [sign * v for _, v in calls if v == v and abs(v) < np.inf]
@@ -403,6 +409,7 @@ def sharded(case: Case, folder: Path) -> str:
 
     def fun(X):
         rows = [x if not hasattr(x, "keys") else case.options["x0"].from_dict(x) for x in X]
+        check_points(case, np.array(rows, dtype=case.options.get("dtype", "float64")))
         values = []
         for x in rows:
             try:

@@ -144,7 +144,7 @@ def vector_options(rng, d: int) -> tuple:
     if kind == "closed":
         low, high = x0 - scale * rng.uniform(0, 3, d), x0 + scale * rng.uniform(0.1, 3, d)
     elif kind == "narrow":
-        width = np.abs(x0) * 2.0 ** -rng.integers(5, 17, d)
+        width = np.abs(x0) * 2.0 ** -rng.integers(5, 20, d)
         low, high = x0 - width * rng.random(d), x0 + width
     elif kind != "open":
         for i in np.flatnonzero(rng.random(d) < 0.5):

@@ -60,7 +60,7 @@ def test_some_forged_files_are_refused_or_go_on(kind, files, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_forged_files_are_refused_or_go_on(kind, files, tmp_path):
-    share = 150 if kind == "restarts" else 40
+    share = 400 if kind == "restarts" else 100
     assert try_some(files, kind, tmp_path / "a", share, 2) == {"refused", "goes on"}
 
 
