@@ -196,7 +196,7 @@ class Recorder:
         """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
         of its parameters where it has one, and the Evaluation or ParallelFunction, whose failures
         are written down."""
-        self._evaluate = evaluate
+        self._evaluate, self._is_broken = evaluate, False
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._space = space
         self._entry = next(e for e in self.result["problems"] if e["problem"] == problem)
@@ -293,7 +293,15 @@ class Recorder:
         self._saved = now + max(_EVERY, _SHARE * (now - begun))
 
     def _save(self, es):
-        """Write the search as it is now, after the rows of the log that it counts on."""
+        """Write the search as it is now, after the rows of the log that it counts on. One that
+        cannot go on, as its numbers have overflowed, does not replace the one before."""
+        try:
+            es.check()
+        except ValueError as error:
+            if not self._is_broken:
+                self._is_broken = True
+                say(f"the search cannot be saved any more: {error}; the file of before stays")
+            return
         self._take_failures()
         self._write_rows()
         self._log.sync()

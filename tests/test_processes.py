@@ -359,7 +359,8 @@ def test_an_interrupt_while_a_worker_is_hired_forgets_none(transport):
             caught += 1
             timer.join()
         known = {worker.process.pid for worker in transport._workers}
-        assert set(crew.keepers_of()) - before == known
+        # the kernel names a process after its program a moment after it has begun
+        crew.wait_for(lambda known=known: set(crew.keepers_of()) - before == known, 5)
         transport.close()
     assert caught == 40
 

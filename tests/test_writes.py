@@ -406,6 +406,17 @@ def test_a_bar_that_fails_ends_nothing(where, here, monkeypatch, capsys):
     assert capsys.readouterr().err.count("the progress cannot be shown: ValueError") == 1
 
 
+def test_a_search_that_has_overflowed_keeps_its_last_checkpoint(here, monkeypatch, capsys):
+    broken = lambda es: (_ for _ in ()).throw(ValueError("sigma is inf"))  # noqa: E731
+    f = after(50, lambda: monkeypatch.setattr("structes.restart_es.RestartES.check", broken))
+    run = run_of(f, monkeypatch)
+    assert run.result["status"] == "done"
+    assert capsys.readouterr().err.count("cannot be saved any more: sigma is inf") == 1
+    _, tree = checkpoint.read(run.folder / "search-its-f.ckpt")
+    monkeypatch.undo()
+    assert restored(tree["kind"], tree["search"], None, None).evaluations < 50
+
+
 # -- power cuts -----------------------------------------------------------------------------------
 
 
