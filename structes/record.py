@@ -34,10 +34,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-import re
-import shutil
-import stat
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -53,16 +49,16 @@ from . import checkpoint, checks, trust
 from .about import versions
 from .backend import to_numpy
 from .failures import Table, plain_option
-from .files import Folder, file_name, settle, to_json
+from .files import file_name, to_json
 from .history import RunFolder, read_run
-from .locks import Lock, is_locked
-from .log import COLUMNS, Lines, keep_rows, rows_of
+from .log import COLUMNS, rows_of
 from .opening import LONGEST, read_text, regular
+from .own_folder import OwnFolder
 from .restart_es import RestartES, runs_of
 from .writes import NotWritten, Writes, say
 
+_LOG, _FAILURES = "log.csv", "failures.jsonl"
 _EVERY = 1.0  # seconds between notes of the best point in result.json, and between checkpoints
-_OLD = 60.0  # seconds after which a folder that nobody has locked will not be filled any more
 _SHARE = 50.0  # a note or a checkpoint takes one part of so many of the time, at most
 
 
@@ -94,8 +90,6 @@ class Recorder:
 
     def __init__(self, runs, name: str, config: Mapping, problems, about: Mapping):
         now = datetime.now(timezone.utc)
-        runs = Path(runs)
-        _sweep(runs)
         self.result = {
             "name": name,
             "status": "running",
@@ -104,30 +98,10 @@ class Recorder:
             "problems": [{"problem": p, "status": "not run"} for p in problems],
         }
         self._config = dict(config)
-        self._texts = {
-            "config.yaml": _yaml(config),
-            "versions.json": to_json(versions(now)),
-            **trust.signature(config),
-        }
-        head = ",".join(COLUMNS) + "\n"
-        texts = {**self._texts, "log.csv": head, "result.json": to_json(self.result)}
-        hidden = runs / f".{os.getpid()}-{time.time_ns()}.tmp"
-        try:
-            runs.mkdir(parents=True, exist_ok=True)
-            hidden.mkdir()
-            folder = Folder(hidden)
-            lock = Lock(folder)  # before anybody can see it
-            for file, text in texts.items():
-                folder.replace(file, partial(_write, text=text))
-            stamp = now.astimezone().strftime("%Y%m%d-%H%M%S")
-            folder.path = settle(hidden, runs / f"{stamp}-{file_name(name)}")
-        except BaseException as error:
-            shutil.rmtree(hidden, ignore_errors=True)
-            if not isinstance(error, OSError):
-                raise
-            why = "it is a file" if runs.is_file() else error.strerror
-            raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
-        self._open(folder, lock)
+        texts = {"config.yaml": _yaml(config), "versions.json": to_json(versions(now))}
+        texts |= trust.signature(config)
+        others = {_LOG: ",".join(COLUMNS) + "\n", "result.json": to_json(self.result)}
+        self._open(OwnFolder.make(runs, name, now, texts, others))
 
     @classmethod
     def reopen(cls, path) -> Recorder:
@@ -141,39 +115,29 @@ class Recorder:
         from .yaml_text import LARGEST  # here, not above: YAML is not for everybody
 
         self = cls.__new__(cls)
-        folder = Folder(read_run(path).folder)  # a clear error where it is none
-        for name in ("log.csv", "failures.jsonl", "lock"):
-            its = folder.stat(name)
-            what = None if its is None else _why_not(its)
-            if what is not None:
-                raise ValueError(f"{str(path)!r}: {name} is {what}: nothing is written there")
-        lock = Lock(folder)
+        path = read_run(path).folder  # a clear error where it is none
+        own = OwnFolder.take_over(path, (_LOG, _FAILURES))
         try:
             self.run = read_run(path, held=True)  # now that nobody else changes it
-            path = folder.path
-            with open(path / "log.csv", encoding="utf-8", errors="replace", opener=regular) as log:
+            with open(path / _LOG, encoding="utf-8", errors="replace", opener=regular) as log:
                 if log.readline(LONGEST).strip() != ",".join(COLUMNS):
                     raise ValueError(
                         f"the log of {str(path)!r} has the columns of another version"
                     )
-            folder.sweep()
-            _sweep(path.parent)
-            names = ("config.yaml", "versions.json")
-            self._texts = {name: read_text(path / name, LARGEST) for name in names}
+            for name in ("config.yaml", "versions.json"):
+                own.texts[name] = read_text(path / name, LARGEST)
             with suppress(OSError, ValueError):  # it has none, or one that `trust.check` refuses
-                self._texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
+                own.texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
         except BaseException:
-            lock.close()
-            folder.close()
+            own.close()
             raise
-        self._open(folder, lock)
+        self._open(own)
         self.result, self._config = self.run.result, self.run.config
         self._start -= self.result.get("seconds") or 0.0
         return self
 
-    def _open(self, folder, lock):
-        self._folder, self._lock = folder, lock
-        self._log, self._failed = Lines(folder, "log.csv"), Lines(folder, "failures.jsonl")
+    def _open(self, own):
+        self._own, self._log, self._failed = own, own.lines(_LOG), own.lines(_FAILURES)
         self._cells: deque = deque()  # of the rows that are to be written
         waiting = lambda: self._log.waiting + len(self._cells)  # noqa: E731
         self._writes = Writes(lambda: self.folder, self._mend, waiting)
@@ -183,14 +147,13 @@ class Recorder:
     @property
     def folder(self) -> Path:
         """Where the folder is now."""
-        return self._folder.where
+        return self._own.path
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for its in (self._log, self._failed, self._lock, self._folder):
-            its.close()
+        self._own.close()
 
     def begin(self, problem: str, es, minimum: float | None, space=None, evaluate=None) -> None:
         """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
@@ -247,7 +210,7 @@ class Recorder:
         """
         rows = []
         if tree is not None:
-            known = rows_of(self.folder / "log.csv", problem)
+            known = rows_of(self.folder / _LOG, problem)
             rows = known[: tree["rows"]]
             if len(rows) < tree["rows"] or (rows and rows[-1] != tree["row"]):
                 rows = [row for row in known if row <= tree["row"]][: tree["rows"]]
@@ -257,7 +220,7 @@ class Recorder:
             if rows[-1][1] == before[1]:
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
-        keep_rows(self._folder, "log.csv", problem, len(rows))
+        self._own.keep_rows(_LOG, problem, len(rows))
         self._log.close()  # of the file that was replaced
         return None if tree is None else {**tree, "rows": len(rows)}
 
@@ -273,8 +236,8 @@ class Recorder:
     def configure(self, config: Mapping) -> None:
         """The run is another one from here on: what its config.yaml says."""
         self._config, text = dict(config), _yaml(config)
-        self._texts["config.yaml"] = text
-        self._folder.replace("config.yaml", partial(_write, text=text))
+        self._own.texts["config.yaml"] = text
+        self._own.replace("config.yaml", text)
 
     def resumed(self, tree: dict) -> None:
         """The search that began goes on from this checkpoint."""
@@ -314,7 +277,7 @@ class Recorder:
             "failures": self._failures.counts,
         }
         name = self._entry["checkpoint"]
-        self._folder.replace(name, checkpoint.writer("search", tree))
+        self._own.replace(name, checkpoint.writer("search", tree))
 
     @_apart
     def generation(self, es) -> None:
@@ -355,7 +318,7 @@ class Recorder:
                 f"{es.seconds:.6f}",
             )
         )
-        self._writes.do("log.csv", self._write_rows)
+        self._writes.do(_LOG, self._write_rows)
         if time.monotonic() > self._noted:
             self._note()
 
@@ -376,7 +339,7 @@ class Recorder:
         self._entry["failures"] = self._failures.counts
         self._entry["errors"] = sum(self._failures.counts.values())
         if self._failed.waiting:
-            self._writes.do("failures.jsonl", self._failed.write)
+            self._writes.do(_FAILURES, self._failed.write)
 
     @_apart
     def end(self, status: str, traceback: str | None = None) -> None:
@@ -392,7 +355,7 @@ class Recorder:
         about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
         arrays = checkpoint.named_arrays("", es.state._asdict()) | about
         self._writes.do(
-            name, lambda: self._folder.replace(name, lambda file: np.savez(file, **arrays))
+            name, lambda: self._own.replace(name, lambda file: np.savez(file, **arrays))
         )
         self._entry.update(status=status, stop=es.stop(), state=name)
         self._entry.setdefault("errors", 0)
@@ -423,7 +386,7 @@ class Recorder:
 
     def content(self) -> RunFolder:
         """What the folder holds, or will when all is written; it is not read for that."""
-        about, result = map(json.loads, (self._texts["versions.json"], to_json(self.result)))
+        about, result = map(json.loads, (self._own.texts["versions.json"], to_json(self.result)))
         return RunFolder(self.folder, self._config, about, result)
 
     def _file(self, key, prefix, suffix) -> str:
@@ -459,50 +422,13 @@ class Recorder:
 
     def _write_result(self):
         self.result["seconds"] = time.monotonic() - self._start
-        self._folder.replace("result.json", partial(_write, text=to_json(self.result)))
+        self._own.replace("result.json", to_json(self.result))
 
     def _mend(self):
-        """Make a folder again that was deleted, with all that is known."""
-        if not self._folder.is_gone:
-            return
-        path = self._folder.path
-        path.mkdir(parents=True, exist_ok=True)
-        folder = Folder(path)
-        try:
-            lock = Lock(folder)
-        except BaseException:
-            folder.close()
-            raise
-        for its in (self._lock, self._folder):
-            its.close()
-        self._folder, self._lock = folder, lock
-        for lines in (self._log, self._failed):
-            lines.folder = folder
-            lines.sync()
-        for name, text in self._texts.items():
-            folder.replace(name, partial(_write, text=text))
-        self._saved = -math.inf
-
-
-def _sweep(runs: Path) -> None:
-    """Remove folders in `runs` that were being filled when their process was killed."""
-    for path in runs.glob(".*-*.tmp") if runs.is_dir() else ():
-        old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
-        if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _why_not(its: os.stat_result) -> str | None:
-    """What a file is that a run does not add to; None where there is nothing against it."""
-    if stat.S_ISLNK(its.st_mode):
-        return "a link"
-    if not stat.S_ISREG(its.st_mode):
-        return "no regular file"
-    return "one file under several names (hard links)" if its.st_nlink > 1 else None
-
-
-def _write(file, text: str) -> None:
-    file.write(text.encode("utf-8", "surrogateescape"))
+        """Make a folder again that was deleted. What is lost is the final states of problems that
+        had ended before."""
+        if self._own.mend():
+            self._saved = -math.inf
 
 
 def _yaml(config) -> str:

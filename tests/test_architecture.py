@@ -82,6 +82,7 @@ LAYERS = [
         "evaluation",
         "evaluators",
         "record",
+        "own_folder",
         "log",
         "history",
         "progress",

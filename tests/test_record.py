@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import structes
-from structes import record
+from structes import own_folder
 from structes.files import Folder
 from structes.history import read_run, tail_log
 from structes.locks import Lock
@@ -142,7 +142,7 @@ def test_a_folder_that_is_there_is_never_replaced(tmp_path, monkeypatch):
         return len(seen) > 1 and path.is_dir()
 
     monkeypatch.setattr(type(place), "exists", blind)
-    assert record.settle(hidden, place) == place.with_name(place.name + "-2")
+    assert own_folder.settle(hidden, place) == place.with_name(place.name + "-2")
     assert (place / "result.json").is_file()
     first.__exit__()
 
