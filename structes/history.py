@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from functools import partial
 from glob import glob
 from io import StringIO
@@ -24,6 +25,7 @@ from .output import warn
 from .registry import brief, nearest
 
 LATEST = "latest"  # the word for the run that was started last
+_OF_NAME = r"\d{{8}}-\d{{6}}-{}(-\d+)?"  # names of the folders of runs of a name
 LARGEST_RESULT = 2**26  # bytes of a result.json: the best points of a million parameters have half
 LARGEST_LOG = 2**30  # of a log that is read whole
 
@@ -84,8 +86,9 @@ def recorded(runs="runs") -> list[Path]:
 
 
 def find_run(run: str = LATEST, runs="runs") -> Path:
-    """Folder of a run that is called by its path, by its name in the folder `runs`, or "latest":
-    the run that was started last, of those that are not damaged.
+    """Folder of a run that is called by its path, by its name in the folder `runs`, by the name
+    that it was given (`--name`; the last one of that name), or "latest": the run that was started
+    last, of those that are not damaged.
 
     Raises ValueError, naming the nearest, where there is none.
     """
@@ -105,6 +108,10 @@ def find_run(run: str = LATEST, runs="runs") -> Path:
         if wrong:
             raise ValueError(f"no run in {str(runs)!r} can be read; the latest: {wrong[0]}")
         raise ValueError(f"no run is recorded in {str(runs)!r} yet")
+    of_name = re.compile(_OF_NAME.format(re.escape(str(run))))
+    called = [folder for folder in folders if of_name.fullmatch(folder.name)]
+    if called:
+        return called[-1]
     hint = nearest(run, [*names, LATEST])
     raise ValueError(f"there is no run {run!r}, neither here nor in {str(runs)!r}{hint}")
 

@@ -412,3 +412,14 @@ def test_words_of_a_strangers_folder_reach_no_terminal_raw(copy):
 def test_versions_that_say_little(copy):
     (copy("it") / "versions.json").write_text("{}")
     assert call("show").exit_code == 0
+
+
+def test_a_run_is_called_by_the_name_that_it_was_given(here):
+    config = {"problems": ["sphere"], "dim": 2, "max_evaluations": 20, "seed": 1}
+    for name in ("svm", "svm-2nd", "svm"):
+        experiment = experiment_from({**config, "name": name})
+        last = run_experiment(experiment, "named").folder
+    assert find_run("svm", "named") == last and find_run("svm-2nd", "named") != last
+    for other in ("sv", "vm", "2nd", ".*", ""):
+        with pytest.raises(ValueError, match="there is no run"):
+            find_run(other, "named") if other else find_run("x", "named")

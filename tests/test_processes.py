@@ -523,3 +523,49 @@ with Evaluator(2, timeout=30) as evaluator:
 """
     done = python("-c", script)
     assert done.stdout == "True 0 True\n", done.stderr
+
+
+CHILD = """
+import multiprocessing, sys
+import structes
+
+def g(x):
+    return float(sum(v * v for v in x))
+
+def job(seed):
+    options = {"max_evaluations": 60, "workers": 2, "timeout": 9}
+    return structes.minimize(g, [3.0] * 4, 1.0, seed=seed, **options).fun
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.map(job, [1])
+    assert found == [structes.minimize(g, [3.0] * 4, 1.0, seed=1, max_evaluations=60).fun]
+    print("done")
+"""
+
+
+@pytest.mark.slow
+def test_a_child_of_multiprocessing_may_have_workers(tmp_path):
+    """The script is called __mp_main__ there, which no worker can import."""
+    (tmp_path / "its.py").write_text(CHILD)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "its.py")], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_a_function_may_replace_its_output():
+    class Broken:
+        def write(self, text):
+            raise RuntimeError("no")
+
+        flush = write
+
+    def f(x):
+        import sys
+
+        sys.stdout = sys.stderr = Broken()
+        return float(x @ x)
+
+    with Evaluator(1, timeout=20) as evaluator:
+        assert evaluator.bind(f)(np.ones((5, 2))).tolist() == [2.0] * 5

@@ -240,6 +240,14 @@ def stuck(x):
 folder = sys.argv[1]
 def function(x, folder=folder):
     sys.argv[1:] = [folder]
+    if x[0] == 0 and os.fork() == 0:  # a daemon, as the textbooks have it
+        os.setsid()
+        if os.fork() == 0:
+            with open(f"{folder}/daemon", "w") as file:
+                file.write(str(os.getpid()))
+            os.closerange(0, 1000)
+            os.execlp("sleep", "sleep", "1000")
+        os._exit(0)
     stuck(x)
 f = Evaluator("ray", 2).bind(function)
 try:
@@ -270,8 +278,9 @@ def test_when_the_driver_is_ended_everything_ends(how, tmp_path):
     )
     pids = []
     try:
-        crew.wait_for(lambda: all((tmp_path / name).exists() for name in "01"), 60)
-        pids = crew.children_of(driver.pid)
+        names = ("0", "1", "daemon")
+        crew.wait_for(lambda: all((tmp_path / name).exists() for name in names), 60)
+        pids = [*crew.children_of(driver.pid), int((tmp_path / "daemon").read_text())]
         assert {int((tmp_path / name).read_text()) for name in "01"} <= set(pids)
         (folder,) = folders_of(pids)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700 and (folder / "ray").is_dir()

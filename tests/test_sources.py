@@ -87,7 +87,7 @@ def test_what_is_bound_later_is_what_the_driver_has(module):
         assert evaluator.bind(its.f)(X).tolist() == [14.0] * 6
 
 
-@pytest.mark.parametrize("edit", ["a function", "no Python"])
+@pytest.mark.parametrize("edit", ["a function", "a constant", "no Python"])
 def test_a_module_that_was_edited_before_it_was_bound(edit, module):
     """The driver has the old version, and nobody has its text any more."""
     its = module(TEXT)

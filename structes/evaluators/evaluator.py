@@ -23,6 +23,7 @@ from .parallel_function import ParallelFunction
 from .sources import snapshot
 from .supervisor import Supervisor
 from .transport import pickled
+from .turns import Turns
 from .worker import Objective
 
 KINDS = ("process", "ray", "serial")
@@ -124,6 +125,7 @@ class Evaluator:
         self._refuse_what_cannot_be()
         self._supervisor: Supervisor | None = None
         self._owner = 0  # the process that it belongs to
+        self.turns = Turns()  # of the threads that use it
 
     def _refuse_what_cannot_be(self):
         not_ray = {"process", "serial", *POOLS}
@@ -218,7 +220,8 @@ class Evaluator:
         return self.supervisor.capacity
 
     def close(self) -> None:
-        """End all workers. They start again when they are needed."""
+        """End all workers, also those that are at work for another thread, which is told by an
+        EvaluationError. They start again when they are needed."""
         if self.is_open:
             self._finalizer.detach()
             try:

@@ -44,6 +44,7 @@ class ParallelFunction(Counted):
         self._begin(here)
 
     def _begin(self, here):
+        self._supervisor = None  # of the points that were handed in last
         self._key, self._desk = f"objective {next(_names)}", Desk(one_thread)
         if here is not None:
             self._desk.take(self._key, here)
@@ -58,6 +59,7 @@ class ParallelFunction(Counted):
             "_desk": bool(self._desk.things),
             "failures": list(self.failures),
             "kinds": self.kinds.copy(),
+            "_supervisor": None,
             "_here": [],
         }
         return {**self.__dict__, **copied}
@@ -75,26 +77,34 @@ class ParallelFunction(Counted):
         Raises ValueError where X has another shape; EvaluationError where the function cannot be
         made, or fails and on_error is "raise", and where a pool of the user's fails itself;
         TypeError where such a pool cannot send the function; RuntimeError where the workers are at
-        other points: they do one thing after the other.
+        other points of this thread, as within a callback of a search with mode="steady".
         """
+        self._begin_turn()
         if self.pending:
-            raise RuntimeError("the workers are at other points: collect those first")
-        batches = self.submit(X)
-        left = sum(batch.size for batch in batches)
+            raise RuntimeError(
+                "the workers are still at other points that this thread has handed in: evaluate "
+                "these by another Evaluator, or later"
+            )
         try:
+            batches = self.submit(X)
+            left = sum(batch.size for batch in batches)
             while left:
                 left -= sum(done.stop - done.start for done in self.collect())
         except BaseException:
             self.abandon()
             raise
+        self.evaluator.turns.give_back()
         return np.concatenate([batch.values for batch in batches] or [np.empty(0)])
 
     def submit(self, X, generation: int | None = None) -> list[Batch]:
         """Hand in points (n, d); `collect` tells when they have their values.
 
         generation   number of points of a whole generation, where X is a part of one
+
+        Where another thread has handed in points this one waits until those have their values.
         """
-        supervisor = self.evaluator.supervisor
+        self._begin_turn()
+        self._supervisor = supervisor = self.evaluator.supervisor
         supervisor.things[self._key] = self._objective
         batches = []
         for points in _parts(X):
@@ -110,7 +120,9 @@ class ParallelFunction(Counted):
     def collect(self, seconds: float | None = None) -> list[Done]:
         """What has been done since, as soon as there is anything; nothing after so many seconds,
         or where nothing is left to do. Raises as `__call__` does."""
-        done, self._here = self._here or self.evaluator.supervisor.wait(seconds), []
+        done, self._here = self._here or self._supervisor.wait(seconds), []
+        if not self.pending:
+            self.evaluator.turns.give_back()
         for each in done:
             values = each.batch.values[each.start : each.stop]
             infinite = each.start + np.flatnonzero(values == self._wrong)
@@ -144,16 +156,29 @@ class ParallelFunction(Counted):
     def abandon(self) -> None:
         """What was handed in and has no value is not wanted any more."""
         self._here = []
-        if self.evaluator.is_open:
-            self.evaluator.supervisor.abandon()
+        if self.evaluator.turns.is_mine:
+            try:
+                if self.evaluator.is_open:
+                    self.evaluator.supervisor.abandon()
+            finally:
+                self.evaluator.turns.give_back()
 
     def close(self) -> None:
         """The workers need not keep the function, and end what they are at."""
         self.abandon()
         if self.evaluator.is_open:
-            self.evaluator.supervisor.forget(self._key)
+            self.evaluator.turns.take()
+            try:
+                if self.evaluator.is_open:
+                    self.evaluator.supervisor.forget(self._key)
+            finally:
+                self.evaluator.turns.give_back()
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _begin_turn(self):
+        if self.evaluator.turns.take() and self.evaluator.is_open:  # of a thread that has ended
+            self.evaluator.supervisor.abandon()
 
     def _unit(self, points, generation) -> int:
         """Rows of which a span is a multiple."""

@@ -214,7 +214,8 @@ class Processes(Transport):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(_ASKED)
         _kill(worker)  # before its line closes, which it may be writing to
-        self._workers.remove(worker)
+        with contextlib.suppress(ValueError):  # another thread has closed the Evaluator
+            self._workers.remove(worker)
         self._close(worker)
         try:
             worker.process.wait(_KILLED)

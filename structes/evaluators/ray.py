@@ -25,6 +25,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from .ray_watch import MARK
 from .transport import Event, Transport
 from .worker import Desk, Outcome, become_worker
 
@@ -79,6 +80,7 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
         )
     folder = _private_folder()
     _watch = _watched(folder)
+    os.environ[MARK] = str(folder)  # for all that Ray starts, and what that starts
     try:
         ray.init(
             address="local",  # else Ray would join one that somebody has started here
@@ -91,6 +93,8 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
     except BaseException:
         _end_watch()
         raise
+    finally:
+        del os.environ[MARK]
     _is_local = True
     return True
 

@@ -4,7 +4,7 @@ Ray's server and workers end with their driver, but its agents go on for a minut
 is killed, and its folder stays for ever. So a process is started beside it, as a script that needs
 nothing but Python's library: it waits until the driver closes the pipe that is its standard input,
 or ends in whatever way. Then it ends every process that has a file open in the folder, which is
-this Ray's alone, and removes the folder.
+this Ray's alone, or that has inherited the folder's name from Ray, and removes the folder.
 
     python ray_watch.py FOLDER DRIVER
 """
@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 
+MARK = "STRUCTES_RAY"  # variable of the environment of what this Ray has started: its folder
 _PATIENCE = 10.0  # seconds in which all has to end
 _TICK = 0.1
 
@@ -40,8 +41,9 @@ def words_of(pid) -> bytes:
 
 
 def inside(folder: str, spared: bytes) -> list[int]:
-    """Processes that have a file of the folder open, or work in it, or name it when started; but
-    for those with the command line `spared`: the driver, and children that it has forked."""
+    """Processes that have a file of the folder open, or work in it, or name it or were marked with
+    it when started; but for those with the command line `spared`: the driver, and children that it
+    has forked."""
     found, mark = [], folder + os.sep
     for pid in filter(str.isdigit, os.listdir("/proc")):
         words = words_of(pid)
@@ -55,6 +57,9 @@ def _is_inside(pid: str, words: bytes, mark: str) -> bool:
         return True
     process = f"/proc/{pid}"
     with contextlib.suppress(OSError):  # it has just ended, or is not ours
+        with open(f"{process}/environ", "rb") as file:
+            if os.fsencode(f"{MARK}={mark[:-1]}\0") in file.read():
+                return True
         fds = [f"{process}/fd/{fd}" for fd in os.listdir(f"{process}/fd")]
         for link in (f"{process}/cwd", *fds):
             with contextlib.suppress(OSError):

@@ -14,12 +14,17 @@ What only the workers import, and what is not written in Python, is not looked a
 
 from __future__ import annotations
 
+import ast
+import errno
 import hashlib
 import inspect
 import os
+import stat
 import sys
 import sysconfig
 import time
+from collections import Counter
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
 
@@ -96,6 +101,8 @@ _LIBRARY = tuple(
 
 def _stamp(file: str):
     about = os.stat(file)
+    if not stat.S_ISREG(about.st_mode):  # at a pipe one would wait
+        raise OSError(errno.EINVAL, "it is no regular file", file)
     return about.st_mtime_ns, about.st_size, about.st_ino
 
 
@@ -121,19 +128,49 @@ def _began() -> float:
 
 def _differs(module, data: bytes) -> bool:
     """Has the file been edited since it was imported? It has where one of its functions is not of
-    this text. Modules that are changed where they are imported (pytest does that) are left alone.
+    this text, or one of its constants has another value, which may have been assigned from outside
+    as well: what workers import is another module than this one in either case. Modules that are
+    changed where they are imported (pytest does that) are left alone.
     """
     if type(getattr(module.__spec__, "loader", None)) is not SourceFileLoader:
         return False
     try:
         codes = _codes(compile(data, module.__file__, "exec", dont_inherit=True))
-    except (SyntaxError, ValueError):
+        constants = _constants(ast.parse(data))
+    except (SyntaxError, ValueError, RecursionError):
+        return True
+    there = vars(module)
+    if any(name in there and not _same(there[name], its) for name, its in constants.items()):
         return True
     return any(
         function.__code__ not in codes
         for function in _functions(module)
         if function.__code__.co_filename == module.__file__
     )
+
+
+def _constants(tree) -> dict:
+    """{name: value} of the names that the top level of a module assigns once, to a number, a text
+    or a tuple of such, and that no function assigns."""
+    found, often = {}, Counter()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            often[node.id] += 1
+        elif isinstance(node, ast.Global):
+            often.update(2 * node.names)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            (target,) = node.targets
+            if isinstance(target, ast.Name) and often[target.id] == 1:
+                with suppress(ValueError, TypeError):
+                    value = ast.literal_eval(node.value)
+                    if isinstance(value, (bool, int, float, complex, str, bytes, tuple)):
+                        found[target.id] = value
+    return found
+
+
+def _same(a, b) -> bool:
+    return type(a) is type(b) and repr(a) == repr(b)
 
 
 def _codes(code) -> set:
@@ -216,8 +253,9 @@ class AsBound:
                 return None
             self.wrong = EditedModule(
                 f"the module {name!r} ({there}) is not the one that the search was started with: "
-                "has it been edited since, or is it another one on this machine? Start the search "
-                "again, from a fresh process",
+                "has it been edited since it was imported, or one of its constants been assigned, "
+                "or is it another one on this machine? Start the search again, from a fresh "
+                "process",
                 name=name,
                 path=there,
             )
@@ -232,6 +270,7 @@ class AsBound:
 def _is_in(file: str, digest: bytes | None) -> bool:
     """Does a file have this digest? Where it cannot be read whoever imports it will say so."""
     try:
+        _stamp(file)
         with open(file, "rb") as opened:
             return _digest(opened.read()) == digest
     except OSError:

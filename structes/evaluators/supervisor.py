@@ -60,6 +60,7 @@ class Supervisor:
         self._alone, self._looked, self._watched = time.monotonic(), 0.0, 0.0
         self._last_death = -TROUBLE
         self._recipes: set = set()
+        self._is_closed = False
         self._capacity = transport.capacity()
 
     @property
@@ -83,11 +84,22 @@ class Supervisor:
         """What has been done since the last call: as soon as there is anything, or nothing after
         so many seconds, or where there is nothing to do.
 
-        Raises EvaluationError where a function cannot be made, or no worker can be had.
+        Raises EvaluationError where a function cannot be made, no worker can be had, or another
+        thread has closed this meanwhile.
         """
+        try:
+            return self._wait(seconds)
+        except Exception:
+            if self._is_closed:  # whatever is found broken then
+                raise EvaluationError("the Evaluator was closed while it evaluated") from None
+            raise
+
+    def _wait(self, seconds):
         end = None if seconds is None else time.monotonic() + seconds
         self._listen()
         while True:
+            if self._is_closed:
+                raise EvaluationError("it is closed")
             self._look()
             self._hire()
             self._feed()
@@ -120,6 +132,7 @@ class Supervisor:
         self.transport.forget(key)
 
     def close(self) -> None:
+        self._is_closed = True
         self.queue.clear()
         self.seats.clear()
         self._by_worker.clear()

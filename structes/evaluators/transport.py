@@ -7,6 +7,7 @@ decides nothing: who gets what, how long to wait, what to try again is the super
 from __future__ import annotations
 
 import contextlib
+import sys
 from abc import ABC, abstractmethod
 from math import inf
 from typing import Any, NamedTuple
@@ -41,6 +42,8 @@ def pickled(thing, by_value=None) -> bytes:
     Raises TypeError where it does not pickle, and says what to do.
     """
     modules = importing() if by_value is None else by_value
+    if "__mp_main__" in sys.modules:  # the script of the parent, in a child of multiprocessing
+        modules = [*modules, sys.modules["__mp_main__"]]
     try:
         return _dumps(thing, modules)
     except Exception as error:
