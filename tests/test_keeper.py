@@ -193,6 +193,16 @@ def test_stopped_workers_are_replaced(dim, whom):
     assert crew.keepers_of() == []
 
 
+def test_a_worker_that_is_stopped_before_it_has_made_the_function():
+    """It is not waited for as one is that takes long to make it."""
+    with Evaluator(1, timeout=0.5) as its:
+        its.bind(crew.sphere)(X[:2])  # a worker is there
+        stopped_pids("workers")
+        began = time.monotonic()
+        assert its.bind(lambda x: float(x @ x) + 1)(X[:2]).size == 2
+        assert time.monotonic() - began < 15
+
+
 def test_a_stopped_worker_holds_up_neither_others_nor_the_end():
     with Evaluator(2) as its:
         f = its.bind(lambda x: time.sleep(0.005) or float(x @ x))
@@ -237,9 +247,9 @@ def test_a_keeper_that_does_not_end_is_killed(monkeypatch):
     monkeypatch.setattr(process, "_ASKED", 0.2)
     with Evaluator(2, timeout=30) as its:
         its.bind(crew.sphere)(X[:4])
-        pids = crew.children_of()
+        pids = [*crew.keepers_of(), *crew.workers_of()]
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3 and pids
     assert crew.survivors(pids, 1.0) == []
 
 

@@ -240,7 +240,10 @@ def stuck(x):
 folder = sys.argv[1]
 def function(x, folder=folder):
     sys.argv[1:] = [folder]
-    if x[0] == 0 and os.fork() == 0:  # a daemon, as the textbooks have it
+    child = os.fork() if x[0] == 0 else 1  # of 0 a daemon, as the textbooks have it
+    if child > 1:
+        os.waitpid(child, 0)
+    if child == 0:
         os.setsid()
         if os.fork() == 0:
             with open(f"{folder}/daemon", "w") as file:

@@ -44,3 +44,18 @@ def _name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def is_stopped(keeper: int) -> bool:
+    """Is a keeper or its worker in the state in which SIGSTOP puts a process? False where the
+    system does not say."""
+    try:
+        with open(f"/proc/{keeper}/task/{keeper}/children") as file:
+            pids = [keeper, *map(int, file.read().split())]
+        for pid in pids:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                if file.read().rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"]):
+                    return True
+    except (OSError, ValueError):
+        pass
+    return False

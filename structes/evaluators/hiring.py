@@ -43,11 +43,9 @@ class Hiring:
         self.bad = 0
 
     def went_badly(self, why: str, now: float, by_itself: bool, others: bool) -> None:
-        """A bad start; a warning says so, once for each reason, but for workers that end by
-        themselves where there are no others: a few of them are an error soon."""
+        """A bad start; a warning says so, once, where there are others that go on."""
         self.bad, self.ended = min(self.bad + 1, 20), self.ended + by_itself
         self.why, self._last = why, now
-        if (others or not by_itself) and why not in self._told:
+        if others and why not in self._told:
             self._told.add(why)
-            so = "the others go on" if others else "it is tried again"
-            warn(f"a worker could not be started, {so}: {why}", stacklevel=5)
+            warn(f"a worker could not be started, the others go on: {why}", stacklevel=5)

@@ -27,7 +27,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 from . import keeper
-from .endings import MARK, said_of, sweep
+from .endings import MARK, is_stopped, said_of, sweep
 from .line import STALL, BrokenLine, Line
 from .transport import Event, Transport
 from .worker import READY, Outcome
@@ -193,6 +193,9 @@ class Processes(Transport):
                 worker.process.wait(_KILLED)
             events.append(self._dead(worker))
         return events
+
+    def is_stopped(self, worker):
+        return is_stopped(worker.process.pid)
 
     def _dead(self, worker):
         self.dismiss(worker)

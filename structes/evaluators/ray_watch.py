@@ -3,8 +3,8 @@
 Ray's server and workers end with their driver, but its agents go on for a minute when the driver
 is killed, and its folder stays for ever. So a process is started beside it, as a script that needs
 nothing but Python's library: it waits until the driver closes the pipe that is its standard input,
-or ends in whatever way. Then it ends every process that has a file open in the folder, which is
-this Ray's alone, or that has inherited the folder's name from Ray, and removes the folder.
+or ends in whatever way. Then it ends every process of Ray that has a file open in the folder,
+which is this Ray's alone, or that has inherited its name from Ray, and removes the folder.
 
     python ray_watch.py FOLDER DRIVER
 """
@@ -41,9 +41,9 @@ def words_of(pid) -> bytes:
 
 
 def inside(folder: str, spared: bytes) -> list[int]:
-    """Processes that have a file of the folder open, or work in it, or name it or were marked with
-    it when started; but for those with the command line `spared`: the driver, and children that it
-    has forked."""
+    """Processes that name the folder or were marked with it when they were started, and those of
+    Ray that have a file of it open, or work in it; but for those with the command line `spared`:
+    the driver, and children that it has forked."""
     found, mark = [], folder + os.sep
     for pid in filter(str.isdigit, os.listdir("/proc")):
         words = words_of(pid)
@@ -60,6 +60,8 @@ def _is_inside(pid: str, words: bytes, mark: str) -> bool:
         with open(f"{process}/environ", "rb") as file:
             if os.fsencode(f"{MARK}={mark[:-1]}\0") in file.read():
                 return True
+        if not words.startswith(b"ray::"):  # others may have inherited a file of Ray's
+            return False
         fds = [f"{process}/fd/{fd}" for fd in os.listdir(f"{process}/fd")]
         for link in (f"{process}/cwd", *fds):
             with contextlib.suppress(OSError):

@@ -222,6 +222,8 @@ class Supervisor:
             limit = seat.calls[0][1] if seat.calls and seat.ready else None
             if seat.making:
                 limit = self.patience
+                if self.timeout is not None and now - seat.since > self.timeout + GRACE:
+                    limit = 0.0 if self.transport.is_stopped(seat.worker) else limit
             elif not seat.ready:
                 limit = self._hiring.seconds(self.patience, self.transport.start_limit)
             if limit is not None and now - seat.since > limit:

@@ -129,6 +129,11 @@ class Transport(ABC):
     def poll(self, seconds: float) -> list[Event]:
         """What happened, as soon as anything did, or nothing after so many seconds."""
 
+    def is_stopped(self, worker) -> bool:
+        """Has somebody stopped a worker (SIGSTOP), so that nothing can be said of how long it
+        takes? False where that cannot be seen."""
+        return False
+
     @abstractmethod
     def dismiss(self, worker) -> None:
         """End a worker at once; nothing more is heard of it."""
