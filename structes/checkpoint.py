@@ -70,8 +70,10 @@ def _path(path) -> Path:
         its = Path(path)
     except TypeError:
         raise TypeError(f"path must be the name of a file; got {brief(path)}") from None
-    if not its.name:
-        raise ValueError(f"path must be the name of a file; got {path!r}")
+    text = os.fspath(path)
+    ends = (os.sep, "/") if isinstance(text, str) else ()
+    if not its.name or text.endswith(ends) or "\0" in text:
+        raise ValueError(f"path must be the name of a file; got {brief(path)}")
     return its
 
 

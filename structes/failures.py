@@ -23,6 +23,7 @@ SAMPLES = 20  # failures of a kind that are written down in full
 OTHER = "other"  # the kind of all that are of more kinds than that
 _KINDS = 50
 MESSAGE, TRACEBACK = 2000, 10_000  # characters that are kept of each, and few more
+LARGEST_FAILURE = 2**18  # characters of a line; what is cut takes up to 12 in JSON
 _LONG = 1000  # points of more numbers are not written down
 
 
@@ -102,12 +103,14 @@ class Table:
     """The failures of one problem of a run: counts by kind, and lines for the first of each.
 
     before   counts of an earlier part of the same search
+    written  how many lines were written in that; None: as many as should have been
     """
 
-    def __init__(self, problem: str, space=None, before: Mapping | None = None):
+    def __init__(self, problem: str, space=None, before: Mapping | None = None, written=None):
         self._problem, self._space = problem, space
         self._before = Counter(before or {})
         self._written = Counter({kind: min(n, SAMPLES) for kind, n in self._before.items()})
+        self.written = sum(self._written.values()) if written is None else written
         self.counts = dict(self._before)
 
     def take(self, evaluate, generation: int) -> list[str]:
@@ -117,6 +120,7 @@ class Table:
             kind = failure.kind if failure.kind in evaluate.kinds else OTHER
             if self._written[kind] < SAMPLES:
                 self._written[kind] += 1
+                self.written += 1
                 lines.append(self._line(failure, generation))
         evaluate.failures.clear()
         self.counts = dict(self._before + evaluate.kinds)
@@ -129,6 +133,15 @@ class Table:
             named = self._space.to_dict(params)
             params = {name: plain_option(value) for name, value in named.items()}
         return json.dumps({**said, "params": params}) + "\n"
+
+
+def problem_of(line: str) -> str | None:
+    """The problem of a line; None where it is none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found.get("problem") if isinstance(found, dict) else None
 
 
 def plain_option(value):

@@ -95,6 +95,12 @@ class Folder:
             raise OSError(errno.EINVAL, "it is no regular file", name)
         return fd
 
+    def itself(self) -> int | None:
+        """Another descriptor of the folder, to be locked; None where there is no such thing."""
+        if self._fd is None:
+            return None
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
+
     def stat(self, name: str) -> os.stat_result | None:
         """What is known of a file, or of the link in its place; None where there is none."""
         try:

@@ -1,9 +1,10 @@
 """The lock of a run folder: one process at a time goes on with a run.
 
-The lock is a file of its own, which is never replaced, so that whoever waits for it waits for the
-right one. The kernel holds it (`flock`) for as long as its owner lives, however that ends. What is
-in the file is for people, who want to know which process has the run, and for file systems without
-locks, where the process that is named there is looked for.
+The lock is the folder itself, and a file of its own in it, which is never replaced, so that
+whoever waits for it waits for the right one; who deletes the file has not got the folder. The
+kernel holds both (`flock`) for as long as their owner lives, however that ends. What is in the
+file is for people, who want to know which process has the run, and for file systems without locks,
+where the process that is named there is looked for.
 """
 
 from __future__ import annotations
@@ -34,51 +35,78 @@ class Lock:
     """
 
     def __init__(self, folder: Folder, patience: float = 0.5):
-        self._fd = None
+        self._fds: list[int] = []
         end = time.monotonic() + patience
-        while True:
-            fd = folder.open(NAME, os.O_RDWR | os.O_CREAT)
-            try:
-                free = _take(fd)
-                its = free and folder.stat(NAME)  # it may have been deleted since
-                if its and os.path.samestat(os.fstat(fd), its):
-                    _write(fd)
-                    break
-                owner = _owner(fd)
-            except BaseException:
-                os.close(fd)
-                raise
-            os.close(fd)
+        while not self._try(folder):
+            owner = owner_of(folder)
+            self.close()
             if time.monotonic() > end:
-                raise ValueError(f"{str(folder.where)!r} is still running{_said(owner)}")
+                raise ValueError(f"{str(folder.where)!r} is still running{owner}")
             time.sleep(0.02)
-        self._fd = fd
         _held.add(self)
+
+    def _try(self, folder) -> bool:
+        """Lock the folder itself and the file in it, if nobody has them."""
+        try:
+            itself = folder.itself()
+            if itself is not None:
+                self._fds.append(itself)
+                if _flock(itself) is False:
+                    return False
+            fd = folder.open(NAME, os.O_RDWR | os.O_CREAT)
+            self._fds.append(fd)
+            its = _take(fd) and folder.stat(NAME)  # it may have been deleted since
+            if not its or not os.path.samestat(os.fstat(fd), its):
+                return False
+        except BaseException:
+            self.close()
+            raise
+        _write(fd)
+        return True
 
     def close(self) -> None:
         """Give the folder to others."""
-        fd, self._fd = self._fd, None
-        if fd is not None:
+        fds, self._fds = self._fds, []
+        for fd in fds:
             with suppress(OSError):  # it is closed all the same
                 os.close(fd)
 
 
 def is_locked(path) -> bool:
     """Does a process live that has the Lock of the folder at `path`?"""
+    fds = []
     try:
         with Folder(path) as folder:
-            fd = folder.open(NAME, os.O_RDONLY)
+            itself = folder.itself()
+            if itself is not None:
+                fds.append(itself)
+                if _flock(itself, shared=True) is False:
+                    return True
+            fds.append(folder.open(NAME, os.O_RDONLY))
+        return not _take(fds[-1], shared=True)
     except OSError:  # there is none
         return False
-    try:
-        return not _take(fd, shared=True)
     finally:
-        with suppress(OSError):
-            os.close(fd)
+        for fd in fds:
+            with suppress(OSError):
+                os.close(fd)
 
 
-def _take(fd: int, shared: bool = False) -> bool:
-    """Take the lock, if nobody has it."""
+def owner_of(folder: Folder) -> str:
+    """Who has the Lock of a folder, in words: " (process 123 on host, since …)"; "" where nobody
+    says so."""
+    try:
+        fd = folder.open(NAME, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return _said(_owner(fd))
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int, shared: bool = False) -> bool | None:
+    """Take the kernel's lock: have we got it? None: there are no locks here."""
     try:
         import fcntl
 
@@ -86,9 +114,16 @@ def _take(fd: int, shared: bool = False) -> bool:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # no locks here: is the process there that is named?
-        return not _lives(_owner(fd))
+    except (ImportError, OSError):
+        return None
     return True
+
+
+def _take(fd: int, shared: bool = False) -> bool:
+    """Take the lock of the file, if nobody has it."""
+    free = _flock(fd, shared)
+    # where there are no locks: is the process there that is named?
+    return not _lives(_owner(fd)) if free is None else free
 
 
 def _write(fd: int) -> None:

@@ -52,6 +52,7 @@ class Lines:
         self._waiting: list[bytes] = []
         self._size = self._checked = 0  # bytes of whole lines; of those, known to be in the file
         self._torn = False  # may there be a part of a line behind them?
+        self.was_cut = False  # has somebody shortened the file?
 
     def open(self) -> None:
         """Open the file, or again where it is another one now; a torn last line goes."""
@@ -82,6 +83,10 @@ class Lines:
             if not self._waiting:
                 return
             self.open()
+        there = os.fstat(self._fd).st_size
+        if there != self._size and not self._torn:  # somebody has been there
+            self.was_cut |= there < self._size
+            self._size, self._torn = _whole(self._fd), True
         if self._torn:
             os.ftruncate(self._fd, self._size)
             self._torn = False
@@ -108,10 +113,16 @@ class Lines:
         self._checked = self._size
 
     def _restore(self):
-        there, before = self.folder.stat(self.name), self._fd
-        is_empty = there is None or there.st_size == 0
-        lost = _read(before, 0 if is_empty else self._checked, self._size)
-        self.open()
+        # raises where the folder is gone: the file of before is all that has the lines then
+        fd = self.folder.open(self.name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            size = _whole(fd)
+            lost = _read(self._fd, self._checked if size else 0, self._size)
+        except BaseException:
+            os.close(fd)
+            raise
+        self.close()
+        self._fd, self._size, self._checked, self._torn = fd, size, size, True
         self._waiting[:0] = [lost] if lost else []
         self.write()
 

@@ -140,7 +140,10 @@ class OwnFolder:
 def sweep(runs: Path) -> None:
     """Remove folders in `runs` that were being filled when their process was killed."""
     for path in runs.glob(".*-*.tmp") if runs.is_dir() else ():
-        old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
+        try:
+            old = path.is_dir() and time.time() - path.stat().st_mtime > _OLD
+        except OSError:  # it has just been filled, and renamed
+            continue
         if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
             shutil.rmtree(path, ignore_errors=True)
 

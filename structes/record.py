@@ -34,6 +34,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -48,7 +49,7 @@ import numpy as np
 from . import checkpoint, checks, trust
 from .about import versions
 from .backend import to_numpy
-from .failures import Table, plain_option
+from .failures import LARGEST_FAILURE, Table, plain_option, problem_of
 from .files import file_name, to_json
 from .history import RunFolder, read_run
 from .log import COLUMNS, rows_of
@@ -119,17 +120,25 @@ class Recorder:
         own = OwnFolder.take_over(path, (_LOG, _FAILURES))
         try:
             self.run = read_run(path, held=True)  # now that nobody else changes it
-            with open(path / _LOG, encoding="utf-8", errors="replace", opener=regular) as log:
-                if log.readline(LONGEST).strip() != ",".join(COLUMNS):
-                    raise ValueError(
-                        f"the log of {str(path)!r} has the columns of another version"
-                    )
+            head, there = ",".join(COLUMNS) + "\n", ""
+            with (
+                suppress(FileNotFoundError),
+                open(path / _LOG, encoding="utf-8", errors="replace", opener=regular) as log,
+            ):
+                there = log.readline(LONGEST)
+            if there != head and head.startswith(there):  # `keep` says what is lost
+                own.replace(_LOG, head)
+            elif there.strip() != head.strip():
+                raise ValueError(f"the log of {str(path)!r} has the columns of another version")
             for name in ("config.yaml", "versions.json"):
                 own.texts[name] = read_text(path / name, LARGEST)
             with suppress(OSError, ValueError):  # it has none, or one that `trust.check` refuses
                 own.texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
-        except BaseException:
+        except BaseException as error:
             own.close()
+            if isinstance(error, OSError) and error.filename is not None:
+                its = str(path / str(error.filename))
+                raise OSError(error.errno, error.strerror, its) from error
             raise
         self._open(own)
         self.result, self._config = self.run.result, self.run.config
@@ -143,6 +152,9 @@ class Recorder:
         self._writes = Writes(lambda: self.folder, self._mend, waiting)
         self._start = time.monotonic()
         self._es = self._saved = None
+        self._ended: list[str] = []  # problems that have ended, whose end is not on the disk
+        self._is_ahead = False  # does result.json know more than the other files?
+        self._process = os.getpid()
 
     @property
     def folder(self) -> Path:
@@ -199,6 +211,8 @@ class Recorder:
                 raise ValueError("failures must be counts by their kinds")
             for n in failures.values():
                 checks.count("failures", n, 0)
+            if tree.setdefault("written", None) is not None:
+                tree["written"] = checks.count("written", tree["written"], 0)
         return tree
 
     def keep(self, problem: str, tree: dict | None, goes_on: bool = True) -> dict | None:
@@ -222,7 +236,24 @@ class Recorder:
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
         self._own.keep_rows(_LOG, problem, len(rows))
         self._log.close()  # of the file that was replaced
+        if tree is None or tree["written"] is not None:
+            self._keep_failures(problem, 0 if tree is None else tree["written"])
         return None if tree is None else {**tree, "rows": len(rows)}
+
+    def _keep_failures(self, problem, most):
+        """Failures that came after the checkpoint go: those evaluations will be made again."""
+        path = self.folder / _FAILURES
+        if not path.exists():
+            return
+        kept = []
+        with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
+            for line in iter(partial(file.readline, LARGEST_FAILURE), ""):
+                its = problem_of(line) == problem
+                if line.endswith("\n") and (not its or most > 0):
+                    kept.append(line)
+                most -= its
+        self._own.replace(_FAILURES, "".join(kept))
+        self._failed.close()
 
     def _say_gap(self, problem, tree, rows):
         """Rows of the log are lost, as after a power cut: say which."""
@@ -243,17 +274,25 @@ class Recorder:
         """The search that began goes on from this checkpoint."""
         self._row, self._shape = tuple(tree["row"]), tuple(tree["shape"])
         self._rows = tree["rows"]
-        self._failures = Table(self._entry["problem"], self._space, tree["failures"])
+        failures = tree["failures"], tree["written"]
+        self._failures = Table(self._entry["problem"], self._space, *failures)
 
     @_apart
     def told(self, es) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
+        self._leave_forks()
         begun = time.monotonic()
         if begun < self._saved:
             return
         self._writes.do(self._entry["checkpoint"], partial(self._save, es))
         now = time.monotonic()
         self._saved = now + max(_EVERY, _SHARE * (now - begun))
+
+    def _leave_forks(self):
+        """End a fork of this process that the user's function has made, and let return: it would
+        write the same run once more."""
+        if os.getpid() != self._process:
+            os._exit(1)
 
     def _save(self, es):
         """Write the search as it is now, after the rows of the log that it counts on. One that
@@ -266,8 +305,7 @@ class Recorder:
                 say(f"the search cannot be saved any more: {error}; the file of before stays")
             return
         self._take_failures()
-        self._write_rows()
-        self._log.sync()
+        self._sync_rows()
         tree = {
             "search": es.snapshot(),
             "kind": type(es).__name__,
@@ -275,6 +313,7 @@ class Recorder:
             "row": self._row,
             "shape": self._shape,
             "failures": self._failures.counts,
+            "written": self._failures.written,
         }
         name = self._entry["checkpoint"]
         self._own.replace(name, checkpoint.writer("search", tree))
@@ -282,6 +321,7 @@ class Recorder:
     @_apart
     def generation(self, es) -> None:
         """A row of the log: to be called after every generation of the search that began."""
+        self._leave_forks()
         restart = len(runs_of(es)) - 1
         closed = es.generation != self._row[1]
         if restart != self._row[0] or (closed and es.generation % 10 == 0):
@@ -322,6 +362,13 @@ class Recorder:
         if time.monotonic() > self._noted:
             self._note()
 
+    def _sync_rows(self):
+        self._write_rows()
+        self._log.sync()
+        if self._log.was_cut:
+            self._log.was_cut = False
+            say(f"somebody has shortened {str(self.folder / _LOG)!r}: rows of it are lost")
+
     def _write_rows(self):
         while self._cells:
             row = StringIO()
@@ -349,7 +396,7 @@ class Recorder:
         self._take_failures()
         if es.evaluations > self._logged:  # values of a generation that was interrupted
             self.generation(es)
-        if status == "done":
+        if status != "failed":
             self._saved = -math.inf
             self.told(es)
         about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
@@ -358,6 +405,7 @@ class Recorder:
             name, lambda: self._own.replace(name, lambda file: np.savez(file, **arrays))
         )
         self._entry.update(status=status, stop=es.stop(), state=name)
+        self._ended.append(self._entry["problem"])
         self._entry.setdefault("errors", 0)
         if traceback is not None:
             self._entry["traceback"] = traceback
@@ -375,11 +423,14 @@ class Recorder:
             self.end(status or "done")
         failed = any(e["status"] == "failed" for e in self.result["problems"])
         self.result["status"] = status or ("failed" if failed else "done")
-        for lines in (self._log, self._failed):
-            self._writes.do(lines.name, lines.sync)
+        self._writes.do(_LOG, self._sync_rows)
+        self._writes.do(_FAILURES, self._failed.sync)
         self._write()
         try:
             self._writes.finish()
+            if self._is_ahead:
+                self._write()
+                self._writes.finish()
         except NotWritten as error:
             error.run = self.content()
             raise
@@ -422,7 +473,17 @@ class Recorder:
 
     def _write_result(self):
         self.result["seconds"] = time.monotonic() - self._start
-        self._own.replace("result.json", to_json(self.result))
+        shown = self.result
+        self._is_ahead = self._writes.owes("result.json")
+        if self._is_ahead:  # a search has not ended as long as its rows are not in the log
+            entries = [
+                {**entry, "status": "running"} if entry["problem"] in self._ended else entry
+                for entry in shown["problems"]
+            ]
+            shown = {**shown, "status": "running", "problems": entries}
+        else:
+            self._ended.clear()
+        self._own.replace("result.json", to_json(shown))
 
     def _mend(self):
         """Make a folder again that was deleted. What is lost is the final states of problems that

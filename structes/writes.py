@@ -46,6 +46,10 @@ class Writes:
         if self._error is None or time.monotonic() >= self._due:
             self._try()
 
+    def owes(self, *others: str) -> bool:
+        """Is there anything that could not be written yet, besides these files?"""
+        return any(name not in others for name in self._owed)
+
     def fail(self, error: Exception) -> None:
         """Something else went wrong, of which there is nothing to be tried again: the user is told
         once, and `finish` raises it."""

@@ -221,15 +221,15 @@ def test_a_lock_ends_with_its_owner_though_a_fork_lives_on(here):
         os.kill(child, 9)
 
 
-def test_a_lock_that_was_deleted_is_no_lock(here):
-    """Who waits for the file of before would have nothing; the second sees that."""
+def test_who_deletes_the_file_of_a_lock_has_not_got_the_folder(here):
     first = Lock(Folder("."))
     os.unlink("lock")
-    second = Lock(Folder("."))
+    assert is_locked(".")
     with pytest.raises(ValueError, match="still running"):
         Lock(Folder("."), patience=0.0)
     first.close()
-    second.close()
+    assert not is_locked(".")
+    Lock(Folder(".")).close()
 
 
 def test_where_there_are_no_locks_the_process_is_looked_for(here, monkeypatch):
@@ -369,6 +369,102 @@ def test_a_folder_that_is_renamed_or_deleted_is_written(here, monkeypatch, capsy
     assert parts(run) == whole
     assert sorted(os.listdir(run.folder)) == sorted(os.listdir("moved"))
     assert read_run(run.folder).versions == run.versions
+
+
+@pytest.mark.parametrize("first", ["checkpoint", "result"])
+def test_a_folder_that_is_deleted_loses_no_row(first, here, monkeypatch):
+    """Whichever file it is noticed at."""
+    whole = parts(run_of(after(-1, None), monkeypatch))
+    late = {"checkpoint": "_note", "result": "_save"}[first]
+    plain, gone = getattr(Recorder, late), []
+
+    def delete():
+        subprocess.run(["rm", "-r", "runs"], check=True)
+        gone.append(True)
+
+    def later(self, *arguments):  # not before the other one has seen it
+        if not gone or len(gone) > 3:
+            plain(self, *arguments)
+        if gone:
+            gone.append(True)
+
+    monkeypatch.setattr(Recorder, late, later)
+    assert parts(run_of(after(50, delete), monkeypatch)) == whole
+
+
+def test_a_search_whose_rows_are_not_in_the_log_has_not_ended(here, monkeypatch):
+    """`resume` makes them, though nothing else is wrong."""
+    (here / "its.py").write_text("def f(x):\n    return float(x @ x)\n")
+    config = experiment_from({**CONFIG, "problems": ["sphere", "its:f"]})
+    whole = parts(run_experiment(config, "whole"))
+    write, n = os.write, [0]
+
+    def full(fd, data):
+        n[0] += os.readlink(f"/proc/self/fd/{fd}").endswith("log.csv")
+        if n[0] > 25:
+            raise OSError(errno.EFBIG, "File too large")
+        return write(fd, data)
+
+    monkeypatch.setattr(log.os, "write", full)
+    monkeypatch.setattr("structes.writes._LAST", 0.1)
+    with pytest.raises(NotWritten, match=r"log.csv': File too large") as its:
+        run_experiment(config, "runs")
+    monkeypatch.setattr(log.os, "write", write)
+    folder = its.value.run.folder
+    assert its.value.run.result["status"] == "done"  # that is known, and not written
+    found = read_run(folder).result
+    assert found["status"] == "unfinished (killed?)"
+    assert [e["status"] for e in found["problems"]] == ["done", "unfinished"]
+    assert parts(resume_experiment(folder)) == whole
+
+
+def test_a_log_that_is_gone_or_torn_in_its_head_is_begun_anew(here, capsys):
+    config = experiment_from({**CONFIG, "problems": ["sphere"], "max_evaluations": 91})
+    for text in (None, "", "problem,rest"):
+        run = run_experiment(config, "runs")
+        path = run.folder / "log.csv"
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+        resume_experiment(run.folder, changes={"max_evaluations": 140})
+        assert (
+            "lacks 13 of the 13 rows of 'sphere' (generations 1 to 13)" in capsys.readouterr().err
+        )
+        rows = facts(run.folder)[0]
+        assert rows[0][0] == "problem" and [int(row[2]) for row in rows[1:]] == list(range(14, 21))
+    path.write_text("other,columns\n")
+    with pytest.raises(ValueError, match="columns of another version"):
+        resume_experiment(run.folder, changes={"max_evaluations": 160})
+
+
+def test_a_log_that_somebody_shortens_is_said(here, monkeypatch, capsys):
+    f = after(60, lambda: os.truncate(next((here / "runs").glob("*/log.csv")), 300))
+    rows = facts(run_of(f, monkeypatch).folder)[0]
+    assert "somebody has shortened" in capsys.readouterr().err
+    assert all(len(row) == len(rows[0]) for row in rows) and len(rows) > 3
+
+
+FORKS_ONCE = """
+import os
+k = [0]
+def f(x):
+    k[0] += 1
+    if k[0] == 20:
+        os.fork()
+    return float(x @ x)
+"""
+
+
+def test_a_fork_that_returns_does_not_write_the_run_as_well(here):
+    (here / "its.py").write_text(FORKS_ONCE)
+    (here / "c.json").write_text(json.dumps({**CONFIG, "problems": ["its:f"]}))
+    done = subprocess.run(
+        [sys.executable, "-m", "structes", "run", "c.json", "-q"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout.count("recorded in") == 1
+    (folder,) = (here / "runs").iterdir()
+    generations = [generation for _, generation in log.rows_of(folder / "log.csv", "its:f")]
+    assert generations == sorted(set(generations)) or generations[:-1] == sorted(set(generations))
 
 
 def test_a_fault_of_the_record_is_not_one_of_the_function(monkeypatch, capsys):
@@ -512,6 +608,9 @@ def test_counts_of_failures_go_on_after_a_kill(here, monkeypatch):
     # the function of the new process counts anew: it fails at each third of its own calls
     assert entry["failures"] == {"ValueError": first // 3 + (300 - first) // 3}
     assert entry["errors"] == entry["failures"]["ValueError"]
+    lines = (folder / "failures.jsonl").read_text().splitlines()
+    at = [tuple(json.loads(line)["params"]) for line in lines]
+    assert len(at) == len(set(at)) == SAMPLES  # none is there twice
 
 
 def test_a_lock_whose_file_was_replaced_meanwhile_is_taken_anew(here, monkeypatch):
@@ -529,6 +628,21 @@ def test_a_lock_whose_file_was_replaced_meanwhile_is_taken_anew(here, monkeypatc
     with pytest.raises(ValueError, match="still running"):
         Lock(Folder("."), patience=0.1)
     os.close(others[0])
+
+
+def test_an_interrupted_search_is_saved_as_it_is(here, monkeypatch):
+    whole = parts(run_of(after(-1, None), monkeypatch))
+    monkeypatch.setattr(record, "_EVERY", 100.0)  # no other checkpoint comes in between
+
+    def stop():
+        raise KeyboardInterrupt
+
+    run = run_of(after(61, stop), monkeypatch)
+    assert run.result["status"] == "interrupted"
+    calls = []
+    monkeypatch.setattr(sys.modules["its"], "f", lambda x: calls.append(x) or float(x @ x))
+    assert parts(resume_experiment(run.folder, trust=True)) == whole
+    assert len(calls) <= 120 - 56  # but for the generation that was under way
 
 
 # -- every operation ------------------------------------------------------------------------------
