@@ -5,9 +5,10 @@ cluster is asked: whoever runs it runs that. A run folder is not read as code by
 one. So a run that names code is signed by the user who runs it, with a key that never leaves the
 user's own state folder, and one that is not is resumed only by somebody who says so (--trust).
 
-What is signed is the code: the names and all of their arguments, the environment and the address.
-So the rest of config.yaml can be edited (another budget), and the folder renamed and copied; but
-no signature that was seen elsewhere holds for other arguments.
+What is signed is the code: the names and all of their arguments, the environment and the address,
+and the files of the modules that are named (not of those that they import in turn). So the rest of
+config.yaml can be edited (another budget), and the folder renamed and copied; but no signature
+that was seen elsewhere holds for other arguments, or for another module of that name.
 
     $XDG_STATE_HOME/structes/key    or ~/.local/state/structes/key: 32 random bytes
     runs/…/signature                HMAC-SHA256 of what the config names, in hexadecimal
@@ -22,6 +23,7 @@ import json
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +40,7 @@ from .structures import STRUCTURES
 
 SIGNATURE = "signature"  # file of a run folder
 _BYTES = 32  # of the key
+_LARGEST = 2**26  # bytes of a module that are looked at
 _SECTIONS = {
     "structure": STRUCTURES,
     "engine": ENGINES,
@@ -112,7 +115,7 @@ def signature(config: Mapping) -> dict:
     if not code:
         return {}
     try:
-        return {SIGNATURE: _signed(_key(make=True), code) + "\n"}
+        return {SIGNATURE: _signed(_key(make=True), code, _sources(config)) + "\n"}
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         why = f"{error.strerror or error}{place}"
@@ -132,9 +135,10 @@ def check(folder, config: Mapping, trust: bool = False) -> None:
     why = "it bears no signature of yours for it"
     try:
         said = read_text(Path(folder) / SIGNATURE, 1000).strip()
-        if hmac.compare_digest(said.encode("utf-8", "replace"), _signed(_key(), code).encode()):
+        right = _signed(_key(), code, _sources(config))
+        if hmac.compare_digest(said.encode("utf-8", "replace"), right.encode()):
             return
-        why = "its signature is not yours, or what it names has been changed since"
+        why = "its signature is not yours, or what it names has been changed since, or its file"
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
@@ -147,8 +151,26 @@ def check(folder, config: Mapping, trust: bool = False) -> None:
     )
 
 
-def _signed(key: bytes, code: dict) -> str:
-    text = json.dumps(_ordered(plain(code))).encode()
+def _sources(config: Mapping) -> dict:
+    """{module: digest of its file} of the modules that a config names; None where none is found,
+    in the places where it is imported from. Nothing is imported for that."""
+    return {module: _digest(module) for module in modules_of(config)}
+
+
+def _digest(module: str) -> str | None:
+    base = os.path.join(*module.split(".")) if module else ""
+    for place in [*(place for place in sys.path if isinstance(place, str)), ""]:
+        for path in (f"{base}.py", os.path.join(base, "__init__.py")):
+            with suppress(OSError, ValueError):
+                path = os.path.join(place, path)
+                if stat.S_ISREG(os.stat(path).st_mode):
+                    with open(path, "rb") as file:
+                        return hashlib.sha256(file.read(_LARGEST)).hexdigest()
+    return None
+
+
+def _signed(key: bytes, code: dict, sources: dict) -> str:
+    text = json.dumps(_ordered(plain([code, sources]))).encode()
     return hmac.new(key, b"structes run 1\n" + text, hashlib.sha256).hexdigest()
 
 

@@ -268,3 +268,19 @@ def test_other_files_of_a_folder_import_nothing(here):
         (folder / name).write_text(json.dumps(its))
     resume_experiment(folder, changes={"max_evaluations": 60})
     assert not Path("ran").exists()
+
+
+def test_another_module_of_that_name_is_other_code(here):
+    """In the working folder of whoever resumes, or in the place of the one that was run."""
+    folder = run()
+    edit(folder, max_evaluations=80)
+    source = here / "trust_own.py"
+    before = source.read_text()
+    source.write_text(before + "\nprint('another one')\n")
+    with pytest.raises(ValueError, match=r"names code.* has been changed since, or its file"):
+        resume_experiment(folder)
+    source.write_text(before)
+    assert resume_experiment(folder).result["status"] == "done"
+    source.write_text(before + "\n# edited\n")
+    edit(folder, max_evaluations=120)
+    assert resume_experiment(folder, trust=True).result["status"] == "done"
