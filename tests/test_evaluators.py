@@ -23,6 +23,8 @@ from structes.kinds import Choice, Float, Int
 from . import crew
 from .crew import AWKWARD, X, awkward, bits, check_traps, serial
 
+pytestmark = pytest.mark.slow  # they start processes
+
 # -- the same bits --------------------------------------------------------------------------------
 
 SPACE = Space(

@@ -20,7 +20,10 @@ from structes.evaluators.process import Processes
 from . import crew, torture
 from .crew import X, bits, serial
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="keepers need Linux")
+pytestmark = [
+    pytest.mark.slow,  # they start processes
+    pytest.mark.skipif(sys.platform != "linux", reason="keepers need Linux"),
+]
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from structes.loop import run
 
 from . import crew
 
+pytestmark = pytest.mark.slow  # they start processes
+
 START = np.full(6, 2.0)
 
 

@@ -30,6 +30,8 @@ from .crew import X, bits, serial
 from .test_parallel_search import bits as bits_of
 from .test_parallel_search import search
 
+pytestmark = pytest.mark.slow  # they start processes
+
 START = np.ones(3)
 
 

@@ -26,6 +26,8 @@ from . import crew
 from .crew import X, bits, serial
 from .test_supervisor import objective
 
+pytestmark = pytest.mark.slow  # they start processes
+
 
 def python(*arguments, cwd=None, timeout=60, **environment):
     return subprocess.run(

@@ -16,6 +16,8 @@ from structes.evaluators import sources
 
 from . import crew
 
+pytestmark = pytest.mark.slow  # they start processes
+
 X = np.ones((6, 2))
 NAMES = iter(f"edited_{k}" for k in range(100))
 

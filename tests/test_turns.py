@@ -10,6 +10,8 @@ import pytest
 from structes import EvaluationError, Evaluator, minimize
 from structes.evaluators.turns import Turns
 
+pytestmark = pytest.mark.slow  # they start processes
+
 
 def slow(x):
     time.sleep(0.001)
