@@ -17,13 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .backend import to_numpy
+from .opening import regular
 
 KEPT = 100  # failures whose words are kept until somebody takes them
 SAMPLES = 20  # failures of a kind that are written down in full
 OTHER = "other"  # the kind of all that are of more kinds than that
 _KINDS = 50
 MESSAGE, TRACEBACK = 2000, 10_000  # characters that are kept of each, and few more
-LARGEST_FAILURE = 2**18  # characters of a line; what is cut takes up to 12 in JSON
+_LONGEST = 2**18  # characters of a line; what is cut takes up to 12 in JSON
 _LONG = 1000  # points of more numbers are not written down
 
 
@@ -135,8 +136,19 @@ class Table:
         return json.dumps({**said, "params": params}) + "\n"
 
 
-def problem_of(line: str) -> str | None:
-    """The problem of a line; None where it is none."""
+def first_lines(path, problem: str, most: int) -> str:
+    """The lines of a file of failures, of those of one problem the first `most` only."""
+    kept = []
+    with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
+        for line in iter(lambda: file.readline(_LONGEST), ""):
+            its = _problem_of(line) == problem
+            if line.endswith("\n") and (not its or most > 0):
+                kept.append(line)
+            most -= its
+    return "".join(kept)
+
+
+def _problem_of(line: str) -> str | None:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

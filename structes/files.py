@@ -15,6 +15,8 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from .opening import check_regular, regular
+
 _TEMPORARY = ".tmp"  # how the names of files end that are being written
 
 
@@ -85,15 +87,13 @@ class Folder:
             with suppress(OSError):  # it is closed all the same
                 os.close(fd)
 
-    def open(self, name: str, flags: int, mode: int = 0o666) -> int:
-        """The descriptor of a regular file. Raises OSError, for what is none as well."""
-        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-        flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # no pipe is waited for
-        fd = os.open(self._place(name), flags, mode, dir_fd=self._fd)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "it is no regular file", name)
-        return fd
+    def open(self, name: str, flags: int) -> int:
+        """The descriptor of a regular file (`opening.regular`). Raises OSError."""
+        return regular(self._place(name), flags, self._fd)
+
+    def check(self, name: str) -> None:
+        """Raise NoFile where a file of this name is none that may be added to."""
+        check_regular(self._place(name), True, self._fd)
 
     def itself(self) -> int | None:
         """Another descriptor of the folder, to be locked; None where there is no such thing."""

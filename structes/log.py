@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from contextlib import suppress
+from math import nan
 
 from .opening import lines_of, regular
 
@@ -37,6 +38,38 @@ COUNTS += ("missing", "late", "stale", "injected", "failures")
 _RESTART, _GENERATION = COLUMNS.index("restart"), COLUMNS.index("generation")
 _BATCH = 1000  # lines that are written at a time
 _BLOCK = 2**16  # bytes that are read at a time
+
+
+def cells_of(es, problem: str, restart: int, minimum: float, shape, closed: bool) -> tuple:
+    """The cells of a row, in the order of COLUMNS.
+
+    es       an ES or RestartES, after a generation
+    minimum  of the problem; NaN where that is not known
+    shape    smallest and largest standard deviation of a coordinate, over sigma
+    closed   False: a budget has cut the generation short, and nothing is known of it as a whole
+    """
+    info, best = es.info, es.best.fun
+    return (
+        problem,
+        restart,
+        es.generation,
+        es.evaluations,
+        best,
+        best - minimum,
+        info.best if closed else nan,
+        info.median if closed else nan,
+        es.popsize,
+        es.structure.dof,
+        es.sigma,
+        es.sigma * shape[0],
+        es.sigma * shape[1],
+        es.monitor.condition,
+        info.norm,
+        info.path_length,
+        *((info.missing, info.late, info.stale, info.injected) if closed else 4 * (0,)),
+        es.monitor.failures,
+        f"{es.seconds:.6f}",
+    )
 
 
 class Lines:

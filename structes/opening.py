@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import stat
+from contextlib import suppress
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -20,7 +21,9 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_CAREFUL = 0  # of the flags those that the system has
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _CAREFUL |= getattr(os, _name, 0)
 LONGEST = 2**16  # characters of a line of a log
 VALUES = 3_000_000  # in a text of JSON
 LISTS = 200_000  # and mappings among them
@@ -30,26 +33,28 @@ class NoFile(OSError, ValueError):
     """What lies in the place of a file is none; `strerror` says what it is."""
 
 
-def regular(path, flags: int = os.O_RDONLY) -> int:
+def regular(path, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
     """The descriptor of a regular file, as an opener for `open(path, mode, opener=regular)`: no
     link is followed, and nothing is waited for. Raises NoFile where it is anything else, and where
-    it is to be written and has other names (hard links), since it may be another file as well."""
-    _check_kind(path, lambda: os.lstat(path))
-    place = os.open(path, flags | _CAREFUL, 0o666)
+    it is to be written and has other names (hard links), since it may be another file as well.
+
+    folder   descriptor of the folder in which the path begins; None: the working folder
+    """
+    is_written = bool(flags & (os.O_WRONLY | os.O_RDWR))
+    check_regular(path, is_written, folder)
+    place = os.open(path, flags | _CAREFUL, 0o666, dir_fd=folder)
     try:
-        _check_kind(path, lambda: os.fstat(place))
-        if flags & (os.O_WRONLY | os.O_RDWR) and os.fstat(place).st_nlink > 1:
-            why = "is one file under several names (hard links), of which all would be written"
-            raise NoFile(errno.EMLINK, why, str(path))
+        _check_kind(path, os.fstat(place), is_written)
     except BaseException:
         os.close(place)
         raise
     return place
 
 
-def check_regular(path) -> None:
-    """Raise NoFile where something lies there that is no regular file; nothing is opened."""
-    _check_kind(path, lambda: os.lstat(path))
+def check_regular(path, is_written: bool = False, folder: int | None = None) -> None:
+    """Raise NoFile where something lies there that `regular` would not open; nothing is opened."""
+    with suppress(FileNotFoundError):
+        _check_kind(path, os.stat(path, dir_fd=folder, follow_symlinks=False), is_written)
 
 
 def read_text(path, most: int, named: bool = False) -> str:
@@ -93,11 +98,10 @@ def lines_of(file, skip: bool = False):
                 line = file.readline(LONGEST)
 
 
-def _check_kind(path, look) -> None:
-    try:
-        mode = look().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        what = _KINDS.get(stat.S_IFMT(mode), "something else")
+def _check_kind(path, its: os.stat_result, is_written: bool) -> None:
+    if not stat.S_ISREG(its.st_mode):
+        what = _KINDS.get(stat.S_IFMT(its.st_mode), "something else")
         raise NoFile(errno.EINVAL, f"is {what}, and no file", str(path))
+    if is_written and its.st_nlink > 1:
+        why = "is one file under several names (hard links), of which all would be written"
+        raise NoFile(errno.EMLINK, why, str(path))

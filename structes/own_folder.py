@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import stat
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +18,7 @@ from pathlib import Path
 from .files import Folder, file_name, settle
 from .locks import NAME, Lock, is_locked
 from .log import Lines, keep_rows
+from .opening import NoFile
 
 _OLD = 60.0  # seconds after which a folder that nobody has locked will not be filled any more
 
@@ -73,10 +73,11 @@ class OwnFolder:
         folder = Folder(path)
         try:
             for name in (*added_to, NAME):
-                its = folder.stat(name)
-                what = None if its is None else _why_not(its)
-                if what is not None:
-                    raise ValueError(f"{str(path)!r}: {name} is {what}: nothing is written there")
+                try:
+                    folder.check(name)
+                except NoFile as error:
+                    what = f"{name} {error.strerror}: nothing is written there"
+                    raise ValueError(f"{str(path)!r}: {what}") from None
             self = cls(folder, Lock(folder), {})
         except BaseException:
             folder.close()
@@ -146,12 +147,3 @@ def sweep(runs: Path) -> None:
             continue
         if old and re.fullmatch(r"\.\d+-\d+\.tmp", path.name) and not is_locked(path):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _why_not(its: os.stat_result) -> str | None:
-    """What a file is that a run does not add to; None where there is nothing against it."""
-    if stat.S_ISLNK(its.st_mode):
-        return "a link"
-    if not stat.S_ISREG(its.st_mode):
-        return "no regular file"
-    return "one file under several names (hard links)" if its.st_nlink > 1 else None

@@ -49,10 +49,10 @@ import numpy as np
 from . import checkpoint, checks, trust
 from .about import versions
 from .backend import to_numpy
-from .failures import LARGEST_FAILURE, Table, plain_option, problem_of
+from .failures import Table, first_lines, plain_option
 from .files import file_name, to_json
 from .history import RunFolder, read_run
-from .log import COLUMNS, rows_of
+from .log import COLUMNS, cells_of, rows_of
 from .opening import LONGEST, read_text, regular
 from .own_folder import OwnFolder
 from .restart_es import RestartES, runs_of
@@ -243,17 +243,9 @@ class Recorder:
     def _keep_failures(self, problem, most):
         """Failures that came after the checkpoint go: those evaluations will be made again."""
         path = self.folder / _FAILURES
-        if not path.exists():
-            return
-        kept = []
-        with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
-            for line in iter(partial(file.readline, LARGEST_FAILURE), ""):
-                its = problem_of(line) == problem
-                if line.endswith("\n") and (not its or most > 0):
-                    kept.append(line)
-                most -= its
-        self._own.replace(_FAILURES, "".join(kept))
-        self._failed.close()
+        if path.exists():
+            self._own.replace(_FAILURES, first_lines(path, problem, most))
+            self._failed.close()  # of the file that was replaced
 
     def _say_gap(self, problem, tree, rows):
         """Rows of the log are lost, as after a power cut: say which."""
@@ -304,7 +296,8 @@ class Recorder:
                 self._is_broken = True
                 say(f"the search cannot be saved any more: {error}; the file of before stays")
             return
-        self._take_failures()
+        self._count_failures()
+        self._failed.write()
         self._sync_rows()
         tree = {
             "search": es.snapshot(),
@@ -334,30 +327,8 @@ class Recorder:
             known = self._entry.setdefault("switches", [])
             known += [s for s in switches if s not in known]
         self._take_failures()
-        info, best = es.info, es.best.fun
-        self._cells.append(
-            (
-                self._entry["problem"],
-                restart,
-                es.generation,
-                es.evaluations,
-                best,
-                best - self._minimum,
-                info.best if closed else math.nan,
-                info.median if closed else math.nan,
-                es.popsize,
-                es.structure.dof,
-                es.sigma,
-                es.sigma * self._shape[0],
-                es.sigma * self._shape[1],
-                es.monitor.condition,
-                info.norm,
-                info.path_length,
-                *((info.missing, info.late, info.stale, info.injected) if closed else 4 * (0,)),
-                es.monitor.failures,
-                f"{es.seconds:.6f}",
-            )
-        )
+        at = {"problem": self._entry["problem"], "restart": restart, "minimum": self._minimum}
+        self._cells.append(cells_of(es, **at, shape=self._shape, closed=closed))
         self._writes.do(_LOG, self._write_rows)
         if time.monotonic() > self._noted:
             self._note()
@@ -379,14 +350,18 @@ class Recorder:
 
     def _take_failures(self):
         """Write down the failures that have been seen since."""
+        self._count_failures()
+        if self._failed.waiting:
+            self._writes.do(_FAILURES, self._failed.write)
+
+    def _count_failures(self):
+        """Count them, and let those wait that are to be written down."""
         if self._evaluate is None or not self._evaluate.failures:
             return
         for line in self._failures.take(self._evaluate, self._row[1]):
             self._failed.add(line)
         self._entry["failures"] = self._failures.counts
         self._entry["errors"] = sum(self._failures.counts.values())
-        if self._failed.waiting:
-            self._writes.do(_FAILURES, self._failed.write)
 
     @_apart
     def end(self, status: str, traceback: str | None = None) -> None:
@@ -474,7 +449,7 @@ class Recorder:
     def _write_result(self):
         self.result["seconds"] = time.monotonic() - self._start
         shown = self.result
-        self._is_ahead = self._writes.owes("result.json")
+        self._is_ahead = self._writes.owes_others("result.json")
         if self._is_ahead:  # a search has not ended as long as its rows are not in the log
             entries = [
                 {**entry, "status": "running"} if entry["problem"] in self._ended else entry

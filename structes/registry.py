@@ -134,9 +134,9 @@ def as_path(words: str) -> str:
         return ""
     module, _, attribute = words.replace("\\", "/").removeprefix("./").partition(":")
     module = module.removesuffix(".py").strip("/").replace("/", ".")
-    if not attribute and "." in module and _source(module) is None:
+    if not attribute and "." in module and source_of(module) is None:
         module, _, attribute = module.rpartition(".")
-    source = _source(module)
+    source = source_of(module)
     if source is None or (attribute and f"{module}:{attribute}" == words):
         return ""
     names = [attribute] if attribute else _functions(source)
@@ -145,13 +145,15 @@ def as_path(words: str) -> str:
     return f" (did you mean {' or '.join(repr(f'{module}:{name}') for name in names[:4])}?)"
 
 
-def _source(module: str) -> str | None:
-    """Path of a module's source, in the working folder or on the path; nothing is imported."""
+def source_of(module: str) -> str | None:
+    """Path of a module's source, as it would be imported: on the path, or else in the working
+    folder; None where there is none. Nothing is imported."""
     if not all(part.isidentifier() for part in module.split(".")):
         return None
     base = os.path.join(*module.split("."))
     found = [f"{base}.py", os.path.join(base, "__init__.py")]
-    places = [os.path.join(place, path) for place in (".", *sys.path) for path in found]
+    folders = [place for place in sys.path if isinstance(place, str)]
+    places = [os.path.join(place, path) for place in (*folders, ".") for path in found]
     return next((path for path in places if os.path.isfile(path)), None)
 
 

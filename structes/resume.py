@@ -15,9 +15,7 @@ from math import inf
 
 from . import checkpoint
 from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all
-from .files import Folder
-from .history import RunFolder, read_run
-from .locks import owner_of
+from .history import RunFolder
 from .output import visible
 from .record import Recorder
 from .registry import nearest
@@ -64,9 +62,6 @@ def resume_experiment(
                 f"a run goes on with other stopping criteria only, and {name!r} is none"
                 f"{nearest(name, CHANGEABLE) or new}: they are {', '.join(CHANGEABLE)}"
             )
-    if read_run(folder).result["status"] == "running":
-        with Folder(folder) as its:
-            raise ValueError(f"{str(folder)!r} is still running{owner_of(its)}")
     with Recorder.reopen(folder) as record:
         config = record.run.config
         check(record.folder, config, trust)

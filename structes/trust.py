@@ -23,7 +23,6 @@ import json
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +33,7 @@ from .noisy import NOISE
 from .opening import read_text, regular
 from .output import warn
 from .problem import PROBLEMS
-from .registry import brief
+from .registry import brief, source_of
 from .restarts import RESTARTS
 from .structures import STRUCTURES
 
@@ -158,15 +157,11 @@ def _sources(config: Mapping) -> dict:
 
 
 def _digest(module: str) -> str | None:
-    base = os.path.join(*module.split(".")) if module else ""
-    for place in [*(place for place in sys.path if isinstance(place, str)), ""]:
-        for path in (f"{base}.py", os.path.join(base, "__init__.py")):
-            with suppress(OSError, ValueError):
-                path = os.path.join(place, path)
-                if stat.S_ISREG(os.stat(path).st_mode):
-                    with open(path, "rb") as file:
-                        return hashlib.sha256(file.read(_LARGEST)).hexdigest()
-    return None
+    path = source_of(module)
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read(_LARGEST)).hexdigest()
 
 
 def _signed(key: bytes, code: dict, sources: dict) -> str:

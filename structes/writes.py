@@ -35,7 +35,8 @@ class Writes:
     def __init__(self, where, mend, waiting):
         self._where, self._mend, self._waiting = where, mend, waiting
         self._owed: dict = {}
-        self._error: Exception | None = None
+        self._error: Exception | None = None  # what failed last, as long as anything is owed
+        self._name = ""  # of the file at which that was
         self._fault: Exception | None = None
         self._due = 0.0
 
@@ -46,9 +47,9 @@ class Writes:
         if self._error is None or time.monotonic() >= self._due:
             self._try()
 
-    def owes(self, *others: str) -> bool:
-        """Is there anything that could not be written yet, besides these files?"""
-        return any(name not in others for name in self._owed)
+    def owes_others(self, name: str) -> bool:
+        """Are there files besides this one that could not be written yet?"""
+        return bool(self._owed.keys() - {name})
 
     def fail(self, error: Exception) -> None:
         """Something else went wrong, of which there is nothing to be tried again: the user is told

@@ -57,7 +57,7 @@ def test_a_file_that_changes_before_it_is_opened_is_looked_at_again(tmp_path, mo
     path.write_text("x")
     os.mkfifo(other)
     opened = os.open
-    monkeypatch.setattr(os, "open", lambda _, *its: opened(other, *its))
+    monkeypatch.setattr(os, "open", lambda _, *its, **more: opened(other, *its, **more))
     with pytest.raises(NoFile, match="is a pipe"):
         regular(path)
 

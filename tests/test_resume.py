@@ -5,6 +5,7 @@ import csv
 import fcntl
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -379,3 +380,43 @@ def test_resume_with_flags(here):
         assert result.exit_code == 2 and message in line and "Traceback" not in result.stderr
     result = call("resume")
     assert result.exit_code == 0 and "nothing was left to do" in result.stderr
+
+
+FAILING = SLOW.replace("time.sleep(0.0004)", "time.sleep(0.002)").replace(
+    "    return", "    if x[0] > 2.4: raise ValueError('no')\n    return"
+)
+
+
+def without_seconds(folder):
+    """All that a run has found, and the failures that it has kept, but for their tracebacks, which
+    name places in whatever process evaluates."""
+    by_problem, said, states, _ = facts(folder)
+    for entry in said:
+        entry.pop("traceback", None)
+    lines = [json.loads(line) for line in (folder / "failures.jsonl").read_text().splitlines()]
+    failed = [(line["kind"], line["params"]) for line in lines]
+    return by_problem, said, states, sorted(failed, key=str)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_run_that_is_ended_by_many_signals_finds_what_one_does_that_is_not(here, workers):
+    """Each is saved as it is; nothing is evaluated twice, or counted twice."""
+    (here / "slow.py").write_text(FAILING)
+    config = {**CONFIG, "max_evaluations": 800, "seed": 5, "workers": workers}
+    whole = run_experiment(experiment_from(config), here / "whole").folder
+    (here / "config.yaml").write_text(json.dumps(config))
+    command, moments, signals = ["run", "config.yaml"], random.Random(1), 0
+    while True:
+        process = subprocess.Popen([sys.executable, "-m", "structes", *command, "-q"])
+        time.sleep(moments.uniform(0.5, 1.2) + 0.1 * signals)  # so that it comes to an end
+        process.send_signal(moments.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+        code = process.wait(60)
+        found = [path for path in here.glob("runs/*") if path.name[0] != "."]
+        if code == 0:
+            break
+        signals += 1
+        assert code in (130, 143, 129, -15, -1)  # TERM and HUP end it as long as it imports
+        if found:
+            command = ["resume", str(found[0])]
+    assert signals > 1 and without_seconds(found[0]) == without_seconds(whole)

@@ -135,11 +135,11 @@ def _differs(module, data: bytes) -> bool:
     if type(getattr(module.__spec__, "loader", None)) is not SourceFileLoader:
         return False
     try:
-        codes = _codes(compile(data, module.__file__, "exec", dont_inherit=True))
-        constants = _constants(ast.parse(data))
+        tree = ast.parse(data)
+        codes = _codes(compile(tree, module.__file__, "exec", dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError):
         return True
-    there = vars(module)
+    there, constants = vars(module), _constants(tree)
     if any(name in there and not _same(there[name], its) for name, its in constants.items()):
         return True
     return any(
