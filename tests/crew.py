@@ -265,6 +265,13 @@ def wait_for(true, seconds=30.0):
         time.sleep(0.01)
 
 
+def pids_in(folder, names, seconds=30.0):
+    """The numbers of the processes that write them to files of these names, when all have."""
+    paths = [Path(folder) / name for name in names]
+    wait_for(lambda: all(path.exists() and path.read_text() for path in paths), seconds)
+    return [int(path.read_text()) for path in paths]
+
+
 def start(script, *arguments, **environment):
     """A Python process of a script's text, in a group of its own."""
     return subprocess.Popen(

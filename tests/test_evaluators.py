@@ -612,8 +612,7 @@ def test_when_the_driver_is_ended_its_workers_end(how, tmp_path):
     names = ("0", "1", "2", "child")
     pids = []
     try:
-        crew.wait_for(lambda: all((tmp_path / name).exists() for name in names))
-        pids = [int((tmp_path / name).read_text()) for name in names]
+        pids = crew.pids_in(tmp_path, names)
         assert all(map(crew.alive, pids))
         os.killpg(driver.pid, how)
         began = time.monotonic()
@@ -622,6 +621,7 @@ def test_when_the_driver_is_ended_its_workers_end(how, tmp_path):
     finally:
         driver.kill()
         left = crew.survivors(pids)
+        driver.communicate(timeout=20)
     assert left == []
     assert driver.returncode == -how
     assert out.split() == ["finally"] * (how == signal.SIGINT)

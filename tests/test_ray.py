@@ -281,10 +281,9 @@ def test_when_the_driver_is_ended_everything_ends(how, tmp_path):
     )
     pids = []
     try:
-        names = ("0", "1", "daemon")
-        crew.wait_for(lambda: all((tmp_path / name).exists() for name in names), 60)
-        pids = [*crew.children_of(driver.pid), int((tmp_path / "daemon").read_text())]
-        assert {int((tmp_path / name).read_text()) for name in "01"} <= set(pids)
+        *workers, daemon = crew.pids_in(tmp_path, ("0", "1", "daemon"), 60)
+        pids = [*crew.children_of(driver.pid), daemon]
+        assert set(workers) <= set(pids)
         (folder,) = folders_of(pids)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700 and (folder / "ray").is_dir()
         os.kill(driver.pid, how)
@@ -294,6 +293,7 @@ def test_when_the_driver_is_ended_everything_ends(how, tmp_path):
     finally:
         driver.kill()
         left = crew.survivors(pids, 8.0)
+        driver.communicate(timeout=20)
     assert left == [] and not folder.exists()
     if how == signal.SIGINT:
         assert driver.returncode != 0
