@@ -21,10 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from structes.backend import to_numpy
+from structes.arrays.libraries import to_numpy
 from structes.problem import Problem
-
-from .place import integer
+from structes.problems.place import integer
 
 _COCO = "Hansen et al., 2021, COCO, Optimization Methods and Software 36:114"
 

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import math
 
-from structes.backend import namespace
+from structes.arrays.libraries import namespace
 from structes.problem import Problem
-
-from .place import count, place
+from structes.problems.place import count, place
 
 _LIBRARY = "as in Surjanovic and Bingham, Virtual library of simulation experiments"
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from structes import noise
-from structes.backend import namespace
+from structes.arrays import noise
+from structes.arrays.libraries import namespace
 from structes.problem import Problem
 from structes.registry import brief
 

@@ -16,10 +16,9 @@ from functools import partial
 
 import numpy as np
 
-from structes.backend import namespace
+from structes.arrays.libraries import namespace
 from structes.problem import Problem
-
-from .place import count, place, positive, ramp
+from structes.problems.place import count, place, positive, ramp
 
 _CONVEX = {"box": (-5, 5), "optimum": 0, "start": 3, "scale": 1}
 _TUTORIAL = "Hansen, 2016, The CMA evolution strategy: a tutorial, appendix (arXiv:1604.00772)"

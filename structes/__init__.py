@@ -11,24 +11,26 @@ to start anew, `structes.PROBLEMS` the benchmark problems;
 `structes.structure_for` makes a structure from the shapes of named arrays.
 """
 
-from . import command_line, interrupts  # noqa: F401 - before all others, and they say why
+from .terminal import command_line, interrupts  # noqa: F401 - before all others, and they say why
 
 # isort: split
-from .engine import ENGINES
-from .es import ES
 from .evaluators import EvaluationError, Evaluator
-from .history import load_runs
-from .kinds import Bool, Choice, Constant, Float, Int
-from .minimize import minimize
-from .parameters import structure_for
-from .problem import PROBLEMS, Problem
-from .restart_es import RestartES
-from .restarts import RESTARTS
-from .search import Best
-from .sharded import ShardedES
-from .space import Space
-from .stopping import Stopping
+from .named_problems import PROBLEMS
+from .problem import Problem
+from .runs.reader import load_runs
+from .search.es import ES
+from .search.minimize import minimize
+from .search.restart_es import RestartES
+from .search.search import Best
+from .sharded.sharded_es import ShardedES
+from .space.arrays_of_parameters import structure_for
+from .space.parameters import Bool, Choice, Constant, Float, Int
+from .space.space import Space
+from .strategy.engine import ENGINES
+from .strategy.restarts import RESTARTS
+from .strategy.stopping import Stopping
 from .structures import STRUCTURES
+from .version import __version__ as __version__
 
 __all__ = [
     "ENGINES",
@@ -53,4 +55,3 @@ __all__ = [
     "minimize",
     "structure_for",
 ]
-__version__ = "0.1.0"

@@ -1,5 +1,5 @@
 """`python -m structes` is the command `structes`."""
 
-from .cli import main
+from .shell.cli import main
 
 main()

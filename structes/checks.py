@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from . import forms
+from .arrays import forms
 from .registry import brief, nearest
 
 

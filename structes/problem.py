@@ -6,17 +6,15 @@ start and with what step) are for benchmarks and defaults; an optimiser is never
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .backend import to_numpy
-from .forms import numbers
-from .registry import Registry, brief, load_object
-from .whose import home_of, is_library, is_standard, said_of
+from .arrays.libraries import to_numpy
+from .rowwise import Rowwise
+from .space.space import build_space
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +51,8 @@ class Problem:
     space: Any = None
 
     def __post_init__(self):
-        if self.space is not None:  # a space lives a layer above
-            space = load_object("structes.space:build_space")(self.space)
+        if self.space is not None:
+            space = build_space(self.space)
             object.__setattr__(self, "space", space)
             if self.dim not in (None, space.dim):
                 raise ValueError(
@@ -115,156 +113,3 @@ class _OnHost:
 
     def __call__(self, X):
         return self.function(to_numpy(X))
-
-
-class Rowwise:
-    """A function of one point (d,) as a function of many: (n, d) -> (n,) array.
-
-    of_point   the function of one point; name: what error messages call it
-    """
-
-    def __init__(self, of_point: Callable, name: str = "objective"):
-        self.of_point, self.name = of_point, name
-
-    def __call__(self, X):
-        return np.array([scalar(self.of_point(X[i, :]), self.name) for i in range(X.shape[0])])
-
-
-def rowwise(function: Callable, name: str = "objective") -> Rowwise:
-    """`function` of one point (d,) as a function of many: (n, d) -> (n,) array."""
-    return Rowwise(function, name)
-
-
-def scalar(value, name: str) -> float:
-    """The value of one point as a float; ValueError, with `name` of the function, otherwise."""
-    if isinstance(value, float):
-        return value
-    try:
-        array = numbers("value", value, "a real number")
-    except (TypeError, ValueError):
-        array = np.empty(0)
-    if array.size != 1:
-        hint = ""
-        if hasattr(value, "__len__") and not isinstance(value, (str, bytes)):
-            hint = " For a function of many points at once, say vectorized."
-        if isinstance(value, tuple):
-            hint = " If the value is the first of several, return it alone."
-        raise ValueError(
-            f"{name} must return one real number for one point; got {brief(value)}.{hint}"
-        )
-    return float(array.reshape(()))
-
-
-class _Problems(Registry):
-    """The table of problems. A user's own is a Problem, a subclass, or a function."""
-
-    def check(self, name, target):
-        """Raise TypeError for what is none of these: for other classes, for functions of Python's
-        own library, since an objective is called with whatever a config says (`subprocess.run` of
-        a dict runs its keys), and for those of structes that are no problems."""
-        if isinstance(target, type):
-            fits = Problem in target.__mro__
-        elif isinstance(target, Problem):
-            fits = True
-        else:
-            homes = name.partition(":")[0], home_of(target)
-            fits = callable(target) and not any(map(_holds_no_problem, homes))
-        if not fits:
-            raise TypeError(
-                "problem must be a Problem, a subclass of it, or a function in a module of your "
-                f"own; {brief(name)} is {said_of(target)}"
-            )
-
-
-def _holds_no_problem(module: str) -> bool:
-    ours, inside = f"{module}.".startswith("structes."), f"{module}.".split(".")[1]
-    return (ours and inside != "problems") or is_standard(module)
-
-
-PROBLEMS = _Problems("problem", "structes.problems:TABLE")
-
-
-def _makes_problems(name, target) -> bool:
-    """Is it a function of `dim` that returns a Problem, and no objective?"""
-    if name in PROBLEMS or isinstance(target, type):
-        return True
-    try:
-        return "dim" in inspect.signature(target).parameters
-    except (TypeError, ValueError):  # a function of C that does not say
-        return False
-
-
-def _refuse_library(name, target, what: str) -> None:
-    """A library's function takes points, which are numbers; whatever else a config says is for
-    functions that were written for it (`yaml.unsafe_load` of the right words runs them)."""
-    if is_library(target):
-        raise TypeError(
-            f"problem {brief(name)} is {said_of(target)}, a library, and {what}: write a function "
-            "of your own that calls it"
-        )
-
-
-def load_problem(spec, dim: int | None = None) -> Problem:
-    """The problem that `spec` names.
-
-    spec   a name of the table ("rosenbrock"), a name with numbers ("bbob:f10:i3"), a mapping
-           ({"name": "rosenbrock", "dim": 20, "rotate": 3}), "module:function", or a Problem.
-           The attribute behind "module:function" may be a Problem, a function with a parameter
-           `dim` that returns one, or a plain objective: a function of one point (d,). The mapping
-           may then also hold vectorized (bool) and the fields of Problem; with `space` the
-           function takes a dict.
-    dim    number of parameters, where the spec does not say
-    """
-    if isinstance(spec, Problem):
-        return _of_dim(spec, dim)
-    name, given = PROBLEMS.parse(spec)
-    target = PROBLEMS.resolve(name)
-    if isinstance(target, Problem):
-        if given:
-            raise ValueError(f"problem {name!r} is ready-made and takes no arguments; got {given}")
-        return _of_dim(target, dim)
-    context = {} if dim is None or "dim" in given else {"dim": dim}
-    if "space" in given and "dim" not in {**given, **context}:
-        context = {"dim": None}
-    if _makes_problems(name, target):
-        _refuse_library(name, target, "makes no Problem")
-        problem = PROBLEMS.call(target, name, given, **context)
-        if not isinstance(problem, Problem):
-            raise ValueError(f"problem {name!r} must return a Problem; got {brief(problem)}")
-        return problem
-
-    def objective(
-        dim: int | None,
-        vectorized: bool = False,
-        lower=None,
-        upper=None,
-        minimum: float | None = None,
-        start=None,
-        scale=None,
-        device: bool = False,
-        space=None,
-    ):
-        if space is not None:
-            _refuse_library(name, target, "does not go with a space")
-        as_it_is = vectorized or space is not None
-        function = target if as_it_is else rowwise(target, name)
-        return Problem(
-            function,
-            dim,
-            name,
-            lower=lower,
-            upper=upper,
-            minimum=minimum,
-            start=start,
-            scale=scale,
-            device=device,
-            space=space,
-        )
-
-    return PROBLEMS.call(objective, name, given, **context)
-
-
-def _of_dim(problem: Problem, dim):
-    if dim is not None and dim != problem.dim:
-        raise ValueError(f"problem {problem.name!r} has dim {problem.dim}; got dim {dim}")
-    return problem

@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from structes import kernels
+from structes.arrays import kernels
+from structes.population import fingerprints
 
 SUFFIX = {"float64": "f64", "float32": "f32"}
 INNER = """
@@ -121,8 +122,8 @@ def _argument(a):
 
 
 class Population:
-    """The kernels of structes.kernels of one dtype, with the arguments of its launchers and those
-    by which they cut their work."""
+    """The kernels of structes.arrays.kernels of one dtype, with the arguments of its launchers and
+    those by which they cut their work."""
 
     def __init__(self, library, dtype):
         self.library, self.dtype = library, dtype
@@ -158,14 +159,14 @@ class Population:
     def prints(self, X):
         rows, dim = X.shape
         out = np.zeros(rows, dtype=np.uint64)
-        factors = kernels.factors(dim)
+        factors = fingerprints.factors(dim)
         one = ctypes.c_int32(1)
         self.kernel("prints", out, X, rows, dim, factors, kernels.CHUNK, one)
         return out
 
 
 class Steps:
-    """The kernels of structes.kernels.steps, with the arguments of its launchers."""
+    """The kernels of structes.arrays.kernels.steps, with the arguments of its launchers."""
 
     def __init__(self, library):
         self.library = library
@@ -212,7 +213,7 @@ class Block:
 
 
 class Module:
-    """In place of the module structes.kernels: the same functions, by C.
+    """In place of the module structes.arrays.kernels: the same functions, by C.
 
     calls     names of those that were called
     returns   what makes of a NumPy array one of another library

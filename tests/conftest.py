@@ -8,8 +8,8 @@ import tempfile
 import numpy as np
 import pytest
 
-from structes import kernels
-from structes.backend import load_namespace, to_numpy
+from structes.arrays import kernels
+from structes.arrays.libraries import load_namespace, to_numpy
 
 from .compiled import INNER, SUFFIX, Population, Steps, compile_c
 
@@ -106,7 +106,7 @@ def cp():
 
 @pytest.fixture(scope="session")
 def populations(tmp_path_factory):
-    """{dtype: the kernels of structes.kernels as C}."""
+    """{dtype: the kernels of structes.arrays.kernels as C}."""
     folder, source = tmp_path_factory.mktemp("population"), kernels.source("population") + INNER
     return {
         dtype: Population(compile_c(folder, dtype, source, kernels.options(dtype)), dtype)
@@ -116,6 +116,6 @@ def populations(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def c_steps(tmp_path_factory):
-    """Those of structes.kernels.steps as C."""
+    """Those of structes.arrays.kernels.steps as C."""
     folder = tmp_path_factory.mktemp("steps")
     return Steps(compile_c(folder, "steps", kernels.source("steps")))

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from structes import Evaluator
-from structes.evaluators.transport import Event, Transport
+from structes.evaluators.channel import Event, Transport
 from structes.evaluators.worker import Desk
 
 DIM = 24

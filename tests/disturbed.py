@@ -30,8 +30,11 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 
-from structes import files, locks, log, record
-from structes.cli import cli
+from structes.files import folders as files
+from structes.files import locks
+from structes.runs import log
+from structes.runs import recorder as record
+from structes.shell.cli import cli
 
 CONFIG = {
     "seed": 7,

@@ -1,160 +1,151 @@
 """The walls of the house, read from the source: who may import whom, and who may name what."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# lower layers first; a module may import its own layer and those below. A package stands for its
-# modules. Add a new module to its layer here: that is the moment to ask where it belongs.
-LAYERS = [
-    {
-        "backend",
-        "noise",
-        "kernels",
-        "sampling",
-        "redrawn",
-        "registry",
-        "whose",
-        "opening",
-        "yaml_text",
-        "ranking",
-        "checks",
-        "problem",
-        "files",
-        "locks",
-        "writes",
-        "failures",
-        "forms",
-        "persistent",
-        "room",
-        "about",
-        "output",
-        "interrupts",
-        "command_line",
-        "building",
-        "foreign",
-        "functions",
-    },
-    {"structures", "parameters", "examples"},
-    {
-        "strategy",
-        "update",
-        "plan",
-        "state",
-        "engine",
-        "rates",
-        "auto",
-        "noisy",
-        "stopping",
-        "sound",
-        "restarts",
-        "domain",
-        "integers",
-        "limits",
-        "space",
-        "stored",
-        "kinds",
-        "choices",
-        "fixed",
-        "arguments",
-        "starts",
-        "covariance",
-        "prior",
-        "studies",
-    },
-    {
-        "es",
-        "arrivals",
-        "answers",
-        "ledger",
-        "memory",
-        "portion",
-        "recognition",
-        "search",
-        "candidates",
-        "fingerprints",
-        "generation",
-        "gathered",
-        "checkpoint",
-        "restart_es",
-        "evaluation",
-        "evaluators",
-        "record",
-        "own_folder",
-        "log",
-        "history",
-        "progress",
-        "trust",
-    },
-    {"minimize", "outcome", "sharded", "loop", "experiment", "resume", "config", "bench", "plots"},
-    {"cli", "__main__", "commands", "flags", "tables"},
+# The rooms and the few files beside them, the lowest first: each imports itself and those above
+# its line, also where it names them in a string. A new folder gets a line: that is the moment to
+# ask where it belongs.
+FLOORS = """
+    whose registry                   names to objects, and whose code they are
+    terminal                         what a terminal is shown, and signals
+    arrays                           NumPy, CuPy, randomness
+    rowwise checks foreign           what users hand in
+    files                            files, of this process and of others
+    structures                       the matrix groups
+    space                            where the points live
+    problem problems named_problems  what is minimised
+    strategy                         the algorithm, pure
+    population                       what was asked and told
+    evaluators                       the user's function, here and by workers
+    search                           ask and tell, minimize
+    sharded                          a search in many processes
+    runs                             recorded experiments
+    report                           pictures
+    bench                            the evidence
+    shell __main__                   the command line
+"""
+ORDER = [
+    name
+    for line in FLOORS.strip().splitlines()
+    for name in re.split(" {2,}", line.strip())[0].split()
 ]
-RAY = ("ray.py", "throughput.py", "call_costs.py")  # of evaluators/ and bench/
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-MODULES = sorted((ROOT / "structes").rglob("*.py")) + sorted((ROOT / "problems").glob("*.py"))
+LEVEL = {name: level for level, name in enumerate(ORDER)}
+ALONE = {"building", "configs", "version"}  # of structes they import nothing
+RAY = ("evaluators/ray.py", "bench/seconds/throughput.py", "bench/seconds/call_costs.py")
+ARRAYS = ("arrays/libraries.py", "arrays/linalg.py")
+
+# structes/problems and structes/configs are links, which a glob does not follow
+PATHS = [(path, path.relative_to(ROOT)) for path in (ROOT / "structes").rglob("*.py")]
+PATHS += [
+    (path, "structes" / path.relative_to(ROOT))
+    for name in ("problems", "configs")
+    for path in (ROOT / name).glob("*.py")
+]
+FILES = {
+    ".".join(name.with_suffix("").parts).removesuffix(".__init__"): path for path, name in PATHS
+}
+_PATH = re.compile(r"(structes(\.\w+)+)(:\w+)?")  # a whole string that names a module
 
 
-def imports(path):
-    """Absolute dotted names that a file imports anywhere in it, functions included."""
-    inside = path.is_relative_to(ROOT / "structes")
-    package = path.parent.relative_to(ROOT).parts if inside else ("structes", "problems")
+def imports(module):
+    """Dotted names that a module imports anywhere in it, functions and strings included; those
+    from structes as the modules that they are or lie in."""
+    path = FILES[module]
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            base += node.module.split(".") if node.module else []
-            yield from (".".join([*base, alias.name]) for alias in node.names)
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = [*base, *(node.module.split(".") if node.module else [])]
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            match = _PATH.fullmatch(node.value)
+            names = [match[1]] if match else []
+        else:
+            continue
+        for name in names:
+            while name.startswith("structes.") and name not in FILES:
+                name = name.rpartition(".")[0]
+            yield name
 
 
-def room(dotted):
-    """Name in LEVEL of a module of structes, None for others and for the package's own names."""
-    parts = dotted.split(".")
-    return parts[1] if parts[0] == "structes" and len(parts) > 1 and parts[1] in LEVEL else None
+def room(module):
+    """The word in FLOORS that a module of structes belongs to; None for others."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "structes" and len(parts) > 1 else None
 
 
-def own_room(path):
-    if path.is_relative_to(ROOT / "problems"):
-        return "problems"
-    parts = path.relative_to(ROOT / "structes").with_suffix("").parts
-    return None if parts == ("__init__",) else parts[0]
+MODULES = sorted(FILES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_downward(path):
-    here = own_room(path)
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_downward(module):
+    here = room(module)
     if here is None:
         return  # structes/__init__.py shows everything
-    assert here == "problems" or here in LEVEL, f"{path.name}: give it a layer in this test"
-    limit = 0 if here == "problems" else LEVEL[here]
-    for name in imports(path):
+    if here in ALONE:
+        assert not any(room(name) for name in imports(module))
+        return
+    assert here in LEVEL, f"{module}: give {here} a line in FLOORS"
+    for name in imports(module):
         other = room(name)
-        assert other is None or LEVEL[other] <= limit, f"{path.name} imports {name}, a layer above"
-        assert here == "problems" or not name.startswith("structes.problems"), (
-            f"{path.name}: {name}"
+        assert name != "structes", f"{module} imports the package that shows everything"
+        assert other is None or other in ALONE or LEVEL[other] <= LEVEL[here], (
+            f"{module} imports {name}, which lies above it"
         )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_only_the_right_rooms_name_these(path):
-    names, text = set(imports(path)), path.read_text()
-    if path.name != "backend.py":
+def test_no_imports_go_round():
+    """Also within a room no module leads back to itself."""
+    ends, on_the_way = set(), []
+
+    def follow(module):
+        if module in ends:
+            return
+        assert module not in on_the_way, " → ".join(
+            [*on_the_way[on_the_way.index(module) :], module]
+        )
+        on_the_way.append(module)
+        for name in imports(module):
+            if name in FILES and name not in (module, "structes"):
+                follow(name)
+        ends.add(on_the_way.pop())
+
+    for module in MODULES:
+        follow(module)
+
+
+def test_every_room_has_a_line_and_every_line_a_room():
+    rooms = {room(module) for module in MODULES} - ALONE - {None}
+    assert rooms == set(ORDER)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_the_right_rooms_name_these(module):
+    path = FILES[module]
+    names, text = set(imports(module)), path.read_text()
+    end = "/".join(module.split(".")[1:]) + ".py"
+    if end != "arrays/linalg.py":
         assert not any(n.startswith(("scipy.linalg", "cupyx")) for n in names)
-    if path.name != "backend.py" and path.parent.name != "kernels":
-        assert not any(n.startswith("cupy") for n in names)
-    if path.name != "noise.py":
+    if end not in ARRAYS and path.parent.name != "kernels":
+        assert not any(n.split(".")[0] == "cupy" for n in names)
+    if end != "arrays/noise.py":
         for word in ("np.random", "numpy.random", "default_rng", "import random"):
-            assert word not in text, f"{path.name} names {word}; only noise.py draws"
-    if path.parent.name not in ("evaluators", "bench") or path.name not in RAY:
+            assert word not in text, f"{module} names {word}; only arrays/noise.py draws"
+    if end not in RAY:
         assert "ray" not in {n.split(".")[0] for n in names}
 
 
-def test_every_module_opens_with_its_idea():
-    for path in MODULES:
-        doc = ast.get_docstring(ast.parse(path.read_text()))
-        assert doc and len(doc) > 40, f"{path.relative_to(ROOT)} needs a docstring that says why"
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_opens_with_its_idea(module):
+    doc = ast.get_docstring(ast.parse(FILES[module].read_text()))
+    assert doc and len(doc) > 30, f"{module} needs a docstring that says why"
 
 
 def test_every_test_is_fast_or_says_why_not(request):

@@ -8,13 +8,13 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from structes import ES
-from structes.arrivals import NEGLIGIBLE, late, temper
-from structes.engine import Engine
-from structes.fingerprints import fingerprints
-from structes.ledger import KEPT, OVER
-from structes.ranking import recombination_weights, xnes_utilities
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.population.fingerprints import fingerprints
+from structes.population.late import NEGLIGIBLE, late, temper
+from structes.population.ledger import KEPT, OVER
+from structes.strategy.engine import Engine
+from structes.strategy.ranking import recombination_weights, xnes_utilities
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from structes import ES, minimize
-from structes.auto import SURE, Agreement
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.strategy.auto import SURE, Agreement
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 DIM = 10
 SCALES = np.geomspace(1, 1e6, DIM)

@@ -16,10 +16,11 @@ from click.testing import CliRunner
 
 pytest.importorskip("cocoex")
 
-from structes.bench import behaviour, reference
-from structes.bench.behaviour import SITUATIONS, Cell, cells, clients
-from structes.bench.commands import bench
-from structes.generation import Generation
+from structes.bench import kept as reference
+from structes.bench.cli import bench
+from structes.bench.trust import behaviour
+from structes.bench.trust.behaviour import SITUATIONS, Cell, cells, clients, one_cell
+from structes.population.generation import Generation
 
 SLOW = [name for name in SITUATIONS if name.endswith("300")]
 FILES = ["resume", "file"]
@@ -27,7 +28,7 @@ FILES = ["resume", "file"]
 
 def look(name, client):
     """The cell of a situation and a class, observed in this process."""
-    return behaviour.judge(name, "it", cells.cell(client, name))
+    return behaviour.judge(name, "it", one_cell.cell(client, name))
 
 
 def test_every_situation_says_what_is_in_order():
@@ -55,7 +56,7 @@ def test_a_peer_is_run_and_found_out(solver, package, amiss):
     found = {}
     for name in SITUATIONS:
         if name not in [*SLOW, *FILES, "bounds-optimum"]:
-            facts = cells.cell(clients.CLIENTS[solver], name)
+            facts = one_cell.cell(clients.CLIENTS[solver], name)
             assert "failed" not in facts, (name, facts)
             found[name] = behaviour.judge(name, solver, facts)
     assert amiss <= {name for name, cell in found.items() if not cell.ok}

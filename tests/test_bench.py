@@ -16,14 +16,15 @@ pytest.importorskip("cocoex")
 pytest.importorskip("cma")
 pytest.importorskip("cmaes")
 
-from structes.bench import PEERS, bbob, solvers
-from structes.bench.ablation import SWITCHES
-from structes.bench.bbob import HITS, TARGETS, Task
-from structes.bench.commands import bench
-from structes.bench.compare import compare
-from structes.bench.overhead import measure
+from structes.bench import PEERS, solvers
+from structes.bench.cli import bench
+from structes.bench.evaluations import bbob
+from structes.bench.evaluations.ablation import SWITCHES
+from structes.bench.evaluations.bbob import HITS, TARGETS, Task
+from structes.bench.evaluations.compare import compare
+from structes.bench.seconds.overhead import measure
 from structes.bench.tasks import Failed, read_rows, run_tasks
-from structes.problem import load_problem
+from structes.named_problems import load_problem
 
 
 def test_solve_counts_the_evaluation_at_which_a_target_was_first_reached():

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("cocoex")
 pytest.importorskip("cma")
 
-from structes.bench import bbob, coco
-from structes.bench.bbob import HITS, TARGETS, Task
+from structes.bench.evaluations import bbob, coco
+from structes.bench.evaluations.bbob import HITS, TARGETS, Task
 
 DIM, BUDGET = 3, 900
 

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 pytest.importorskip("cma")
 
-from structes.bench import device as devices
-from structes.bench import gpu, scaling
-from structes.bench.commands import bench
-from structes.bench.device import Cuda, Host, NoDevice, open_device
-from structes.bench.gpu import Row, Skipped
+from structes.bench.cli import bench
 from structes.bench.peers import gpu as peers
 from structes.bench.peers.gpu import Answer, Peer
+from structes.bench.seconds import device as devices
+from structes.bench.seconds import gpu, scaling
+from structes.bench.seconds.device import Cuda, Host, NoDevice, open_device
+from structes.bench.seconds.gpu import Row, Skipped
 
 GOOD = Peer("good", "evotorch", "SNES", "diagonal")
 SLOW = Peer("slow", "evotorch", "CMAES", "dense", products=True)

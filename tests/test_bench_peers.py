@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from structes.bench import PEERS
-from structes.bench.bbob import TARGETS, Evaluations, Finished
+from structes.bench.evaluations.bbob import TARGETS, Evaluations, Finished
 from structes.bench.peers import refuse_numpy
 
 REACHES = {  # error on the sphere after 2000 evaluations in d = 4; those not named: 1e-6
@@ -113,9 +113,9 @@ def test_a_box_without_integers_is_kept_by_cmaes():
 
 
 def test_the_frame_is_told_to_those_who_take_it():
-    from structes.bench.bbob import frame_of
+    from structes.bench.evaluations.bbob import frame_of
     from structes.bench.solvers import build
-    from structes.problem import load_problem
+    from structes.named_problems import load_problem
 
     assert frame_of("bbob", load_problem("bbob:f1", 5)) == (None, None)
     boxed = frame_of("bbob-boxed", load_problem("bbob-boxed:f1", 5))

@@ -9,10 +9,11 @@ import yaml
 
 pytest.importorskip("cocoex")
 
-from structes.bench import figures, reference
-from structes.bench.bbob import HITS, Task
-from structes.bench.compare import GROUPS, compare, ert, group_of, losses
-from structes.bench.report import matrix, report
+from structes.bench import kept as reference
+from structes.bench.evaluations import figures
+from structes.bench.evaluations.bbob import HITS, Task
+from structes.bench.evaluations.compare import GROUPS, compare, ert, group_of, losses
+from structes.bench.evaluations.report import matrix, report
 
 ROOT = Path(__file__).parent.parent
 EVERY = len(HITS)

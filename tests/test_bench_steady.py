@@ -6,11 +6,12 @@ from click.testing import CliRunner
 
 pytest.importorskip("cma")
 
-from structes import ES, arrivals
-from structes.bench import steady
-from structes.bench.commands import bench
+from structes import ES
+from structes.bench.cli import bench
+from structes.bench.evaluations import steady
+from structes.bench.evaluations.steady import Barrier, Steady, Task, Workers, simulate
 from structes.bench.peers.ours import Structes
-from structes.bench.steady import Barrier, Steady, Task, Workers, simulate
+from structes.population import late as arrivals
 
 SPHERE = steady.FUNCTIONS["sphere"]
 
@@ -129,7 +130,7 @@ def test_late_values_count_as_said_and_the_library_is_left_as_it_was():
     generation = es.ledger.generation(place.key)[1].generation
     arguments = es.ledger.open.generation, generation, place.index, 1.0
     before = arrivals.late(*arguments)
-    from structes import gathered as module
+    from structes.population import gathered as module
 
     for name, count in steady.LATE.items():
         with steady.late_values(count):

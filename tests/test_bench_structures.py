@@ -8,11 +8,14 @@ from click.testing import CliRunner
 
 pytest.importorskip("cma")
 
-from structes.bench import PEERS, families, scaling, tasks
-from structes.bench.commands import bench
-from structes.bench.families import Cell, Task
-from structes.examples import element, example
-from structes.structures import STRUCTURES, build_structure
+from structes.bench import PEERS, tasks
+from structes.bench.cli import bench
+from structes.bench.evaluations import families
+from structes.bench.evaluations.families import Cell, Task
+from structes.bench.seconds import scaling
+from structes.structures import STRUCTURES
+from structes.structures.building import build_structure
+from structes.structures.random_elements import element, example
 
 
 def call(*words):

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from structes.bench import call_costs, parallel_commands, prediction, throughput
-from structes.bench.call_costs import Absent
-from structes.bench.prediction import Costs, simulate
-from structes.bench.throughput import Cell
+from structes.bench.seconds import call_costs, prediction, throughput
+from structes.bench.seconds import commands as parallel_commands
+from structes.bench.seconds.call_costs import Absent
+from structes.bench.seconds.prediction import Costs, simulate
+from structes.bench.seconds.throughput import Cell
+from structes.evaluators.channel import Event
 from structes.evaluators.spans import Batch
 from structes.evaluators.supervisor import Supervisor
-from structes.evaluators.transport import Event
 from structes.evaluators.worker import Outcome
 
 CALLS = Costs(call=2e-4, beside=1e-4, wake=1e-6, event=1e-8, byte=1e-9, latency=1e-3, rule=1e-3)

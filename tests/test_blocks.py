@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import structes
-from structes.structures import build_structure
+from structes.structures.building import build_structure
 
 
 def element(structure, steps=3):

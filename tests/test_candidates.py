@@ -10,13 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from structes import ES, Float, RestartES, Space, candidates, strategy
-from structes.backend import load_namespace, to_numpy
-from structes.candidates import Candidates
-from structes.engine import Engine
-from structes.ledger import KEPT
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes import ES, Float, RestartES, Space
+from structes.arrays.libraries import load_namespace, to_numpy
+from structes.population import candidates
+from structes.population.candidates import Candidates
+from structes.population.ledger import KEPT
+from structes.strategy import settings as strategy
+from structes.strategy.engine import Engine
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
 

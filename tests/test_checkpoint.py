@@ -14,7 +14,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from structes import ES, RestartES, files
+from structes import ES, RestartES
+from structes.files import folders as files
 
 from .structure_table import TRUTH
 from .test_save import busy, entry, forged, goes_on, head_of, npy, objective, setting

@@ -14,17 +14,17 @@ import pytest
 from click.testing import CliRunner
 
 import structes
-from structes.cli import cli
-from structes.command_line import leave_working_folder
-from structes.config import configs
-from structes.examples import example
-from structes.flags import find_local_modules
-from structes.history import read_run
-from structes.progress import name_of, progress_of
-from structes.structures import build_structure
-from structes.tables import print_table
+from structes.runs.config import configs
+from structes.runs.reader import read_run
+from structes.search.progress import name_of, progress_of
+from structes.shell.cli import cli
+from structes.shell.flags import find_local_modules
+from structes.shell.tables import print_table
+from structes.structures.building import build_structure
+from structes.structures.random_elements import example
+from structes.terminal.command_line import leave_working_folder
 
-COMMAND = [sys.executable, "-c", "from structes.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from structes.shell.cli import main; main()"]
 OWN = """
 import time
 
@@ -83,7 +83,9 @@ def test_help(line):
 
 
 def test_the_bench_is_listed_but_not_imported():
-    code = "import sys; from structes.cli import cli; cli(['--help'], standalone_mode=False); "
+    code = (
+        "import sys; from structes.shell.cli import cli; cli(['--help'], standalone_mode=False); "
+    )
     code += "print([m for m in sys.modules if m.startswith(('structes.bench', 'yaml', 'rich'))])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "\n  bench " in out.stdout and out.stdout.strip().endswith("[]"), out
@@ -236,7 +238,7 @@ def test_files_that_happen_to_lie_there_are_not_imported(here):
     """csv.py and the like: the working folder is on the path only where a module is named."""
     for name in ("csv", "rich", "scipy", "random", "yaml"):
         (here / f"{name}.py").write_text("raise SystemExit('it was imported')\n")
-    code = "import sys; sys.path.remove(''); from structes.cli import main; main()"
+    code = "import sys; sys.path.remove(''); from structes.shell.cli import main; main()"
     line = ["run", "--problem", "sphere", "--dim", "2", "--max-evaluations", "20", "-q"]
     command = [sys.executable, "-c", code, *line]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from structes.bench import faults, hosts
+from structes.bench.trust import faults, hosts
 
 pytestmark = [
     pytest.mark.slow,

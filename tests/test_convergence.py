@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import structes
-from structes.problem import load_problem
+from structes.named_problems import load_problem
 
 # problem, structure, evaluations to 1e-9 that the median of three seeds may not exceed: a third
 # above what was measured, so that a slower update cannot pass for a right one

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import structes
-from structes.covariance import covariance_of, read_covariance, shaped, with_correlations
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.search.covariance import covariance_of, read_covariance, shaped, with_correlations
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 from structes.structures.low_rank import LowRank
 
 from .structure_table import TRUTH

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import structes
-from structes import fingerprints, generation
-from structes.backend import read
-from structes.examples import example
-from structes.problem import Problem, rowwise
+from structes.arrays.scalars import read
+from structes.population import fingerprints, generation
+from structes.problem import Problem
+from structes.rowwise import rowwise
 from structes.structures import STRUCTURES
+from structes.structures.random_elements import example
 
 LOOKS = ("__float__", "__int__", "__bool__", "__index__", "__complex__", "__array__", "__dlpack__")
 MORE = {"toeplitz_lower": 1, "toeplitz_upper": 1}  # is the inverse series still finite?

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds
 
 import structes
-from structes.domain import BOUNDARIES, Domain, build_domain
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.space.domain import BOUNDARIES, Domain, build_domain
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
 

@@ -10,7 +10,7 @@ import pytest
 
 import structes
 from structes import ES, Choice, Float, Int, RestartES, ShardedES, Space, foreign, minimize
-from structes.arguments import NAMES, OPTIONS, STOPPING
+from structes.search.arguments import NAMES, OPTIONS, STOPPING
 
 from .searches import objective
 
@@ -548,7 +548,7 @@ def test_type_checkers_know_every_keyword_once(face):
     import inspect
     import typing
 
-    from structes import arguments
+    from structes.search import arguments
 
     parameters = inspect.signature(face).parameters
     annotation = parameters["options"].annotation

@@ -5,11 +5,11 @@ import pytest
 from scipy.stats import kstest
 
 from structes import ES, minimize
-from structes.engine import Engine, build_engine
-from structes.ranking import recombination_weights
-from structes.sampling import Sampling
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.strategy.engine import Engine, build_engine
+from structes.strategy.ranking import recombination_weights
+from structes.strategy.sampling import Sampling
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 SAMPLINGS = [Sampling(1, False), Sampling(4, False), Sampling(4, True), Sampling(1, True)]
 

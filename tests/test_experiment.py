@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 import structes
-from structes import experiment as module
-from structes.config import configs, load_config, with_setting
-from structes.experiment import experiment_from, label_of, plan, run_experiment
-from structes.history import read_run
+from structes.runs import experiment as module
+from structes.runs.config import configs, load_config, with_setting
+from structes.runs.experiment import experiment_from, label_of, plan, run_experiment
+from structes.runs.reader import read_run
 
 SPHERE = {"problems": ["sphere"], "dim": 3, "seed": 1}
 

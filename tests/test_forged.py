@@ -11,8 +11,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from structes import ES, RestartES, checkpoint
-from structes.structures import build_structure
+from structes import ES, RestartES
+from structes.files import checkpoint
+from structes.structures.building import build_structure
 
 from .forging import broken, checkpoints, forgeries, npy, outcome, put_together, taken_apart
 from .searches import CASES, busy, goes_on

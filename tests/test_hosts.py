@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from structes.bench.hosts import Hosts, why_not
+from structes.bench.trust.hosts import Hosts, why_not
 
 pytestmark = [
     pytest.mark.slow,
@@ -173,7 +173,7 @@ def test_nothing_is_left(error):
 def test_hosts_die_with_the_process_that_holds_them():
     code = """
 import os, sys, time
-from structes.bench.hosts import Hosts
+from structes.bench.trust.hosts import Hosts
 with Hosts(["head", "one"]) as hosts:
     hosts.run("one", ["sleep", "100"])
     print(hosts._folder.name)

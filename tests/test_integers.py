@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 import structes
-from structes.domain import build_domain
-from structes.integers import margin, with_margin
-from structes.strategy import Strategy, default_popsize
-from structes.structures import build_structure
+from structes.space.domain import build_domain
+from structes.space.integers import margin, with_margin
+from structes.strategy.settings import Strategy, default_popsize
+from structes.structures.building import build_structure
 
 
 def leaving(domain, state, structure, samples=40_001):

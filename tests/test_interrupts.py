@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from structes import interrupts
-from structes.history import read_run
+from structes.runs.reader import read_run
+from structes.terminal import interrupts
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 SCRIPT = Path(sys.executable).with_name("structes")
@@ -64,8 +64,8 @@ def test_ctrl_c_while_it_is_imported(here, what, how):
 
 def test_other_processes_keep_their_signals():
     code = (
-        "import signal, sys; before = signal.getsignal(signal.SIGINT); import structes.cli\n"
-        "from structes import interrupts; interrupts.raise_from_here()\n"
+        "import signal, sys; before = signal.getsignal(signal.SIGINT); import structes.shell.cli\n"
+        "from structes.terminal import interrupts; interrupts.raise_from_here()\n"
         "assert signal.getsignal(signal.SIGINT) is before is signal.default_int_handler\n"
         "assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
     )

@@ -10,10 +10,10 @@ import pytest
 from scipy.special import log_ndtr, ndtr, ndtri
 from scipy.stats import kstest
 
-from structes import kernels, noise
-from structes.backend import load_namespace
-from structes.fingerprints import fingerprints
-from structes.kernels import steps
+from structes.arrays import kernels, noise
+from structes.arrays.kernels import steps
+from structes.arrays.libraries import load_namespace
+from structes.population.fingerprints import factors, fingerprints
 
 from .compiled import SUFFIX, Block, Steps, call, compile_block
 
@@ -397,10 +397,10 @@ def test_gpu_sums_are_those_of_the_noise(cp, grid, dtype, count, dim):
 @pytest.mark.parametrize("dim", [0, 1, 2, 10, 33, 8191, 8192, 8193, 16384, 20_001])
 def test_gpu_prints_are_the_fingerprints(cp, grid, dtype, dim):
     X = rows_to_print(dim, dtype)
-    there = kernels.prints(cp.asarray(X))
+    there = kernels.prints(cp.asarray(X), factors)
     assert there.dtype == np.uint64 and np.array_equal(there.get(), fingerprints(X))
     turned = cp.asarray(np.asfortranarray(X))  # rows that are not contiguous
-    assert np.array_equal(kernels.prints(turned).get(), fingerprints(X))
+    assert np.array_equal(kernels.prints(turned, factors).get(), fingerprints(X))
 
 
 @pytest.mark.gpu
@@ -429,7 +429,7 @@ def test_gpu_launchers_do_not_wait(cp, dtype):
             X, _ = kernels.sample(mean, step, 1, 0, 1, 0, 64, dtype)
             kernels.squares(5000, 1, 0, 1, 0, 64, dtype)
             kernels.sums(w, w, 1, 0, 1, 0, 5000, dtype)
-            kernels.prints(X)
+            kernels.prints(X, factors)
             steps.stretch(w, w, w, 64)
             steps.paths(there, step, step, 0.1, (0.1,) * 5)
             steps.stride(there, (step, step, step[0]), 0.1, (0.1,) * 5, (0.1,) * 3)

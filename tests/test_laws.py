@@ -8,7 +8,8 @@ knows how a structure stores them.
 import numpy as np
 import pytest
 
-from structes.structures import STRUCTURES, build_structure
+from structes.structures import STRUCTURES
+from structes.structures.building import build_structure
 
 from .conftest import on_host
 from .structure_table import TRUTH, retraction

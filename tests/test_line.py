@@ -14,7 +14,7 @@ import pytest
 from structes.evaluators import line as lines
 from structes.evaluators.line import BrokenLine, Line, WorkerLine
 from structes.evaluators.worker import Call, Desk, Objective, Outcome
-from structes.problem import rowwise
+from structes.rowwise import rowwise
 
 
 @pytest.fixture

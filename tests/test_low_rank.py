@@ -7,8 +7,8 @@ B, do not fit as they stand; here are the ones that it obeys instead.
 import numpy as np
 import pytest
 
-from structes.structures import build_structure
 from structes.structures.block_triangular import BlockLower, BlockUpper
+from structes.structures.building import build_structure
 from structes.structures.diagonal import Diagonal
 from structes.structures.low_rank import LONGEST, OWN, LowRank
 

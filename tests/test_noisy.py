@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import structes
-from structes import noise
-from structes.noisy import Noise, Noisy, build_noise, measure, share
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.arrays import noise
+from structes.strategy.settings import Strategy
+from structes.strategy.uncertainty import Noise, Noisy, build_noise, measure, share
+from structes.structures.building import build_structure
 
 D = 10
 OFF = {"tolfun": None, "tolfunhist": None, "stagnation": None}
@@ -246,7 +246,7 @@ def test_a_population_too_small_to_rank_is_refused():
 
 
 def test_in_a_config():
-    from structes.experiment import experiment_from, plan, start
+    from structes.runs.experiment import experiment_from, plan, start
 
     experiment = experiment_from({"problems": ["sphere"], "dim": 4, "noise": "auto"})
     assert start(experiment, plan(experiment)[0]).strategy.noise == Noise()
@@ -258,7 +258,7 @@ def test_in_a_config():
 
 
 def test_the_bench_repeats_and_its_report_has_all_solvers(tmp_path):
-    from structes.bench import noise as bench
+    from structes.bench.evaluations import noise as bench
 
     names = {"plain", "auto"}
     tasks = [t for t in bench.tasks_of(["sphere"], [4], [0.0, 1.0], 1, 100) if t.solver in names]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from structes.opening import LONGEST, NoFile, check_regular, lines_of, read_text, regular
+from structes.files.opening import LONGEST, NoFile, check_regular, lines_of, read_text, regular
 
 KINDS = ["pipe", "folder", "link", "link to nothing", "loop", "socket", "device"]
 

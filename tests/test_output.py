@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import structes
-from structes.cli import cli
-from structes.history import read_run
-from structes.output import Output, protect, readable, visible, warn, was_cut_off
-from structes.plots import describe, figure_of
-from structes.progress import progress_of
-from structes.structures import build_structure
+from structes.report.structures import describe, figure_of
+from structes.runs.reader import read_run
+from structes.search.progress import progress_of
+from structes.shell.cli import cli
+from structes.structures.building import build_structure
+from structes.terminal.output import Output, protect, readable, visible, warn, was_cut_off
 
 COMMAND = [sys.executable, "-m", "structes"]
 OWN = """
@@ -329,7 +329,7 @@ def test_a_warning_names_the_line_of_the_caller(recwarn):
 def test_protect_opens_what_was_closed(here):
     """A process without descriptors 1 and 2: its files must not be given these numbers."""
     code = (
-        "import os; os.close(1); os.close(2); import structes.output as o; o.protect()\n"
+        "import os; os.close(1); os.close(2); import structes.terminal.output as o; o.protect()\n"
         "f = open('own.log', 'w'); print('x'); os.write(1, b'y'); os.write(2, b'z')\n"
         "f.write(str(f.fileno())); f.close()"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import structes
-from structes import es
+from structes.search import es
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

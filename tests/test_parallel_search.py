@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from structes import ES, Choice, Evaluator, Float, Int, RestartES, Space, minimize
-from structes.cli import cli
-from structes.experiment import experiment_from, run_experiment
-from structes.history import read_run
-from structes.loop import run
+from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.reader import read_run
+from structes.search.loop import run
+from structes.shell.cli import cli
 
 from . import crew
 

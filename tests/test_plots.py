@@ -11,10 +11,12 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.image import imread
 
-from structes import examples, plots
-from structes.cli import cli
-from structes.examples import element, example
-from structes.structures import STRUCTURES, build_structure
+from structes.report import structures as plots
+from structes.shell.cli import cli
+from structes.structures import STRUCTURES
+from structes.structures import random_elements as examples
+from structes.structures.building import build_structure
+from structes.structures.random_elements import element, example
 
 
 def call(*words):

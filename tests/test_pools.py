@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from structes import ES, EvaluationError, Evaluator, backend, minimize
+from structes import ES, EvaluationError, Evaluator, minimize
+from structes.arrays import libraries as backend
 from structes.evaluators import guard, pools
-from structes.loop import run
+from structes.search.loop import run
 
 from . import crew
 from .crew import X, bits, serial

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import structes
-from structes.covariance import covariance_of
-from structes.prior import begun
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes.search.covariance import covariance_of
+from structes.search.prior import begun
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
 from .test_covariance import covariance, element, ids, random_spd

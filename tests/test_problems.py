@@ -14,8 +14,9 @@ import sys
 import numpy as np
 import pytest
 
-from structes import noise
-from structes.problem import PROBLEMS, Problem, load_problem
+from structes.arrays import noise
+from structes.named_problems import PROBLEMS, load_problem
+from structes.problem import Problem
 from structes.problems import TABLE, place
 
 CLASSIC = [name for name in TABLE if not name.startswith("bbob")]
@@ -583,6 +584,6 @@ def test_numpys_global_state_is_untouched():
 
 def test_problems_do_not_import_cocoex_until_asked():
     code = "import sys, structes.problems.coco, structes.problems.unimodal; "
-    code += "from structes.problem import load_problem; load_problem('sphere', dim=2); "
+    code += "from structes.named_problems import load_problem; load_problem('sphere', dim=2); "
     code += "sys.exit('cocoex' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -18,8 +18,8 @@ import pytest
 
 from structes import Evaluator
 from structes.evaluators import guard, process
+from structes.evaluators.channel import pickled
 from structes.evaluators.process import Processes
-from structes.evaluators.transport import pickled
 from structes.evaluators.worker import Call
 
 from . import crew
@@ -132,7 +132,7 @@ def test_a_package_that_starts_workers_where_it_is_imported(tmp_path, imports):
 REFUSED = {
     # what an experiment names is imported by its workers, to be called there
     "by its name": """
-from structes.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from, run_experiment
 spec = {"problems": ["tune_me:f"], "dim": 2, "seed": 1, "max_evaluations": 12, "workers": 2}
 done = run_experiment(experiment_from(spec), os.environ["IMPORTS"] + "-runs")
 print(done.result)
@@ -173,7 +173,7 @@ print(structes.minimize(made, workers=2, factory=True, **given).fun)
 def test_a_module_is_being_imported_until_it_is_there(tmp_path, monkeypatch):
     (tmp_path / "half_there.py").write_text(
         "from structes.evaluators import guard\n"
-        "from structes.evaluators.transport import pickled\n"
+        "from structes.evaluators.channel import pickled\n"
         "def f(x): return 1.0\n"
         "found = [module.__name__ for module in guard.importing()]\n"
         "now = pickled(f)\n"
@@ -192,7 +192,7 @@ def test_a_module_is_being_imported_until_it_is_there(tmp_path, monkeypatch):
 def test_what_does_not_go_by_value_goes_by_name(tmp_path, monkeypatch):
     (tmp_path / "half_here.py").write_text(
         "import threading\n"
-        "from structes.evaluators.transport import pickled\n"
+        "from structes.evaluators.channel import pickled\n"
         "lock = threading.Lock()\n"
         "def f(x):\n    with lock: return 1.0\n"
         "now = pickled(f)\n"
@@ -341,7 +341,7 @@ def test_a_worker_that_loses_its_driver_says_nothing(when, transport, capfd):
 def pickled_of(function):
     from structes.evaluators.evaluator import _Made
     from structes.evaluators.worker import Objective
-    from structes.problem import rowwise
+    from structes.rowwise import rowwise
 
     return Objective(_Made(function, False, rowwise))
 

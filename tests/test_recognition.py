@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from structes import ES, Choice, Float, Int, RestartES, Space
-from structes.bench.rounding import measure
-from structes.fingerprints import fingerprints
-from structes.portion import NUMBERS
-from structes.recognition import FARTHEST, FORGOTTEN, LATE, OPEN, OWN, REPEATED, reach
-from structes.strategy import LARGE
+from structes.bench.evaluations.rounding import measure
+from structes.population.fingerprints import fingerprints
+from structes.population.portion import NUMBERS
+from structes.population.recognition import FARTHEST, FORGOTTEN, LATE, OPEN, OWN, REPEATED, reach
+from structes.strategy.settings import LARGE
 
 from .structure_table import TRUTH
 
@@ -358,9 +358,9 @@ def test_an_untouched_generation_is_recognised_without_fingerprints(monkeypatch)
     def refuse(X):
         raise AssertionError("fingerprints of an untouched generation")
 
-    monkeypatch.setattr("structes.generation.fingerprints", refuse)
-    monkeypatch.setattr("structes.recognition.fingerprints", refuse)
-    monkeypatch.setattr("structes.portion.fingerprints", refuse)
+    monkeypatch.setattr("structes.population.generation.fingerprints", refuse)
+    monkeypatch.setattr("structes.population.recognition.fingerprints", refuse)
+    monkeypatch.setattr("structes.population.portion.fingerprints", refuse)
     es = search()
     for _ in range(5):
         X = es.ask()

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import structes
-from structes import own_folder
-from structes.files import Folder
-from structes.history import read_run, tail_log
-from structes.locks import Lock
-from structes.record import COLUMNS, Recorder
+from structes.files.folders import Folder
+from structes.files.locks import Lock
+from structes.runs import own_folder
+from structes.runs.reader import read_run, tail_log
+from structes.runs.recorder import COLUMNS, Recorder
 
 
 def recorder(folder, name="try", problems=("p",), config=None):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import structes
-from structes import generation
-from structes.examples import example
-from structes.generation import Generation
-from structes.ledger import Ledger
+from structes.population import generation
+from structes.population.generation import Generation
+from structes.population.ledger import Ledger
+from structes.strategy.update import Sums, move, weigh
 from structes.structures import STRUCTURES
-from structes.update import Sums, move, weigh
+from structes.structures.random_elements import example
 
 from .compiled import Module, Watched
 
@@ -31,10 +31,10 @@ def ellipsoid(X):
 def compiled(monkeypatch, populations, c_steps):
     """The kernels as C, and which of them were called, in the place of those for a device."""
     module, there = Module(populations), Watched(c_steps)
-    monkeypatch.setattr("structes.redrawn.kernels", module)
-    monkeypatch.setattr("structes.redrawn.steps", there)
-    monkeypatch.setattr("structes.update.steps", there)
-    monkeypatch.setattr("structes.strategy.DEVICE", 2**20)
+    monkeypatch.setattr("structes.strategy.redrawn.kernels", module)
+    monkeypatch.setattr("structes.strategy.redrawn.steps", there)
+    monkeypatch.setattr("structes.strategy.update.steps", there)
+    monkeypatch.setattr("structes.strategy.settings.DEVICE", 2**20)
     module.steps = there
     return module
 

@@ -15,15 +15,25 @@ import pytest
 from click.testing import CliRunner
 
 import structes
-from structes import noise, restart_es
-from structes.cli import cli
-from structes.experiment import experiment_from, plan, run_experiment, start
-from structes.history import read_run
-from structes.loop import run
-from structes.record import Recorder
-from structes.restart_es import RestartES, runs_of
-from structes.restarts import BIPOP, ENDS, IPOP, Plan, RestartStrategy, Run, build_restarts
-from structes.stopping import Stopping
+from structes.arrays import noise
+from structes.runs.experiment import experiment_from, plan, run_experiment, start
+from structes.runs.reader import read_run
+from structes.runs.recorder import Recorder
+from structes.search import restart_es
+from structes.search.loop import run
+from structes.search.restart_es import RestartES, runs_of
+from structes.shell.cli import cli
+from structes.strategy import stopping
+from structes.strategy.restarts import (
+    BIPOP,
+    ENDS,
+    IPOP,
+    Plan,
+    RestartStrategy,
+    Run,
+    build_restarts,
+)
+from structes.strategy.stopping import Stopping
 
 
 def sphere(x):
@@ -102,7 +112,7 @@ def test_bipop_counts_large_restarts_alone():
 
 def test_every_criterion_is_in_the_table_of_what_it_ends():
     """The reasons are read from the source of stopping.py, wherever one is set."""
-    source = Path(restart_es.__file__).with_name("stopping.py").read_text()
+    source = Path(stopping.__file__).read_text()
     reasons = {
         node.slice.value
         for node in ast.walk(ast.parse(source))
@@ -126,7 +136,7 @@ def test_every_criterion_is_in_the_table_of_what_it_ends():
         ("bipop", BIPOP()),
         ("ipop:factor3", IPOP(factor=3)),
         ({"name": "bipop", "max_restarts": "4", "spread": "1e-1"}, BIPOP(2.0, 4, 0.1)),
-        ({"name": "structes.restarts:IPOP", "factor": 3}, IPOP(factor=3)),
+        ({"name": "structes.strategy.restarts:IPOP", "factor": 3}, IPOP(factor=3)),
         (IPOP(max_restarts=2), IPOP(max_restarts=2)),
         (3, IPOP(max_restarts=3)),
     ],
@@ -150,7 +160,7 @@ def test_specifications(spec, built):
         ({"name": "ipop", "max_restarts": 1.5}, TypeError, "max_restarts must be an integer"),
         ({"name": "ipop", "spread": -1}, ValueError, "spread must be ≥ 0 and finite; got -1"),
         ({"name": "bipop", "spread": math.inf}, ValueError, "spread must be ≥ 0 and finite"),
-        ("structes.stopping:Stopping", TypeError, "restarts must be a RestartStrategy"),
+        ("structes.strategy.stopping:Stopping", TypeError, "restarts must be a RestartStrategy"),
         ({"name": "ipop", "max_restarts": None}, ValueError, "need an end: give max_evaluations"),
     ],
 )

@@ -18,13 +18,13 @@ import yaml
 from click.testing import CliRunner
 
 import structes
-from structes.cli import cli
-from structes.config import load_config
-from structes.experiment import experiment_from, run_experiment
-from structes.files import Folder
-from structes.history import read_run
-from structes.locks import Lock
-from structes.resume import go_on, resume_experiment
+from structes.files.folders import Folder
+from structes.files.locks import Lock
+from structes.runs.config import load_config
+from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.reader import read_run
+from structes.runs.resume import go_on, resume_experiment
+from structes.shell.cli import cli
 
 SLOW = """
 import math, time

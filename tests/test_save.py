@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structes
-from structes import ES, RestartES, checkpoint
-from structes.structures import build_structure, spec_of
+from structes import ES, RestartES
+from structes.files import checkpoint
+from structes.structures.building import build_structure, spec_of
 
 from .searches import CASES, SEARCHES, busy, goes_on, objective
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from structes import ES, EvaluationError, ShardedES, sharded
-from structes.evaluators.replicas import Here, covering, shard_ends
+from structes import ES, EvaluationError, ShardedES
+from structes.sharded import sharded_es as sharded
+from structes.sharded.replica import Here, covering, shard_ends
 
 from . import crew
 
@@ -368,7 +369,7 @@ def test_files_of_others(tmp_path):
 
 
 def test_a_forged_state_is_refused_when_it_is_loaded(tmp_path):
-    from structes import checkpoint
+    from structes.files import checkpoint
 
     with ShardedES(ellipsoid, [1.0, 2.0], 1.0) as es:
         es.step()

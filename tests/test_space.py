@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structes
-from structes import Choice, Float, Int, Space, choices, space
-from structes.cli import cli
-from structes.strategy import Strategy
-from structes.structures import build_structure
+from structes import Choice, Float, Int, Space
+from structes.shell.cli import cli
+from structes.space import choices, space
+from structes.strategy.settings import Strategy
+from structes.structures.building import build_structure
 
 MIXED = Space(
     {
@@ -506,7 +507,7 @@ def test_a_problem_may_come_with_a_space():
 
 
 def test_a_config_may_hold_a_space(tmp_path, monkeypatch):
-    from structes.experiment import experiment_from, run_experiment
+    from structes.runs.experiment import experiment_from, run_experiment
 
     (tmp_path / "own_space_problem.py").write_text(
         "def f(p):\n    return (p['x'] - 0.25) ** 2 + (p['kind'] != 'b')\n"
@@ -545,8 +546,8 @@ def test_a_config_may_hold_a_space(tmp_path, monkeypatch):
 
 def test_a_run_with_functions_among_its_options_is_resumed(tmp_path, monkeypatch):
     """The file cannot hold them: the problem gives its space again."""
-    from structes import resume
-    from structes.experiment import experiment_from, run_experiment
+    from structes.runs import resume
+    from structes.runs.experiment import experiment_from, run_experiment
 
     (tmp_path / "own_function_space.py").write_text(
         "import structes\n"

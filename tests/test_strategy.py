@@ -9,18 +9,19 @@ import pytest
 from scipy.linalg import expm
 from scipy.special import ndtr, ndtri
 
-from structes import ES, noise
-from structes.engine import Engine, cma
-from structes.ranking import (
+from structes import ES
+from structes.arrays import noise
+from structes.strategy.engine import Engine, cma
+from structes.strategy.ranking import (
     assign,
     ranking,
     recombination_weights,
     tied_with_best,
     with_missing,
 )
-from structes.rates import learning_rates
-from structes.strategy import Strategy, default_popsize
-from structes.structures import build_structure
+from structes.strategy.rates import learning_rates
+from structes.strategy.settings import Strategy, default_popsize
+from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
 
@@ -173,7 +174,7 @@ def test_what_threads_draw_together_is_what_one_draws(count, dim, dtype):
 def test_a_child_that_was_forked_draws_with_threads_of_its_own():
     script = """
 import multiprocessing as m, numpy as np
-from structes import noise
+from structes.arrays import noise
 noise.use_threads(2)
 draw = lambda: noise.normals(1, 0, 0, 0, 4, 2**18).sum()
 def child(queue):

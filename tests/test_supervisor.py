@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from structes import EvaluationError, Evaluator
 from structes.evaluators import as_it_is, supervisor
+from structes.evaluators.channel import Event
 from structes.evaluators.evaluator import _Made
 from structes.evaluators.serial import Serial
 from structes.evaluators.spans import Batch
 from structes.evaluators.supervisor import Supervisor
-from structes.evaluators.transport import Event
 from structes.evaluators.worker import Desk, Objective, Outcome
-from structes.problem import rowwise
+from structes.rowwise import rowwise
 
 from . import crew
 from .crew import X, bits

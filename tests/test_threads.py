@@ -9,14 +9,14 @@ import pytest
 import scipy.linalg.blas  # noqa: F401  has a BLAS of its own
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from structes import backend
-from structes.backend import single_threaded
+from structes.arrays import threads as backend
+from structes.arrays.threads import single_threaded
 
 SEARCH = """
 import hashlib, sys
 import numpy as np
 import structes
-from structes.backend import blas_threads
+from structes.arrays.threads import blas_threads
 
 es = structes.ES(np.full(int(sys.argv[2]), 3.0), 1.0, sys.argv[1], seed=4)
 for _ in range(12):

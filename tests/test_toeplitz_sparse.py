@@ -10,8 +10,9 @@ import yaml
 from scipy.linalg import solve_triangular, toeplitz
 
 import structes
-from structes.strategy import Strategy, default_popsize
-from structes.structures import build_structure, gathers, patterns
+from structes.strategy.settings import Strategy, default_popsize
+from structes.structures import gathers, patterns
+from structes.structures.building import build_structure
 from structes.structures.sparse import Sparse
 from structes.structures.toeplitz import ToeplitzLower, ToeplitzUpper
 

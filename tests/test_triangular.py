@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from structes.backend import solve_triangular
+from structes.arrays.linalg import solve_triangular
 from structes.structures.triangular import Factored, Lower, Plain, Upper
 
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from structes import trust
-from structes.cli import cli
-from structes.config import load_config
-from structes.experiment import experiment_from, run_experiment
-from structes.resume import resume_experiment
+from structes.runs import trust
+from structes.runs.config import load_config
+from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.resume import resume_experiment
+from structes.shell.cli import cli
 
 CONFIG = {"problems": ["trust_own:f"], "dim": 3, "seed": 1, "max_evaluations": 40}
 NOT_YOURS = "names code, which would be imported and run here"
@@ -227,7 +227,7 @@ def test_where_no_state_can_be_kept_the_run_goes_on(here, monkeypatch, place):
 
 
 def test_two_runs_that_begin_at_once_have_one_key(here):
-    code = "from structes import trust; print(trust._key(make=True).hex())"
+    code = "from structes.runs import trust; print(trust._key(make=True).hex())"
     several = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(4)

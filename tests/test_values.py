@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structes import memory
-from structes.answers import Answers
-from structes.fingerprints import fingerprints
-from structes.memory import Memory
-from structes.persistent import PersistentList
+from structes.arrays.persistent import PersistentList
+from structes.population import remembered as memory
+from structes.population.answers import Answers
+from structes.population.fingerprints import fingerprints
+from structes.population.remembered import Memory
 
 STEPS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 9)), max_size=40)
 

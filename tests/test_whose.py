@@ -9,12 +9,12 @@ import pytest
 
 from structes import whose
 from structes.bench import PEERS
-from structes.engine import build_engine
-from structes.examples import example
-from structes.noisy import build_noise
-from structes.problem import load_problem
-from structes.restarts import build_restarts
-from structes.structures import build_structure, implied_dim
+from structes.named_problems import load_problem
+from structes.strategy.engine import build_engine
+from structes.strategy.restarts import build_restarts
+from structes.strategy.uncertainty import build_noise
+from structes.structures.building import build_structure, implied_dim
+from structes.structures.random_elements import example
 from structes.whose import home_of, is_standard
 
 SOURCE = """
@@ -24,8 +24,8 @@ SOURCE = """
     import numpy as np
     from scipy.optimize import rosen
     import structes
-    from structes.engine import Engine
-    from structes.restarts import IPOP
+    from structes.strategy.engine import Engine
+    from structes.strategy.restarts import IPOP
     from structes.structures.diagonal import Diagonal
 
     called = []
@@ -152,9 +152,9 @@ NO_PROBLEM = [
     "cloudpickle:loads",
     "runpy:run_path",
     "os.path:join",
-    "structes.files:replace",
-    "structes.plots:draw_all",
-    "structes.cli:run",
+    "structes.files.folders:replace",
+    "structes.report.structures:draw_all",
+    "structes.shell.cli:run",
     "structes.registry:load_object",
     "structes.problems.coco:lru_cache",
     "whose_own:system",

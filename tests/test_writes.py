@@ -13,18 +13,22 @@ import threading
 import pytest
 from click.testing import CliRunner
 
-from structes import ES, checkpoint, files, locks, log, record
-from structes.cli import cli
-from structes.experiment import experiment_from, run_experiment
-from structes.failures import SAMPLES
-from structes.files import Folder, replace
-from structes.history import read_run
-from structes.locks import Lock, is_locked
-from structes.log import Lines
-from structes.record import Recorder
-from structes.restart_es import restored
-from structes.resume import resume_experiment
-from structes.writes import NotWritten
+from structes import ES
+from structes.evaluators.failures import SAMPLES
+from structes.files import checkpoint, locks
+from structes.files import folders as files
+from structes.files.folders import Folder, replace
+from structes.files.locks import Lock, is_locked
+from structes.files.writes import NotWritten
+from structes.runs import log
+from structes.runs import recorder as record
+from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.log import Lines
+from structes.runs.reader import read_run
+from structes.runs.recorder import Recorder
+from structes.runs.resume import resume_experiment
+from structes.search.restart_es import restored
+from structes.shell.cli import cli
 
 from .test_resume import facts
 
@@ -192,8 +196,8 @@ def test_lines_go_on_behind_a_torn_one_and_in_another_file(here):
 
 FORKS = """
 import os, sys, time
-from structes.files import Folder
-from structes.locks import Lock
+from structes.files.folders import Folder
+from structes.files.locks import Lock
 lock = Lock(Folder(sys.argv[1]))
 if os.fork() == 0:
     print(os.getpid(), flush=True)
@@ -316,7 +320,7 @@ def parts(run):
 def test_a_disk_that_is_full_for_a_while_changes_nothing(error, said, monkeypatch, capsys):
     whole = parts(run_of(after(-1, None), monkeypatch))
     trouble, due = Trouble(monkeypatch), []
-    monkeypatch.setattr("structes.writes._PAUSE", 0.0)
+    monkeypatch.setattr("structes.files.writes._PAUSE", 0.0)
     both = iter([error, None])
 
     def turn():
@@ -337,7 +341,7 @@ def test_what_could_not_be_written_at_the_end_is_shown(here, monkeypatch):
     (here / "its.py").write_text("def f(x):\n    return float(x @ x)\n")
     whole = parts(run_experiment(experiment_from({**CONFIG, "problems": ["its:f"]}), "whole"))
     trouble, calls = Trouble(monkeypatch), []
-    monkeypatch.setattr("structes.writes._LAST", 0.2)
+    monkeypatch.setattr("structes.files.writes._LAST", 0.2)
     plain = Recorder.generation
 
     def generation(self, es):
@@ -406,7 +410,7 @@ def test_a_search_whose_rows_are_not_in_the_log_has_not_ended(here, monkeypatch)
         return write(fd, data)
 
     monkeypatch.setattr(log.os, "write", full)
-    monkeypatch.setattr("structes.writes._LAST", 0.1)
+    monkeypatch.setattr("structes.files.writes._LAST", 0.1)
     with pytest.raises(NotWritten, match=r"log.csv': File too large") as its:
         run_experiment(config, "runs")
     monkeypatch.setattr(log.os, "write", write)
@@ -471,7 +475,7 @@ def test_a_fault_of_the_record_is_not_one_of_the_function(monkeypatch, capsys):
     def broken(*_):
         raise KeyError("a fault")
 
-    monkeypatch.setattr("structes.record.to_numpy", broken)  # in the tenth generation
+    monkeypatch.setattr("structes.runs.recorder.to_numpy", broken)  # in the tenth generation
     with pytest.raises(NotWritten, match=r"record of the run in .* is not whole: KeyError") as its:
         run_of(after(-1, None), monkeypatch, restarts=None)
     (entry,) = its.value.run.result["problems"]
@@ -495,7 +499,7 @@ def test_a_bar_that_fails_ends_nothing(where, here, monkeypatch, capsys):
             if here == where or (where == "report" and not isinstance(here, str)):
                 raise ValueError("this terminal cannot show that")
 
-    monkeypatch.setattr("structes.progress.contextmanager", lambda kind: Broken)
+    monkeypatch.setattr("structes.search.progress.contextmanager", lambda kind: Broken)
     config = experiment_from({**CONFIG, "problems": ["sphere"]})
     run = run_experiment(config, "runs", progress=True)
     assert run.result["status"] == "done"
@@ -504,7 +508,9 @@ def test_a_bar_that_fails_ends_nothing(where, here, monkeypatch, capsys):
 
 def test_a_search_that_has_overflowed_keeps_its_last_checkpoint(here, monkeypatch, capsys):
     broken = lambda es: (_ for _ in ()).throw(ValueError("sigma is inf"))  # noqa: E731
-    f = after(50, lambda: monkeypatch.setattr("structes.restart_es.RestartES.check", broken))
+    f = after(
+        50, lambda: monkeypatch.setattr("structes.search.restart_es.RestartES.check", broken)
+    )
     run = run_of(f, monkeypatch)
     assert run.result["status"] == "done"
     assert capsys.readouterr().err.count("cannot be saved any more: sigma is inf") == 1
@@ -588,8 +594,9 @@ def test_counts_of_failures_go_on_after_a_kill(here, monkeypatch):
     """To those of the run that was not killed, though the checkpoint is older than result.json."""
     (here / "its.py").write_text(FAILS.replace("k[0] % 7 == 0", "False").replace("500_000", "9"))
     config = {**CONFIG, "problems": ["its:f"], "max_evaluations": 300, "tolfun": None}
-    program = "import json, sys; from structes.experiment import *; import its, os, signal\n"
-    program += "from structes import record, restart_es; record._EVERY = record._SHARE = 0.0\n"
+    program = "import json, sys; from structes.runs.experiment import *; import its, os, signal\n"
+    program += "from structes.runs import recorder as record\n"
+    program += "from structes.search import restart_es; record._EVERY = record._SHARE = 0.0\n"
     program += "save = record.Recorder._save\n"
     program += "seen = []\ndef late(self, es):\n"  # saves before the generation is in the log
     program += "    if es.generation < 6 and es.generation not in seen: save(self, es)\n"

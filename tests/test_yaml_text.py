@@ -6,10 +6,10 @@ import time
 import pytest
 import yaml
 
-from structes import yaml_text
-from structes.config import load_config
-from structes.experiment import experiment_from
-from structes.yaml_text import MOST, check_fits, read_yaml
+from structes.files import yaml_text
+from structes.files.yaml_text import MOST, check_fits, read_yaml
+from structes.runs.config import load_config
+from structes.runs.experiment import experiment_from
 
 
 def grown(n, line):

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import click
 
-from ..interrupts import exit_code
 from ..registry import nearest
+from ..terminal.interrupts import exit_code
 from .solvers import split_names
 
 

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..yaml_text import read_yaml
+from ..files.yaml_text import read_yaml
 from . import PEERS
 
 OURS = "structes-"

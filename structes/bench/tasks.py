@@ -17,7 +17,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from ..files import replace
+from ..files.folders import replace
 
 
 class Failed(RuntimeError):

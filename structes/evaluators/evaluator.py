@@ -16,13 +16,13 @@ from functools import partial
 import numpy as np
 
 from .. import checks
-from ..problem import rowwise
 from ..registry import nearest
+from ..rowwise import rowwise
+from .channel import pickled
 from .given import mapping, memory_of, number_of, processors
 from .parallel_function import ParallelFunction
 from .sources import snapshot
 from .supervisor import Supervisor
-from .transport import pickled
 from .turns import Turns
 from .worker import Objective
 

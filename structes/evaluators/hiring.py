@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-from ..output import warn
+from ..terminal.output import warn
 
 STARTS = 3  # workers in a row that end by themselves before they are ready: all of them would
 _FIRST, _MOST = 0.2, 5.0  # seconds until it is tried again, after one bad start, and at most

@@ -8,13 +8,14 @@ from math import ceil, inf
 
 import numpy as np
 
-from ..backend import one_thread, to_numpy
-from ..evaluation import NoValue, check_on_error
-from ..failures import Counted, Failure, point_at
-from ..forms import no_value
+from ..arrays.forms import no_value
+from ..arrays.libraries import to_numpy
+from ..arrays.threads import one_thread
+from .channel import pickled
+from .failures import Counted, Failure, point_at
+from .missing import NoValue, check_on_error
 from .spans import Batch, Done
 from .supervisor import EvaluationError, check_that_it_works
-from .transport import pickled
 from .worker import Call, Desk, Objective
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers

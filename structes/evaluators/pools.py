@@ -24,10 +24,10 @@ from functools import partial
 from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
 
-from ..backend import one_thread
+from ..arrays.threads import one_thread
 from . import guard
+from .channel import Event, Transport, pickled
 from .supervisor import EvaluationError
-from .transport import Event, Transport, pickled
 from .worker import Call, Desk, Outcome
 
 SMALL = 2**16  # bytes of a pickle that goes with every call

@@ -27,9 +27,9 @@ from multiprocessing import connection
 from pathlib import Path
 
 from . import keeper
+from .channel import Event, Transport
 from .endings import MARK, is_stopped, said_of, sweep
 from .line import STALL, BrokenLine, Line
-from .transport import Event, Transport
 from .worker import READY, Outcome
 
 # `sys` is part of the interpreter: nothing is looked for before the path is set

@@ -25,8 +25,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from .channel import Event, Transport
 from .ray_watch import MARK
-from .transport import Event, Transport
 from .worker import Desk, Outcome, become_worker
 
 INSTALL = "Ray is not installed: pip install 'structes[ray]'"

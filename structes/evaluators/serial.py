@@ -3,8 +3,8 @@ bit."""
 
 from __future__ import annotations
 
-from ..backend import one_thread
-from .transport import Event, Transport
+from ..arrays.threads import one_thread
+from .channel import Event, Transport
 from .worker import Desk
 
 

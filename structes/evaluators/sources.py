@@ -28,7 +28,7 @@ from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
 
-from ..output import warn
+from ..terminal.output import warn
 
 _NOW = 60.0  # seconds by which clocks of files and of this machine may differ
 _seen: dict = {}  # {name: (spec, Source)}; a module that is imported anew has another spec

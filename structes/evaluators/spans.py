@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..failures import Failure
+from .failures import Failure
 
 SPAN = 0.05  # seconds that a span should take, or
 LONGEST = 100  # times the transport's latency, where that is more

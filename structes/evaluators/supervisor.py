@@ -12,10 +12,10 @@ import time
 from collections import deque
 from math import ceil, inf
 
+from .channel import Transport
 from .hiring import STARTS, Hiring
 from .sources import look_again
 from .spans import SPAN, Batch, Done, Seat, Span, cut, lost, requeue, span_length, time_limit
-from .transport import Transport
 from .worker import Call, Outcome
 
 TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares its span

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import noise
-from ..evaluation import evaluated
-from ..failures import KEPT, MESSAGE, TRACEBACK, Failure
+from ..arrays import noise
 from . import guard, sources
+from .failures import KEPT, MESSAGE, TRACEBACK, Failure
 from .given import limit_memory
 from .line import WorkerLine
+from .missing import evaluated
 
 READY = b"ready"  # what a worker says that has begun, or has made a function
 

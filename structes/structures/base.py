@@ -27,7 +27,7 @@ from math import isfinite
 
 import numpy as np
 
-from ..backend import namespace
+from ..arrays.libraries import namespace
 from ..registry import brief
 
 

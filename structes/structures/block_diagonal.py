@@ -14,7 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from .. import checks
-from ..backend import compact, namespace, number, scale_parts, tiles
+from ..arrays.libraries import compact, namespace
+from ..arrays.linalg import scale_parts
+from ..arrays.scalars import number
+from ..arrays.tiles import tiles
 from ..registry import brief
 from .base import Structure, zeros
 

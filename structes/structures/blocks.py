@@ -23,7 +23,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..backend import by_rows, namespace, number, scale_parts, weighted_squares
+from ..arrays.libraries import namespace
+from ..arrays.linalg import scale_parts, weighted_squares
+from ..arrays.scalars import number
+from ..arrays.tiles import by_rows
 from .base import Structure, zeros
 
 

@@ -30,12 +30,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..backend import (
+from ..arrays.libraries import flat, namespace
+from ..arrays.linalg import (
     add_to_diagonal,
-    flat,
-    namespace,
-    not_negative,
-    number,
     scale_parts,
     scaled_rank_update,
     solve_positive,
@@ -43,6 +40,7 @@ from ..backend import (
     trace,
     weighted_squares,
 )
+from ..arrays.scalars import not_negative, number
 from ..registry import brief
 from .base import Structure, zeros
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import namespace, tiles
-from . import spec_of
+from ..arrays.libraries import namespace
+from ..arrays.tiles import tiles
 from .base import Structure
+from .building import spec_of
 from .placement import implied_size, place
 
 

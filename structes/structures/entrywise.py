@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from ..backend import total, weighted_squares
+from ..arrays.linalg import total, weighted_squares
 from .base import Structure
 
 

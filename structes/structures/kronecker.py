@@ -24,9 +24,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .. import checks
-from ..backend import namespace, not_negative, tiles
-from . import build_part
+from ..arrays.libraries import namespace
+from ..arrays.scalars import not_negative
+from ..arrays.tiles import tiles
 from .base import Structure
+from .building import build_part
 
 
 @dataclass(frozen=True)

@@ -34,15 +34,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .. import checks, noise
-from ..backend import (
-    add_to_diagonal,
-    namespace,
-    number,
-    solve_positive,
-    total,
-    weighted_squares,
-)
+from .. import checks
+from ..arrays import noise
+from ..arrays.libraries import namespace
+from ..arrays.linalg import add_to_diagonal, solve_positive, total, weighted_squares
+from ..arrays.scalars import number
 from .base import Structure, zeros
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told

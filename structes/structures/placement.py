@@ -14,8 +14,8 @@ import numpy as np
 
 from .. import checks
 from ..registry import brief
-from . import build_part, implied_dim
 from .base import Structure
+from .building import build_part, implied_dim
 
 
 class Block(NamedTuple):

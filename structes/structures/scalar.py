@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backend import namespace, number, total
+from ..arrays.libraries import namespace
+from ..arrays.linalg import total
+from ..arrays.scalars import number
 from .base import zeros
 from .entrywise import Entrywise
 

@@ -16,7 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..backend import by_rows, namespace, number, tiles, weighted_squares
+from ..arrays.libraries import namespace
+from ..arrays.linalg import weighted_squares
+from ..arrays.scalars import number
+from ..arrays.tiles import by_rows, tiles
 from ..registry import brief
 from .base import Structure, zeros
 from .patterns import GIVEN, read_pattern, read_tree

@@ -25,7 +25,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..backend import namespace, number, read, solve_triangular, tiles
+from ..arrays.libraries import namespace
+from ..arrays.linalg import solve_triangular
+from ..arrays.scalars import number, read
+from ..arrays.tiles import tiles
 from .base import Structure, zeros
 
 LARGEST = 1e100  # of a coefficient of an inverse, relative to the first

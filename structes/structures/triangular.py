@@ -20,16 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from ..backend import (
-    add_to_diagonal,
-    namespace,
-    not_negative,
-    number,
-    pieces,
-    scale_parts,
-    solve_triangular,
-    weighted_squares,
-)
+from ..arrays.libraries import namespace
+from ..arrays.linalg import add_to_diagonal, scale_parts, solve_triangular, weighted_squares
+from ..arrays.scalars import not_negative, number
+from ..arrays.tiles import pieces
 from .base import Structure, zeros
 
 _SMALL = 160  # below it the plain product of d×d matrices is the faster one (measured)

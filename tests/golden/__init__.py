@@ -24,7 +24,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from structes import ES, RestartES, ShardedES
-from structes.engine import ENGINES
+from structes.strategy.engine import ENGINES
 from tests.structure_table import TRUTH
 
 HERE = Path(__file__).parent
@@ -174,7 +174,7 @@ def ran(folder) -> dict:
     """What the command line records of RUN in a folder: the bits of its log but for the clock."""
     from click.testing import CliRunner
 
-    from structes.cli import cli
+    from structes.shell.cli import cli
 
     done = CliRunner().invoke(cli, ["run", *RUN, "--runs", str(folder)])
     assert done.exit_code == 0, done.output

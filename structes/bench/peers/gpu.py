@@ -156,7 +156,7 @@ def first_line(error) -> str:
 
 
 def _seconds(peer, backend, dtype, d, popsize, repeats, limit) -> float:
-    from ..gpu import Skipped, region, warm_up
+    from ..seconds.gpu import Skipped, region, warm_up
 
     make = {"evotorch": _evotorch, "evosax": _evosax}[peer.package]
     step, synchronise = make(peer, backend, dtype, d, popsize)
@@ -168,7 +168,7 @@ def _seconds(peer, backend, dtype, d, popsize, repeats, limit) -> float:
 
 
 def _values(popsize):
-    from ... import noise
+    from ...arrays import noise
 
     return noise.uniforms(1, noise.PROBLEM, 0, 0, 1, popsize)[0]
 

@@ -1,6 +1,6 @@
 """structes itself, through its public interface."""
 
-from ... import ES
+from ...search.es import ES
 
 
 class Structes:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ... import noise
+from ...arrays import noise
 from . import BOX
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy
 
-from structes import kernels
+from structes.arrays import kernels
 
 kernels._group = lambda work: 1
 generic = numpy.generic

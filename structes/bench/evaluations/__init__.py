@@ -1,0 +1,1 @@
+"""Evaluations to a target: structes beside its peers, structure by structure."""

@@ -1,0 +1,1 @@
+"""Seconds and memory: a generation beside its floor, workers beside other schedulers."""

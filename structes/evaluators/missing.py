@@ -1,0 +1,199 @@
+"""Values of points from a user's function, whatever goes wrong in it.
+
+One policy, the same everywhere, in the driver and in workers: a NaN or an exception is a *missing*
+value, which ranks last and is counted; +inf is a legal value, the worst. What is no value at all
+(None, text, a complex number, −inf, an array of another shape) is missing, too, once a good value
+has come: hours of search are not thrown away for one answer. Before that it is a mistake in the
+function, and raised. KeyboardInterrupt and SystemExit are for the program, not for the search, and
+pass.
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+
+import numpy as np
+
+from .. import checks
+from ..arrays import forms
+from ..arrays.libraries import namespace, to_numpy
+from ..population.candidates import Candidates
+from ..registry import brief
+from ..rowwise import Rowwise, scalar
+from .failures import Counted, Failure, point_at, traceback_of
+
+ON_ERROR = ("missing", "raise")
+
+
+class NoValue(ValueError):
+    """What a function returned is no value."""
+
+
+def check_on_error(value: str) -> str:
+    """`value`, one of ON_ERROR; ValueError otherwise."""
+    return checks.choice("on_error", value, ON_ERROR)
+
+
+def evaluated(
+    function, X, unit: int, note, before=lambda rows: None, wrong=None, until=inf, into=None
+) -> np.ndarray:
+    """(n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
+
+    function   of rows; a `Rowwise` is called point by point, another one with `unit` rows at a
+               time, and where it raises with each of them alone, so that one bad point does not
+               take the others with it
+    note       called with the row and the exception
+    before     called before every call of the function, with the number of rows
+    wrong      the infinity that is no value; None: either is one
+    until      time (of time.monotonic) after which no further call is made, but for the first:
+               the values are then those of the first rows only
+    into       list to which values are appended as they come
+    """
+    values = [] if into is None else into
+    if isinstance(function, Rowwise):
+        _by_point(function, X, note, before, wrong, until, values)
+    else:
+        _by_rows(function, X, unit, note, before, wrong, until, values)
+    return np.array(values, dtype=float)
+
+
+def _by_point(function, X, note, before, wrong, until, values):
+    of_point, name = function.of_point, function.name
+    for row in range(X.shape[0]):
+        if until < inf and row and time.monotonic() >= until:
+            return
+        before(1)
+        try:
+            value = of_point(X[row, :])
+            if type(value) is not float or not -inf < value < inf:
+                value = _checked(value, name, wrong)
+        except Exception as error:
+            failed = error
+        else:
+            values.append(value)
+            continue
+        note(row, failed)  # which may raise: then it has no value
+        values.append(np.nan)
+
+
+def _checked(value, name, wrong) -> float:
+    """What a function of one point has returned, as a float; raises NoValue."""
+    try:
+        number = scalar(value, name)
+    except ValueError as error:
+        raise NoValue(str(error)) from None
+    if number == wrong:
+        raise _infinite(name, wrong)
+    return number
+
+
+def _infinite(name, wrong) -> NoValue:
+    return NoValue(forms.no_value(f"the value of {name}", 1 if wrong < 0 else -1))
+
+
+def _by_rows(function, X, unit, note, before, wrong, until, values):
+    for a in range(0, X.shape[0], unit):
+        if until < inf and a and time.monotonic() >= until:
+            return
+        rows = X[a : a + unit, :]
+        before(rows.shape[0])
+        try:
+            found = _split(function(rows), rows.shape[0], wrong)
+        except Exception as error:
+            found = [error]
+            if rows.shape[0] > 1:  # which of them is it?
+                found = None
+        if found is None:
+            again = lambda k, error, a=a: note(a + k, error)  # noqa: E731
+            _by_rows(function, rows, 1, again, before, wrong, inf, values)
+            continue
+        for k, value in enumerate(found):
+            if isinstance(value, Exception):
+                note(a + k, value)
+                value = np.nan
+            values.append(value)
+
+
+def _split(values, n: int, wrong) -> list:
+    """The values of n rows: floats, and NoValue where one is none."""
+    try:
+        array = forms.values_of_rows(values, n)
+        if array.shape[0] != n:
+            raise ValueError(f"a function of {n} rows must give {n} values; got {len(array)}")
+        if wrong is None or not (array == wrong).any():
+            return array.tolist()
+        return [_infinite("fun", wrong) if v == wrong else v for v in array.tolist()]
+    except (ValueError, TypeError) as error:
+        whole = NoValue(str(error))
+    values = to_numpy(values) if hasattr(values, "__dlpack__") else values
+    is_row = hasattr(values, "__len__") and not isinstance(values, (str, bytes))
+    if not is_row or len(values) != n or getattr(values, "ndim", 1) > 1:
+        return [whole] * n
+    found: list = []
+    for value in values:
+        try:
+            found.append(_checked(value, "fun", wrong))
+        except NoValue:
+            said = f"fun must give a real number for each row; got {brief(value)}"
+            found.append(NoValue(said))
+    return found
+
+
+class Evaluation(Counted):
+    """A function of many points in which an exception is a missing value.
+
+    function   of rows X (n, d), returns (n,) values
+    on_error   "missing", or "raise": an exception is the caller's
+    sign       −1 where larger values are better
+
+    until      time (of time.monotonic) after which no further call is made: what is returned is
+               then shorter
+    finished   values of the rows that were evaluated last, as they came
+    first      the first exception, or None; first_point: the point (d,) at which it was raised
+    good       number of values so far; of failures see `Counted`
+    """
+
+    def __init__(self, function, on_error: str = "missing", sign: int = 1):
+        super().__init__()
+        self.function, self.sign = function, sign
+        self.on_error = check_on_error(on_error)
+        self.until = inf
+        self.finished: list = []
+        self.good, self.first, self.first_point = 0, None, None
+
+    @property
+    def by_point(self) -> bool:
+        """Are points evaluated one by one in any case?"""
+        return isinstance(self.function, Rowwise)
+
+    def __call__(self, X) -> np.ndarray:
+        """(n,) values of the rows X (n, d), an array or Candidates; fewer where time is up.
+
+        Raises ValueError for what is no value, where no good one has come before.
+        """
+        drawn = isinstance(X, Candidates)  # otherwise it is the caller's, and may be written into
+        points = X.points() if drawn else namespace(X).asarray(X, copy=True)
+        self.finished = []
+
+        def note(row, error):
+            self._note(X, row, error)
+
+        before = lambda rows: None  # noqa: E731
+        unit = max(1, points.shape[0])
+        options = {"wrong": -self.sign * inf, "until": self.until, "into": self.finished}
+        values = evaluated(self.function, points, unit, note, before, **options)
+        self.good += int(np.count_nonzero(~np.isnan(values)))
+        return values
+
+    def traceback(self) -> str | None:
+        """That of the first exception, as text."""
+        return self.first and traceback_of(self.first)
+
+    def _note(self, X, row, error):
+        known = self.good or any(value == value for value in self.finished)
+        if self.on_error == "raise" or (isinstance(error, NoValue) and not known):
+            raise error
+        self.count(Failure.of(error, row), X)
+        if self.first is None:
+            self.first, self.first_point = error, point_at(X, row)

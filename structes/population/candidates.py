@@ -1,0 +1,216 @@
+"""Candidates by address: who they are is known, where they lie is worked out when it is needed.
+
+A candidate follows from the state of its generation, the seed and its index. So a population of
+large dimension need not be anywhere: the search hands out `Candidates`, a light sequence of
+addresses, a `Recipe` says how those of one generation are drawn, and whoever wants points draws
+them, in this process or in another, a few at a time.
+
+A row of a matrix product depends, in its last bit, on the rows that it is computed with. So a
+generation is *defined* piece by piece: every `ask` is one piece, or, where the generation is large
+(`Strategy.tile`), every so many rows of it are. Whole pieces are drawn, always, and by as many
+BLAS threads as the search has; that makes a candidate the same to the bit whoever draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..arrays.libraries import namespace, to_numpy
+from ..arrays.persistent import Slotted
+from ..arrays.threads import blas_threads, limited_blas
+from ..strategy.settings import State, Strategy
+
+
+def boundaries(asked, tile: int | None) -> np.ndarray:
+    """(pieces + 1,) where the pieces of a generation begin, and where the last one ends.
+
+    asked   how many candidates at a time
+    tile    rows of a piece at most; None: each portion is one
+    """
+    ends = np.cumsum([0, *asked])
+    if tile is None:
+        return ends
+    starts = [np.arange(a, b, tile) for a, b in pairwise(ends)]
+    return np.concatenate([*starts, ends[-1:]])
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How the candidates of one generation are drawn; small, and made to be pickled.
+
+    strategy, state, seed   what they are drawn with; the state lacks what drawing does not need
+    asked     how many at a time
+    key       whoever holds a recipe of this key need not be sent it again; hashable
+    threads   BLAS threads that they must be drawn with; None: any number
+    """
+
+    strategy: Strategy
+    state: State
+    seed: int
+    asked: tuple
+    key: tuple
+    threads: int | None = None
+
+    @property
+    def tile(self) -> int:
+        """Rows of a piece, of the largest: what it costs to draw any row of it."""
+        return self.strategy.tile or max(self.asked, default=1)
+
+    @cached_property
+    def _boundaries(self):
+        return boundaries(self.asked, self.strategy.tile)
+
+    def draw(self, indices):
+        """(len(indices), d) the points of these candidates, integers from 0 to sum(asked) − 1."""
+        indices = np.asarray(indices, dtype=np.int64)
+        xp, d = namespace(self.state.mean), self.strategy.domain.size
+        piece = np.searchsorted(self._boundaries, indices, side="right") - 1
+        with self._limited():
+            if indices.size and (piece == piece[0]).all():
+                return _rows(self._piece(piece[0]), indices - self._boundaries[piece[0]])
+            out = xp.empty((indices.size, d), dtype=getattr(xp, self.strategy.dtype))
+            order = np.argsort(piece, kind="stable")
+            numbers, first = np.unique(piece[order], return_index=True)
+            for k, at in zip(numbers, np.split(order, first[1:]), strict=True):
+                X = self._piece(k)
+                for i, j in zip(at.tolist(), indices[at] - self._boundaries[k], strict=True):
+                    out[i, :] = X[int(j), :]
+        return out
+
+    def _piece(self, k):
+        start, end = self._boundaries[k : k + 2].tolist()
+        return self.strategy.points(self.state, self.seed, start, end - start)
+
+    def _limited(self):
+        if self.threads is None or self.threads == blas_threads():
+            return nullcontext()
+        return limited_blas(self.threads)
+
+
+class Candidates(Slotted):
+    """An immutable sequence of candidates, none of which is drawn before it is looked at.
+
+    `c[a:b]` and `c[indices]` are Candidates again; `c[i]` is a point (d,), and so is what a loop
+    over them gives; `np.asarray(c)` is all of their points. `ES.tell` takes them as they are.
+
+    >>> from structes import ES
+    >>> es = ES([3.0, 3.0], 1.0, seed=1)
+    >>> c = es.ask(lazy=True)
+    >>> c.shape, len(c[2:4]), (np.asarray(c) == ES([3.0, 3.0], 1.0, seed=1).ask()).all()
+    ((6, 2), 2, np.True_)
+    >>> es.tell(c, [x @ x for x in c])
+    """
+
+    __slots__ = ("_dim", "_ends", "_parts")
+
+    def __init__(self, parts: Iterable, dim: int):
+        """parts: (Generation, indices (n,)) of candidates that follow each other; dim: d."""
+        self._parts = tuple((g, at) for g, at in parts if len(at))
+        self._ends = np.cumsum([len(at) for _, at in self._parts])
+        self._dim = dim
+
+    @property
+    def parts(self) -> tuple:
+        """(Generation, (n,) integer array of indices) of candidates that follow each other."""
+        return self._parts
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d) of their points."""
+        return len(self), self._dim
+
+    @property
+    def unit(self) -> int:
+        """Candidates that are best drawn together: chunks of so many, counted from the first one
+        that was asked, are whole pieces. Any other chunks give the same points for more work."""
+        return max((g.recipe().tile for g, _ in self._parts), default=1)
+
+    def recipes(self) -> list[tuple[Recipe, Any]]:
+        """(Recipe, indices) of candidates that follow each other: what another process needs to
+        draw them. The indices are a range where they are consecutive, otherwise an array (n,)."""
+        return [(generation.recipe(), _compact(at)) for generation, at in self._parts]
+
+    def by_recipe(self) -> list[Candidates]:
+        """Themselves, cut where the recipe changes."""
+        return [Candidates([part], self._dim) for part in self._parts]
+
+    def points(self):
+        """(n, d) array of their points, of the library of the search."""
+        drawn = [generation.points(at) for generation, at in self._parts]
+        if len(drawn) == 1:
+            return drawn[0]
+        return namespace(drawn[0]).concat(drawn) if drawn else np.empty((0, self._dim))
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("candidates are nowhere before they are drawn: copy=False cannot be")
+        return np.asarray(to_numpy(self.points()), dtype=dtype)
+
+    def __len__(self):
+        return int(self._ends[-1]) if self._parts else 0
+
+    def __iter__(self):
+        for part in self.by_recipe():
+            for start in range(0, len(part), self.unit):
+                yield from part[start : start + self.unit].points()
+
+    def __getitem__(self, which):
+        if isinstance(which, (int, np.integer)):
+            return self[[which]].points()[0, :]
+        at = np.arange(len(self))[which]
+        if at.ndim != 1:
+            raise IndexError(f"candidates have one axis; got the index {which!r}")
+        if len(self._parts) == 1:
+            ((generation, indices),) = self._parts
+            return Candidates([(generation, indices[at])], self._dim)
+        part = np.searchsorted(self._ends, at, side="right")
+        runs = np.split(np.arange(at.size), 1 + np.flatnonzero(np.diff(part)))
+        starts = self._ends - [len(indices) for _, indices in self._parts]
+        found = ((part[run[0]], at[run]) for run in runs if run.size)
+        return Candidates(
+            ((self._parts[k][0], self._parts[k][1][rows - starts[k]]) for k, rows in found),
+            self._dim,
+        )
+
+    def __repr__(self):
+        numbers = ", ".join(str(generation.number) for generation, _ in self._parts)
+        return f"<{len(self)} candidates of {self._dim} parameters, generation {numbers or '–'}>"
+
+
+def _rows(X, rows):
+    """The rows of X, X itself where they are all of it."""
+    if rows.size == X.shape[0] and (np.diff(rows) == 1).all():
+        return X
+    return namespace(X).take(X, namespace(X).asarray(rows), axis=0)
+
+
+def _compact(indices):
+    """A range where the indices are consecutive."""
+    if (np.diff(indices) == 1).all():
+        return range(int(indices[0]), int(indices[-1]) + 1)
+    return indices
+
+
+def take(X, at):
+    """The rows `at` (an array of indices) of X, an (n, d) array or Candidates."""
+    if isinstance(X, Candidates):
+        return X[at]
+    return namespace(X).take(X, namespace(X).asarray(at), axis=0)
+
+
+def part(X, start: int, stop: int):
+    """The rows start … stop−1 of X, an (n, d) array or Candidates."""
+    return X[start:stop] if isinstance(X, Candidates) else X[start:stop, :]
+
+
+def point(X, i: int):
+    """(d,) array of its own: row i of X, an (n, d) array or Candidates."""
+    row = X[i] if isinstance(X, Candidates) else X[i, :]
+    return namespace(row).asarray(row, copy=True)

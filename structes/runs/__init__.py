@@ -1,0 +1,1 @@
+"""Experiments and the folders that they leave: run, recorded, read and resumed."""

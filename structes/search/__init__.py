@@ -1,0 +1,1 @@
+"""The faces of a search: ES, RestartES, minimize, and the arguments that all of them take."""

@@ -1,0 +1,1 @@
+"""Searches whose candidates are drawn, evaluated and added up where they are."""

@@ -1,0 +1,345 @@
+"""Replicas: a search whose candidates are drawn, evaluated and added up where they are.
+
+The candidates of a generation are cut into *shards*, always the same ones, and every replica of
+the search distribution owns some that follow each other. What leaves it is the values of its
+candidates and weighted sums over them, never candidates. Sums are added along a fixed binary tree
+over the shards: a replica adds up the subtrees that it owns whole, and every replica completes the
+tree by itself. So the order of the additions, and with it every bit, is the same for any number of
+replicas; all of them make the same step, and any of them can stand in for one that is lost.
+
+    (0, 16) ── (0, 8) ── (0, 4) …         a replica with the shards 0 … 4 hands out
+           │         └── (4, 8) …         (0, 4) and (4, 5)
+           └── (8, 16) …
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import checks
+from ..arrays.libraries import load_namespace, to_numpy
+from ..arrays.threads import one_thread
+from ..evaluators.failures import KEPT, Failure
+from ..evaluators.missing import NoValue, evaluated
+from ..evaluators.worker import Outcome
+from ..population.candidates import Recipe, boundaries
+from ..population.generation import Generation
+from ..strategy.settings import Strategy
+from ..strategy.state import MOST, Info, State
+from ..strategy.stopping import Monitor, Rules, Stopping
+from ..strategy.update import add_sums, move, stand, sums_of, weigh, weights_of
+from .trees import arrays, listed, packed, settled, unpacked
+
+
+class Job(NamedTuple):
+    """What all replicas of a search have in common.
+
+    strategy, stopping, sigma0, seed   of the search; its candidates are drawn independently
+    shards    into how many a generation is cut, at most `strategy.popsize`
+    backend   name of the array library
+    fun       (n, d) array of the backend -> (n,) values; with `factory` it makes this function
+    space     Space of named parameters, of which `fun` takes a list of dicts, or None
+    sign      −1 where larger values are better
+    """
+
+    strategy: Strategy
+    stopping: Stopping
+    sigma0: float
+    seed: int
+    shards: int
+    backend: str
+    fun: Any
+    factory: bool = False
+    space: Any = None
+    sign: int = 1
+
+
+class Start(NamedTuple):
+    """Where a search begins: mean (d,), sigma, scale (d,), as `Strategy.init` takes them."""
+
+    mean: np.ndarray
+    sigma: float
+    scale: np.ndarray
+
+
+class Receipt(NamedTuple):
+    """After a step: what the update saw, where the search is, the best value (after how many
+    evaluations), and the reasons to stop."""
+
+    info: Info
+    generation: int
+    sigma: float
+    evaluations: int
+    fun: float
+    evaluations_then: int
+    reasons: dict
+
+
+def shard_ends(popsize: int, shards: int) -> np.ndarray:
+    """(shards + 1,) where the shards of a generation begin, and where the last one ends."""
+    return np.arange(shards + 1) * popsize // shards
+
+
+def covering(low: int, high: int, a: int, b: int) -> list[tuple[int, int]]:
+    """The largest subtrees of the tree over the shards a … b − 1 that lie in low … high − 1."""
+    if low <= a and b <= high:
+        return [(a, b)]
+    if high <= a or b <= low:
+        return []
+    middle = (a + b) // 2
+    return covering(low, high, a, middle) + covering(low, high, middle, b)
+
+
+class Replica:
+    """The search distribution, and the part of its work that is done here.
+
+    job     what the replicas have in common
+    begin   a Start, or a `snapshot` of another replica or of a file
+
+    A step is `values`, `sums` and `move`, by all replicas together. Nothing changes before `move`,
+    so that the first two may be called again, for other shards as well.
+    """
+
+    def __init__(self, job: Job, begin):
+        self.job, self.strategy = job, job.strategy
+        self.xp = load_namespace(job.backend)
+        self.ends = shard_ends(self.strategy.popsize, job.shards)
+        self.function = job.fun() if job.factory else job.fun
+        if job.space is not None and self.function is not None:
+            self.function = job.space.rows(self.function, vectorized=True)
+        self.evaluations, self.fun, self.evaluations_then = 0, np.inf, 0
+        self.info = Info()
+        self._best = None  # the point (d,), or (Recipe, its index)
+        self._drawn: dict = {}  # tiles of Z of a shard, where they are kept
+        self._sums: dict = {}  # of own subtrees
+        if isinstance(begin, Start):
+            self.state = settled(self.strategy.init(*begin, self.xp))
+            self.monitor = self._monitor(self.state.scale)
+        else:
+            self._restore(begin)
+
+    # -- a step -----------------------------------------------------------------------------------
+
+    def values(self, shards: tuple[int, int]) -> Outcome:
+        """Of the candidates of the shards low … high − 1; missing ones are NaN, and `failures`
+        says why, with the rows counted in the generation."""
+        began, failures, self._drawn = time.perf_counter(), [], {}
+        values = []
+        try:
+            with one_thread():
+                for k in range(*shards):
+                    for start, X in self._points(k):
+                        values.append(self._evaluated(X, start, failures))
+        except Exception as error:
+            said = "".join(traceback.format_exception(error))
+            return Outcome(np.empty(0), 0.0, [], said)
+        values = np.concatenate(values)
+        mistakes = [f for f in failures if f.kind == NoValue.__name__]
+        if mistakes and self.fun == np.inf and np.isnan(values).all():  # and no good one before
+            return Outcome(np.empty(0), 0.0, [], f"{mistakes[0]}\n{mistakes[0].traceback}")
+        return Outcome(values, time.perf_counter() - began, failures[:KEPT])
+
+    def _evaluated(self, X, start, failures):
+        def note(row, error):
+            failures.append(Failure.of(error, start + row))
+
+        return evaluated(self._host_values, X, X.shape[0], note, wrong=-np.inf)
+
+    def _host_values(self, X):
+        values = self.function(X)
+        values = to_numpy(values) if hasattr(values, "__dlpack__") else values
+        return values if self.job.sign == 1 else -np.asarray(values, dtype=float)
+
+    def _points(self, k):
+        """(index of the first row, X) of the pieces of shard k."""
+        start, end = self.ends[k : k + 2].tolist()
+        pieces = start + boundaries([end - start], self.strategy.tile)
+        self._drawn[k] = []
+        for a, b in zip(pieces[:-1].tolist(), pieces[1:].tolist(), strict=True):
+            address = self.state, self.job.seed, a, b - a
+            if self.strategy.redraws:
+                X, Z = self.strategy.sample(*address)
+            else:
+                Z, _, X = self.strategy.draw(*address)
+            if self.strategy.redraws or self.strategy.tile is None:
+                self._drawn[k].append(Z)
+            del Z  # the function may need the room
+            yield a, X
+
+    def _tiles(self, k):
+        """Tiles of Z of shard k: drawn again, where generations are large."""
+        if self._drawn.get(k):
+            return self._drawn[k]
+        start, end = self.ends[k : k + 2].tolist()
+        if self.strategy.tile is None:
+            return [self.strategy.draw_local(self.state, self.job.seed, start, end - start)]
+        sizes = np.diff(self.ends).tolist()
+        drawn = Generation.of(self.strategy, self.state, self.job.seed, sizes)
+        return drawn.samples(np.arange(start, end))[0]
+
+    def sums(self, shards: tuple[int, int], values) -> dict:
+        """{(a, b): Sums} with NumPy's arrays over the samples of the shards low … high − 1, for
+        the largest subtrees that these make up; {} where no other replica wants them.
+
+        values   (popsize,) of the whole generation
+        """
+        weighed = weigh(self.strategy, values)
+        self._sums = {}
+        if weighed.rows is not None:
+            with one_thread():
+                weights = weights_of(self.strategy, weighed, self.state)
+                for node in covering(*shards, 0, self.job.shards):
+                    self._sums[node] = self._sum(*node, weights)
+        self._drawn = {}
+        if (0, self.job.shards) in self._sums:
+            return {}
+        known = arrays(self.state.factor)
+        return {node: packed(part, known) for node, part in self._sums.items()}
+
+    def _sum(self, a, b, weights):
+        if b - a > 1:
+            middle = (a + b) // 2
+            left = self._sum(a, middle, weights)
+            return add_sums(self.strategy, left, self._sum(middle, b, weights))
+        its = tuple(w[int(self.ends[a]) : int(self.ends[b])] for w in weights)
+        sums = sums_of(self.strategy, self.state, self._tiles(a), its)
+        return settled(sums, arrays(self.state.factor))
+
+    def move(self, values, seconds: float, *others: dict) -> Receipt:
+        """Make the step. values: as for `sums`; others: what `sums` of the other replicas gave;
+        seconds: since the search began."""
+        strategy, before = self.strategy, self.state
+        weighed = weigh(strategy, values)
+        if weighed.rows is None:
+            self.state, info = stand(strategy, before, weighed)
+        else:
+            given = {node: part for parts in others for node, part in parts.items()}
+            with one_thread():
+                total = self._completed(given, 0, self.job.shards)
+                state, info = move(strategy, before, weighed, total)
+            self.state = settled(state)
+        self._sums = {}
+        if info.worst != info.worst:  # NaN ranks last
+            info = info._replace(missing=int(np.isnan(values).sum()))
+        self._remember(before, values)
+        monitor = self.monitor.told(self.fun, self.evaluations, seconds)
+        self.monitor = monitor.closed(self.state, info, seconds)
+        self.info = info
+        return self.receipt()
+
+    def _completed(self, given, a, b):
+        """The Sums of the subtree (a, b), of own ones and of those that are given."""
+        if (a, b) in self._sums:
+            return self._sums.pop((a, b))
+        if (a, b) in given:
+            return unpacked(given.pop((a, b)), arrays(self.state.factor), self.xp)
+        middle = (a + b) // 2
+        left = self._completed(given, a, middle)
+        return add_sums(self.strategy, left, self._completed(given, middle, b))
+
+    def _remember(self, state, values):
+        self.evaluations += len(values)
+        if np.isnan(values).all():
+            return
+        i = int(np.nanargmin(values))
+        if values[i] < self.fun:
+            self.fun, self.evaluations_then = float(values[i]), self.evaluations
+            state = state._replace(path=None, path_sigma=None)
+            sizes = tuple(np.diff(self.ends).tolist())
+            self._best = Recipe(self.strategy, state, self.job.seed, sizes, ("best",)), i
+
+    # -- what it knows ----------------------------------------------------------------------------
+
+    def receipt(self) -> Receipt:
+        """Where the search is."""
+        now = self.state.generation, self.state.sigma, self.evaluations
+        best = self.fun, self.evaluations_then
+        return Receipt(self.info, *now, *best, dict(self.monitor.reasons))
+
+    def best(self) -> np.ndarray | None:
+        """(d,) the best point; it is drawn when somebody asks for it."""
+        if isinstance(self._best, tuple):
+            recipe, i = self._best
+            with one_thread():
+                x = recipe.draw([i])[0, :]
+            self._best = np.array(to_numpy(x), dtype=float)
+        return self._best
+
+    def mean(self) -> np.ndarray:
+        """(d,) the mean, as a point."""
+        u = self.xp.asarray(self.state.mean, copy=True)
+        return np.array(to_numpy(self.strategy.domain.decode(u[None, :])[0, :]))
+
+    def host_state(self) -> State:
+        """The State with NumPy's arrays."""
+        return packed(self.state, ())
+
+    def snapshot(self) -> dict:
+        """All of it, in plain values and NumPy's arrays, as in checkpoint.py."""
+        return {
+            "state": listed(self.host_state()),
+            "best": self.best(),
+            "fun": self.fun,
+            "evaluations_then": self.evaluations_then,
+            "evaluations": self.evaluations,
+            "info": list(self.info),
+            "monitor": self.monitor.snapshot(),
+            "scale0": to_numpy(self.monitor.rules.scale0),
+        }
+
+    def _restore(self, tree):
+        if tree["best"] is not None:
+            self._best = checks.point("best", tree["best"], self.strategy.domain.size)
+        self.fun = checks.number("fun", tree["fun"])
+        if (self.fun == np.inf) != (self._best is None) or self.fun == -np.inf:
+            raise ValueError(f"best has the value {self.fun} and the point {self._best}")
+        self.evaluations = checks.count("evaluations", tree["evaluations"], 0, MOST)
+        then = checks.count("evaluations_then", tree["evaluations_then"], 0, self.evaluations)
+        self.evaluations_then = then
+        self.info = Info.restored(tree["info"])
+        self.state = settled(self.strategy.restored(tree["state"], self.xp))
+        scale0 = tree.get("scale0")  # not in older files
+        if scale0 is not None:
+            scale0 = checks.point("scale0", scale0, self.strategy.structure.dim)
+            if not (scale0 > 0).all():
+                raise ValueError("scale0 must be positive")
+        scale0 = self.state.scale if scale0 is None else self.xp.asarray(scale0)
+        self.monitor = self._monitor(scale0).restored(tree["monitor"])
+
+    def _monitor(self, scale0):
+        strategy, job = self.strategy, self.job
+        first = strategy.structure, strategy.popsize, job.sigma0, scale0, strategy.domain
+        return Monitor(Rules(job.stopping, *first))
+
+
+class Here:
+    """Replicas in this process, which work one after the other; see `actors.Actors`."""
+
+    def __init__(self, job: Job, count: int):
+        self.job, self.count = job, count
+        self.replicas: dict = {}
+
+    def hire(self, which, begin, seconds=None) -> dict:
+        """New replicas with these numbers, which begin there: {number: why it could not be}."""
+        for k in which:
+            self.replicas[k] = Replica(self.job, begin)
+        return {}
+
+    def call(self, method: str, arguments: dict, seconds=None, keep=False) -> tuple[dict, dict]:
+        """Call a method of replicas, arguments {number: tuple}, all at once where that can be.
+
+        seconds   until those that have not answered are given up; None: for ever
+        keep      the answers stay where they are, and what is returned stands for them in the
+                  arguments of other calls
+
+        Returns {number: answer} and {number: why there is none}; the latter replicas are gone.
+        """
+        return {k: getattr(self.replicas[k], method)(*its) for k, its in arguments.items()}, {}
+
+    def close(self) -> None:
+        """End the replicas."""
+        self.replicas.clear()

@@ -1,0 +1,167 @@
+"""Words of the command line to arguments: what `structes run` and others make of their flags."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from os.path import isdir, isfile
+from pathlib import Path
+
+from ..registry import as_path, brief
+
+
+def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
+    """The Experiment of a config (its name, a file, or a recorded run; or None), of KEY=VALUE
+    strings, and of flags (None: not given).
+
+    trust   whether a recorded run may name code that this user has never run
+
+    Raises ValueError or TypeError.
+    """
+    from ..runs.config import parse_value
+    from ..runs.experiment import experiment_from, label_of
+
+    mapping = with_settings({} if config is None else _config(config, runs, trust), settings)
+    problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
+    if problems:
+        mapping["problems"] = problems
+        if config is None:
+            mapping.setdefault("name", label_of(problems[0]))
+    if "problems" not in mapping:
+        raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
+    flags["workers"] = workers_of(flags["workers"], flags.pop("address"), mapping.get("workers"))
+    mapping |= given(flags)
+    find_local_modules(mapping)
+    return experiment_from(mapping)
+
+
+def given(flags: Mapping) -> dict:
+    """The flags that were given, {key: value}; what looks like a section is read as YAML."""
+    from ..runs.config import parse_value
+
+    found = {}
+    for key, value in flags.items():
+        if isinstance(value, str) and value[:1] in ("[", "{") and key not in ("name", "workers"):
+            value = parse_value(value, f"--{key.replace('_', '-')}")
+        if value is not None:
+            found[key] = value
+    return found
+
+
+def workers_of(workers, address, before=None):
+    """What a config has for workers, of the flags (None: not given) and what it had before."""
+    from ..runs.config import coerce, parse_value
+
+    if workers is not None:
+        section = workers[:1] == "{"
+        kinds = "int | str"
+        workers = parse_value(workers, "--workers") if section else coerce(workers, kinds, "")
+    if address is None:
+        return workers
+    workers = before if workers is None else workers
+    section = dict(workers) if isinstance(workers, dict) else {"name": workers or "ray"}
+    return {**section, "address": address}
+
+
+def structure_of(words, dim, settings):
+    """Specification of a structure of typical sizes, but for what `words` and KEY=VALUEs say."""
+    from ..structures import STRUCTURES
+    from ..structures.random_elements import example
+
+    name, given = STRUCTURES.parse(words)
+    given = with_settings(given, settings)
+    return example({"name": name, **given}, dim) if given or name in STRUCTURES else name
+
+
+def pairs(settings) -> list:
+    """(key, value) of each KEY=VALUE string; the value is read as YAML."""
+    from ..runs.config import parse_value
+
+    found = []
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set needs KEY=VALUE; got {brief(setting)}")
+        found.append((key.strip(), parse_value(value, f"--set {key.strip()}")))
+    return found
+
+
+def with_settings(mapping, settings) -> dict:
+    """A copy of the mapping, changed by KEY=VALUE strings."""
+    from ..runs.config import with_setting
+
+    for key, value in pairs(settings):
+        mapping = with_setting(mapping, key, value)
+    return dict(mapping)
+
+
+def find_local_modules(config: Mapping) -> None:
+    """A user's own module:function is looked for where the user is, too: the working folder is put
+    last on the path, where the config names a module. It is not put there otherwise, nor before
+    other folders, since a file that happens to lie there (csv.py) would be imported in the place
+    of the module that structes means, or one of its workers.
+
+    Raises ValueError for a module of the working folder that another one of its name hides.
+    """
+    from ..runs.trust import modules_of
+
+    modules = modules_of(config)
+    if not modules:
+        return
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # it was deleted
+        return
+    if here not in sys.path:
+        sys.path.append(here)
+    for module in modules:
+        _refuse_hidden(module.partition(".")[0])
+
+
+def _refuse_hidden(top: str) -> None:
+    """ValueError where a module of the working folder is not what would be imported under its
+    name. Nothing is imported for it."""
+    own = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
+    if own is None or not top.isidentifier():
+        return
+    try:
+        found = importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # it is imported already, by whoever made it
+        return
+    place = getattr(found, "origin", None) or "built in"
+    if os.path.realpath(place) != os.path.realpath(own):
+        raise ValueError(
+            f"the module {top!r} is {place}, not ./{own}: give that file another name (or put its "
+            f"folder first yourself: PYTHONPATH=. structes …)"
+        )
+
+
+def _config(config, runs, trust) -> dict:
+    """The mapping of a config that is called by its name, its path, or the name of a run. A file
+    that the user names is the user's word; of a folder it has to be the user's own run, or
+    trusted."""
+    from ..named_problems import PROBLEMS
+    from ..runs.config import configs, load_config
+    from ..runs.reader import LATEST, find_run, recorded
+
+    if config not in configs() and (config.endswith(".py") or not Path(config).exists()):
+        is_run = config == LATEST or any(folder.name == config for folder in recorded(runs))
+        if is_run:
+            config = str(find_run(config, runs))
+            return _trusted(config, load_config(config), trust)
+        if config.partition(":")[0] in PROBLEMS or ":" in config or as_path(config):
+            hint = as_path(config) or f", as in: structes run --problem {config}"
+            raise ValueError(
+                f"{brief(config)} is no config; a problem is given by --problem{hint}"
+            )
+    its = load_config(config)
+    return _trusted(config, its, trust) if config not in configs() and isdir(config) else its
+
+
+def _trusted(folder, config, trust) -> dict:
+    from ..runs.trust import check
+
+    check(folder, config, trust)
+    return config

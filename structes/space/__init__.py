@@ -1,0 +1,1 @@
+"""Where the points live: parameters by name, bounds, integers and choices."""

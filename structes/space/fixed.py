@@ -1,0 +1,106 @@
+"""A domain of which some coordinates of the points do not move.
+
+What is fixed is no part of the search, which has fewer coordinates than the points that it hands
+out; so a structure, its learning rates and its population are those of the parameters that move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays.libraries import cast, namespace, to_numpy
+from .domain import Domain
+
+CLOSE = 1e-5  # by which a coordinate that is told may differ from what it is fixed at, relative
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed(Domain):
+    """Points of `size` coordinates, of which `dim` move.
+
+    moving   Domain of those that move
+    free     (dim,) which they are, increasing
+    values   (size,) what the others are fixed at; of those that move it says nothing
+    """
+
+    moving: Domain
+    free: Any
+    values: Any
+
+    @property
+    def size(self):
+        return len(self.values)
+
+    def completed(self, x):
+        filled = self.values.copy()
+        filled[self.free] = x[self.free]
+        return filled
+
+    def spread(self, std):
+        xp = namespace(std)
+        spread = np.zeros(self.size)
+        spread[self.free] = to_numpy(std)
+        return xp.asarray(spread)
+
+    @property
+    def has_integers(self):
+        return self.moving.has_integers
+
+    @property
+    def settling(self):
+        return self.moving.settling
+
+    def in_units(self, X, std, at=None):
+        if at is None:
+            return self.moving.in_units(X[:, self.free], std)
+        kept = np.isin(at, self.free)
+        return self.moving.in_units(X[:, kept], std, np.searchsorted(self.free, at[kept]))
+
+    def decode(self, U):
+        return self._filled(self.moving.decode(U))
+
+    def encode(self, X, name: str = "X"):
+        host = to_numpy(X)
+        off = np.abs(host - self.values) > CLOSE * np.maximum(1, np.abs(self.values))
+        off[:, self.free] = False
+        if off.any():
+            row, i = (int(k[0]) for k in np.nonzero(off))
+            at = "" if host.shape[0] == 1 else f": row {row}"
+            raise ValueError(
+                f"{name}{at}: coordinate {i} is fixed at {self.values[i]}; got {host[row, i]}"
+            )
+        xp = namespace(X)
+        return self.moving.encode(xp.take(X, xp.asarray(self.free), axis=1), name)
+
+    def check_integers(self, X, name):
+        self.moving.check_integers(to_numpy(X)[:, self.free], name)
+
+    def comes_again(self, X):
+        return self.moving.comes_again(X[:, self.free])
+
+    def centred(self, U, mean):
+        return self.moving.centred(U, mean)
+
+    def rounded(self, X, dtype):
+        xp = namespace(X)
+        moving = self.moving.rounded(xp.take(X, xp.asarray(self.free), axis=1), dtype)
+        return cast(self._filled(moving), dtype)
+
+    def adjust(self, state, structure, tied=0.0):
+        return self.moving.adjust(state, structure, tied)
+
+    def _filled(self, X):
+        """Points (n, size) of the coordinates that move (n, dim)."""
+        xp, n = namespace(X), X.shape[0]
+        if xp is np:
+            filled = np.empty((n, self.size), dtype=X.dtype)
+            filled[:] = self.values
+            filled[:, self.free] = X
+            return filled
+        rest = np.setdiff1d(np.arange(self.size), self.free)
+        fixed = xp.asarray(np.tile(self.values[rest], (n, 1)), dtype=X.dtype)
+        order = np.argsort(np.concatenate([self.free, rest]))
+        return xp.take(xp.concat([X, fixed], axis=1), xp.asarray(order), axis=1)

@@ -1,0 +1,300 @@
+"""A space of named parameters: what people tune is a dict, what a search moves is a vector.
+
+    space = structes.Space({
+        "lr": structes.Float(1e-5, 1e-1, log=True),
+        "momentum": structes.Float(0.0, 1.0),
+        "layers": structes.Int(1, 8),
+        "activation": structes.Choice("relu", "tanh", "gelu"),
+    })
+    result = structes.minimize(f, space)      # f takes {"lr": 0.003, "momentum": 0.5, …}
+    result.params                             # the best of them
+
+Each parameter says its kind and range; the space says what `ES` needs (start, deviations, bounds,
+transforms, integers, choices) and turns points into dicts and back. A number is one coordinate, in
+the user's own units; a choice of k options is k coordinates, the largest of which decides
+(choices.py says why, and that it works).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from .. import checks
+from ..arrays.libraries import to_numpy
+from ..registry import brief, nearest
+from ..rowwise import rowwise
+from .parameters import Choice, Constant, build_parameter, replace_start, value_in
+from .stored import kept_value, same, value_of
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Space:
+    """Named parameters that a search moves as a vector of `dim` numbers.
+
+    parameters  mapping name -> Float, Int, Choice, Bool or Constant; a plain value, which is a
+                constant; or, as in a config, a mapping such as {"kind": "float", "low": 1e-5,
+                "high": 1e-1, "log": True}, with "kind" one of float, int, choice (with "options",
+                a list), bool and constant. Names that are identifiers may be keywords
+
+    `ES` and `minimize` take a space in the place of x0. Raises ValueError or TypeError, naming
+    the parameter, for what does not fit.
+
+    >>> from structes import Choice, Float, Int
+    >>> space = Space({"lr": Float(1e-4, 1e-2, log=True), "layers": Int(1, 8),
+    ...                "act": Choice("relu", "tanh")})
+    >>> space.dim, space.to_dict(space.x0)
+    (4, {'lr': 0.001, 'layers': 4, 'act': 'relu'})
+    >>> space.from_dict({"lr": 0.002, "layers": 3, "act": "tanh"})
+    array([2.e-03, 3.e+00, 0.e+00, 1.e+00])
+    """
+
+    parameters: dict
+
+    def __init__(self, parameters=None, /, **named):
+        if parameters is not None and not isinstance(parameters, Mapping):
+            raise TypeError(
+                "a space is made of a mapping name -> parameter, or of keywords; got "
+                f"{brief(parameters)}"
+            )
+        given = {**(parameters or {}), **named}
+        if not given:
+            raise ValueError("a space needs at least one parameter; got none")
+        built = {name: build_parameter(name, its) for name, its in given.items()}
+        object.__setattr__(self, "parameters", built)
+        if not self._coordinates:
+            raise ValueError("a space needs a parameter that is no constant; all of them are")
+
+    # -- points and dicts -------------------------------------------------------------------------
+
+    def to_dict(self, x) -> dict:
+        """{name: value} of a point x (d,): floats, ints and the options themselves."""
+        x = checks.point("x", x, self.dim)
+        places = zip(self.parameters.items(), self._places, strict=True)
+        return {name: p.read(x[at]) for (name, p), at in places}
+
+    def from_dict(self, params) -> np.ndarray:
+        """(d,) point of {name: value}, of which to_dict gives the same again.
+
+        Constants may be left out. Raises ValueError or TypeError for a name that is missing or
+        unknown, naming the nearest, and for a value of the wrong kind or outside its range.
+        """
+        if not isinstance(params, Mapping):
+            raise TypeError(f"params must be a mapping name -> value; got {brief(params)}")
+        for name in params:
+            if name not in self.parameters:
+                raise ValueError(
+                    f"the space has no parameter {name!r}{nearest(name, self.parameters)}; "
+                    f"it has: {', '.join(self.parameters)}"
+                )
+        x = np.empty(self.dim)
+        for (name, p), at in zip(self.parameters.items(), self._places, strict=True):
+            if name in params:
+                x[at] = p.write(f"parameter {name!r}", params[name])
+            elif p.coordinates():
+                raise ValueError(f"params must hold every parameter; {name!r} is missing")
+        return x
+
+    def starting_at(self, params) -> Space:
+        """The same space, of which a search starts at {name: value}; what is left out stays."""
+        start = {**self.to_dict(self.x0), **params}
+        self.from_dict(start)
+        built = {}
+        for name, p in self.parameters.items():
+            moves = bool(p.coordinates())
+            built[name] = replace_start(p, start[name]) if moves and name in params else p
+        return Space(built)
+
+    def with_constants(self, values) -> Space:
+        """The same space with parameters, {name: value}, that do not move."""
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"fixed must be a mapping {{name: value}} with a Space; got {brief(values)}"
+            )
+        for name in values:
+            if name not in self.parameters:
+                raise ValueError(
+                    f"fixed: the space has no parameter {name!r}{nearest(name, self.parameters)}"
+                )
+        built = dict(self.parameters)
+        for name, value in values.items():
+            built[name] = Constant(value_in(built[name], f"fixed: {name!r}", value))
+        return Space(built)
+
+    def spec(self) -> dict:
+        """The mapping from which `Space` makes the same again; its options and constants are the
+        values themselves."""
+        return {name: p.spec() for name, p in self.parameters.items()}
+
+    def rows(self, function, vectorized: bool = False, name: str = "fun"):
+        """`function` of a dict, or of keywords where its arguments are the names of the
+        parameters, or with `vectorized` of a list of n dicts that returns n values, as a function
+        of rows (n, d) that returns (n,) values.
+
+        Raises TypeError for a function that takes neither, with what is missing on both sides."""
+        if vectorized:
+            return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
+        if self.takes_keywords(function, name):
+            return rowwise(lambda x: function(**self.to_dict(to_numpy(x))), name)
+        return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
+
+    def takes_keywords(self, function, name: str = "fun") -> bool:
+        """Are the arguments of the function the names of the parameters, or any keywords, and no
+        others? If not it takes the dict, as its only argument; else a TypeError says so."""
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):  # a function of C
+            return False
+        given = signature.parameters.values()
+        named = [p for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in given)
+        unknown = [p.name for p in named if p.default is p.empty and p.name not in self.parameters]
+        names = [p.name for p in named]
+        missing = [its for its in self.parameters if its not in names and not open_ended]
+        others = any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in given)
+        if not (unknown or missing or others):
+            return True
+        try:
+            signature.bind({})
+        except TypeError:
+            pass
+        else:
+            if others or len(self.parameters.keys() & set(names)) < 2:
+                return False
+        said = [f"it takes {u!r}{nearest(u, missing)}, which is no parameter" for u in unknown]
+        said += [f"it does not take {m!r}{nearest(m, unknown)}" for m in missing]
+        raise TypeError(
+            f"{name} must take one argument, the dict of parameters, or the parameters by their "
+            f"names, {', '.join(self.parameters)}: {'; '.join(said) or signature}"
+        )
+
+    # -- what ES needs to know --------------------------------------------------------------------
+
+    def arguments(self) -> dict:
+        """{argument: value} of `ES` for this space: x0, sigma0, bounds, transforms, integers, and
+        choices where there are any."""
+        names = ["x0", "sigma0", "bounds", "transforms", "integers"]
+        return {name: getattr(self, name) for name in names + ["choices"] * bool(self.choices)}
+
+    @cached_property
+    def dim(self) -> int:
+        """Number of coordinates, d: one for each number, k for a choice of k options."""
+        return len(self._coordinates)
+
+    @property
+    def x0(self) -> np.ndarray:
+        """(d,) start."""
+        return np.array([c.start for c in self._coordinates], dtype=float)
+
+    @property
+    def sigma0(self) -> np.ndarray:
+        """(d,) initial standard deviations; of coordinates with a logarithmic scale, of ln x."""
+        return np.array([c.sigma for c in self._coordinates], dtype=float)
+
+    @property
+    def bounds(self) -> list:
+        """d pairs (low, high), with None where it is open."""
+        return [(c.low, c.high) for c in self._coordinates]
+
+    @property
+    def transforms(self) -> list:
+        """For each of the d coordinates "log" or None."""
+        return ["log" if c.log else None for c in self._coordinates]
+
+    @property
+    def integers(self) -> tuple:
+        """The coordinates that are integers."""
+        return tuple(i for i, c in enumerate(self._coordinates) if c.integer)
+
+    @property
+    def choices(self) -> tuple:
+        """For each choice a tuple of its coordinates, one for each option."""
+        return tuple(
+            tuple(range(at.start, at.stop))
+            for p, at in zip(self._all, self._places, strict=True)
+            if isinstance(p, Choice) and at.stop > at.start
+        )
+
+    def __len__(self):
+        return len(self.parameters)
+
+    def __eq__(self, other):
+        """Are the parameters the same, with the same values of the same types, in this order?"""
+        if not isinstance(other, Space):
+            return NotImplemented
+        return same(list(self.spec().items()), list(other.spec().items()))
+
+    def __hash__(self):
+        return hash(tuple(self.parameters))
+
+    def __repr__(self):
+        inside = ", ".join(f"{name!r}: {p!r}" for name, p in self.parameters.items())
+        return f"Space({{{inside}}})"
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    @property
+    def _all(self):
+        return self.parameters.values()
+
+    @cached_property
+    def _coordinates(self) -> list:
+        return [c for p in self._all for c in p.coordinates()]
+
+    @cached_property
+    def _places(self) -> list:
+        """Where each parameter is in x: slices."""
+        ends = np.cumsum([0, *(len(p.coordinates()) for p in self._all)]).tolist()
+        return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def build_space(spec) -> Space:
+    """The Space of a mapping; a Space stays as it is."""
+    return spec if isinstance(spec, Space) else Space(spec)
+
+
+def kept_space(space: Space) -> dict:
+    """{name: what `space_of` reads}: the fields of each parameter in plain values and arrays, or,
+    where a value in them cannot be stored, a string that says which one."""
+    kept = {}
+    for name, spec in space.spec().items():
+        try:
+            kept[name] = {field: kept_value(value) for field, value in spec.items()}
+        except TypeError as error:
+            kept[name] = str(error)
+    return kept
+
+
+def space_of(kept: Mapping, given=None) -> Space:
+    """The Space of what `kept_space` has written.
+
+    given   None, or the Space as it was; it gives the parameters that could not be stored
+
+    Raises ValueError, naming the parameters, where some of them could not be stored and are not
+    given, or where the names of the given ones are others.
+    """
+    lost = {name: its for name, its in kept.items() if isinstance(its, str)}
+    if given is None and lost:
+        said = "; ".join(f"{name!r} has {why}" for name, why in lost.items())
+        raise ValueError(
+            f"its space has what no file holds: {said}. Give the space again, load(path, "
+            "space=…); or keep searches by pickle, which holds it"
+        )
+    given = None if given is None else build_space(given)
+    if given is not None and list(given.parameters) != list(kept):
+        raise ValueError(
+            f"the space must be that of the search, with the parameters {', '.join(kept)}; got "
+            f"one with {', '.join(given.parameters)}"
+        )
+    read = {}
+    for name, its in kept.items():
+        if name in lost:
+            read[name] = given.parameters[name]
+        else:
+            read[name] = {field: value_of(value) for field, value in its.items()}
+    return Space(read)

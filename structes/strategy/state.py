@@ -1,0 +1,117 @@
+"""The state of a search between two generations, and what an update says of itself."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import checks
+from .uncertainty import Noisy
+
+MOST = 2**62  # generations, evaluations: what is counted
+
+
+class State(NamedTuple):
+    """The search distribution and its memory: arrays and numbers, nothing else.
+
+    mean (d,) · sigma (number) · scale (d,) D₀ · factor (tuple of arrays) B, |det B| = 1 to
+    third order in the steps
+    path_sigma, path (noise_dim,) step-size path and rank-one path, both in local coordinates
+    generation (int) number of updates made
+    noisy (Noisy or None) what is known of the noise, where it is dealt with (noisy.py)
+    """
+
+    mean: Any
+    sigma: float
+    scale: Any
+    factor: tuple
+    path_sigma: Any
+    path: Any
+    generation: int
+    noisy: Noisy | None = None
+
+
+class Info(NamedTuple):
+    """What one update saw and did; for logs and stopping rules.
+
+    best, median, worst   of the values (NaN ranks last)
+    updated      False when all values were equal or missing: then only the generation moved
+    norm         ‖M‖, Frobenius, before the trust region; clipped: whether that acted
+    path_length  ‖path_sigma‖ over its expectation
+    missing      values that were NaN
+    late         values of earlier generations' candidates that were used, weighted by the ratio of
+                 the densities; stale: those left out, because it was next to nothing
+    injected     points that were told but never asked
+    repeated     values of candidates that were told before; left out
+    """
+
+    best: float = nan
+    median: float = nan
+    worst: float = nan
+    updated: bool = False
+    norm: float = 0.0
+    clipped: bool = False
+    path_length: float = 0.0
+    missing: int = 0
+    late: int = 0
+    stale: int = 0
+    injected: int = 0
+    repeated: int = 0
+
+    def signed(self, sign: int) -> Info:
+        """The same in the user's values, which are maximised where sign is −1."""
+        if sign == 1:
+            return self
+        return self._replace(best=-self.best, median=-self.median, worst=-self.worst)
+
+    @classmethod
+    def restored(cls, row) -> Info:
+        """The Info that was written as a list (checkpoint.py). Raises ValueError, TypeError."""
+        info = cls(*row)
+        for name in ("best", "median", "worst", "norm", "path_length"):
+            if type(getattr(info, name)) is not float:
+                raise TypeError(f"info: {name} must be a number; got {getattr(info, name)!r:.60}")
+        for name in ("updated", "clipped"):
+            checks.flag(f"info: {name}", getattr(info, name))
+        for name in ("missing", "late", "stale", "injected", "repeated"):
+            checks.count(f"info: {name}", getattr(info, name), 0, MOST)
+        return info
+
+
+def restored_as(like, value, xp):
+    """`value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
+    ValueError where it differs."""
+    if isinstance(like, tuple):
+        if not isinstance(value, (list, tuple)) or len(value) != len(like):
+            raise ValueError(f"a state needs {len(like)} parts where it has {value!r:.60}")
+        parts = [restored_as(a, b, xp) for a, b in zip(like, value, strict=True)]
+        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+    if isinstance(like, np.ndarray):
+        dtype = str(getattr(value, "dtype", "")).rpartition(".")[2]  # of any library
+        if dtype != like.dtype.name or tuple(value.shape) != like.shape:
+            raise ValueError(f"a state needs an array of shape {like.shape}, {like.dtype}")
+        return value if xp is np else xp.asarray(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) is not type(like):
+        raise ValueError(f"a state needs a {type(like).__name__} where it has {value!r:.60}")
+    return value
+
+
+def check_shapes(structure, tree) -> None:
+    """Raise ValueError where the state in a file (checkpoint.py) does not have the factor of this
+    structure, before one is made."""
+    if not isinstance(tree, list) or len(tree) != len(State._fields):
+        raise ValueError(f"a state needs {len(State._fields)} parts")
+    restored_as(structure.blank(), tree[State._fields.index("factor")], np)
+
+
+def same_state(a, b) -> bool:
+    """Are two states of a file the same arrays and numbers?"""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same_state, a, b))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return a is b
+    return type(a) is type(b) and a == b
