@@ -64,7 +64,7 @@ def place(
     scale: float,
     source: str,
     minimum: float = 0.0,
-    least: int = 1,
+    min_dim: int = 1,
 ) -> Problem:
     """The Problem of a textbook function (n, d) -> (n,), turned and moved as the seeds say.
 
@@ -72,29 +72,29 @@ def place(
     optimum   z*: a number for all coordinates, or a function of dim that returns (d,)
     minimum   g(z*) / dim
     start     the start, the same for every coordinate; it is neither turned nor moved
-    least     the smallest dim for which the function is defined
+    min_dim     the smallest dim for which the function is defined
 
-    Raises TypeError or ValueError, naming the argument, for a dim below `least` or a bad seed.
+    Raises TypeError or ValueError, naming the argument, for a dim below `min_dim` or a bad seed.
     """
-    dim = integer(f"{name}: dim", dim, least)
+    dim = integer(f"{name}: dim", dim, min_dim)
     textbook = optimum(dim) if callable(optimum) else np.full(dim, float(optimum))
     lower, upper = (np.full(dim, float(b)) for b in box)
-    where, R = textbook, None
+    position, R = textbook, None
     if shift is not None:
         shift = integer(f"{name}: shift", shift, 0, 2**64 - 1)
         u = noise.uniforms(shift, noise.PROBLEM, _SHIFT, 0, 1, dim)[0]
-        where = lower + (0.1 + 0.8 * u) * (upper - lower)
+        position = lower + (0.1 + 0.8 * u) * (upper - lower)
     if rotate is not None:
         R = rotation(dim, integer(f"{name}: rotate", rotate, 0, 2**64 - 1))
     if shift is not None or rotate is not None:
-        function = Placed(function, textbook, where, R)
+        function = Placed(function, textbook, position, R)
     return Problem(
         function,
         dim,
         name,
         lower=lower,
         upper=upper,
-        optimum=where.copy(),
+        optimum=position.copy(),
         minimum=float(minimum * dim),
         start=np.full(dim, float(start)),
         scale=float(scale),
@@ -113,25 +113,25 @@ def rotation(dim: int, seed: int) -> np.ndarray:
     return Q * np.where(np.diag(R) < 0, -1.0, 1.0)
 
 
-def integer(what: str, value, low: int, high: int | None = None) -> int:
+def integer(name: str, value, low: int, high: int | None = None) -> int:
     """`value` as an int in [low, high].
 
     Raises TypeError for anything that is not an integer and ValueError outside the range.
     """
     span = f"of at least {low}" if high is None else f"from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer {span}; got {brief(value)}")
+        raise TypeError(f"{name} must be an integer {span}; got {brief(value)}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{what} must be an integer {span}; got {brief(value)}")
+        raise ValueError(f"{name} must be an integer {span}; got {brief(value)}")
     return int(value)
 
 
-def positive(what: str, value) -> float:
+def positive(name: str, value) -> float:
     """`value` as a float. Raises TypeError or ValueError unless it is a finite number > 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{what} must be a positive number; got {brief(value)}")
+        raise TypeError(f"{name} must be a positive number; got {brief(value)}")
     if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{what} must be a positive, finite number; got {value}")
+        raise ValueError(f"{name} must be a positive, finite number; got {value}")
     return float(value)
 
 

@@ -110,7 +110,7 @@ def rosenbrock(dim: int, rotate: int | None = None, shift: int | None = None) ->
         optimum=1,
         start=0,
         scale=0.5,
-        least=2,
+        min_dim=2,
         source="Rosenbrock, 1960, The Computer Journal 3:175; box: Surjanovic and Bingham, "
         "Virtual library of simulation experiments",
     )

@@ -44,16 +44,16 @@ def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
     return overall, array / overall
 
 
-def count(name: str, value, least: int, most: int | None = None) -> int:
+def count(name: str, value, low: int, high: int | None = None) -> int:
     """`value` as an integer, least ≤ value (≤ most)."""
-    wanted = f"≥ {least}" if most is None else f"from {least} to {most}"
+    expected = f"≥ {low}" if high is None else f"from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         if isinstance(value, float) and value.is_integer():  # 1e5 is a common way to write it
             value = int(value)
         else:
-            raise TypeError(f"{name} must be an integer {wanted}; got {brief(value)}")
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"{name} must be an integer {wanted}; got {brief(value)}")
+            raise TypeError(f"{name} must be an integer {expected}; got {brief(value)}")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name} must be an integer {expected}; got {brief(value)}")
     return int(value)
 
 
@@ -81,23 +81,23 @@ def seconds(name: str, value) -> float:
 def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
     """`value` as a tuple of n different coordinates in 0 … dim − 1."""
     try:
-        chosen = tuple(value)
+        coordinates = tuple(value)
     except TypeError:
         raise TypeError(f"{name} must be a list of {n} coordinates; got {brief(value)}") from None
-    chosen = tuple(count(f"{name}[{j}]", i, 0, dim - 1) for j, i in enumerate(chosen))
-    if len(chosen) != n:
-        raise ValueError(f"{name} must name {n} coordinates; got {len(chosen)}")
-    if len(set(chosen)) != n:
-        again = sorted({i for i in chosen if chosen.count(i) > 1})
-        raise ValueError(f"{name} must name each coordinate once; repeated: {again}")
-    return chosen
+    coordinates = tuple(count(f"{name}[{j}]", i, 0, dim - 1) for j, i in enumerate(coordinates))
+    if len(coordinates) != n:
+        raise ValueError(f"{name} must name {n} coordinates; got {len(coordinates)}")
+    if len(set(coordinates)) != n:
+        repeated = sorted({i for i in coordinates if coordinates.count(i) > 1})
+        raise ValueError(f"{name} must name each coordinate once; repeated: {repeated}")
+    return coordinates
 
 
-def choice(name: str, value, known):
-    """`value`, one of the words `known`."""
-    if value not in known:
-        hint = nearest(value, known) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {brief(value)}{hint}")
+def choice(name: str, value, options):
+    """`value`, one of the words `options`."""
+    if value not in options:
+        hint = nearest(value, options) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(options)}; got {brief(value)}{hint}")
     return value
 
 
@@ -119,14 +119,14 @@ def real(name: str, value, *, positive: bool = False) -> float:
     if isinstance(value, bool) or not is_number(value):
         raise TypeError(f"{name} must be a number; got {brief(value)}")
     try:
-        its = float(value)
+        result = float(value)
     except OverflowError:
         raise ValueError(f"{name} is too large for a number: {brief(value)}") from None
     except ValueError:  # a NaN of the decimal module
-        its = float("nan")
-    if its != its or (positive and its <= 0):
+        result = float("nan")
+    if result != result or (positive and result <= 0):
         raise ValueError(f"{name} must be a {'positive ' * positive}number; got {brief(value)}")
-    return its
+    return result
 
 
 def is_number(value) -> bool:

@@ -76,7 +76,7 @@ def is_library(target) -> bool:
     return home_of(target).partition(".")[0] in LIBRARIES
 
 
-def said_of(target) -> str:
+def description_of(target) -> str:
     """What an object is, in words, and nothing of it is called: "a function of subprocess"."""
     if isinstance(target, ModuleType):
         return "a module"

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from math import inf
 from typing import Any, NamedTuple
 
-from .guard import check_may_start, importing
+from .recursion_guard import check_may_start, importing
 from .worker import Call, Outcome
 
 
@@ -30,8 +30,8 @@ class Event(NamedTuple):
 
     worker: Any
     outcome: Outcome | None = None
-    gone: str | None = None
-    lost: bool = False
+    ending: str | None = None
+    is_innocent: bool = False
     alarm: bool | None = None
 
 
@@ -67,8 +67,8 @@ def _sent_by_value(modules):
     """Context in which cloudpickle takes what is of these modules by value."""
     import cloudpickle
 
-    others = cloudpickle.list_registry_pickle_by_value()  # the user's own, which stay
-    modules = [module for module in modules if module.__name__ not in others]
+    registered = cloudpickle.list_registry_pickle_by_value()  # the user's own, which stay
+    modules = [module for module in modules if module.__name__ not in registered]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -78,11 +78,11 @@ def _sent_by_value(modules):
             cloudpickle.unregister_pickle_by_value(module)
 
 
-class Transport(ABC):
+class Channel(ABC):
     """Workers are whatever `hire` returns; they are told apart by identity."""
 
     def __init__(self):
-        """Raises RuntimeError in a worker that is still being made (guard.py)."""
+        """Raises RuntimeError in a worker that is still being made (recursion_guard.py)."""
         if not self.is_local:
             check_may_start()
         self._packed: dict = {}
@@ -102,14 +102,14 @@ class Transport(ABC):
         return ""
 
     @abstractmethod
-    def hire(self):
+    def start_worker(self):
         """Start a worker; an Event without outcome says that it is ready.
 
         Raises OSError where none can be started now.
         """
 
     @abstractmethod
-    def give(self, worker, key, thing) -> None:
+    def put(self, worker, key, thing) -> None:
         """Let a worker have a thing by its key; it must be given what its calls name."""
 
     def make(self, worker, key) -> bool:
@@ -118,7 +118,7 @@ class Transport(ABC):
         return False
 
     @abstractmethod
-    def take_away(self, worker, key) -> None:
+    def drop(self, worker, key) -> None:
         """Let a worker forget a thing."""
 
     @abstractmethod
@@ -135,7 +135,7 @@ class Transport(ABC):
         return False
 
     @abstractmethod
-    def dismiss(self, worker) -> None:
+    def end_worker(self, worker) -> None:
         """End a worker at once; nothing more is heard of it."""
 
     def packed(self, key, thing) -> bytes:

@@ -19,11 +19,11 @@ from .. import checks
 from ..registry import nearest
 from ..rowwise import rowwise
 from .channel import pickled
-from .given import mapping, memory_of, number_of, processors
+from .options import mapping, memory_of, number_of, processors
 from .parallel_function import ParallelFunction
 from .sources import snapshot
 from .supervisor import Supervisor
-from .turns import Turns
+from .thread_lock import ThreadLock
 from .worker import Objective
 
 KINDS = ("process", "ray", "serial")
@@ -125,7 +125,7 @@ class Evaluator:
         self._refuse_what_cannot_be()
         self._supervisor: Supervisor | None = None
         self._owner = 0  # the process that it belongs to
-        self.turns = Turns()  # of the threads that use it
+        self.lock = ThreadLock()  # of the threads that use it
 
     def _refuse_what_cannot_be(self):
         not_ray = {"process", "serial", *POOLS}
@@ -167,12 +167,12 @@ class Evaluator:
         return self.bind_rows(function, wrap, not vectorized, factory, on_error)
 
     def bind_rows(
-        self, function, wrap, by_point, factory=False, on_error="missing", here=None, sign=1
+        self, function, wrap, by_point, factory=False, on_error="missing", local=None, sign=1
     ) -> ParallelFunction:
         """As `bind`, of a function that `wrap` makes one of rows (n, d).
 
         by_point   it is then a Rowwise, which is called with one point at a time
-        here       of a factory: the function of rows, if there is one in this process already
+        local       of a factory: the function of rows, if there is one in this process already
         """
         is_sent = self.kind in ("process", "ray")
         objective = Objective(_Made(function, factory, wrap), snapshot() if is_sent else None)
@@ -181,10 +181,10 @@ class Evaluator:
         if (
             self.kind in POOLS
         ):  # whose owner may have made them, and not this process, ready for it
-            here = None
+            local = None
         elif not factory:
-            here = wrap(function)
-        return ParallelFunction(self, objective, here, by_point, on_error, sign)
+            local = wrap(function)
+        return ParallelFunction(self, objective, local, by_point, on_error, sign)
 
     @property
     def supervisor(self) -> Supervisor:
@@ -196,12 +196,12 @@ class Evaluator:
                     "this process is a fork of the one that is connected to Ray, and a connection "
                     "does not outlive that: start the process otherwise (spawn), or evaluate there"
                 )
-            transport = self._transport()
+            channel = self._channel()
             self._supervisor = Supervisor(
-                transport, {}, self.timeout, self.attempts, self.patience, self.max_calls
+                channel, {}, self.timeout, self.attempts, self.patience, self.max_calls
             )
             self._owner = os.getpid()
-            self._finalizer = weakref.finalize(self, transport.close)
+            self._finalizer = weakref.finalize(self, channel.close)
         return self._supervisor
 
     @property
@@ -261,7 +261,7 @@ class Evaluator:
         state.pop("_finalizer", None)
         return state
 
-    def _transport(self):
+    def _channel(self):
         if self.kind == "serial":
             from .serial import Serial
 
@@ -273,9 +273,9 @@ class Evaluator:
         if self.kind == "executor":
             from .pools import Executor
 
-            known = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
-            known = known if isinstance(known, int) and known > 0 else processors()
-            return Executor(self.pool, self.count or known)
+            workers = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
+            workers = workers if isinstance(workers, int) and workers > 0 else processors()
+            return Executor(self.pool, self.count or workers)
         if self.kind == "map":
             from .pools import Map
 
@@ -331,12 +331,12 @@ def build_evaluator(spec, **options) -> Evaluator:
         return spec
     if isinstance(spec, Mapping):
         spec = {**spec, **options}
-        known = list(inspect.signature(Evaluator).parameters)
+        names = list(inspect.signature(Evaluator).parameters)
         for key in spec:
-            if key != "name" and key not in known[1:]:
+            if key != "name" and key not in names[1:]:
                 raise ValueError(
-                    f"workers: unknown key {key!r}{nearest(key, known)}; known: name, "
-                    f"{', '.join(known[1:])}"
+                    f"workers: unknown key {key!r}{nearest(key, names)}; known: name, "
+                    f"{', '.join(names[1:])}"
                 )
         return Evaluator(spec.pop("name", "process"), **spec)
     return Evaluator(spec, **options)

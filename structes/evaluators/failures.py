@@ -28,11 +28,11 @@ _LONGEST = 2**18  # characters of a line; what is cut takes up to 12 in JSON
 _LONG = 1000  # points of more numbers are not written down
 
 
-def cut(text: str, most: int) -> str:
-    """`text`, without its middle where it is longer than `most` characters."""
-    if len(text) <= most:
+def cut(text: str, limit: int) -> str:
+    """`text`, without its middle where it is longer than `limit` characters."""
+    if len(text) <= limit:
         return text
-    half = most // 2
+    half = limit // 2
     return f"{text[:half]} … [{len(text) - 2 * half} characters] … {text[-half:]}"
 
 
@@ -54,8 +54,8 @@ class Failure(NamedTuple):
             words = str(error)
         except Exception:  # an exception of the user's that cannot even be printed
             return cls(row, type(error).__name__[:100], "it cannot be printed")
-        said = traceback_of(error)
-        return cls(row, type(error).__name__[:100], cut(words, MESSAGE), said)
+        trace = traceback_of(error)
+        return cls(row, type(error).__name__[:100], cut(words, MESSAGE), trace)
 
     def __str__(self):
         return f"{self.kind}: {self.message}" if self.message else self.kind
@@ -107,53 +107,57 @@ class Table:
     written  how many lines were written in that; None: as many as should have been
     """
 
-    def __init__(self, problem: str, space=None, before: Mapping | None = None, written=None):
+    def __init__(
+        self, problem: str, space=None, earlier_counts: Mapping | None = None, n_written=None
+    ):
         self._problem, self._space = problem, space
-        self._before = Counter(before or {})
-        self._written = Counter({kind: min(n, SAMPLES) for kind, n in self._before.items()})
-        self.written = sum(self._written.values()) if written is None else written
-        self.counts = dict(self._before)
+        self._earlier_counts = Counter(earlier_counts or {})
+        self._n_written_of = Counter(
+            {kind: min(n, SAMPLES) for kind, n in self._earlier_counts.items()}
+        )
+        self.n_written = sum(self._n_written_of.values()) if n_written is None else n_written
+        self.counts = dict(self._earlier_counts)
 
     def take(self, evaluate, generation: int) -> list[str]:
         """Take over what has been counted since: lines of JSON for those to be kept."""
         lines = []
         for failure in evaluate.failures:
             kind = failure.kind if failure.kind in evaluate.kinds else OTHER
-            if self._written[kind] < SAMPLES:
-                self._written[kind] += 1
-                self.written += 1
+            if self._n_written_of[kind] < SAMPLES:
+                self._n_written_of[kind] += 1
+                self.n_written += 1
                 lines.append(self._line(failure, generation))
         evaluate.failures.clear()
-        self.counts = dict(self._before + evaluate.kinds)
+        self.counts = dict(self._earlier_counts + evaluate.kinds)
         return lines
 
     def _line(self, failure, generation):
-        said = {"problem": self._problem, "generation": generation, **failure._asdict()}
-        params = said.pop("point")
+        record = {"problem": self._problem, "generation": generation, **failure._asdict()}
+        params = record.pop("point")
         if params is not None and self._space is not None:
             named = self._space.to_dict(params)
             params = {name: plain_option(value) for name, value in named.items()}
-        return json.dumps({**said, "params": params}) + "\n"
+        return json.dumps({**record, "params": params}) + "\n"
 
 
-def first_lines(path, problem: str, most: int) -> str:
-    """The lines of a file of failures, of those of one problem the first `most` only."""
-    kept = []
+def first_lines(path, problem: str, limit: int) -> str:
+    """The lines of a file of failures, of those of one problem the first `limit` only."""
+    lines = []
     with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
         for line in iter(lambda: file.readline(_LONGEST), ""):
-            its = _problem_of(line) == problem
-            if line.endswith("\n") and (not its or most > 0):
-                kept.append(line)
-            most -= its
-    return "".join(kept)
+            is_of_problem = _problem_of(line) == problem
+            if line.endswith("\n") and (not is_of_problem or limit > 0):
+                lines.append(line)
+            limit -= is_of_problem
+    return "".join(lines)
 
 
 def _problem_of(line: str) -> str | None:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found.get("problem") if isinstance(found, dict) else None
+    return record.get("problem") if isinstance(record, dict) else None
 
 
 def plain_option(value):

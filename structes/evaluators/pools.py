@@ -25,21 +25,21 @@ from multiprocessing.pool import ThreadPool
 from typing import NamedTuple
 
 from ..arrays.threads import one_thread
-from . import guard
-from .channel import Event, Transport, pickled
+from . import recursion_guard
+from .channel import Channel, Event, pickled
 from .supervisor import EvaluationError
-from .worker import Call, Desk, Outcome
+from .worker import Call, Outcome, Runner
 
 SMALL = 2**16  # bytes of a pickle that goes with every call
 KEPT = 8  # parcels that a process keeps
-_kept: OrderedDict = OrderedDict()  # those that came as a pickle by name, the latest last
+_parcel_cache: OrderedDict = OrderedDict()  # those that came as a pickle by name, the latest last
 
 
 class Parcel:
     """A function (or a Recipe) on its way to a worker, of this process or of another one.
 
     name       what it is called, and nothing else on any machine
-    thing      what `Desk.take` takes; None: it has been made, and is needed no more
+    thing      what `Runner.take` takes; None: it has been made, and is needed no more
     data       its pickle; None: nobody has wanted one yet
     error      why there is no pickle
     is_here    did it never become a pickle?
@@ -48,8 +48,8 @@ class Parcel:
 
     def __init__(self, name: str, thing, is_here: bool = True):
         self.name, self.thing, self.is_here = name, thing, is_here
-        self.data, self.error, self.made = None, None, threading.local()
-        self._by_value = guard.importing()  # now: it is pickled in a thread of the pool
+        self.data, self.error, self.per_thread = None, None, threading.local()
+        self._by_value = recursion_guard.importing()  # now: it is pickled in a thread of the pool
 
     def __reduce__(self):
         if self.data is None:
@@ -67,12 +67,12 @@ class Parcel:
 
 def _received(name: str, data: bytes) -> Parcel:
     """The parcel of this name in a process that has got it as a pickle."""
-    guard.be_worker()
-    parcel = _kept.pop(name, None) or Parcel(name, None, is_here=False)
+    recursion_guard.be_worker()
+    parcel = _parcel_cache.pop(name, None) or Parcel(name, None, is_here=False)
     parcel.thing = parcel.data = data
-    _kept[name] = parcel
-    while len(_kept) > KEPT:
-        _kept.popitem(last=False)
+    _parcel_cache[name] = parcel
+    while len(_parcel_cache) > KEPT:
+        _parcel_cache.popitem(last=False)
     return parcel
 
 
@@ -82,24 +82,30 @@ def work(parcels: dict, call: Call) -> bytes | str | None:
 
     parcels   {key that the call names: Parcel, or the name of one}
     """
-    found = {key: _kept.get(its) if isinstance(its, str) else its for key, its in parcels.items()}
-    things = {key: its and getattr(its.made, "thing", its.thing) for key, its in found.items()}
+    present = {
+        key: _parcel_cache.get(parcel) if isinstance(parcel, str) else parcel
+        for key, parcel in parcels.items()
+    }
+    things = {
+        key: parcel and getattr(parcel.per_thread, "thing", parcel.thing)
+        for key, parcel in present.items()
+    }
     if None in things.values():
         return None
-    is_here = all(its.is_here for its in found.values())
-    desk = Desk(nullcontext if is_here else one_thread)
-    desk.things.update(things)
+    is_here = all(parcel.is_here for parcel in present.values())
+    runner = Runner(nullcontext if is_here else one_thread)
+    runner.things.update(things)
     is_main = threading.current_thread() is threading.main_thread()
     try:
-        outcome = desk.run(call)
+        outcome = runner.run(call)
     except BaseException as error:  # KeyboardInterrupt, and what else is no Exception
         if is_here and is_main:
             raise  # it is the program's
         return f"{type(error).__name__}: {error}"
-    for key, its in found.items():
-        its.made.thing = desk.things[key]
+    for key, parcel in present.items():
+        parcel.per_thread.thing = runner.things[key]
         if not is_here and is_main:  # no other thread works here: one copy is enough
-            its.thing = its.data = None
+            parcel.thing = parcel.data = None
     return outcome.to_bytes()
 
 
@@ -107,7 +113,7 @@ class _Answer(NamedTuple):
     """What `work` returns, and to which call of a generation."""
 
     number: int
-    said: bytes | str | None
+    result: bytes | str | None
 
 
 def _numbered(parcels: dict, item: tuple) -> _Answer:
@@ -116,14 +122,14 @@ def _numbered(parcels: dict, item: tuple) -> _Answer:
     return _Answer(number, work(parcels, call))
 
 
-class _Seat:
+class _Slot:
     """What a pool is given at a time. calls: [[Call, future]] that wait for each other."""
 
     def __init__(self):
         self.calls: deque = deque()
 
 
-class _Pool(Transport):
+class _Pool(Channel):
     """What both kinds of pools have in common."""
 
     def __init__(self, pool):
@@ -131,16 +137,16 @@ class _Pool(Transport):
         self.pool = pool
         self._parcels, self._events, self._token = {}, [], secrets.token_hex(8)
 
-    def hire(self):
-        seat = _Seat()
-        self._events.append(Event(seat))
-        return seat
+    def start_worker(self):
+        slot = _Slot()
+        self._events.append(Event(slot))
+        return slot
 
-    def give(self, worker, key, thing):
+    def put(self, worker, key, thing):
         if key not in self._parcels:
             self._parcels[key] = Parcel(f"{self._token} {key}", thing)
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         """Nobody knows who has it; workers keep few things, and the latest."""
 
     def forget(self, key):
@@ -161,20 +167,20 @@ class _Pool(Transport):
         fault.__cause__ = error
         return fault
 
-    def _event(self, seat, said) -> Event:
-        """What the seat's worker has said to its oldest call."""
-        if isinstance(said, str):
-            return Event(seat, gone=said)
+    def _event(self, slot, result) -> Event:
+        """What the slot's worker has said to its oldest call."""
+        if isinstance(result, str):
+            return Event(slot, ending=result)
         try:
-            return Event(seat, Outcome.of_bytes(said))
+            return Event(slot, Outcome.of_bytes(result))
         except (AttributeError, TypeError, ValueError):
             raise EvaluationError(
                 "the pool that was given as workers must return what the function it is given "
-                f"returns; got {said!r:.100}"
+                f"returns; got {result!r:.100}"
             ) from None
 
     def _ready(self) -> list:
-        """The Events of new seats, told once; not lost where an interrupt comes in between."""
+        """The Events of new slots, told once; not lost where an interrupt comes in between."""
         events = list(self._events)
         del self._events[: len(events)]
         return events
@@ -192,24 +198,24 @@ class Executor(_Pool):
     def __init__(self, pool, count: int):
         super().__init__(pool)
         self.count = count
-        self._seats: list[_Seat] = []
+        self._slots: list[_Slot] = []
         self._news = threading.Event()
         self._limit: ExitStack | None = None
 
     def capacity(self) -> int:
         return self.count
 
-    def hire(self):
-        seat = super().hire()
-        self._seats.append(seat)
-        return seat
+    def start_worker(self):
+        slot = super().start_worker()
+        self._slots.append(slot)
+        return slot
 
     def send(self, worker, call):
         self._limit_blas(True)
         worker.calls.append([call, self._submit(call, Parcel.light)])
 
-    def _submit(self, call, how):
-        parcels = {key: how(self._parcels[key]) for key in _keys(call)}
+    def _submit(self, call, pack):
+        parcels = {key: pack(self._parcels[key]) for key in _keys(call)}
         try:
             future = self.pool.submit(work, parcels, call)
             future.add_done_callback(lambda _: self._news.set())
@@ -221,22 +227,22 @@ class Executor(_Pool):
         self._news.wait(0.0 if self._events else seconds)
         self._news.clear()
         events, fault = self._ready(), None
-        for seat in list(self._seats):
+        for slot in list(self._slots):
             try:
-                while seat.calls and seat.calls[0][1].done():
-                    events += self._answer(seat)
+                while slot.calls and slot.calls[0][1].done():
+                    events += self._answer(slot)
             except (EvaluationError, TypeError) as error:
                 fault = error
         if fault is not None:
             if not events:
                 raise fault
             self._news.set()  # what has come is told first; the next time it is met again
-        self._limit_blas(any(seat.calls for seat in self._seats))
+        self._limit_blas(any(slot.calls for slot in self._slots))
         return events
 
-    def _answer(self, seat) -> list:
-        """The Events of a seat whose oldest call is done."""
-        call, future = seat.calls[0]
+    def _answer(self, slot) -> list:
+        """The Events of a slot whose oldest call is done."""
+        call, future = slot.calls[0]
         try:
             error = future.exception()
         except CancelledError:  # by its owner
@@ -244,27 +250,27 @@ class Executor(_Pool):
         unsendable = any(parcel.error is not None for parcel in self._parcels.values())
         if isinstance(error, BrokenExecutor) or (error is not None and unsendable):
             raise self._fault(error)
-        said = future.result() if error is None else f"{type(error).__name__}: {error}"
-        if said is None:
-            seat.calls[0][1] = self._submit(call, lambda parcel: parcel)
+        result = future.result() if error is None else f"{type(error).__name__}: {error}"
+        if result is None:
+            slot.calls[0][1] = self._submit(call, lambda parcel: parcel)
             return []
-        event = self._event(seat, said)
-        seat.calls.popleft()
-        if event.gone is not None:
-            self.dismiss(seat)
+        event = self._event(slot, result)
+        slot.calls.popleft()
+        if event.ending is not None:
+            self.end_worker(slot)
         return [event]
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         """What has not begun is cancelled; nobody hears of the rest."""
-        self._seats.remove(worker)
+        self._slots.remove(worker)
         for _, future in worker.calls:
             future.cancel()
         worker.calls.clear()
-        self._limit_blas(any(seat.calls for seat in self._seats))
+        self._limit_blas(any(slot.calls for slot in self._slots))
 
     def close(self):
-        for seat in list(self._seats):
-            self.dismiss(seat)
+        for slot in list(self._slots):
+            self.end_worker(slot)
 
     def _limit_blas(self, at_work: bool):
         """While threads of this process are at it BLAS has one thread, as other workers have."""
@@ -296,10 +302,10 @@ class Map(_Pool):
         if self._error is None:
             calls, self._calls = self._calls, []
             by_keys: dict = {}
-            for seat, call in calls:
-                by_keys.setdefault(_keys(call), []).append((seat, call))
-            for keys, those in by_keys.items():
-                events += self._mapped({key: self._parcels[key] for key in keys}, those)
+            for slot, call in calls:
+                by_keys.setdefault(_keys(call), []).append((slot, call))
+            for keys, group in by_keys.items():
+                events += self._mapped({key: self._parcels[key] for key in keys}, group)
         if self._error is not None and not events:  # what has come is told first
             error, self._error = self._error, None
             raise error
@@ -307,31 +313,31 @@ class Map(_Pool):
 
     def _mapped(self, parcels, calls) -> list:
         """The Events of calls that need these parcels."""
-        items, said = list(enumerate(call for _, call in calls)), {}
+        items, results = list(enumerate(call for _, call in calls)), {}
         try:
             with one_thread() if _is_here(self.pool) else nullcontext():
                 for answer in self.pool(partial(_numbered, parcels), items):
-                    if not isinstance(answer, _Answer) or answer.number in said:
+                    if not isinstance(answer, _Answer) or answer.number in results:
                         raise EvaluationError(
                             "the map that was given as workers must give, for each item of a "
                             f"list, what the function returns for it; got {answer!r:.100}"
                         )
-                    said[answer.number] = answer.said
-                    if len(said) == len(items):
+                    results[answer.number] = answer.result
+                    if len(results) == len(items):
                         break
-            if len(said) < len(items):
+            if len(results) < len(items):
                 raise EvaluationError(
                     "the map that was given as workers must give a result for each of "
-                    f"{len(items)} items; got {len(said)}"
+                    f"{len(items)} items; got {len(results)}"
                 )
         except Exception as error:
             self._error = self._fault(error)
-        return [self._event(calls[k][0], its) for k, its in said.items()]
+        return [self._event(calls[k][0], result) for k, result in results.items()]
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         """What has not been given to it need not be, nor told what came of the rest."""
         self._error = None
-        self._calls = [(seat, call) for seat, call in self._calls if seat is not worker]
+        self._calls = [(slot, call) for slot, call in self._calls if slot is not worker]
 
     def close(self):
         self._calls, self._events, self._error = [], [], None

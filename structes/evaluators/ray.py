@@ -25,9 +25,9 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-from .channel import Event, Transport
+from .channel import Channel, Event
 from .ray_watch import MARK
-from .worker import Desk, Outcome, become_worker
+from .worker import Outcome, Runner, become_worker
 
 INSTALL = "Ray is not installed: pip install 'structes[ray]'"
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray on Linux uses 127.0.0.1, as elsewhere
@@ -131,13 +131,13 @@ def _end_watch() -> None:
 
 def _connect(ray, address: str, options: dict) -> None:
     """A head that is busy may fail to start what a ray:// client talks to: it is asked again."""
-    for left in reversed(range(_CONNECT)):
+    for attempts_left in reversed(range(_CONNECT)):
         try:
             ray.init(address=address, **options)
             return
         except ConnectionAbortedError:
             ray.shutdown()
-            if not left:
+            if not attempts_left:
                 raise
             time.sleep(2.0)
 
@@ -167,29 +167,29 @@ def stop() -> None:
 
 
 class _Actor:
-    """A Desk behind Ray."""
+    """A Runner behind Ray."""
 
     def __init__(self, paths, environment):
         sys.path += [p for p in paths if p not in sys.path]
         os.environ.update(environment)
         become_worker()
-        self.desk = Desk(is_alone=True)
+        self.runner = Runner(is_alone=True)
 
     def ready(self):
         return True
 
-    def take(self, key, thing):
-        self.desk.take(key, thing)
+    def put(self, key, thing):
+        self.runner.put(key, thing)
 
     def make(self, key):
-        self.desk.make(key)
+        self.runner.make(key)
         return True
 
     def drop(self, key):
-        self.desk.drop(key)
+        self.runner.drop(key)
 
     def run(self, call: bytes) -> bytes:
-        return self.desk.run(pickle.loads(call)).to_bytes()
+        return self.runner.run(pickle.loads(call)).to_bytes()
 
 
 class _Worker:
@@ -197,10 +197,10 @@ class _Worker:
     but for one before them."""
 
     def __init__(self, actor):
-        self.actor, self.refs, self.there = actor, deque(), set()
+        self.actor, self.refs, self.answered = actor, deque(), set()
 
 
-class Ray(Transport):
+class Ray(Channel):
     """count actors, or as many as the cluster has room for, now and when it grows.
 
     address      as for `start`
@@ -222,7 +222,7 @@ class Ray(Transport):
         if not self.gpus:
             self.environment.setdefault("CUDA_VISIBLE_DEVICES", "")
         cpus = None if count is None else max(1, int(count * self.cpus + 0.5))
-        self._ours = start(cpus, address)
+        self._is_owner = start(cpus, address)
         import ray
 
         self.ray, self._refs, self._things, self._workers = ray, {}, {}, []
@@ -243,24 +243,26 @@ class Ray(Transport):
     def capacity(self) -> int:
         if self.count is not None:
             return self.count
-        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        has = self.ray.cluster_resources()
-        room = [int(has.get(name, 0) / need + 1e-9) for name, need in needs.items() if need]
+        demand = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        supply = self.ray.cluster_resources()
+        room = [
+            int(supply.get(name, 0) / amount + 1e-9) for name, amount in demand.items() if amount
+        ]
         return min(room, default=1)
 
     def wants(self):
-        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        has = self.ray.cluster_resources()
-        there = {name: has.get(name, 0) for name in needs}
-        return f": each needs {needs}, and the cluster has {there}"
+        demand = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        supply = self.ray.cluster_resources()
+        available = {name: supply.get(name, 0) for name in demand}
+        return f": each needs {demand}, and the cluster has {available}"
 
-    def hire(self):
+    def start_worker(self):
         worker = _Worker(self._class.remote(sys.path, self.environment))
         self._workers.append(worker)
         self._expect(worker, worker.actor.ready.remote())
         return worker
 
-    def give(self, worker, key, thing):
+    def put(self, worker, key, thing):
         if key not in self._things:
             self._things[key] = self.ray.put(self.packed(key, thing))
         worker.actor.take.remote(key, self._things[key])
@@ -269,7 +271,7 @@ class Ray(Transport):
         self._expect(worker, worker.actor.make.remote(key))
         return True
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         worker.actor.drop.remote(key)
 
     def send(self, worker, call):
@@ -286,31 +288,31 @@ class Ray(Transport):
         if not self._refs:
             time.sleep(seconds)
             return []
-        done, _ = self.ray.wait(list(self._refs), num_returns=1, timeout=seconds)
-        if done and len(self._refs) > 1:  # and the others that are there
-            done, _ = self.ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
+        refs, _ = self.ray.wait(list(self._refs), num_returns=1, timeout=seconds)
+        if refs and len(self._refs) > 1:  # and the others that are there
+            refs, _ = self.ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
         workers = {}
-        for ref in done:
+        for ref in refs:
             worker = self._refs.pop(ref)
-            worker.there.add(ref)
+            worker.answered.add(ref)
             workers[id(worker)] = worker
         return [event for worker in workers.values() for event in self._answers(worker)]
 
     def _answers(self, worker):
-        while worker.refs and worker.refs[0] in worker.there:
+        while worker.refs and worker.refs[0] in worker.answered:
             ref = worker.refs.popleft()
-            worker.there.remove(ref)
+            worker.answered.remove(ref)
             try:
                 data = self.ray.get(ref)
             except self.ray.exceptions.RayError as error:
-                self.dismiss(worker)
+                self.end_worker(worker)
                 alone = "worker process has died" in str(error)  # and not its host with it
-                yield Event(worker, gone=said_of(error), lost=not alone)
+                yield Event(worker, ending=ending_in_words(error), is_innocent=not alone)
             else:
                 yield Event(worker, None if data is True else Outcome.of_bytes(data))
 
-    def dismiss(self, worker):
-        self._workers = [its for its in self._workers if its is not worker]
+    def end_worker(self, worker):
+        self._workers = [w for w in self._workers if w is not worker]
         for ref in worker.refs:
             self._refs.pop(ref, None)
         worker.refs.clear()
@@ -323,14 +325,14 @@ class Ray(Transport):
     def close(self):
         try:
             for worker in list(self._workers):
-                self.dismiss(worker)
+                self.end_worker(worker)
         finally:
-            if self._ours:
+            if self._is_owner:
                 stop()
 
 
-def said_of(error) -> str:
+def ending_in_words(error) -> str:
     """Why an actor is gone, in a line."""
-    said = " ".join(str(error).split())
-    detail = said.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
-    return f"{type(error).__name__}: {detail or said[-300:]}"
+    text = " ".join(str(error).split())
+    detail = text.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
+    return f"{type(error).__name__}: {detail or text[-300:]}"

@@ -16,7 +16,7 @@ import numpy as np
 from .failures import Failure
 
 SPAN = 0.05  # seconds that a span should take, or
-LONGEST = 100  # times the transport's latency, where that is more
+LONGEST = 100  # times the channel's latency, where that is more
 SHORTEST = 25  # times the latency where few points are left
 
 
@@ -51,7 +51,7 @@ class Span(NamedTuple):
     batch: Batch
     start: int
     stop: int
-    tried: int = 0
+    n_tried: int = 0
     unit: int = 1
 
     @property
@@ -64,7 +64,7 @@ class Span(NamedTuple):
         return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
 
 
-class Seat:
+class WorkerSlot:
     """A worker and what it has to do.
 
     ready    has it said that it is?
@@ -76,9 +76,9 @@ class Seat:
     """
 
     def __init__(self, worker, now: float):
-        self.worker, self.ready, self.since = worker, False, now
+        self.worker, self.ready, self.start = worker, False, now
         self.calls: deque = deque()
-        self.has: set = set()
+        self.keys: set = set()
         self.proven: set = set()
         self.making, self.rows = False, 0
 
@@ -86,8 +86,8 @@ class Seat:
         """Rows that it still has to do, as it seems where each takes `cost` seconds."""
         if not self.calls:
             return 0.0
-        done = (now - self.since) / cost if cost else 0.0
-        return sum(span.size for span, _ in self.calls) - min(done, self.calls[0][0].size)
+        n_done = (now - self.start) / cost if cost else 0.0
+        return sum(span.size for span, _ in self.calls) - min(n_done, self.calls[0][0].size)
 
 
 class Done(NamedTuple):
@@ -107,8 +107,8 @@ def span_length(cost: float, latency: float, share: float) -> float:
     cost     seconds of a row
     latency  seconds of a call
     """
-    most, least = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
-    return min(most, max(share / 2, min(least, share)))
+    longest, shortest = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
+    return min(longest, max(share / 2, min(shortest, share)))
 
 
 def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
@@ -136,18 +136,18 @@ def cut(queue: deque, rows: float) -> Span:
     return span
 
 
-def requeue(queue: deque, span: Span, step: int, tried: int) -> None:
+def requeue(queue: deque, span: Span, step: int, n_tried: int) -> None:
     """Put a span back at the head of the queue, in pieces of so many rows."""
     pieces = [
-        span._replace(start=a, stop=min(a + step, span.stop), tried=tried)
+        span._replace(start=a, stop=min(a + step, span.stop), n_tried=n_tried)
         for a in range(span.start, span.stop, step)
     ]
     queue.extendleft(reversed(pieces))
 
 
-def lost(span: Span, why: str, timeout: float | None) -> Done:
+def lost(span: Span, reason: str, timeout: float | None) -> Done:
     """A row that has no value, since its worker has ended: why, or by its timeout."""
-    kind, said = "WorkerDied", f"the worker ended: {why}"
+    kind, message = "WorkerDied", f"the worker ended: {reason}"
     if timeout is not None:
-        kind, said = "Timeout", f"it took longer than {timeout:g} s"
-    return Done(span.batch, span.start, span.stop, [Failure(span.start, kind, said)])
+        kind, message = "Timeout", f"it took longer than {timeout:g} s"
+    return Done(span.batch, span.start, span.stop, [Failure(span.start, kind, message)])

@@ -67,14 +67,14 @@ def writer(kind: str, tree: dict):
 def _path(path) -> Path:
     """`path` as a Path that may be one of a file."""
     try:
-        its = Path(path)
+        result = Path(path)
     except TypeError:
         raise TypeError(f"path must be the name of a file; got {brief(path)}") from None
     text = os.fspath(path)
     ends = (os.sep, "/") if isinstance(text, str) else ()
-    if not its.name or text.endswith(ends) or "\0" in text:
+    if not result.name or text.endswith(ends) or "\0" in text:
         raise ValueError(f"path must be the name of a file; got {brief(path)}")
-    return its
+    return result
 
 
 def read(path) -> tuple[str, dict]:
@@ -111,7 +111,7 @@ def read(path) -> tuple[str, dict]:
 
 
 @contextmanager
-def restoring(path, what: str):
+def restoring(path, kind: str):
     """Around the use of a tree that was read: whatever does not fit becomes one ValueError."""
     try:
         yield
@@ -126,7 +126,7 @@ def restoring(path, what: str):
     ) as error:
         named = isinstance(error, (LookupError, MemoryError, RecursionError))
         text = f"{type(error).__name__} {_cut(error)}" if named else _cut(error)
-        raise ValueError(f"{str(path)!r} does not hold a whole {what}: {text}") from error
+        raise ValueError(f"{str(path)!r} does not hold a whole {kind}: {text}") from error
 
 
 def _cut(error) -> str:
@@ -177,11 +177,11 @@ def _check_directory(file, size: int) -> None:
     length, start = (int.from_bytes(end[k : k + 4], "little") for k in (12, 16))
     place = size - 22
     if tail[:4] == b"PK\6\7":  # a zip64: of more than 65,535 members, or 4 GB
-        at = int.from_bytes(tail[8:16], "little")
+        position = int.from_bytes(tail[8:16], "little")
         place = size - 42 - 56
-        if at != place:
+        if position != place:
             raise ValueError("its zip64 directory ends elsewhere")
-        file.seek(at)
+        file.seek(position)
         length, start = struct.unpack("<QQ", file.read(56)[40:])
     if start + length != place:
         raise ValueError("its directory is not where it ends: something was cut out, or added")
@@ -236,10 +236,10 @@ def _no_constant(name):
 
 
 def _object(pairs):
-    its = dict(pairs)
-    if len(its) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         raise ValueError(f"tree.json names something twice: {pairs!r:.60}")
-    return its
+    return mapping
 
 
 def _flat(value, arrays, places):
@@ -281,10 +281,10 @@ def _full(value, archive, arrays):
         return value
     ((kind, content),) = value.items() if len(value) == 1 else ((None, None),)
     if kind == "dict":
-        its = {_full(k, archive, arrays): _full(v, archive, arrays) for k, v in content}
-        if len(its) < len(content):
+        mapping = {_full(k, archive, arrays): _full(v, archive, arrays) for k, v in content}
+        if len(mapping) < len(content):
             raise ValueError(f"tree.json names something twice: {content!r:.60}")
-        return its
+        return mapping
     if kind == "float" and content in ("nan", "inf", "-inf"):
         return float(content)
     if kind == "array" and type(content) is int:
@@ -306,9 +306,9 @@ def _array(member, size: int) -> np.ndarray:
         raise ValueError("an array has a torn header") from None
     if dtype.str not in _KINDS.values():
         raise ValueError(f"an array is of {dtype!s:.60}")
-    left = size - member.tell()
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != left:
-        raise ValueError(f"an array of shape {shape!s:.60} has {left} bytes")
+    n_bytes = size - member.tell()
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != n_bytes:
+        raise ValueError(f"an array of shape {shape!s:.60} has {n_bytes} bytes")
     array = np.empty(math.prod(shape), dtype)
     rest = memoryview(array.view(np.uint8))
     while len(rest):

@@ -119,23 +119,23 @@ class Folder:
 
     def replace(self, name: str, write) -> None:
         """As `replace`, of a file of this folder; but a link is replaced, and not followed."""
-        before = self.stat(name)
-        if before is not None and not stat.S_ISREG(before.st_mode) | stat.S_ISLNK(before.st_mode):
+        status = self.stat(name)
+        if status is not None and not stat.S_ISREG(status.st_mode) | stat.S_ISLNK(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", name)
-        beside = f".{secrets.token_hex(8)}{_TEMPORARY}"  # containers may share process numbers
+        temporary = f".{secrets.token_hex(8)}{_TEMPORARY}"  # containers may share process numbers
         try:
-            fd = self.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            fd = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(fd, "wb") as file:
-                if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
-                    os.fchmod(fd, before.st_mode & 0o777)
+                if status is not None and stat.S_ISREG(status.st_mode) and hasattr(os, "fchmod"):
+                    os.fchmod(fd, status.st_mode & 0o777)
                 write(file)
                 file.flush()
                 os.fsync(fd)  # else a power cut may leave an empty file in its place
-            where = {"src_dir_fd": self._fd, "dst_dir_fd": self._fd}
-            os.replace(self._place(beside), self._place(name), **where)
+            folders = {"src_dir_fd": self._fd, "dst_dir_fd": self._fd}
+            os.replace(self._place(temporary), self._place(name), **folders)
         except BaseException as error:
             with suppress(OSError):
-                self.remove(beside)
+                self.remove(temporary)
             if isinstance(error, OSError) and error.filename is not None:
                 raise OSError(error.errno, error.strerror, name) from error
             raise
@@ -171,9 +171,9 @@ class Folder:
             return self.path
         for place in (f"/proc/self/fd/{self._fd}", f"/dev/fd/{self._fd}"):
             with suppress(OSError):
-                found = Path(os.readlink(place))
-                if is_same(self._fd, found):
-                    self.path = found
+                target = Path(os.readlink(place))
+                if is_same(self._fd, target):
+                    self.path = target
         return self.path
 
     def _place(self, name):

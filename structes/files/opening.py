@@ -57,8 +57,9 @@ def check_regular(path, is_written: bool = False, folder: int | None = None) -> 
         _check_kind(path, os.stat(path, dir_fd=folder, follow_symlinks=False), is_written)
 
 
-def read_text(path, most: int, named: bool = False) -> str:
-    """The text of a file, of at most `most` bytes. Bytes that are no UTF-8 are kept as surrogates.
+def read_text(path, limit: int, named: bool = False) -> str:
+    """The text of a file, of at most `limit` bytes. Bytes that are no UTF-8 are kept as
+    surrogates.
 
     named   the user has named this very path: a link is followed then, and a pipe (<(…),
             /dev/stdin) is read
@@ -67,9 +68,9 @@ def read_text(path, most: int, named: bool = False) -> str:
     it is longer.
     """
     with open(path, "rb", opener=None if named else regular) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"it is too long: more than {most} bytes")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"it is too long: more than {limit} bytes")
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -79,9 +80,9 @@ def parse_json(text: str):
 
     Raises ValueError for what is no JSON, and for more than that.
     """
-    for most, marks, what in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
-        if sum(map(text.count, marks)) > most:
-            raise ValueError(f"it has more than {most} {what}")
+    for limit, marks, kind in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
+        if sum(map(text.count, marks)) > limit:
+            raise ValueError(f"it has more than {limit} {kind}")
     return json.loads(text)
 
 
@@ -98,10 +99,10 @@ def lines_of(file, skip: bool = False):
                 line = file.readline(LONGEST)
 
 
-def _check_kind(path, its: os.stat_result, is_written: bool) -> None:
-    if not stat.S_ISREG(its.st_mode):
-        what = _KINDS.get(stat.S_IFMT(its.st_mode), "something else")
-        raise NoFile(errno.EINVAL, f"is {what}, and no file", str(path))
-    if is_written and its.st_nlink > 1:
-        why = "is one file under several names (hard links), of which all would be written"
-        raise NoFile(errno.EMLINK, why, str(path))
+def _check_kind(path, status: os.stat_result, is_written: bool) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise NoFile(errno.EINVAL, f"is {kind}, and no file", str(path))
+    if is_written and status.st_nlink > 1:
+        reason = "is one file under several names (hard links), of which all would be written"
+        raise NoFile(errno.EMLINK, reason, str(path))

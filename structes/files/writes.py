@@ -32,8 +32,8 @@ class Writes:
     waiting  function that returns how many rows of the log wait in memory, for messages
     """
 
-    def __init__(self, where, mend, waiting):
-        self._where, self._mend, self._waiting = where, mend, waiting
+    def __init__(self, folder, mend, waiting):
+        self._folder, self._mend, self._waiting = folder, mend, waiting
         self._owed: dict = {}
         self._error: Exception | None = None  # what failed last, as long as anything is owed
         self._name = ""  # of the file at which that was
@@ -68,14 +68,14 @@ class Writes:
             names = ", ".join(self._owed)
             raise NotWritten(
                 f"{self._said()}: {names} of this run could not be written to the end; what is "
-                f"there is whole, and older: structes resume {self._where()}"
+                f"there is whole, and older: structes resume {self._folder()}"
             )
         if self._fault is not None:
             raise NotWritten(self._unsaid(self._fault)) from self._fault
 
     def _unsaid(self, error) -> str:
-        where = str(self._where())
-        return f"the record of the run in {where!r} is not whole: {type(error).__name__}: {error}"
+        path = str(self._folder())
+        return f"the record of the run in {path!r} is not whole: {type(error).__name__}: {error}"
 
     def _try(self) -> bool:
         """Call all that is owed: is nothing left?"""
@@ -94,20 +94,20 @@ class Writes:
                     say(
                         f"{self._said()}. The search goes on; what cannot be written is kept in "
                         f"memory{rows} and tried again every second. If this process ends before "
-                        f"that, structes resume {self._where()} goes on from what is there"
+                        f"that, structes resume {self._folder()} goes on from what is there"
                     )
             else:
                 self._owed.pop(name, None)
         if failed and not self._owed:
             self._error = None
-            say(f"{str(self._where())!r}: everything is written again")
+            say(f"{str(self._folder())!r}: everything is written again")
         return not self._owed
 
     def _said(self) -> str:
         """Which file it is, and why."""
         error = self._error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        return f"{str(self._where() / self._name)!r}: {reason}"
+        return f"{str(self._folder() / self._name)!r}: {reason}"
 
 
 def say(message: str) -> None:

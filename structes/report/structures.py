@@ -38,8 +38,8 @@ def matrices(structure: Structure, seed: int = 1) -> dict:
     B = np.asarray(structure.to_dense(factor))
     precision = B @ B.T
     inverse = np.linalg.inv(B)
-    shown = {"B": B, "precision": precision, "covariance": inverse.T @ inverse}
-    return {k: np.where(np.abs(a) > BLANK * np.abs(a).max(), a, 0.0) for k, a in shown.items()}
+    panels = {"B": B, "precision": precision, "covariance": inverse.T @ inverse}
+    return {k: np.where(np.abs(a) > BLANK * np.abs(a).max(), a, 0.0) for k, a in panels.items()}
 
 
 def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> None:
@@ -66,9 +66,9 @@ def figure_of(structure: Structure, name: str | None = None, seed: int = 1):
     colours = LinearSegmentedColormap.from_list("structes", COLOURS).with_extremes(bad="white")
     figure = Figure(figsize=(10.5, 4.5))
     _title(figure, structure, name)
-    shown = matrices(structure, seed)
-    says = ("factor  B", "precision  B Bᵀ", "covariance  (B Bᵀ)⁻¹")
-    for i, (label, matrix) in enumerate(zip(says, shown.values(), strict=True)):
+    panels = matrices(structure, seed)
+    labels = ("factor  B", "precision  B Bᵀ", "covariance  (B Bᵀ)⁻¹")
+    for i, (label, matrix) in enumerate(zip(labels, panels.values(), strict=True)):
         axes = figure.add_axes((0.03 + 0.325 * i, 0.075, 0.29, 0.675))
         _panel(axes, matrix, label, colours)
     return figure
@@ -79,7 +79,7 @@ def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
     if name is None:
         names = [n for n in STRUCTURES if STRUCTURES[n] is type(structure)]
         name = names[0] if names else type(structure).__name__
-    given = [
+    settings = [
         f"{f.name} = {shorten(_spell(value), 50, placeholder=' …')}"
         for f in fields(structure)
         if f.name != "dim" and f.repr and (value := getattr(structure, f.name)) is not None
@@ -87,7 +87,9 @@ def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
     ]
     paragraph = " ".join((type(structure).__doc__ or "").strip().partition("\n\n")[0].split())
     paragraph = paragraph.replace("`", "")
-    return tuple(visible(text, 1000, False) for text in ("    ".join([name, *given]), paragraph))
+    return tuple(
+        visible(text, 1000, False) for text in ("    ".join([name, *settings]), paragraph)
+    )
 
 
 def _spell(value) -> str:
@@ -106,12 +108,12 @@ def _spell(value) -> str:
 
 def _title(figure, structure, name):
     title, meaning = describe(structure, name)
-    head, _, given = title.partition("    ")
+    head, _, settings = title.partition("    ")
     full = structure.dim * (structure.dim + 1) // 2
     words = {"parse_math": False, "color": INK}  # names are no formulas
     bold = figure.text(0.03, 0.925, head, fontsize=15, fontweight="bold", **words)
-    right = bold.get_window_extent().x1 / figure.bbox.width
-    figure.text(right + 0.02, 0.925, given, fontsize=12, **words)
+    x_end = bold.get_window_extent().x1 / figure.bbox.width
+    figure.text(x_end + 0.02, 0.925, settings, fontsize=12, **words)
     degrees = f"{structure.dof} degree{'s' * (structure.dof > 1)} of freedom"
     sizes = f"d = {structure.dim}    {degrees} (dense: {full})"
     figure.text(0.97, 0.925, sizes, fontsize=10.5, color=INK, ha="right")
@@ -126,8 +128,8 @@ def _panel(axes, matrix, label, colours):
     d = len(matrix)
     top = np.abs(matrix).max()
     # a few large diagonal entries must not bleach the rest
-    off = np.abs(matrix[~np.eye(d, dtype=bool) & (matrix != 0)])
-    limit = min(top, 2.5 * np.quantile(off, 0.9)) if off.size else top
+    off_diagonal = np.abs(matrix[~np.eye(d, dtype=bool) & (matrix != 0)])
+    limit = min(top, 2.5 * np.quantile(off_diagonal, 0.9)) if off_diagonal.size else top
     axes.pcolormesh(
         np.ma.masked_equal(matrix, 0.0),
         cmap=colours,

@@ -31,8 +31,8 @@ def configs() -> dict:
     """{name: path} of the configs that come with structes."""
     from importlib.resources import files
 
-    found = [f for f in files("structes.configs").iterdir() if f.name.endswith(".yaml")]
-    return {f.name[: -len(".yaml")]: f for f in sorted(found, key=lambda f: f.name)}
+    paths = [f for f in files("structes.configs").iterdir() if f.name.endswith(".yaml")]
+    return {f.name[: -len(".yaml")]: f for f in sorted(paths, key=lambda f: f.name)}
 
 
 def load_config(name_or_path) -> dict:
@@ -41,9 +41,9 @@ def load_config(name_or_path) -> dict:
     Where the config gives no name, the file's is put in. Raises ValueError for an unknown name,
     naming the nearest, and for YAML that cannot be read, with file and line.
     """
-    known, name = configs(), str(name_or_path)
-    if name in known:
-        path = known[name]
+    table, name = configs(), str(name_or_path)
+    if name in table:
+        path = table[name]
         text = path.read_text(encoding="utf-8")
     elif Path(name).is_dir():
         path = Path(name) / "config.yaml"
@@ -56,7 +56,7 @@ def load_config(name_or_path) -> dict:
             if path.suffix or "/" in name:
                 raise ValueError(f"there is no config file {str(path)!r}")
             raise ValueError(
-                f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
+                f"unknown config {name!r}{nearest(name, table)}; known: {', '.join(table)}; "
                 "or give the path of a YAML file"
             )
         text = _text(path, True)
@@ -75,9 +75,9 @@ def _text(path, named: bool) -> str:
         raise ValueError(f"{str(path)!r}: {error}") from None
 
 
-def parse_value(text: str, what: str):
-    """The value that `text` is in YAML. Raises ValueError, with `what` for its name."""
-    return read_yaml(text, what)
+def parse_value(text: str, name: str):
+    """The value that `text` is in YAML. Raises ValueError, with `name` for its name."""
+    return read_yaml(text, name)
 
 
 def with_setting(config: Mapping, key: str, value) -> dict:
@@ -125,11 +125,11 @@ def numbers(value):
     return value if number is None else number
 
 
-def coerce(value, annotation: str, what: str):
+def coerce(value, annotation: str, name: str):
     """`value` as one of the types of the annotation ("int | None"); a number may be a string, and
     a list of numbers a string such as "1,2,3".
 
-    Raises ValueError, with `what` for the name of the value.
+    Raises ValueError, with `name` for the name of the value.
     """
     kinds = [kind.strip() for kind in annotation.split("|")]
     value = plain(value)
@@ -140,11 +140,11 @@ def coerce(value, annotation: str, what: str):
         if isinstance(value, dict) and "dict" in kinds:
             return value
         if isinstance(value, list) and "list" in kinds:
-            return [coerce(v, "float", f"{what}[{i}]") for i, v in enumerate(value)]
+            return [coerce(v, "float", f"{name}[{i}]") for i, v in enumerate(value)]
     else:
         number = _number(value)
         if number is not None and "float" in kinds:
-            return _float(number, what)
+            return _float(number, name)
         if isinstance(number, float) and number.is_integer():
             number = int(number)
         if isinstance(number, int) and "int" in kinds:
@@ -153,16 +153,16 @@ def coerce(value, annotation: str, what: str):
             return value
         if isinstance(value, str) and "list" in kinds and "," in value:
             parts = value.removesuffix(",").split(",")
-            return [coerce(v.strip(), "float", f"{what}[{i}]") for i, v in enumerate(parts)]
+            return [coerce(v.strip(), "float", f"{name}[{i}]") for i, v in enumerate(parts)]
     expected = " or ".join(_WORDS[kind] for kind in kinds)
-    raise ValueError(f"{what} must be {expected}; got {brief(value)}")
+    raise ValueError(f"{name} must be {expected}; got {brief(value)}")
 
 
-def _float(number, what: str) -> float:
+def _float(number, name: str) -> float:
     try:
         return float(number)
     except OverflowError:
-        raise ValueError(f"{what} is too large for a number: {brief(number)}") from None
+        raise ValueError(f"{name} is too large for a number: {brief(number)}") from None
 
 
 def _number(value):

@@ -115,7 +115,7 @@ def experiment_from(config: Mapping) -> Experiment:
     unknown key, naming the nearest, and ValueError or TypeError for a value that does not fit.
     """
     check_fits(config)  # it will be written, and is to be read again
-    own, stopping = {}, {}
+    values, stopping = {}, {}
     for key, value in config.items():
         if not isinstance(key, str):
             hint = " (YAML reads on, off, yes and no as true and false: write it in quotes)"
@@ -123,32 +123,32 @@ def experiment_from(config: Mapping) -> Experiment:
                 f"a config's keys must be words; got {brief(key)}{hint * isinstance(key, bool)}"
             )
         if key == "problems":
-            own[key] = check_problems(value)
+            values[key] = check_problems(value)
         elif key in ("bounds", "transforms", "integers"):
-            own[key] = numbers(value)
+            values[key] = numbers(value)
         elif key in _OWN:
-            own[key] = coerce(value, _OWN[key], key)
+            values[key] = coerce(value, _OWN[key], key)
         elif key in _STOPPING:
             stopping[key] = coerce(value, _STOPPING[key], key)
         else:
-            known = [*_OWN, *_STOPPING]
+            names = [*_OWN, *_STOPPING]
             raise ValueError(
-                f"unknown config key {key!r}{nearest(key, known)}; known: {', '.join(known)}"
+                f"unknown config key {key!r}{nearest(key, names)}; known: {', '.join(names)}"
             )
-    if "problems" not in own:
+    if "problems" not in values:
         raise ValueError("an experiment needs problems: none is given")
-    own["seed"] = noise.check_seed(own.get("seed"))
-    check_on_error(own.get("on_error", "missing"))
-    check_mode(own.get("mode", "generations"))
-    evaluator_of(own.get("workers"), own.get("timeout"), own.get("mode"))
+    values["seed"] = noise.check_seed(values.get("seed"))
+    check_on_error(values.get("on_error", "missing"))
+    check_mode(values.get("mode", "generations"))
+    evaluator_of(values.get("workers"), values.get("timeout"), values.get("mode"))
     for name, check in {
         "dim": lambda v: checks.count("dim", v, 1),
         "popsize": lambda v: checks.count("popsize", v, 2),
         "target_error": lambda v: checks.number("target_error", v, positive=True),
     }.items():
-        if own.get(name) is not None:
-            check(own[name])
-    return Experiment(stopping=Stopping(**stopping), **own)
+        if values.get(name) is not None:
+            check(values[name])
+    return Experiment(stopping=Stopping(**stopping), **values)
 
 
 def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
@@ -159,8 +159,8 @@ def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
     if workers is not None:
         return build_evaluator(workers, timeout=timeout)
     if timeout is not None or mode == "steady":
-        what = "mode 'steady'" if timeout is None else f"timeout {timeout:g}"
-        raise ValueError(f"{what} needs workers: 1 is one process")
+        option = "mode 'steady'" if timeout is None else f"timeout {timeout:g}"
+        raise ValueError(f"{option} needs workers: 1 is one process")
     return None
 
 
@@ -183,8 +183,8 @@ def plan(experiment: Experiment) -> list[Task]:
     tasks = []
     for spec in experiment.problems:
         label = label_of(spec)
-        same = sum(t.label.split(" #")[0] == label for t in tasks)
-        label += f" #{same + 1}" * (same > 0)
+        n_same = sum(t.label.split(" #")[0] == label for t in tasks)
+        label += f" #{n_same + 1}" * (n_same > 0)
         load = partial(load_problem, spec, experiment.dim)
         task = Task(label, load, *_load(load, label, experiment))
         start(experiment, task)
@@ -202,8 +202,8 @@ def start(experiment: Experiment, task: Task):
     else:
         x0 = problem.x0() if x0 is None else checks.point("x0", x0, problem.dim)
         sigma0 = problem.sigma0() if sigma0 is None else sigma0
-    given = {name: getattr(experiment, name) for name in LIMITS}
-    limits = {name: value for name, value in given.items() if value is not None}
+    values = {name: getattr(experiment, name) for name in LIMITS}
+    limits = {name: value for name, value in values.items() if value is not None}
     if limits.get("bounds") == "box":
         limits["bounds"] = _box(problem)
     return start_search(
@@ -246,9 +246,9 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
 
 
 def _recorder(runs, experiment, tasks) -> Recorder:
-    about = {"structure": label_of(experiment.structure), "seed": experiment.seed}
+    facts = {"structure": label_of(experiment.structure), "seed": experiment.seed}
     labels = [task.label for task in tasks]
-    return Recorder(runs, experiment.name, experiment.config(), labels, about)
+    return Recorder(runs, experiment.name, experiment.config(), labels, facts)
 
 
 def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore=None) -> None:
@@ -267,11 +267,11 @@ def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore
             try:
                 _search(es, task, evaluate, experiment.mode, record, progress)
             except (Exception, SystemExit) as error:  # the problem's: what looks on raises nothing
-                status, said = "failed", traceback_of(error)
+                status, trace = "failed", traceback_of(error)
             else:
                 failed = es.best.x is None and evaluate.errors
-                status, said = "failed" if failed else "done", evaluate.traceback()
-            record.end(status, said)
+                status, trace = "failed" if failed else "done", evaluate.traceback()
+            record.end(status, trace)
         record.finish()
     except KeyboardInterrupt:
         record.finish("interrupted")
@@ -284,7 +284,7 @@ def _evaluate(experiment, task, evaluator):
     if evaluator is None:
         return Evaluation(rows, experiment.on_error)
     by_point = isinstance(rows, Rowwise)
-    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error, here=rows)
+    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error, local=rows)
 
 
 def _search(es, task, evaluate, mode, record, progress):
@@ -306,8 +306,8 @@ def _load(load, label, experiment):
             not place and type(error) in (ValueError, TypeError)
         ):
             raise
-        said = f"raised {type(error).__name__}: {error}{place}"
-        raise LoadError(f"problem {label!r} {said}") from error
+        message = f"raised {type(error).__name__}: {error}{place}"
+        raise LoadError(f"problem {label!r} {message}") from error
     stopping = experiment.stopping
     if experiment.target_error is not None:
         if problem.minimum is None:

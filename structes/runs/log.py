@@ -116,18 +116,18 @@ class Lines:
             if not self._waiting:
                 return
             self.open()
-        there = os.fstat(self._fd).st_size
-        if there != self._size and not self._torn:  # somebody has been there
-            self.was_cut |= there < self._size
+        size = os.fstat(self._fd).st_size
+        if size != self._size and not self._torn:  # somebody has been there
+            self.was_cut |= size < self._size
             self._size, self._torn = _whole(self._fd), True
         if self._torn:
             os.ftruncate(self._fd, self._size)
             self._torn = False
         while self._waiting:
             text = b"".join(self._waiting[:_BATCH])
-            self._torn, left = True, memoryview(text)
-            while left:
-                left = left[os.write(self._fd, left) :]
+            self._torn, pending = True, memoryview(text)
+            while pending:
+                pending = pending[os.write(self._fd, pending) :]
             self._size += len(text)
             del self._waiting[:_BATCH]
             self._torn = False
@@ -138,8 +138,8 @@ class Lines:
         self.write()
         if self._fd is None:
             return
-        there = self.folder.stat(self.name)
-        if there is None or not os.path.samestat(there, os.fstat(self._fd)):
+        status = self.folder.stat(self.name)
+        if status is None or not os.path.samestat(status, os.fstat(self._fd)):
             self._restore()
             self.folder.sync()
         os.fsync(self._fd)
@@ -150,13 +150,13 @@ class Lines:
         fd = self.folder.open(self.name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             size = _whole(fd)
-            lost = _read(self._fd, self._checked if size else 0, self._size)
+            unsaved = _read(self._fd, self._checked if size else 0, self._size)
         except BaseException:
             os.close(fd)
             raise
         self.close()
         self._fd, self._size, self._checked, self._torn = fd, size, size, True
-        self._waiting[:0] = [lost] if lost else []
+        self._waiting[:0] = [unsaved] if unsaved else []
         self.write()
 
 
@@ -165,9 +165,9 @@ def _whole(fd: int) -> int:
     end = os.fstat(fd).st_size
     while end:
         start = max(0, end - _BLOCK)
-        at = _read(fd, start, end).rfind(b"\n")
-        if at >= 0:
-            return start + at + 1
+        position = _read(fd, start, end).rfind(b"\n")
+        if position >= 0:
+            return start + position + 1
         end = start
     return 0
 
@@ -190,20 +190,22 @@ def rows_of(path, problem: str) -> list[tuple[int, int]]:
 def keep_rows(folder, name: str, problem: str, rows: int) -> None:
     """Leave the first `rows` rows of the problem in the log, and all of the others, without what
     is torn or no row; atomic."""
-    kept = [",".join(COLUMNS) + "\n"]
+    lines = [",".join(COLUMNS) + "\n"]
     for line, row in _rows(folder.where / name):
         if row[0] == problem:
             if rows == 0:
                 continue
             rows -= 1
-        kept.append(line)
-    folder.replace(name, lambda file: file.write("".join(kept).encode("utf-8", "surrogateescape")))
+        lines.append(line)
+    folder.replace(
+        name, lambda file: file.write("".join(lines).encode("utf-8", "surrogateescape"))
+    )
 
 
 def _rows(path):
     """(line, its cells) of each row of a log; what is torn, or a power cut has left, is none."""
-    given = {"newline": "\n", "encoding": "utf-8", "errors": "surrogateescape"}
-    with open(path, opener=regular, **given) as file:
+    options = {"newline": "\n", "encoding": "utf-8", "errors": "surrogateescape"}
+    with open(path, opener=regular, **options) as file:
         lines = lines_of(file, skip=True)
         next(lines, None)
         for line in lines:

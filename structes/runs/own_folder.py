@@ -37,9 +37,11 @@ class OwnFolder:
         self._lines: list[Lines] = []
 
     @classmethod
-    def make(cls, runs, name: str, moment: datetime, texts: Mapping, others: Mapping) -> OwnFolder:
+    def make(
+        cls, runs, name: str, moment: datetime, texts: Mapping, changing: Mapping
+    ) -> OwnFolder:
         """A new one in the folder `runs`, which is made where there is none, called by its moment
-        and `name`, with the files {name: text} `texts` and `others`, which will change.
+        and `name`, with the files {name: text} `texts` and `changing`, which will change.
 
         Raises OSError where it cannot be written: then nothing is left of it.
         """
@@ -51,7 +53,7 @@ class OwnFolder:
             hidden.mkdir()
             folder = Folder(hidden)
             self = cls(folder, Lock(folder), texts)  # before anybody can see it
-            for file, text in {**texts, **others}.items():
+            for file, text in {**texts, **changing}.items():
                 self.replace(file, text)
             stamp = moment.astimezone().strftime("%Y%m%d-%H%M%S")
             folder.path = settle(hidden, runs / f"{stamp}-{file_name(name)}")
@@ -59,8 +61,8 @@ class OwnFolder:
             shutil.rmtree(hidden, ignore_errors=True)
             if not isinstance(error, OSError):
                 raise
-            why = "it is a file" if runs.is_file() else error.strerror
-            raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
+            reason = "it is a file" if runs.is_file() else error.strerror
+            raise OSError(f"runs cannot be recorded in {str(runs)!r}: {reason}") from error
         return self
 
     @classmethod
@@ -76,8 +78,8 @@ class OwnFolder:
                 try:
                     folder.check(name)
                 except NoFile as error:
-                    what = f"{name} {error.strerror}: nothing is written there"
-                    raise ValueError(f"{str(path)!r}: {what}") from None
+                    message = f"{name} {error.strerror}: nothing is written there"
+                    raise ValueError(f"{str(path)!r}: {message}") from None
             self = cls(folder, Lock(folder), {})
         except BaseException:
             folder.close()
@@ -122,8 +124,8 @@ class OwnFolder:
         except BaseException:
             folder.close()
             raise
-        for its in (self._lock, self._folder):
-            its.close()
+        for resource in (self._lock, self._folder):
+            resource.close()
         self._folder, self._lock = folder, lock
         for lines in self._lines:
             lines.folder = folder
@@ -134,8 +136,8 @@ class OwnFolder:
 
     def close(self) -> None:
         """Let go of it, and of the lock."""
-        for its in (*self._lines, self._lock, self._folder):
-            its.close()
+        for resource in (*self._lines, self._lock, self._folder):
+            resource.close()
 
 
 def sweep(runs: Path) -> None:

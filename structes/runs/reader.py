@@ -47,11 +47,11 @@ class RunFolder(NamedTuple):
     result: dict
 
 
-def read_run(folder, held: bool = False) -> RunFolder:
+def read_run(folder, is_writer: bool = False) -> RunFolder:
     """What a run folder holds. A run that never ended has the status "running" as long as its
     process lives, and "unfinished (killed?)" after that.
 
-    held   True: this process is the one that writes it
+    is_writer   True: this process is the one that writes it
 
     Raises ValueError for anything that is not a run folder, naming what is missing, and for a
     damaged one, naming the file and what is wrong with it.
@@ -62,8 +62,8 @@ def read_run(folder, held: bool = False) -> RunFolder:
     for name in ("lock", "log.csv"):
         _check_file(folder, name)
     # before the result, which may become the last one now
-    alive = not held and is_locked(folder)
-    config = _mapping(folder, "config.yaml", partial(read_yaml, what="it", twice=True), LARGEST)
+    alive = not is_writer and is_locked(folder)
+    config = _mapping(folder, "config.yaml", partial(read_yaml, name="it", twice=True), LARGEST)
     versions = _mapping(folder, "versions.json", parse_json, LARGEST)
     result = _mapping(folder, "result.json", parse_json, LARGEST_RESULT)
     try:
@@ -71,7 +71,9 @@ def read_run(folder, held: bool = False) -> RunFolder:
     except ValueError as error:
         raise _damaged(folder, "result.json", error) from None
     named = [e.get(key) for e in result["problems"] for key in ("state", "checkpoint")]
-    for name in ("failures.jsonl", *filter(None, named)) if held else ():  # will be written, too
+    for name in (
+        ("failures.jsonl", *filter(None, named)) if is_writer else ()
+    ):  # will be written, too
         _check_file(folder, name)
     if result["status"] == "running" and not alive:
         result["status"] = "unfinished (killed?)"
@@ -89,8 +91,8 @@ def recorded(runs="runs") -> list[Path]:
         return []
     if not runs.is_dir():
         raise ValueError(f"runs must be a folder that holds runs; {str(runs)!r} is a file")
-    found = [p for p in runs.iterdir() if p.name[:1] != "." and _has(p, "result.json")]
-    return sorted(found, key=lambda folder: (_started(folder), folder.name))
+    paths = [p for p in runs.iterdir() if p.name[:1] != "." and _has(p, "result.json")]
+    return sorted(paths, key=lambda folder: (_started(folder), folder.name))
 
 
 def find_run(run: str = LATEST, runs="runs") -> Path:
@@ -117,23 +119,23 @@ def find_run(run: str = LATEST, runs="runs") -> Path:
             raise ValueError(f"no run in {str(runs)!r} can be read; the latest: {wrong[0]}")
         raise ValueError(f"no run is recorded in {str(runs)!r} yet")
     of_name = re.compile(_OF_NAME.format(re.escape(str(run))))
-    called = [folder for folder in folders if of_name.fullmatch(folder.name)]
-    if called:
-        return called[-1]
+    matches = [folder for folder in folders if of_name.fullmatch(folder.name)]
+    if matches:
+        return matches[-1]
     hint = nearest(run, [*names, LATEST])
     raise ValueError(f"there is no run {run!r}, neither here nor in {str(runs)!r}{hint}")
 
 
 def tail_log(folder, n: int) -> list[dict]:
     """The last n rows of a run's log, as dicts from column to text, without a torn last line."""
-    path, most = Path(folder) / "log.csv", min(max(1, n) * LONGEST, 2**28)
+    path, limit = Path(folder) / "log.csv", min(max(1, n) * LONGEST, 2**28)
     try:
         with open(path, "rb", opener=regular) as file:
             head = file.readline(LONGEST)
             begin = file.tell()
-            skipped = max(0, os.fstat(file.fileno()).st_size - most - begin)
+            skipped = max(0, os.fstat(file.fileno()).st_size - limit - begin)
             file.seek(begin + skipped)
-            last = file.read(most).split(b"\n")
+            last = file.read(limit).split(b"\n")
         lines = last[skipped > 0 : -1]  # the first may be a part of a line, the last is torn
         words = [line.decode("utf-8", "replace").replace("\0", "") for line in lines[-n:] if n]
         columns = head.decode("utf-8", "replace").replace("\0", "").strip().split(",")
@@ -211,19 +213,19 @@ def _frame(folder, pandas):
 def _folders(runs) -> list:
     """(folder, is it one of many that a pattern matches?) of each run that is meant."""
     if not isinstance(runs, (str, Path)):
-        found = [folder for part in runs for folder in _folders(part)]
-        if not found:
+        paths = [folder for part in runs for folder in _folders(part)]
+        if not paths:
             raise ValueError("runs must be a folder, a pattern or a list of them; got none")
-        return found
+        return paths
     folder = Path(runs)
     if _has(folder, "log.csv"):
         return [(folder, False)]
     if not folder.exists():
         if str(runs) == LATEST:
             return [(find_run(LATEST), False)]
-        found = [p for p in map(Path, sorted(glob(str(runs)))) if _has(p, "log.csv")]
-        if found:
-            return [(p, True) for p in found]
+        paths = [p for p in map(Path, sorted(glob(str(runs)))) if _has(p, "log.csv")]
+        if paths:
+            return [(p, True) for p in paths]
         raise ValueError(f"no run matches {str(runs)!r} (looked from {os.getcwd()})")
     raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, None)}")
 
@@ -250,10 +252,10 @@ def _check_file(folder, name) -> None:
         raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
 
 
-def _mapping(folder, name, parse, most: int) -> dict:
+def _mapping(folder, name, parse, limit: int) -> dict:
     """The mapping in a file of a run folder, which has at most so many bytes."""
     try:
-        value = parse(read_text(folder / name, most))
+        value = parse(read_text(folder / name, limit))
     except NoFile as error:
         raise _damaged(folder, name, error) from None
     except OSError as error:
@@ -308,8 +310,8 @@ def _check_result(result) -> None:
                 raise ValueError(f"problems[{i}]: {key} cannot be {brief(value)}")
         for key, end in (("state", ".npz"), ("checkpoint", ".ckpt")):  # of this folder, no other
             name = entry.get(key)
-            own = name and os.path.basename(name) == name and name.endswith(end)
-            if key in entry and (not own or "\0" in name):
+            is_own = name and os.path.basename(name) == name and name.endswith(end)
+            if key in entry and (not is_own or "\0" in name):
                 raise ValueError(f"problems[{i}]: {key} is no file name: {brief(entry[key])}")
         if not all(isinstance(v, (int, float)) and _is_sane(v) for v in entry.get("x") or ()):
             raise ValueError(f"problems[{i}]: x must hold numbers; got {brief(entry['x'])}")
@@ -326,8 +328,8 @@ def _is_sane(value) -> bool:
 def _started(folder) -> str:
     """When a run was started, as text that sorts; "" where that cannot be read."""
     try:
-        found = parse_json(read_text(folder / "result.json", LARGEST_RESULT))
-        return str(found.get("started", ""))
+        result = parse_json(read_text(folder / "result.json", LARGEST_RESULT))
+        return str(result.get("started", ""))
     except (OSError, ValueError, AttributeError, RecursionError):
         return ""
 
@@ -335,15 +337,15 @@ def _started(folder) -> str:
 def _damaged(folder, name, error) -> ValueError:
     if isinstance(error, NoFile):
         return ValueError(f"{str(folder)!r} is damaged: {name} {error.strerror}")
-    said = " ".join(str(error).split())
-    return ValueError(f"{str(folder)!r} is damaged: {name}: {said[:200]}")
+    message = " ".join(str(error).split())
+    return ValueError(f"{str(folder)!r} is damaged: {name}: {message[:200]}")
 
 
 def _why(folder: Path, error) -> str:
     if not folder.exists():
-        around = folder.parent
+        parent = folder.parent
         try:
-            names = [p.name for p in around.iterdir()] if around.is_dir() else []
+            names = [p.name for p in parent.iterdir()] if parent.is_dir() else []
         except OSError:
             names = []
         return f"there is no such folder{nearest(folder.name, names)}"

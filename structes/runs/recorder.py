@@ -70,9 +70,9 @@ def _apart(method):
     when the run ends."""
 
     @wraps(method)
-    def call(self, *arguments, **more):
+    def call(self, *arguments, **keywords):
         try:
-            method(self, *arguments, **more)
+            method(self, *arguments, **keywords)
         except Exception as error:
             self._writes.fail(error)
 
@@ -91,20 +91,20 @@ class Recorder:
     Raises OSError where the folder cannot be written.
     """
 
-    def __init__(self, runs, name: str, config: Mapping, problems, about: Mapping):
+    def __init__(self, runs, name: str, config: Mapping, problems, facts: Mapping):
         now = datetime.now(timezone.utc)
         self.result = {
             "name": name,
             "status": "running",
             "started": now.isoformat(),
-            **about,
+            **facts,
             "problems": [{"problem": p, "status": "not run"} for p in problems],
         }
         self._config = dict(config)
         texts = {"config.yaml": _yaml(config), "versions.json": to_json(versions(now))}
         texts |= trust.signature(config)
-        others = {_LOG: ",".join(COLUMNS) + "\n", "result.json": to_json(self.result)}
-        self._open(OwnFolder.make(runs, name, now, texts, others))
+        changing = {_LOG: ",".join(COLUMNS) + "\n", "result.json": to_json(self.result)}
+        self._open(OwnFolder.make(runs, name, now, texts, changing))
 
     @classmethod
     def reopen(cls, path) -> Recorder:
@@ -119,36 +119,40 @@ class Recorder:
 
         self = cls.__new__(cls)
         path = read_run(path).folder  # a clear error where it is none
-        own = OwnFolder.take_over(path, (_LOG, _FAILURES))
+        own_folder = OwnFolder.take_over(path, (_LOG, _FAILURES))
         try:
-            self.run = read_run(path, held=True)  # now that nobody else changes it
-            head, there = ",".join(COLUMNS) + "\n", ""
+            self.run = read_run(path, is_writer=True)  # now that nobody else changes it
+            head, first_line = ",".join(COLUMNS) + "\n", ""
             with (
                 suppress(FileNotFoundError),
                 open(path / _LOG, encoding="utf-8", errors="replace", opener=regular) as log,
             ):
-                there = log.readline(LONGEST)
-            if there != head and head.startswith(there):  # `keep` says what is lost
-                own.replace(_LOG, head)
-            elif there.strip() != head.strip():
+                first_line = log.readline(LONGEST)
+            if first_line != head and head.startswith(first_line):  # `keep` says what is lost
+                own_folder.replace(_LOG, head)
+            elif first_line.strip() != head.strip():
                 raise ValueError(f"the log of {str(path)!r} has the columns of another version")
             for name in ("config.yaml", "versions.json"):
-                own.texts[name] = read_text(path / name, LARGEST)
+                own_folder.texts[name] = read_text(path / name, LARGEST)
             with suppress(OSError, ValueError):  # it has none, or one that `trust.check` refuses
-                own.texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
+                own_folder.texts[trust.SIGNATURE] = read_text(path / trust.SIGNATURE, LARGEST)
         except BaseException as error:
-            own.close()
+            own_folder.close()
             if isinstance(error, OSError) and error.filename is not None:
-                its = str(path / str(error.filename))
-                raise OSError(error.errno, error.strerror, its) from error
+                filename = str(path / str(error.filename))
+                raise OSError(error.errno, error.strerror, filename) from error
             raise
-        self._open(own)
+        self._open(own_folder)
         self.result, self._config = self.run.result, self.run.config
         self._start -= self.result.get("seconds") or 0.0
         return self
 
-    def _open(self, own):
-        self._own, self._log, self._failed = own, own.lines(_LOG), own.lines(_FAILURES)
+    def _open(self, own_folder):
+        self._own_folder, self._log, self._failed = (
+            own_folder,
+            own_folder.lines(_LOG),
+            own_folder.lines(_FAILURES),
+        )
         self._cells: deque = deque()  # of the rows that are to be written
         waiting = lambda: self._log.waiting + len(self._cells)  # noqa: E731
         self._writes = Writes(lambda: self.folder, self._mend, waiting)
@@ -161,13 +165,13 @@ class Recorder:
     @property
     def folder(self) -> Path:
         """Where the folder is now."""
-        return self._own.path
+        return self._own_folder.path
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._own.close()
+        self._own_folder.close()
 
     def begin(self, problem: str, es, minimum: float | None, space=None, evaluate=None) -> None:
         """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
@@ -226,43 +230,43 @@ class Recorder:
         """
         rows = []
         if tree is not None:
-            known = rows_of(self.folder / _LOG, problem)
-            rows = known[: tree["rows"]]
+            log_rows = rows_of(self.folder / _LOG, problem)
+            rows = log_rows[: tree["rows"]]
             if len(rows) < tree["rows"] or (rows and rows[-1] != tree["row"]):
-                rows = [row for row in known if row <= tree["row"]][: tree["rows"]]
+                rows = [row for row in log_rows if row <= tree["row"]][: tree["rows"]]
                 self._say_gap(problem, tree, rows)
         if goes_on and rows:
-            before = rows[-2] if len(rows) > 1 else (-1, 0)
-            if rows[-1][1] == before[1]:
+            previous = rows[-2] if len(rows) > 1 else (-1, 0)
+            if rows[-1][1] == previous[1]:
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
-        self._own.keep_rows(_LOG, problem, len(rows))
+        self._own_folder.keep_rows(_LOG, problem, len(rows))
         self._log.close()  # of the file that was replaced
         if tree is None or tree["written"] is not None:
             self._keep_failures(problem, 0 if tree is None else tree["written"])
         return None if tree is None else {**tree, "rows": len(rows)}
 
-    def _keep_failures(self, problem, most):
+    def _keep_failures(self, problem, limit):
         """Failures that came after the checkpoint go: those evaluations will be made again."""
         path = self.folder / _FAILURES
         if path.exists():
-            self._own.replace(_FAILURES, first_lines(path, problem, most))
+            self._own_folder.replace(_FAILURES, first_lines(path, problem, limit))
             self._failed.close()  # of the file that was replaced
 
     def _say_gap(self, problem, tree, rows):
         """Rows of the log are lost, as after a power cut: say which."""
-        said = f"generations {rows[-1][1] + 1 if rows else 1} to {tree['row'][1]}"
+        generations = f"generations {rows[-1][1] + 1 if rows else 1} to {tree['row'][1]}"
         say(
             f"log.csv in {str(self.folder)!r} lacks {tree['rows'] - len(rows)} of the "
-            f"{tree['rows']} rows of {problem!r} ({said}), as after a power cut. The search goes "
-            "on from its checkpoint, to the same bits; those rows stay lost"
+            f"{tree['rows']} rows of {problem!r} ({generations}), as after a power cut. The "
+            "search goes on from its checkpoint, to the same bits; those rows stay lost"
         )
 
     def configure(self, config: Mapping) -> None:
         """The run is another one from here on: what its config.yaml says."""
         self._config, text = dict(config), _yaml(config)
-        self._own.texts["config.yaml"] = text
-        self._own.replace("config.yaml", text)
+        self._own_folder.texts["config.yaml"] = text
+        self._own_folder.replace("config.yaml", text)
 
     def resumed(self, tree: dict) -> None:
         """The search that began goes on from this checkpoint."""
@@ -275,12 +279,12 @@ class Recorder:
     def told(self, es) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
         self._leave_forks()
-        begun = time.monotonic()
-        if begun < self._saved:
+        start = time.monotonic()
+        if start < self._saved:
             return
         self._writes.do(self._entry["checkpoint"], partial(self._save, es))
         now = time.monotonic()
-        self._saved = now + max(_EVERY, _SHARE * (now - begun))
+        self._saved = now + max(_EVERY, _SHARE * (now - start))
 
     def _leave_forks(self):
         """End a fork of this process that the user's function has made, and let return: it would
@@ -308,10 +312,10 @@ class Recorder:
             "row": self._row,
             "shape": self._shape,
             "failures": self._failures.counts,
-            "written": self._failures.written,
+            "written": self._failures.n_written,
         }
         name = self._entry["checkpoint"]
-        self._own.replace(name, checkpoint.writer("search", tree))
+        self._own_folder.replace(name, checkpoint.writer("search", tree))
 
     @_apart
     def generation(self, es) -> None:
@@ -326,11 +330,11 @@ class Recorder:
         self._logged = es.evaluations
         switches = [{"restart": restart, **s._asdict()} for s in es.switches]
         if switches:  # of the present run; those of earlier runs are there
-            known = self._entry.setdefault("switches", [])
-            known += [s for s in switches if s not in known]
+            history = self._entry.setdefault("switches", [])
+            history += [s for s in switches if s not in history]
         self._take_failures()
-        at = {"problem": self._entry["problem"], "restart": restart, "minimum": self._minimum}
-        self._cells.append(cells_of(es, **at, shape=self._shape, closed=closed))
+        facts = {"problem": self._entry["problem"], "restart": restart, "minimum": self._minimum}
+        self._cells.append(cells_of(es, **facts, shape=self._shape, closed=closed))
         self._writes.do(_LOG, self._write_rows)
         if time.monotonic() > self._noted:
             self._note()
@@ -376,10 +380,10 @@ class Recorder:
         if status != "failed":
             self._saved = -math.inf
             self.told(es)
-        about = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
-        arrays = checkpoint.named_arrays("", es.state._asdict()) | about
+        facts = {"seed": es.seed, "popsize": es.popsize, "restart": len(runs_of(es)) - 1}
+        arrays = checkpoint.named_arrays("", es.state._asdict()) | facts
         self._writes.do(
-            name, lambda: self._own.replace(name, lambda file: np.savez(file, **arrays))
+            name, lambda: self._own_folder.replace(name, lambda file: np.savez(file, **arrays))
         )
         self._entry.update(status=status, stop=es.stop(), state=name)
         self._ended.append(self._entry["problem"])
@@ -414,20 +418,22 @@ class Recorder:
 
     def content(self) -> RunFolder:
         """What the folder holds, or will when all is written; it is not read for that."""
-        about, result = map(json.loads, (self._own.texts["versions.json"], to_json(self.result)))
-        return RunFolder(self.folder, self._config, about, result)
+        environment, result = map(
+            json.loads, (self._own_folder.texts["versions.json"], to_json(self.result))
+        )
+        return RunFolder(self.folder, self._config, environment, result)
 
     def _file(self, key, prefix, suffix) -> str:
         """Name of a file of the present problem, which no other problem has."""
         name = f"{prefix}-{file_name(self._entry['problem'])}"
-        others = [e.get(key, "").lower() for e in self.result["problems"] if e is not self._entry]
-        if f"{name}{suffix}".lower() in others:
+        names = [e.get(key, "").lower() for e in self.result["problems"] if e is not self._entry]
+        if f"{name}{suffix}".lower() in names:
             name = f"{name}-{self.result['problems'].index(self._entry) + 1}"
         return name + suffix
 
     def _note(self):
         """The best point so far into result.json; at most 2 % of the time goes into this."""
-        begun, es = time.monotonic(), self._es
+        start, es = time.monotonic(), self._es
         self._entry.update(
             x=es.best.x,
             fun=es.best.fun,
@@ -443,29 +449,29 @@ class Recorder:
             self._entry["restarts"] = [run._asdict() for run in es.runs]
         self._write()
         now = time.monotonic()
-        self._noted = now + max(_EVERY, _SHARE * (now - begun))
+        self._noted = now + max(_EVERY, _SHARE * (now - start))
 
     def _write(self):
         self._writes.do("result.json", self._write_result)
 
     def _write_result(self):
         self.result["seconds"] = time.monotonic() - self._start
-        shown = self.result
+        result = self.result
         self._is_ahead = self._writes.owes_others("result.json")
         if self._is_ahead:  # a search has not ended as long as its rows are not in the log
             entries = [
                 {**entry, "status": "running"} if entry["problem"] in self._ended else entry
-                for entry in shown["problems"]
+                for entry in result["problems"]
             ]
-            shown = {**shown, "status": "running", "problems": entries}
+            result = {**result, "status": "running", "problems": entries}
         else:
             self._ended.clear()
-        self._own.replace("result.json", to_json(shown))
+        self._own_folder.replace("result.json", to_json(result))
 
     def _mend(self):
         """Make a folder again that was deleted. What is lost is the final states of problems that
         had ended before."""
-        if self._own.mend():
+        if self._own_folder.mend():
             self._saved = -math.inf
 
 

@@ -75,8 +75,8 @@ def resume_experiment(
             return tree and (es, tree)
 
         pairs = zip(tasks, entries, strict=True)
-        left = [task for task, entry in pairs if _goes_on(experiment, task, entry, record)]
-        if changes and not left:
+        open_tasks = [task for task, entry in pairs if _goes_on(experiment, task, entry, record)]
+        if changes and not open_tasks:
             raise ValueError(_why_not(entries))
         workers = experiment.workers if workers is None else workers
         timeout = experiment.timeout if timeout is None else timeout
@@ -84,7 +84,7 @@ def resume_experiment(
         if changes:
             record.configure(experiment.config())
         with evaluator or nullcontext():
-            search_all(experiment, left, evaluator, record, progress, restore)
+            search_all(experiment, open_tasks, evaluator, record, progress, restore)
         return record.content()
 
 
@@ -113,8 +113,8 @@ def _goes_on(experiment: Experiment, task, entry: dict, record: Recorder) -> boo
 def _search_of(experiment, task, tree, record):
     """The ES or RestartES of a checkpoint, with the stopping criteria that the task has now."""
     with checkpoint.restoring(record.folder, "search"):
-        own = None if experiment.structure == "auto" else experiment.structure
-        es = restored(tree["kind"], tree["search"], own, task.problem.space)
+        structure = None if experiment.structure == "auto" else experiment.structure
+        es = restored(tree["kind"], tree["search"], structure, task.problem.space)
         go_on(es, task.stopping)
     return es
 
@@ -123,19 +123,19 @@ def go_on(es, stopping: Stopping) -> None:
     """Give an ES or RestartES other stopping criteria. Reasons to stop that no longer hold are
     taken back, and those that hold now are there."""
     run = es.es if isinstance(es, RestartES) else es
-    reasons, before = run.monitor.reasons.items(), run.stopping
-    kept = {k: v for k, v in reasons if holds(k, v, before, stopping)}
-    es.go_under(stopping, kept)
+    reasons, previous = run.monitor.reasons.items(), run.stopping
+    valid = {k: v for k, v in reasons if holds(k, v, previous, stopping)}
+    es.go_under(stopping, valid)
 
 
-def holds(reason: str, value, before: Stopping | None, now: Stopping) -> bool:
-    """Does a reason to stop, which fired with this value under the criteria `before` (None: not
-    known), hold under the criteria `now`?"""
+def holds(reason: str, value, previous: Stopping | None, current: Stopping) -> bool:
+    """Does a reason to stop, which fired with this value under the criteria `previous` (None: not
+    known), hold under the criteria `current`?"""
     name = "noeffect" if reason.startswith("noeffect") else reason
-    if name not in asdict(now):
+    if name not in asdict(current):
         return True  # a callback, or no restart was left
-    limit = getattr(now, name)
-    if before is not None and limit == getattr(before, name):
+    limit = getattr(current, name)
+    if previous is not None and limit == getattr(previous, name):
         return True
     if not limit and name != "target":  # None, False or 0: it is switched off
         return False
@@ -144,7 +144,7 @@ def holds(reason: str, value, before: Stopping | None, now: Stopping) -> bool:
     if limit == "auto" or limit is True:
         return True
     if name in _RELATIVE:  # to a range that is not known here
-        return before is not None and limit >= getattr(before, name)
+        return previous is not None and limit >= getattr(previous, name)
     if name in _SMALLER:
         return value <= limit if name == "target" else value < limit
     return value >= limit
@@ -165,10 +165,12 @@ _CONVERGED = "a new run with --restarts ipop, or a smaller tolerance (--set tolf
 
 def _why_not(entries) -> str:
     """What is said where no search goes on."""
-    said, helps = [], []
+    endings, helps = [], []
     for entry in entries:
         reasons = entry.get("stop") or {"nothing": inf}
-        said.append(f"{visible(entry['problem'], 200, False)} has ended by {', '.join(reasons)}")
+        endings.append(
+            f"{visible(entry['problem'], 200, False)} has ended by {', '.join(reasons)}"
+        )
         helps += [_HELP.get(reason, _CONVERGED) for reason in reasons]
-    what = "; ".join(dict.fromkeys(helps))
-    return f"there is nothing to go on with: {', '.join(said)}. What may help: {what}"
+    advice = "; ".join(dict.fromkeys(helps))
+    return f"there is nothing to go on with: {', '.join(endings)}. What may help: {advice}"

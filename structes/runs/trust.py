@@ -51,16 +51,16 @@ _SECTIONS = {
 def code_of(config: Mapping) -> dict:
     """{what: specification} of all code that a config names: what running it would import, or
     connect to, and with which arguments. Empty where it names structes' own things only."""
-    found = {f"{where}: {words}": spec for where, words, spec in _named(config)}
+    code = {f"{place}: {words}": spec for place, words, spec in _named(config)}
     workers = config.get("workers")
-    where = workers.get("name") if isinstance(workers, Mapping) else workers
-    if isinstance(where, str) and ":" in where:
-        found[f"workers: {where}"] = where
+    place = workers.get("name") if isinstance(workers, Mapping) else workers
+    if isinstance(place, str) and ":" in place:
+        code[f"workers: {place}"] = place
     if isinstance(workers, Mapping):
         for key in ("address", "environment"):
             if workers.get(key) not in (None, "auto", {}):  # auto: the cluster of this machine
-                found[f"workers: {key} {_said(workers[key])}"] = workers[key]
-    return found
+                code[f"workers: {key} {_said(workers[key])}"] = workers[key]
+    return code
 
 
 def modules_of(config: Mapping) -> list[str]:
@@ -117,10 +117,10 @@ def signature(config: Mapping) -> dict:
         return {SIGNATURE: _signed(_key(make=True), code, _sources(config)) + "\n"}
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
-        why = f"{error.strerror or error}{place}"
+        reason = f"{error.strerror or error}{place}"
         warn(
-            f"this run cannot be signed as your own ({why}), so that `structes resume` of it will "
-            "want --trust"
+            f"this run cannot be signed as your own ({reason}), so that `structes resume` of it "
+            "will want --trust"
         )
         return {}
 
@@ -131,22 +131,23 @@ def check(folder, config: Mapping, trust: bool = False) -> None:
     code = code_of(config)
     if not code or trust:
         return
-    why = "it bears no signature of yours for it"
+    reason = "it bears no signature of yours for it"
     try:
-        said = read_text(Path(folder) / SIGNATURE, 1000).strip()
-        right = _signed(_key(), code, _sources(config))
-        if hmac.compare_digest(said.encode("utf-8", "replace"), right.encode()):
+        text = read_text(Path(folder) / SIGNATURE, 1000).strip()
+        expected = _signed(_key(), code, _sources(config))
+        if hmac.compare_digest(text.encode("utf-8", "replace"), expected.encode()):
             return
-        why = "its signature is not yours, or what it names has been changed since, or its file"
+        reason = "its signature is not yours, or what it names has been changed since, or its file"
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        why = f"its signature cannot be checked: {getattr(error, 'strerror', None) or error}"
+        reason = f"its signature cannot be checked: {getattr(error, 'strerror', None) or error}"
     names = "; ".join(brief(name, 120).strip("'\"") for name in list(code)[:20])
-    more = f"; and {len(code) - 20} more" if len(code) > 20 else ""
+    rest = f"; and {len(code) - 20} more" if len(code) > 20 else ""
     raise ValueError(
-        f"{str(folder)!r} names code, which would be imported and run here, and {why}. It names "
-        f"{names}{more}. Where you trust whoever made the folder: --trust (in Python trust=True)"
+        f"{str(folder)!r} names code, which would be imported and run here, and {reason}. It "
+        f"names {names}{rest}. Where you trust whoever made the folder: --trust (in Python "
+        "trust=True)"
     )
 
 
@@ -182,9 +183,9 @@ def _ordered(value):
 
 def state_folder() -> Path:
     """Where this user's state is kept. Raises OSError where nobody says where that is."""
-    given = os.environ.get("XDG_STATE_HOME", "")
-    if os.path.isabs(given):
-        return Path(given) / "structes"
+    path = os.environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(path):
+        return Path(path) / "structes"
     home = Path(os.path.expanduser("~/.local/state/structes"))
     if not home.is_absolute() or os.environ.get("HOME") == "":
         raise OSError(errno.ENOENT, "there is no home folder")
@@ -213,35 +214,35 @@ def _key(make: bool = False) -> bytes:
 def _make(folder: Path, path: Path) -> None:
     """Make a key, whole or not at all; of two processes that do so at once one comes first, and
     its key is that of both."""
-    there = next(place for place in folder.parents if place.exists())
-    if hasattr(os, "geteuid") and os.geteuid() == 0 != os.stat(there).st_uid:
+    parent = next(fd for fd in folder.parents if fd.exists())
+    if hasattr(os, "geteuid") and os.geteuid() == 0 != os.stat(parent).st_uid:
         # root with the home of somebody else (sudo), who could not read the key
-        raise PermissionError(errno.EPERM, "it belongs to another user", str(there))
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(parent))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = folder / f"key.{os.getpid()}.{secrets.token_hex(4)}"
-    place = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary = folder / f"key.{os.getpid()}.{secrets.token_hex(4)}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(place, "wb") as file:
+        with open(fd, "wb") as file:
             file.write(secrets.token_bytes(_BYTES))
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(beside, path)
+            os.link(temporary, path)
         except FileExistsError:
             pass
         except OSError:  # a file system without hard links: the one that comes last is that of all
-            os.replace(beside, path)
+            os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(beside)
+            os.unlink(temporary)
 
 
-def _check_owner(path, its: os.stat_result, not_allowed: int) -> None:
+def _check_owner(path, status: os.stat_result, not_allowed: int) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where modes say nothing
         return
-    if its.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
-    if its.st_mode & not_allowed:
+    if status.st_mode & not_allowed:
         raise PermissionError(
             errno.EPERM, "others may use it (chmod go= would end that)", str(path)
         )

@@ -76,7 +76,7 @@ def _here(es, evaluate, callback, told) -> bool:
             X = es.ask(lazy=es.strategy.tile is not None)
         X = part(X, 0, _left(es, X.shape[0]))
         begun = time.monotonic()
-        evaluate.until = _deadline(es)
+        evaluate.deadline = _deadline(es)
         rows = X.unit if isinstance(X, Candidates) else 1 if slow else X.shape[0]
         _evaluate_here(es, evaluate, X, rows, told)
         slow = evaluate.by_point and time.monotonic() - begun > 1
@@ -98,7 +98,7 @@ def _evaluate_here(es, evaluate, X, rows, told):
             its = forms.values_of_rows(evaluate(part(X, i, i + wanted)), wanted)
             evaluate.finished = []
             values += its.tolist()
-            is_last = i + wanted == n or len(its) < wanted or time.monotonic() >= evaluate.until
+            is_last = i + wanted == n or len(its) < wanted or time.monotonic() >= evaluate.deadline
             if is_last or rows == 1 or time.monotonic() - last > 1:
                 es.tell(part(X, first, first + len(values)), np.array(values))
                 first, values = first + len(values), []

@@ -10,9 +10,9 @@ import os
 import pickle
 import sys
 
-from ..evaluators import guard
+from ..evaluators import recursion_guard
 from ..evaluators.channel import pickled
-from ..evaluators.ray import Ray, said_of
+from ..evaluators.ray import Ray, ending_in_words
 from ..evaluators.supervisor import EvaluationError
 
 
@@ -24,7 +24,7 @@ class _Seat:
         os.environ.update(environment)
 
     def make(self, thing: bytes, begin):
-        with guard.unpickling():
+        with recursion_guard.unpickling():
             kind, job = pickle.loads(thing)
         self.held = kind(job, begin)
 
@@ -96,7 +96,7 @@ class Actors:
             except self._ray.exceptions.RayTaskError as error:
                 raise EvaluationError(f"an actor failed:\n{error}") from None
             except self._ray.exceptions.RayError as error:
-                lost[k] = said_of(error)
+                lost[k] = ending_in_words(error)
         for k in lost:
             self._dismiss(k)
         return found, lost

@@ -32,25 +32,25 @@ def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
     if "problems" not in mapping:
         raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
     flags["workers"] = workers_of(flags["workers"], flags.pop("address"), mapping.get("workers"))
-    mapping |= given(flags)
+    mapping |= given_flags(flags)
     find_local_modules(mapping)
     return experiment_from(mapping)
 
 
-def given(flags: Mapping) -> dict:
+def given_flags(flags: Mapping) -> dict:
     """The flags that were given, {key: value}; what looks like a section is read as YAML."""
     from ..runs.config import parse_value
 
-    found = {}
+    values = {}
     for key, value in flags.items():
         if isinstance(value, str) and value[:1] in ("[", "{") and key not in ("name", "workers"):
             value = parse_value(value, f"--{key.replace('_', '-')}")
         if value is not None:
-            found[key] = value
-    return found
+            values[key] = value
+    return values
 
 
-def workers_of(workers, address, before=None):
+def workers_of(workers, address, previous=None):
     """What a config has for workers, of the flags (None: not given) and what it had before."""
     from ..runs.config import coerce, parse_value
 
@@ -60,7 +60,7 @@ def workers_of(workers, address, before=None):
         workers = parse_value(workers, "--workers") if section else coerce(workers, kinds, "")
     if address is None:
         return workers
-    workers = before if workers is None else workers
+    workers = previous if workers is None else workers
     section = dict(workers) if isinstance(workers, dict) else {"name": workers or "ray"}
     return {**section, "address": address}
 
@@ -70,22 +70,22 @@ def structure_of(words, dim, settings):
     from ..structures import STRUCTURES
     from ..structures.random_elements import example
 
-    name, given = STRUCTURES.parse(words)
-    given = with_settings(given, settings)
-    return example({"name": name, **given}, dim) if given or name in STRUCTURES else name
+    name, arguments = STRUCTURES.parse(words)
+    arguments = with_settings(arguments, settings)
+    return example({"name": name, **arguments}, dim) if arguments or name in STRUCTURES else name
 
 
 def pairs(settings) -> list:
     """(key, value) of each KEY=VALUE string; the value is read as YAML."""
     from ..runs.config import parse_value
 
-    found = []
+    items = []
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ValueError(f"--set needs KEY=VALUE; got {brief(setting)}")
-        found.append((key.strip(), parse_value(value, f"--set {key.strip()}")))
-    return found
+        items.append((key.strip(), parse_value(value, f"--set {key.strip()}")))
+    return items
 
 
 def with_settings(mapping, settings) -> dict:
@@ -111,11 +111,11 @@ def find_local_modules(config: Mapping) -> None:
     if not modules:
         return
     try:
-        here = os.getcwd()
+        folder = os.getcwd()
     except FileNotFoundError:  # it was deleted
         return
-    if here not in sys.path:
-        sys.path.append(here)
+    if folder not in sys.path:
+        sys.path.append(folder)
     for module in modules:
         _refuse_hidden(module.partition(".")[0])
 
@@ -123,18 +123,18 @@ def find_local_modules(config: Mapping) -> None:
 def _refuse_hidden(top: str) -> None:
     """ValueError where a module of the working folder is not what would be imported under its
     name. Nothing is imported for it."""
-    own = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
-    if own is None or not top.isidentifier():
+    path = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
+    if path is None or not top.isidentifier():
         return
     try:
-        found = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):  # it is imported already, by whoever made it
         return
-    place = getattr(found, "origin", None) or "built in"
-    if os.path.realpath(place) != os.path.realpath(own):
+    place = getattr(spec, "origin", None) or "built in"
+    if os.path.realpath(place) != os.path.realpath(path):
         raise ValueError(
-            f"the module {top!r} is {place}, not ./{own}: give that file another name (or put its "
-            f"folder first yourself: PYTHONPATH=. structes …)"
+            f"the module {top!r} is {place}, not ./{path}: give that file another name (or put "
+            f"its folder first yourself: PYTHONPATH=. structes …)"
         )
 
 
@@ -156,8 +156,10 @@ def _config(config, runs, trust) -> dict:
             raise ValueError(
                 f"{brief(config)} is no config; a problem is given by --problem{hint}"
             )
-    its = load_config(config)
-    return _trusted(config, its, trust) if config not in configs() and isdir(config) else its
+    mapping = load_config(config)
+    return (
+        _trusted(config, mapping, trust) if config not in configs() and isdir(config) else mapping
+    )
 
 
 def _trusted(folder, config, trust) -> dict:

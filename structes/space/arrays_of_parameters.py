@@ -75,12 +75,12 @@ class Parameters:
         rows = None
         parts = []
         for (path, leaf), shape in zip(leaves, self.shapes, strict=True):
-            got = tuple(leaf.shape)
+            leaf_shape = tuple(leaf.shape)
             if rows is None:
-                rows = got[: len(got) - len(shape)]
-            if len(rows) > 1 or got != rows + shape:
-                many = f" with {rows[0]} in front" if len(rows) == 1 else ""
-                raise ValueError(f"{path} must have shape {shape}{many}; got {got}")
+                rows = leaf_shape[: len(leaf_shape) - len(shape)]
+            if len(rows) > 1 or leaf_shape != rows + shape:
+                hint = f" with {rows[0]} in front" if len(rows) == 1 else ""
+                raise ValueError(f"{path} must have shape {shape}{hint}; got {leaf_shape}")
             parts.append(namespace(leaf).reshape(leaf, (*rows, prod(shape))))
         return namespace(parts[0]).concat(parts, axis=len(rows))
 
@@ -101,22 +101,28 @@ class Parameters:
             arrays.append(namespace(x).reshape(x[..., start:end], (*x.shape[:-1], *shape)))
         return _build(self.tree, arrays)
 
-    def _collect(self, tree, given, path, leaves):
-        """Put (path, array) of every array in `given` at its number in `leaves`."""
+    def _collect(self, tree, arrays, path, leaves):
+        """Put (path, array) of every array in `arrays` at its number in `leaves`."""
         if not isinstance(tree, Branch):
-            leaf = given if hasattr(given, "__array_namespace__") else _number_array(path, given)
+            leaf = (
+                arrays if hasattr(arrays, "__array_namespace__") else _number_array(path, arrays)
+            )
             leaves[tree] = path, leaf
             return
         if tree.kind is dict:
-            if not isinstance(given, Mapping) or set(given) != set(tree.keys):
+            if not isinstance(arrays, Mapping) or set(arrays) != set(tree.keys):
                 keys = ", ".join(map(repr, tree.keys))
-                got = ", ".join(map(repr, given)) if isinstance(given, Mapping) else repr(given)
-                raise ValueError(f"{path} must be a mapping with the keys {keys}; got {got}")
-        elif not isinstance(given, (list, tuple)) or len(given) != len(tree.keys):
-            got = f"{len(given)}" if isinstance(given, (list, tuple)) else repr(given)
-            raise ValueError(f"{path} must be a list of {len(tree.keys)}; got {got}")
+                description = (
+                    ", ".join(map(repr, arrays)) if isinstance(arrays, Mapping) else repr(arrays)
+                )
+                raise ValueError(
+                    f"{path} must be a mapping with the keys {keys}; got {description}"
+                )
+        elif not isinstance(arrays, (list, tuple)) or len(arrays) != len(tree.keys):
+            description = f"{len(arrays)}" if isinstance(arrays, (list, tuple)) else repr(arrays)
+            raise ValueError(f"{path} must be a list of {len(tree.keys)}; got {description}")
         for key, child in zip(tree.keys, tree.children, strict=True):
-            self._collect(child, given[key], f"{path}[{key!r}]", leaves)
+            self._collect(child, arrays[key], f"{path}[{key!r}]", leaves)
 
 
 def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=None) -> Parameters:
@@ -150,14 +156,14 @@ def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=No
             raise ValueError(f"params: two arrays have the name {name!r}: rename a key")
     if not any(prod(shape) for shape in shapes):
         raise ValueError(f"params must hold at least one number; got {brief(params)}")
-    chosen = _overrides(overrides or {}, names)
+    structures = _overrides(overrides or {}, names)
     blocks, end = [], 0
     for name, shape in zip(names, shapes, strict=True):
         start, end = end, end + prod(shape)
         if end > start:
-            spec = chosen.get(name, matrices if len(shape) > 1 else vectors)
-            what = f"params, array {name!r} of shape {shape}"
-            structure = build_part(what, _with_sizes(spec, shape), end - start)
+            spec = structures.get(name, matrices if len(shape) > 1 else vectors)
+            label = f"params, array {name!r} of shape {shape}"
+            structure = build_part(label, _with_sizes(spec, shape), end - start)
             blocks.append(Block(name, structure, range(start, end)))
     return Parameters(DirectSum(end, tuple(blocks)), tuple(names), tuple(shapes), tree)
 
@@ -169,11 +175,11 @@ def _read(tree, path, keys, names, shapes):
         names.append("/".join(keys) or "params")
         shapes.append(shape)
         return len(names) - 1
-    inside = tuple(tree) if isinstance(tree, Mapping) else tuple(range(len(tree)))
+    child_keys = tuple(tree) if isinstance(tree, Mapping) else tuple(range(len(tree)))
     children = tuple(
-        _read(tree[k], f"{path}[{k!r}]", (*keys, str(k)), names, shapes) for k in inside
+        _read(tree[k], f"{path}[{k!r}]", (*keys, str(k)), names, shapes) for k in child_keys
     )
-    return Branch(dict if isinstance(tree, Mapping) else type(tree), inside, children)
+    return Branch(dict if isinstance(tree, Mapping) else type(tree), child_keys, children)
 
 
 def _shape(leaf, path):
@@ -214,10 +220,10 @@ def _number_array(path, value):
         raise TypeError(f"{path} must be an array of numbers; got {brief(value)}") from None
 
 
-def _overrides(given, names) -> dict:
-    """Structure by name, of those arrays whose name `given` says, itself or by a pattern."""
-    out = {}
-    for pattern, spec in given.items():
+def _overrides(overrides, names) -> dict:
+    """Structure by name, of those arrays whose name `overrides` says, itself or by a pattern."""
+    structures = {}
+    for pattern, spec in overrides.items():
         hits = [name for name in names if fnmatchcase(name, pattern)] or []
         hits = [pattern] if pattern in names else hits
         if not hits:
@@ -226,24 +232,24 @@ def _overrides(given, names) -> dict:
                 f"there are: {', '.join(names)}"
             )
         for name in hits:
-            if pattern == name or name not in given:  # a name in full goes before a pattern
-                out[name] = spec
-    return out
+            if pattern == name or name not in overrides:  # a name in full goes before a pattern
+                structures[name] = spec
+    return structures
 
 
 def _with_sizes(spec, shape):
     """`spec`, with the sizes of `shape` where it is a Kronecker product that does not say them."""
     if isinstance(spec, Structure) or len(shape) < 2:
         return spec
-    name, given = STRUCTURES.parse(spec)
-    if name != "kronecker" or "rows" in given or "cols" in given:
+    name, arguments = STRUCTURES.parse(spec)
+    if name != "kronecker" or "rows" in arguments or "cols" in arguments:
         return spec
     rows, cols = _sides(shape)
     sides = {
         "left": "dense" if rows <= min(LONG, 2 * cols) else "diagonal",
         "right": "dense" if cols <= min(LONG, 2 * rows) else "diagonal",
     }
-    return {"name": name, "rows": rows, "cols": cols, **sides, **given}
+    return {"name": name, "rows": rows, "cols": cols, **sides, **arguments}
 
 
 def _sides(shape):

@@ -41,8 +41,10 @@ def bounds_of(bounds, dim, x0=None):
 def _of_pairs(bounds, dim, x0):
     expected = f"{dim} pairs (lower, upper), None or inf for open"
     if isinstance(bounds, Mapping):
-        at = {checks.count("bounds: index", i, 0, dim - 1): pair for i, pair in bounds.items()}
-        bounds = [at.get(i, (None, None)) for i in range(dim)]
+        by_index = {
+            checks.count("bounds: index", i, 0, dim - 1): pair for i, pair in bounds.items()
+        }
+        bounds = [by_index.get(i, (None, None)) for i in range(dim)]
     elif hasattr(bounds, "to_numpy"):  # a DataFrame, whose own items are its columns' names
         bounds = bounds.to_numpy()
     try:
@@ -106,8 +108,8 @@ def _is_side(value, dim) -> bool:
 
 
 def _lows_or_highs(side, dim, k):
-    its = [side] * dim if _is_end(side) else list(side)
-    return np.array([_end(f"bounds[{k}][{i}]", end, k) for i, end in enumerate(its)])
+    ends = [side] * dim if _is_end(side) else list(side)
+    return np.array([_end(f"bounds[{k}][{i}]", end, k) for i, end in enumerate(ends)])
 
 
 def _end(name, value, k) -> float:
@@ -132,7 +134,7 @@ def logs_of(transforms, dim):
     if transforms is None:
         transforms = {}
     if isinstance(transforms, Mapping):
-        chosen = {
+        names = {
             checks.count("transforms: index", i, 0, dim - 1): transforms[i] for i in transforms
         }
     else:
@@ -146,9 +148,9 @@ def logs_of(transforms, dim):
                 f"transforms must be {dim} names, one for each parameter, or a mapping from index "
                 f"to name; got {len(transforms)}"
             )
-        chosen = dict(enumerate(transforms))
+        names = dict(enumerate(transforms))
     log_ = np.zeros(dim, dtype=bool)
-    for i, name in chosen.items():
+    for i, name in names.items():
         if name is not None and name not in TRANSFORMS:
             raise ValueError(
                 f"transforms[{i}] must be None, 'linear' or 'log'; "
@@ -160,52 +162,52 @@ def logs_of(transforms, dim):
 
 def integers_of(integers, dim):
     """(d,) where x is an integer."""
-    where = np.zeros(dim, dtype=bool)
+    mask = np.zeros(dim, dtype=bool)
     if integers is True:
-        where[:] = True
+        mask[:] = True
     elif integers is not None:
         if integers is False or isinstance(integers, str) or not hasattr(integers, "__len__"):
             raise TypeError(f"integers must be None, True (all) or indices; got {brief(integers)}")
-        where[list(checks.indices("integers", integers, len(integers), dim))] = True
-    return where
+        mask[list(checks.indices("integers", integers, len(integers), dim))] = True
+    return mask
 
 
 def one_cell(low, high, log_, integer):
     """Bounds, in which those of an integer that has one value only are this value."""
-    least = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
-    alone = integer & (least == np.floor(high))
-    return np.where(alone, least, low), np.where(alone, least, high)
+    lowest = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
+    alone = integer & (lowest == np.floor(high))
+    return np.where(alone, lowest, low), np.where(alone, lowest, high)
 
 
-def check_fixed(at, fixed, log_, integer):
+def check_fixed(values, fixed, log_, integer):
     """Raise ValueError, naming the argument, for a coordinate that is fixed at no value of its
     own.
 
-    at              {coordinate: value}; `fixed`: what the user said of them, bounds the rest
+    values              {coordinate: value}; `fixed`: what the user said of them, bounds the rest
     log_, integer   (d,) whether it moves by its logarithm, and whether it is an integer
     """
-    for i, value in at.items():
-        what = f"{'fixed' if i in (fixed or ()) else 'bounds'}[{i}]"
+    for i, value in values.items():
+        label = f"{'fixed' if i in (fixed or ()) else 'bounds'}[{i}]"
         if integer[i] and value != round(value):
             raise ValueError(
-                f"{what} must be an integer, because integers says so; it is fixed at {value}"
+                f"{label} must be an integer, because integers says so; it is fixed at {value}"
             )
         if log_[i] and value <= 0:
             raise ValueError(
-                f"{what} must be positive, because its coordinate has the transform 'log'; it is "
+                f"{label} must be positive, because its coordinate has the transform 'log'; it is "
                 f"fixed at {value}"
             )
 
 
 def whole(low, high, integer):
     """Bounds of integers rounded inward."""
-    given = low, high
+    original = low, high
     low, high = np.where(integer, np.ceil(low), low), np.where(integer, np.floor(high), high)
     for i in np.flatnonzero(integer):
         if low[i] > high[i]:
             raise ValueError(
                 f"bounds[{i}] must hold an integer, because its coordinate is one; got "
-                f"({given[0][i]}, {given[1][i]})"
+                f"({original[0][i]}, {original[1][i]})"
             )
         if not high[i] - low[i] >= 1:
             raise ValueError(

@@ -90,16 +90,16 @@ class Domain:
         those of which each coordinate is an integer or lies on a bound."""
         return np.zeros(X.shape[0], dtype=bool)
 
-    def in_units(self, X, std, at=None):
+    def in_units(self, X, std, columns=None):
         """(n, k) points X (n, k) in units of standard deviations, in which two are compared.
 
         std   (d,) standard deviations of the search coordinates
-        at    (k,) which coordinates the columns of X are; None: all
+        columns    (k,) which coordinates the columns of X are; None: all
 
         A difference of 1 is one standard deviation, of the logarithm where the search moves that;
         integers and options that differ are 1 apart at least. NaN where a point cannot be.
         """
-        return X / (std if at is None else std[at])
+        return X / (std if columns is None else std[columns])
 
     def decode(self, U):
         """Points X (n, d) of search coordinates U (n, d), which it may give back as they are."""
@@ -191,8 +191,8 @@ class Limited(Domain):
         return len(self._at) > 0
 
     def restricted(self, free):
-        its = (getattr(self, name)[free] for name in ("low", "high", "log", "integer", "zone"))
-        low, high, log_, integer, zone = its
+        fields = (getattr(self, name)[free] for name in ("low", "high", "log", "integer", "zone"))
+        low, high, log_, integer, zone = fields
         if not (np.isfinite(low).any() or np.isfinite(high).any() or (log_ | integer).any()):
             return Domain(len(free))
         return Limited(len(free), low, high, log_, integer, zone)
@@ -209,19 +209,19 @@ class Limited(Domain):
     def comes_again(self, X):
         return (self.integer | (self.low >= X) | (self.high <= X)).all(axis=1)
 
-    def in_units(self, X, std, at=None):
-        at = slice(None) if at is None else at
-        log_, integer = self.log[at], self.integer[at]
+    def in_units(self, X, std, columns=None):
+        columns = slice(None) if columns is None else columns
+        log_, integer = self.log[columns], self.integer[columns]
         with np.errstate(invalid="ignore", divide="ignore"):
             U = np.where(log_ & ~integer, np.log(np.where(X > 0, X, np.nan)), X)
-        return np.where(integer, X, U / std[at])
+        return np.where(integer, X, U / std[columns])
 
     def decode(self, U):
         xp = namespace(U)
         get = self if xp is np else _Constants(self, U, xp)
-        inside = (get._inner <= U) & (get._outer >= U)
-        all_inside = xp is np and bool(inside.all())  # a device would have to be waited for
-        X = U if all_inside else xp.where(inside, U, _rounded(get, _folded(get, U)[0]))
+        is_inside = (get._inner <= U) & (get._outer >= U)
+        all_inside = xp is np and bool(is_inside.all())  # a device would have to be waited for
+        X = U if all_inside else xp.where(is_inside, U, _rounded(get, _folded(get, U)[0]))
         if self._some_log:
             bounded = xp.clip(xp.where(get.log, X, 0.0), -_LARGEST, _LARGEST)
             X = xp.where(get.log, xp.exp(bounded), X)
@@ -256,12 +256,12 @@ class Limited(Domain):
         if self._some_log:
             X = xp.where(get.log, xp.exp(xp.clip(V, -_LARGEST, _LARGEST)), V)
         X = xp.clip(xp.floor(X + 0.5), get.low, get.high)
-        away = get.integer & (X[:-1, :] != X[-1:, :])
+        is_away = get.integer & (X[:-1, :] != X[-1:, :])
         X, V, turned = X[:-1, :], V[:-1, :], turned[:-1, :]
         if self._some_log:
-            log_ = get.log & away
+            log_ = get.log & is_away
             X = xp.where(log_, xp.log(xp.where(log_, X, 1.0)), X)
-        return xp.where(away, U + xp.where(turned, V - X, X - V), U)
+        return xp.where(is_away, U + xp.where(turned, V - X, X - V), U)
 
     def rounded(self, X, dtype):
         with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
@@ -269,9 +269,9 @@ class Limited(Domain):
         low, high = self.low.astype(dtype), self.high.astype(dtype)
         low = np.where(low < self.low, np.nextafter(low, inf), low)
         high = np.where(high > self.high, np.nextafter(high, -inf), high)
-        its = np.finfo(dtype)
-        low = np.where(self.log, np.maximum(low, its.tiny), low)  # no zero, and none is infinite
-        high = np.where(self.log, np.minimum(high, its.max), high)
+        info = np.finfo(dtype)
+        low = np.where(self.log, np.maximum(low, info.tiny), low)  # no zero, and none is infinite
+        high = np.where(self.log, np.minimum(high, info.max), high)
         xp = namespace(X)
         return xp.clip(X, xp.asarray(low), xp.asarray(high))
 
@@ -286,10 +286,10 @@ class Limited(Domain):
         std = to_numpy(structure.deviations(state.factor) * (state.sigma * state.scale))
         new = np.minimum(np.where(self.integer, widened(std, tied), std), self._longest)
         if len(self._at):
-            at, mean = self._at, np.array(to_numpy(state.mean))
-            step, new[at] = with_margin(*self._distances(mean), new[at], self.dim)
+            index, mean = self._at, np.array(to_numpy(state.mean))
+            step, new[index] = with_margin(*self._distances(mean), new[index], self.dim)
             if step.any():
-                mean[at] += step
+                mean[index] += step
                 mean = xp.asarray(mean, dtype=state.mean.dtype)
                 state = state._replace(mean=mean)
         if (new != std).any():
@@ -306,27 +306,29 @@ class Limited(Domain):
         low, high, log_ = self.low[self._at], self.high[self._at], self.log[self._at]
         x = np.where(log_, np.exp(np.clip(np.where(log_, V, 0.0), -_LARGEST, _LARGEST)), V)
         cell = np.clip(np.floor(x + 0.5), low, high)
-        below, above = _logarithm(cell - 0.5, log_), _logarithm(cell + 0.5, log_)
-        down, up = V - below, above - V
+        edge_below, edge_above = _logarithm(cell - 0.5, log_), _logarithm(cell + 0.5, log_)
+        gap_below, gap_above = V - edge_below, edge_above - V
         at_low, at_high = cell == low, cell == high
         to_floor, to_ceiling = V - self._floor[self._at], self._ceiling[self._at] - V
-        down, up = (
-            np.where(at_low, 2 * to_floor + up, down),
-            np.where(at_high, 2 * to_ceiling + down, up),
+        gap_below, gap_above = (
+            np.where(at_low, 2 * to_floor + gap_above, gap_below),
+            np.where(at_high, 2 * to_ceiling + gap_below, gap_above),
         )
-        return np.where(turned, up, down), np.where(turned, down, up)
+        return np.where(turned, gap_above, gap_below), np.where(turned, gap_below, gap_above)
 
     def _check(self, X, name):
         X = to_numpy(X)
-        outside = ~((self.low - 0.5 * self.integer <= X) & (self.high + 0.5 * self.integer >= X))
+        is_outside = ~(
+            (self.low - 0.5 * self.integer <= X) & (self.high + 0.5 * self.integer >= X)
+        )
         if (self.log & ~(X > 0)).any():
             row, i = (int(k[0]) for k in np.nonzero(self.log & ~(X > 0)))
             raise ValueError(
                 f"{name}{'' if X.shape[0] == 1 else f': row {row}'}: coordinate {i} must be "
                 f"positive, because its transform is 'log'; got {X[row, i]}"
             )
-        if outside.any():
-            row, i = (int(k[0]) for k in np.nonzero(outside))
+        if is_outside.any():
+            row, i = (int(k[0]) for k in np.nonzero(is_outside))
             raise ValueError(
                 f"{name}{'' if X.shape[0] == 1 else f': row {row}'}: coordinate {i} is "
                 f"{X[row, i]}, outside its bounds [{self.low[i]}, {self.high[i]}]"
@@ -367,11 +369,11 @@ def _rounded(get, V):
     return xp.where(near, get._ceiling - high * high / get._slope, X)
 
 
-def _logarithm(x, where):
-    """ln x where `where`, else x; of what is not positive −inf."""
-    positive = where & (x > 0)
+def _logarithm(x, mask):
+    """ln x where `mask`, else x; of what is not positive −inf."""
+    positive = mask & (x > 0)
     return np.where(
-        where & ~positive, -np.inf, np.where(where, np.log(np.where(positive, x, 1.0)), x)
+        mask & ~positive, -np.inf, np.where(mask, np.log(np.where(positive, x, 1.0)), x)
     )
 
 
@@ -407,18 +409,18 @@ def domain_of(low, high, log_, integer, boundary, sigma0) -> Domain:
     if boundary is None:
         boundary = "transform"
     elif not isinstance(boundary, str) or boundary not in BOUNDARIES:
-        known = ", ".join(BOUNDARIES)
+        names = ", ".join(BOUNDARIES)
         raise ValueError(
-            f"boundary must be one of {known}; got {boundary!r}{nearest(boundary, BOUNDARIES)}"
+            f"boundary must be one of {names}; got {boundary!r}{nearest(boundary, BOUNDARIES)}"
         )
     if not (np.isfinite(low).any() or np.isfinite(high).any() or log_.any() or integer.any()):
         return Domain(dim)
     low, high = whole(low, high, integer)
     for i in np.flatnonzero(log_):
-        least = 1.0 if integer[i] else 0.0
-        if low[i] == -np.inf and high[i] > least:
-            low[i] = least if integer[i] else -np.inf
-        elif not low[i] >= (least or np.finfo(float).tiny):
+        lowest = 1.0 if integer[i] else 0.0
+        if low[i] == -np.inf and high[i] > lowest:
+            low[i] = lowest if integer[i] else -np.inf
+        elif not low[i] >= (lowest or np.finfo(float).tiny):
             raise ValueError(
                 f"bounds[{i}] must be {'≥ 1' if integer[i] else 'positive'}, because its "
                 f"coordinate has the transform 'log'; got ({low[i]}, {high[i]})"
@@ -439,19 +441,19 @@ def check_range(dtype, x0, sigma, low=-np.inf, high=np.inf, log_=False, moves=Tr
     x0, sigma   (d,) start and standard deviations; low, high: bounds; log_: where they are those
                 of ln x; moves: which coordinates do
     """
-    its, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
+    info, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
     with np.errstate(over="ignore"):
         far = np.minimum(np.abs(x0) + reach, np.maximum(np.abs(low), np.abs(high)))
         inner = np.subtract(*(np.asarray(v, dtype=dtype).astype(float) for v in (high, low)))
         largest = np.maximum(np.abs(low), np.abs(high))
-        least = 4 * its.eps * largest - 4 * its.smallest_subnormal
-    for i in np.flatnonzero(moves & ~(far <= its.max)):
+        min_gap = 4 * info.eps * largest - 4 * info.smallest_subnormal
+    for i in np.flatnonzero(moves & ~(far <= info.max)):
         raise ValueError(
             f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; "
             f"coordinate {i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
         )
     closed = np.isfinite(low) & np.isfinite(high)
-    for i in np.flatnonzero(moves & closed & ~(inner >= least)):
+    for i in np.flatnonzero(moves & closed & ~(inner >= min_gap)):
         raise ValueError(
             f"bounds[{i}]: {dtype} cannot tell numbers between {low[i]!r} and {high[i]!r} "
             "apart" + (": use dtype='float64'" if dtype == "float32" else "")

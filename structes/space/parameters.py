@@ -82,14 +82,14 @@ class Float:
         """A grid that begins at `low`; `high` becomes its last point."""
         step = checks.number("step", self.step, positive=True)
         if self.log or self.low is None:
-            what = "log=True" if self.log else "low=None: it is the first of the values"
-            raise ValueError(f"step does not go with {what}")
+            reason = "log=True" if self.log else "low=None: it is the first of the values"
+            raise ValueError(f"step does not go with {reason}")
         if self.high is not None:
             last = self.low + step * floor((self.high - self.low) / step + 1e-9)
             object.__setattr__(self, "high", last)
         if self.start is not None:
-            at = self.low + step * round((self.start - self.low) / step)
-            object.__setattr__(self, "start", at)
+            grid_start = self.low + step * round((self.start - self.low) / step)
+            object.__setattr__(self, "start", grid_start)
 
     def spec(self) -> dict:
         """The mapping that means the same in a config."""
@@ -111,15 +111,16 @@ class Float:
             return float(self.low)
         return float(block[0] if self.step is None else self.low + self.step * round(block[0]))
 
-    def write(self, what: str, value) -> list:
-        """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
+    def write(self, label: str, value) -> list:
+        """The coordinates of a user's value. Raises ValueError or TypeError, with `label` for
         it."""
-        value = _within(self, what, checks.real(what, _read(value)))
+        value = _within(self, label, checks.real(label, _read(value)))
         if self.step is not None:
             number = (value - self.low) / self.step
             if abs(number - round(number)) > 1e-6:
                 raise ValueError(
-                    f"{what} must be one of {self.low:g}, {self.low + self.step:g}, …; got {value}"
+                    f"{label} must be one of {self.low:g}, {self.low + self.step:g}, …; "
+                    f"got {value}"
                 )
             value = float(round(number))
         return [value] if self.coordinates() else []
@@ -169,10 +170,10 @@ class Int:
         """The value of its coordinates."""
         return round(float(block[0])) if len(block) else self.low
 
-    def write(self, what: str, value) -> list:
-        """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
+    def write(self, label: str, value) -> list:
+        """The coordinates of a user's value. Raises ValueError or TypeError, with `label` for
         it."""
-        value = _within(self, what, _integer(what, _read(value)))
+        value = _within(self, label, _integer(label, _read(value)))
         return [float(value)] if self.coordinates() else []
 
 
@@ -198,14 +199,14 @@ class Choice:
             raise ValueError("Choice needs an option at least; got none")
         for i, option in enumerate(options):
             try:
-                again = option in set(options[:i])
+                is_repeated = option in set(options[:i])
             except TypeError:
                 hint = " (write a tuple)" if isinstance(option, list) else ""
                 raise TypeError(
                     f"an option must be hashable; {option!r} is not{hint}. Or let the options be "
                     "names, and look them up in a dict of your own."
                 ) from None
-            if again:
+            if is_repeated:
                 raise ValueError(f"options must be different; {option!r} is equal to another one")
         object.__setattr__(self, "options", options)
         object.__setattr__(self, "start", start)
@@ -227,14 +228,14 @@ class Choice:
         """The option that its coordinates mean: the largest one decides."""
         return self.options[int(np.argmax(block)) if len(block) else 0]
 
-    def write(self, what: str, value) -> list:
+    def write(self, label: str, value) -> list:
         """The coordinates (k,) of an option: 1 for it, 0 for the others. Raises ValueError, with
-        `what` for its name."""
+        `label` for its name."""
         number = self._number_of(value)
         if number is None:
-            known = ", ".join(map(repr, self.options))
+            names = ", ".join(map(repr, self.options))
             hint = nearest(value, self.options) if isinstance(value, str) else ""
-            raise ValueError(f"{what} must be one of {known}; got {brief(value)}{hint}")
+            raise ValueError(f"{label} must be one of {names}; got {brief(value)}{hint}")
         return [float(i == number) for i in range(len(self.options))] * (len(self.options) > 1)
 
     def _number_of(self, value) -> int | None:
@@ -271,10 +272,10 @@ class Constant:
         """The value."""
         return self.value
 
-    def write(self, what: str, value) -> list:
-        """No coordinates. Raises ValueError, with `what` for its name, for another value."""
+    def write(self, label: str, value) -> list:
+        """No coordinates. Raises ValueError, with `label` for its name, for another value."""
         if not any(alike(value, self.value) for alike in (same, equal, _alike)):
-            raise ValueError(f"{what} is a constant, {self.value!r}; got {brief(value)}")
+            raise ValueError(f"{label} is a constant, {self.value!r}; got {brief(value)}")
         return []
 
 
@@ -293,50 +294,50 @@ def Bool(start: bool | None = None) -> Choice:
     return Choice(False, True, start=start)
 
 
-def build_parameter(name, given):
-    """The parameter that `given` means; errors begin with its name."""
+def build_parameter(name, spec):
+    """The parameter that `spec` means; errors begin with its name."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a parameter must be a string; got {name!r}")
-    if isinstance(given, (Float, Int, Choice, Constant)):
-        return given
-    if isinstance(given, (str, bool, int, float, np.generic)) or given is None:
-        return Constant(given)
-    if not isinstance(given, Mapping):
+    if isinstance(spec, (Float, Int, Choice, Constant)):
+        return spec
+    if isinstance(spec, (str, bool, int, float, np.generic)) or spec is None:
+        return Constant(spec)
+    if not isinstance(spec, Mapping):
         hint = ""
-        if given in (Bool, Float, Int, Choice):
-            hint = f" (write {given.__name__}(…), with brackets)"
-        elif isinstance(given, tuple) and len(given) == 2:
-            kind = "Int" if all(type(v) is int for v in given) else "Float"
-            hint = f" (a range? write {kind}{given!r})"
-        elif isinstance(given, list):
-            hint = f" (options? write Choice(*{given!r}))"
+        if spec in (Bool, Float, Int, Choice):
+            hint = f" (write {spec.__name__}(…), with brackets)"
+        elif isinstance(spec, tuple) and len(spec) == 2:
+            kind = "Int" if all(type(v) is int for v in spec) else "Float"
+            hint = f" (a range? write {kind}{spec!r})"
+        elif isinstance(spec, list):
+            hint = f" (options? write Choice(*{spec!r}))"
         raise TypeError(
             f"parameter {name!r} must be a Float, an Int, a Choice, a Bool, a Constant, a plain "
-            f"value that is constant, or a mapping with its kind; got {brief(given)}{hint}"
+            f"value that is constant, or a mapping with its kind; got {brief(spec)}{hint}"
         )
-    if "kind" not in given:
+    if "kind" not in spec:
         raise TypeError(
             f"parameter {name!r}: a mapping needs its 'kind', one of {', '.join(KINDS)}; got "
-            f"{brief(given)} (a space within a space? write its parameters one by one, or "
+            f"{brief(spec)} (a space within a space? write its parameters one by one, or "
             "Constant(…) for a mapping that is handed on)"
         )
-    given = dict(given)
-    kind = given.pop("kind", None)
+    spec = dict(spec)
+    kind = spec.pop("kind", None)
     if kind not in KINDS.table:
         hint = nearest(kind, KINDS.table) if isinstance(kind, str) else ""
         raise ValueError(
             f"parameter {name!r}: kind must be one of {', '.join(KINDS)}; got {brief(kind)}{hint}"
         )
     try:
-        return KINDS.call(KINDS.resolve(kind), kind, given)
+        return KINDS.call(KINDS.resolve(kind), kind, spec)
     except (TypeError, ValueError) as error:
         raise type(error)(f"parameter {name!r}: {error}") from None
 
 
-def value_in(parameter, what: str, value):
+def value_in(parameter, label: str, value):
     """`value`, as a user says it, as the parameter reads it: of the text of a CSV file the number,
-    or the option. Raises ValueError or TypeError, with `what` for its name."""
-    return parameter.read(parameter.write(what, value))
+    or the option. Raises ValueError or TypeError, with `label` for its name."""
+    return parameter.read(parameter.write(label, value))
 
 
 def _read(value):
@@ -407,20 +408,20 @@ def _check_number(p, check):
         object.__setattr__(p, "sigma", sigma)
 
 
-def _integer(what, value) -> int:
+def _integer(label, value) -> int:
     """`value` as an int, where it is one."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer; got {brief(value)}")
+        raise TypeError(f"{label} must be an integer; got {brief(value)}")
     return int(value)
 
 
-def _within(p, what, value):
+def _within(p, label, value):
     """`value`, when it is finite and in the range of p."""
     low, high = (-inf if p.low is None else p.low), (inf if p.high is None else p.high)
     if not (low <= value <= high and isfinite(value)):
-        raise ValueError(f"{what} must be a number from {low} to {high}; got {value}")
+        raise ValueError(f"{label} must be a number from {low} to {high}; got {value}")
     if p.log and value <= 0:
-        raise ValueError(f"{what} must be positive, with log=True; got {value}")
+        raise ValueError(f"{label} must be positive, with log=True; got {value}")
     return value

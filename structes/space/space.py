@@ -62,10 +62,10 @@ class Space:
                 "a space is made of a mapping name -> parameter, or of keywords; got "
                 f"{brief(parameters)}"
             )
-        given = {**(parameters or {}), **named}
-        if not given:
+        specs = {**(parameters or {}), **named}
+        if not specs:
             raise ValueError("a space needs at least one parameter; got none")
-        built = {name: build_parameter(name, its) for name, its in given.items()}
+        built = {name: build_parameter(name, spec) for name, spec in specs.items()}
         object.__setattr__(self, "parameters", built)
         if not self._coordinates:
             raise ValueError("a space needs a parameter that is no constant; all of them are")
@@ -76,7 +76,7 @@ class Space:
         """{name: value} of a point x (d,): floats, ints and the options themselves."""
         x = checks.point("x", x, self.dim)
         places = zip(self.parameters.items(), self._places, strict=True)
-        return {name: p.read(x[at]) for (name, p), at in places}
+        return {name: p.read(x[index]) for (name, p), index in places}
 
     def from_dict(self, params) -> np.ndarray:
         """(d,) point of {name: value}, of which to_dict gives the same again.
@@ -93,9 +93,9 @@ class Space:
                     f"it has: {', '.join(self.parameters)}"
                 )
         x = np.empty(self.dim)
-        for (name, p), at in zip(self.parameters.items(), self._places, strict=True):
+        for (name, p), index in zip(self.parameters.items(), self._places, strict=True):
             if name in params:
-                x[at] = p.write(f"parameter {name!r}", params[name])
+                x[index] = p.write(f"parameter {name!r}", params[name])
             elif p.coordinates():
                 raise ValueError(f"params must hold every parameter; {name!r} is missing")
         return x
@@ -150,27 +150,27 @@ class Space:
             signature = inspect.signature(function)
         except (TypeError, ValueError):  # a function of C
             return False
-        given = signature.parameters.values()
-        named = [p for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in given)
+        arguments = signature.parameters.values()
+        named = [p for p in arguments if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in arguments)
         unknown = [p.name for p in named if p.default is p.empty and p.name not in self.parameters]
         names = [p.name for p in named]
-        missing = [its for its in self.parameters if its not in names and not open_ended]
-        others = any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in given)
-        if not (unknown or missing or others):
+        missing = [key for key in self.parameters if key not in names and not open_ended]
+        has_others = any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in arguments)
+        if not (unknown or missing or has_others):
             return True
         try:
             signature.bind({})
         except TypeError:
             pass
         else:
-            if others or len(self.parameters.keys() & set(names)) < 2:
+            if has_others or len(self.parameters.keys() & set(names)) < 2:
                 return False
-        said = [f"it takes {u!r}{nearest(u, missing)}, which is no parameter" for u in unknown]
-        said += [f"it does not take {m!r}{nearest(m, unknown)}" for m in missing]
+        faults = [f"it takes {u!r}{nearest(u, missing)}, which is no parameter" for u in unknown]
+        faults += [f"it does not take {m!r}{nearest(m, unknown)}" for m in missing]
         raise TypeError(
             f"{name} must take one argument, the dict of parameters, or the parameters by their "
-            f"names, {', '.join(self.parameters)}: {'; '.join(said) or signature}"
+            f"names, {', '.join(self.parameters)}: {'; '.join(faults) or signature}"
         )
 
     # -- what ES needs to know --------------------------------------------------------------------
@@ -215,9 +215,9 @@ class Space:
     def choices(self) -> tuple:
         """For each choice a tuple of its coordinates, one for each option."""
         return tuple(
-            tuple(range(at.start, at.stop))
-            for p, at in zip(self._all, self._places, strict=True)
-            if isinstance(p, Choice) and at.stop > at.start
+            tuple(range(index.start, index.stop))
+            for p, index in zip(self._all, self._places, strict=True)
+            if isinstance(p, Choice) and index.stop > index.start
         )
 
     def __len__(self):
@@ -233,8 +233,8 @@ class Space:
         return hash(tuple(self.parameters))
 
     def __repr__(self):
-        inside = ", ".join(f"{name!r}: {p!r}" for name, p in self.parameters.items())
-        return f"Space({{{inside}}})"
+        text = ", ".join(f"{name!r}: {p!r}" for name, p in self.parameters.items())
+        return f"Space({{{text}}})"
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -261,40 +261,40 @@ def build_space(spec) -> Space:
 def kept_space(space: Space) -> dict:
     """{name: what `space_of` reads}: the fields of each parameter in plain values and arrays, or,
     where a value in them cannot be stored, a string that says which one."""
-    kept = {}
+    stored = {}
     for name, spec in space.spec().items():
         try:
-            kept[name] = {field: kept_value(value) for field, value in spec.items()}
+            stored[name] = {field: kept_value(value) for field, value in spec.items()}
         except TypeError as error:
-            kept[name] = str(error)
-    return kept
+            stored[name] = str(error)
+    return stored
 
 
-def space_of(kept: Mapping, given=None) -> Space:
+def space_of(stored: Mapping, space=None) -> Space:
     """The Space of what `kept_space` has written.
 
-    given   None, or the Space as it was; it gives the parameters that could not be stored
+    space   None, or the Space as it was; it gives the parameters that could not be stored
 
     Raises ValueError, naming the parameters, where some of them could not be stored and are not
     given, or where the names of the given ones are others.
     """
-    lost = {name: its for name, its in kept.items() if isinstance(its, str)}
-    if given is None and lost:
-        said = "; ".join(f"{name!r} has {why}" for name, why in lost.items())
+    unstored = {name: fields for name, fields in stored.items() if isinstance(fields, str)}
+    if space is None and unstored:
+        reasons = "; ".join(f"{name!r} has {reason}" for name, reason in unstored.items())
         raise ValueError(
-            f"its space has what no file holds: {said}. Give the space again, load(path, "
+            f"its space has what no file holds: {reasons}. Give the space again, load(path, "
             "space=…); or keep searches by pickle, which holds it"
         )
-    given = None if given is None else build_space(given)
-    if given is not None and list(given.parameters) != list(kept):
+    space = None if space is None else build_space(space)
+    if space is not None and list(space.parameters) != list(stored):
         raise ValueError(
-            f"the space must be that of the search, with the parameters {', '.join(kept)}; got "
-            f"one with {', '.join(given.parameters)}"
+            f"the space must be that of the search, with the parameters {', '.join(stored)}; got "
+            f"one with {', '.join(space.parameters)}"
         )
-    read = {}
-    for name, its in kept.items():
-        if name in lost:
-            read[name] = given.parameters[name]
+    specs = {}
+    for name, fields in stored.items():
+        if name in unstored:
+            specs[name] = space.parameters[name]
         else:
-            read[name] = {field: value_of(value) for field, value in its.items()}
-    return Space(read)
+            specs[name] = {field: value_of(value) for field, value in fields.items()}
+    return Space(specs)

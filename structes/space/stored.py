@@ -34,22 +34,22 @@ def kept_value(value):
     raise TypeError(f"{kind} {brief(value)}")
 
 
-def value_of(kept):
+def value_of(stored):
     """The value of which `kept_value` has made this."""
-    if isinstance(kept, list):
-        return [value_of(v) for v in kept]
-    if not isinstance(kept, dict):
-        return kept
-    ((kind, inside),) = kept.items()
+    if isinstance(stored, list):
+        return [value_of(v) for v in stored]
+    if not isinstance(stored, dict):
+        return stored
+    ((kind, content),) = stored.items()
     if kind == "tuple":
-        return tuple(value_of(v) for v in inside)
+        return tuple(value_of(v) for v in content)
     if kind == "dict":
-        return {value_of(k): value_of(v) for k, v in inside}
+        return {value_of(k): value_of(v) for k, v in content}
     if kind == "str_":
-        return np.str_(inside)
+        return np.str_(content)
     if kind not in SCALARS:
         raise ValueError(f"a space holds no values of the kind {brief(kind)}")
-    return np.dtype(kind).type(inside)
+    return np.dtype(kind).type(content)
 
 
 def same(a, b) -> bool:

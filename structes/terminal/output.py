@@ -20,7 +20,7 @@ import sys
 import unicodedata
 import warnings
 
-_SAID = {
+_ASCII_FOR = {
     "–": "-",
     "—": "-",
     "−": "-",
@@ -73,8 +73,8 @@ _DIGITS = str.maketrans(_RAISED + "⁻⁺", "0123456789-+")
 
 def _plain(character: str) -> str:
     """One character in ASCII: what it means, the letter without its accent, or its number."""
-    if character in _SAID:
-        return _SAID[character]
+    if character in _ASCII_FOR:
+        return _ASCII_FOR[character]
     name = unicodedata.name(character, "")
     if name.startswith("GREEK") and " LETTER " in name:
         word = name.split(" LETTER ")[1].split()[0].lower().replace("lamda", "lambda")
@@ -105,21 +105,21 @@ def readable(text: str, encoding: str) -> str:
         return text.encode("ascii", "structes").decode()
 
 
-def visible(text, most: int = 100_000, lines: bool = True) -> str:
+def visible(text, limit: int = 100_000, lines: bool = True) -> str:
     """`text` as a terminal may be given it, for words from a file that somebody else may have
     written: what moves the cursor, turns the direction of writing or is no character at all is
-    shown as \\x1b, and of more than `most` characters the rest is left out.
+    shown as \\x1b, and of more than `limit` characters the rest is left out.
 
     lines   True: line ends and tabs stay; False: they are shown, too, since it is one line
     """
     text = str(text)
-    cut = f"… ({len(text) - most} characters more)" if len(text) > most else ""
-    kept = "\n\t" if lines else ""
-    shown = (
-        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode()
-        for c in text[:most]
+    cut = f"… ({len(text) - limit} characters more)" if len(text) > limit else ""
+    allowed = "\n\t" if lines else ""
+    characters = (
+        c if c.isprintable() or c in allowed else c.encode("unicode_escape").decode()
+        for c in text[:limit]
     )
-    return "".join(shown) + cut
+    return "".join(characters) + cut
 
 
 class Output:
@@ -136,9 +136,9 @@ class Output:
 
     encoding = "utf-8"  # it takes every character, whatever the stream takes
 
-    def __init__(self, stream, own: bool = False):
-        self._stream, self._own = stream, own
-        self.lost: Exception | None = None
+    def __init__(self, stream, is_own: bool = False):
+        self._stream, self._is_own = stream, is_own
+        self.error: Exception | None = None
 
     def write(self, text: str) -> int:
         """Write, or be silent: the number of characters in `text`."""
@@ -159,15 +159,15 @@ class Output:
             self._try(self._stream.flush)
 
     def _try(self, act, *arguments):
-        if self.lost is not None:
+        if self.error is not None:
             return
         try:
             act(*arguments)
         except BlockingIOError:  # the reader is slow: this text is lost, the next may be read
             pass
         except Exception as error:
-            self.lost = error
-            if self._own:
+            self.error = error
+            if self._is_own:
                 self._let_go()
 
     def _let_go(self):
@@ -181,7 +181,7 @@ class Output:
     def isatty(self) -> bool:
         """Is it a terminal? False where the stream does not say."""
         try:
-            return self.lost is None and bool(self._stream.isatty())
+            return self.error is None and bool(self._stream.isatty())
         except Exception:  # of whatever stands in the place of a stream
             return False
 
@@ -231,7 +231,7 @@ def protect() -> tuple:
         stream = getattr(sys, name)
         if stream is None:  # Python does not make one where the descriptor was closed
             stream = open(place, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        setattr(sys, name, Output(stream, own=True))
+        setattr(sys, name, Output(stream, is_own=True))
     return sys.stdout, sys.stderr
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...arrays import noise
 from ...evaluators import Evaluator
-from ...evaluators.channel import Event, Transport
+from ...evaluators.channel import Channel, Event
 from ...evaluators.spans import Batch
 from ...evaluators.supervisor import Supervisor
 from ...evaluators.worker import Call, Outcome
@@ -51,7 +51,7 @@ def measure_costs(kind: str, calls: int = 400) -> Costs:
             began = time.perf_counter()
             f(X[:1])
             trips.append(time.perf_counter() - began)
-        transport = evaluator.supervisor.transport
+        transport = evaluator.supervisor.channel
         depth, rule = transport.depth, transport.latency
     call, process = np.min(small, axis=0)
     beside = max(0.0, process - call)
@@ -77,7 +77,7 @@ def _stream(f, X, calls, window=4):
 _CLOCKS = (time.thread_time, time.process_time)
 
 
-class Absent(Transport):
+class Absent(Channel):
     """Workers that answer by themselves, some at each poll, here and there: what is left is the
     supervisor's own time.
 
@@ -92,7 +92,7 @@ class Absent(Transport):
     def capacity(self):
         return self.count
 
-    def hire(self):
+    def start_worker(self):
         worker = object()
         self.events.append(Event(worker))
         return worker
@@ -118,13 +118,13 @@ class Absent(Transport):
             self.busy.pop()
         return Event(worker, Outcome(np.zeros(n), self.seconds * n, []))
 
-    def give(self, worker, key, thing):
+    def put(self, worker, key, thing):
         """It has it."""
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         """It may keep it."""
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         """There is nobody."""
 
     def close(self):
@@ -176,13 +176,13 @@ def _ray_cost(few=32, many=512):
 
     transport = Ray(2)
     try:
-        ready, sleeper = transport.hire(), transport.hire()
+        ready, sleeper = transport.start_worker(), transport.start_worker()
         while transport.poll(1.0):
             pass
         x = np.zeros((1, 1))
         for worker, seconds in ((ready, 0.0), (sleeper, 1e6)):
             key = f"sleep {seconds}"
-            transport.give(worker, key, Objective(partial(_sleeper, seconds)))
+            transport.put(worker, key, Objective(partial(_sleeper, seconds)))
 
         def answer():
             transport.send(ready, Call("sleep 0.0", x, 1))
@@ -258,7 +258,7 @@ def validate(kind, costs, workers, seconds_of, ratios=(4, 16), repeats=7):
                 for ratio in ratios:
                     X, times = np.zeros((ratio * n, D)), []
                     warm_up(f, X)
-                    while sum(seat.ready for seat in evaluator.supervisor.seats) < n:
+                    while sum(slot.ready for slot in evaluator.supervisor.slots) < n:
                         f(X)  # those that start take time from those that work
                     for _ in range(repeats):
                         began = time.perf_counter()

@@ -40,7 +40,7 @@ def keep(lifeline: int) -> None:
         _end_with(lifeline)
         return
     news = {signal.SIGCHLD, signal.SIGTERM, signal.SIGCONT}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, news)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, news)
     control(_SUBREAPER, 1)
     me = os.getpid()
     worker = os.fork()
@@ -53,7 +53,7 @@ def keep(lifeline: int) -> None:
     if os.getppid() != me:  # it has been killed in the meantime
         os._exit(1)
     os.close(lifeline)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _prctl():
@@ -66,7 +66,7 @@ def _prctl():
         function = CDLL(None).prctl
     except (ImportError, OSError, AttributeError):
         return None
-    return lambda what, value: function(what, value, 0, 0, 0)
+    return lambda option, value: function(option, value, 0, 0, 0)
 
 
 def _end_with(lifeline: int) -> None:
@@ -101,18 +101,18 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
     """Wait for one of the ends, make it that of all, and end."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # blocked; ignored, it would not be waited for
     _signalled(lifeline, os.getpid(), int(signal.SIGCONT))
-    found = {worker: None}
-    came = None
-    while found[worker] is None and came != signal.SIGTERM and not _is_closed(lifeline):
-        came = signal.sigwait(news)
-        _bury(found)
-    status, end = found[worker], time.monotonic() + PATIENCE
-    while _bury(found) and time.monotonic() < end:
+    statuses = {worker: None}
+    received = None
+    while statuses[worker] is None and received != signal.SIGTERM and not _is_closed(lifeline):
+        received = signal.sigwait(news)
+        _bury(statuses)
+    status, end = statuses[worker], time.monotonic() + PATIENCE
+    while _bury(statuses) and time.monotonic() < end:
         for pid in _children():
             with suppress(OSError):  # it is gone, or has become another user's
                 os.kill(pid, signal.SIGKILL)
         time.sleep(5e-4)
-    number = signal.SIGTERM if came == signal.SIGTERM else 0
+    number = signal.SIGTERM if received == signal.SIGTERM else 0
     if status is not None:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if number:
@@ -124,16 +124,16 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
     os._exit(os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else 0)
 
 
-def _bury(found: dict) -> bool:
+def _bury(statuses: dict) -> bool:
     """Take leave of the children that have ended, and note the status of those that are in
-    `found`: are there any more?"""
+    `statuses`: are there any more?"""
     try:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return True
-            if pid in found:
-                found[pid] = status
+            if pid in statuses:
+                statuses[pid] = status
     except ChildProcessError:
         return False
 
@@ -145,9 +145,9 @@ def _children() -> list:
         with open(f"/proc/self/task/{me}/children") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:  # this kernel has no such file
-        found = []
+        pids = []
     for name in os.listdir("/proc"):
         with suppress(OSError, ValueError), open(f"/proc/{int(name)}/stat", "rb") as file:
             if int(file.read().rpartition(b")")[2].split()[1]) == me:
-                found.append(int(name))
-    return found
+                pids.append(int(name))
+    return pids

@@ -15,14 +15,14 @@ STARTS = 3  # workers in a row that end by themselves before they are ready: all
 _FIRST, _MOST = 0.2, 5.0  # seconds until it is tried again, after one bad start, and at most
 
 
-class Hiring:
+class StartBackoff:
     """bad: bad starts in a row, `ended`: of those, workers that ended by themselves; why: what was
     wrong with the last of them, in words."""
 
     def __init__(self):
         self.bad = self.ended = 0
-        self.why, self._last = "", -inf
-        self._told: set = set()
+        self.reason, self._last = "", -inf
+        self._warned: set = set()
 
     def may_try(self, now: float) -> bool:
         """Is it time to start another worker?"""
@@ -42,10 +42,10 @@ class Hiring:
         """A worker that is new has evaluated."""
         self.bad = 0
 
-    def went_badly(self, why: str, now: float, by_itself: bool, others: bool) -> None:
+    def went_badly(self, reason: str, now: float, by_itself: bool, has_others: bool) -> None:
         """A bad start; a warning says so, once, where there are others that go on."""
         self.bad, self.ended = min(self.bad + 1, 20), self.ended + by_itself
-        self.why, self._last = why, now
-        if others and why not in self._told:
-            self._told.add(why)
-            warn(f"a worker could not be started, the others go on: {why}", stacklevel=5)
+        self.reason, self._last = reason, now
+        if has_others and reason not in self._warned:
+            self._warned.add(reason)
+            warn(f"a worker could not be started, the others go on: {reason}", stacklevel=5)
