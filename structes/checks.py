@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 
 from .arrays import forms
-from .registry import brief, nearest
+from .error_text import brief, nearest
 
 
 def point(name: str, value, dim: int | None = None) -> np.ndarray:

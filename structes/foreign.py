@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from functools import wraps
 
-from .registry import nearest
+from .error_text import nearest
 
 EVALUATIONS = "max_evaluations: the number of evaluations"
 GENERATIONS = "max_generations (or max_evaluations)"

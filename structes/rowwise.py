@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays.forms import numbers
-from .registry import brief
+from .error_text import brief
 
 
 class Rowwise:

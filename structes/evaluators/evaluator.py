@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from .. import checks
-from ..registry import nearest
+from ..error_text import nearest
 from ..rowwise import rowwise
 from .channel import pickled
 from .options import mapping, memory_of, number_of, processors

@@ -36,6 +36,10 @@ def cut(text: str, limit: int) -> str:
     return f"{text[:half]} … [{len(text) - 2 * half} characters] … {text[-half:]}"
 
 
+class EvaluationError(RuntimeError):
+    """A function, or all workers, failed: in words, with the worker's traceback."""
+
+
 class Failure(NamedTuple):
     """One evaluation without a value: which row; what kind (the exception's class, "NoValue",
     "Timeout" or "WorkerDied"); in words; the traceback, where there is one; the point, a list of

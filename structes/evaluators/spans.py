@@ -64,32 +64,6 @@ class Span(NamedTuple):
         return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
 
 
-class WorkerSlot:
-    """A worker and what it has to do.
-
-    ready    has it said that it is?
-    since    when it began its oldest call, or was hired
-    calls    [(span, seconds it may take or None)], the oldest first
-    has      keys of what it was given; proven: of functions that it has evaluated
-    making   is it at a factory, for which the timeout does not hold?
-    rows     that it was ever given
-    """
-
-    def __init__(self, worker, now: float):
-        self.worker, self.ready, self.start = worker, False, now
-        self.calls: deque = deque()
-        self.keys: set = set()
-        self.proven: set = set()
-        self.making, self.rows = False, 0
-
-    def ahead(self, cost, now: float) -> float:
-        """Rows that it still has to do, as it seems where each takes `cost` seconds."""
-        if not self.calls:
-            return 0.0
-        n_done = (now - self.start) / cost if cost else 0.0
-        return sum(span.size for span, _ in self.calls) - min(n_done, self.calls[0][0].size)
-
-
 class Done(NamedTuple):
     """Rows of a batch that have their values; failures with the row of the batch."""
 

@@ -13,19 +13,16 @@ from collections import deque
 from math import ceil, inf
 
 from .channel import Channel
+from .failures import EvaluationError
 from .sources import look_again
-from .spans import SPAN, Batch, Done, Span, WorkerSlot, cut, lost, requeue, span_length, time_limit
-from .start_backoff import STARTS, StartBackoff
+from .spans import SPAN, Batch, Done, Span, cut, lost, requeue, span_length, time_limit
 from .worker import Call, Outcome
+from .worker_slots import WorkerSlot, WorkerSlots
 
 TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares its span
 GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worker is ended
 _NEWS = 5.0  # seconds until the death of a worker is known, at most
 _TICK = 0.5  # seconds between looks at clocks and new machines
-
-
-class EvaluationError(RuntimeError):
-    """A function, or all workers, failed: in words, with the worker's traceback."""
 
 
 def check_that_it_works(outcome: Outcome) -> None:
@@ -50,23 +47,25 @@ class Supervisor:
         self.channel, self.things, self.timeout = channel, things, timeout
         self.attempts, self.patience, self.max_calls = attempts, patience, max_calls or inf
         self.queue: deque = deque()
-        self._by_worker: dict = {}
-        self.slots: list[WorkerSlot] = []
+        self._workers = WorkerSlots(channel)
         self.costs: dict = {}  # of each function: seconds of a row, of late
         self.deaths = 0
         self._events: deque = deque()
         self._results: list[Done] = []
-        self._backoff = StartBackoff()
-        self._alone, self._looked, self._watched = time.monotonic(), 0.0, 0.0
+        self._alone, self._watched = time.monotonic(), 0.0
         self._last_death = -TROUBLE
         self._recipes: set = set()
         self._is_closed = False
-        self._capacity = channel.capacity()
 
     @property
     def capacity(self) -> int:
         """How many workers there can be."""
-        return self._capacity
+        return self._workers.capacity
+
+    @property
+    def slots(self) -> list[WorkerSlot]:
+        """The workers, and what each of them has to do."""
+        return self._workers.slots
 
     @property
     def seats(self) -> list[WorkerSlot]:
@@ -105,7 +104,6 @@ class Supervisor:
         while True:
             if self._is_closed:
                 raise EvaluationError("it is closed")
-            self._look()
             self._start_workers()
             self._feed()
             if self._results or not self.busy:
@@ -124,7 +122,7 @@ class Supervisor:
         self.queue.clear()
         self._results = []
         for slot in [slot for slot in self.slots if slot.calls]:
-            self._end(slot)
+            self._workers.end(slot)
 
     def forget(self, key) -> None:
         """A function is not needed any more."""
@@ -139,44 +137,21 @@ class Supervisor:
     def close(self) -> None:
         self._is_closed = True
         self.queue.clear()
-        self.slots.clear()
-        self._by_worker.clear()
+        self._workers.clear()
         self._events.clear()
         self.channel.close()
 
     # -- workers ----------------------------------------------------------------------------------
 
-    def _look(self):
-        """Now and then: are there more machines, or fewer?"""
-        now = time.monotonic()
-        if now - self._looked > 4 * _TICK:
-            self._looked, self._capacity = now, self.channel.capacity()
-
     def _start_workers(self):
-        """A worker for every span that none is free for, as many as there can be."""
-        if not self.queue or len(self.slots) >= self._capacity:
-            return
-        if not self._backoff.may_try(time.monotonic()):
+        """Start a worker for every span that none is free for, as many as there can be."""
+        now = time.monotonic()
+        self._workers.look(now)
+        if not self.queue or not self._workers.backoff.may_try(now):
             return
         free = sum(not slot.calls for slot in self.slots)
         n_workers = sum(ceil(span.size / span.unit) for span in self.queue) - free
-        for _ in range(min(n_workers, self._capacity - len(self.slots))):
-            try:
-                worker = self.channel.start_worker()
-            except OSError as error:  # no descriptor, no process, no memory is left
-                self._bad_start(f"{type(error).__name__}: {error}")
-                return
-            slot = WorkerSlot(worker, time.monotonic())
-            self.slots.append(slot)
-            self._by_worker[id(slot.worker)] = slot
-
-    def _bad_start(self, reason: str, by_itself: bool = False):
-        has_others = any(slot.ready for slot in self.slots)
-        self._backoff.went_badly(reason, time.monotonic(), by_itself, has_others)
-        if self._backoff.ended >= STARTS and not has_others:
-            raise EvaluationError(
-                f"{STARTS} workers in a row {reason}; what they said is on stderr"
-            )
+        self._workers.start(n_workers, time.monotonic)
 
     def _listen(self):
         """Hear what has happened; where that raises, the rest is heard the next time."""
@@ -184,7 +159,7 @@ class Supervisor:
             self._hear(self._events.popleft())
 
     def _hear(self, event):
-        slot = self._by_worker.get(id(event.worker))
+        slot = self._workers.slot_of(event.worker)
         if slot is None:
             return
         if event.ending is not None:
@@ -193,13 +168,13 @@ class Supervisor:
         slot.start = time.monotonic()
         if event.outcome is None:
             slot.ready, slot.making = True, False
-            self._backoff.has_started()
+            self._workers.backoff.has_started()
         else:
             if self._is_spoilt(slot, event.outcome):
                 return
             span, _ = slot.calls.popleft()
             if slot.rows >= self.max_calls and not slot.calls:
-                self._end(slot)
+                self._workers.end(slot)
             self._settle(span, event.outcome)
 
     def _is_spoilt(self, slot, outcome) -> bool:
@@ -207,18 +182,20 @@ class Supervisor:
         key = slot.calls[0][0].batch.objective
         if outcome.fatal is None:
             if not slot.proven:
-                self._backoff.went_well()
+                self._workers.backoff.went_well()
             slot.proven.add(key)
             return False
         if not any(
             key in other_slot.proven for other_slot in self.slots if other_slot is not slot
         ):
             return False
-        self._end(slot)
+        self._workers.end(slot)
         for span, _ in reversed(slot.calls):
             self.queue.appendleft(span)
         reason = "".join(outcome.fatal.strip().splitlines()[-1:])
-        self._bad_start(f"it cannot evaluate the function: {reason}")
+        self._workers.note_bad_start(
+            f"it cannot evaluate the function: {reason}", time.monotonic()
+        )
         return True
 
     def _watch(self):
@@ -234,14 +211,16 @@ class Supervisor:
                 if self.timeout is not None and now - slot.start > self.timeout + GRACE:
                     limit = 0.0 if self.channel.is_stopped(slot.worker) else limit
             elif not slot.ready:
-                limit = self._backoff.seconds(self.patience, self.channel.start_limit)
+                limit = self._workers.backoff.seconds(self.patience, self.channel.start_limit)
             if limit is not None and now - slot.start > limit:
                 self.channel.end_worker(slot.worker)
                 self._lost(slot, "it did not answer in time", innocent=True)
-        if any(slot.ready for slot in self.slots):
+        if self._workers.has_ready:
             self._alone = now
         elif now - self._alone > self.patience and self.busy:
-            reason = self.channel.wants() or (self._backoff.reason and f": {self._backoff.reason}")
+            reason = self.channel.wants() or (
+                self._workers.backoff.reason and f": {self._workers.backoff.reason}"
+            )
             raise EvaluationError(f"no worker could be had for {self.patience:g} s{reason}")
 
     def _lost(self, slot, reason, innocent, alarm=None):
@@ -251,9 +230,13 @@ class Supervisor:
                    its alarm where that was slow
         alarm    whether that was it; None: nobody knows, and the clock says so
         """
-        self._leave(slot)
+        self._workers.remove(slot)
         if not slot.ready:
-            self._bad_start(f"ended before they were ready ({reason})", by_itself=not innocent)
+            self._workers.note_bad_start(
+                f"ended before they were ready ({reason})",
+                time.monotonic(),
+                by_itself=not innocent,
+            )
         for span, _ in list(slot.calls)[:0:-1]:
             self.queue.appendleft(span)
         if slot.calls:
@@ -263,14 +246,6 @@ class Supervisor:
                 alarm = passed > 0.95 * self.timeout * span.size and not slot.making
                 alarm &= len(slot.calls) == 1 or passed > _NEWS  # see _is_last_try
             self._again(span, reason, is_final=bool(alarm) and not innocent)
-
-    def _leave(self, slot):
-        self.slots.remove(slot)
-        del self._by_worker[id(slot.worker)]
-
-    def _end(self, slot):
-        self._leave(slot)
-        self.channel.end_worker(slot.worker)
 
     # -- spans ------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ..arrays.libraries import to_numpy
-from ..registry import brief
+from ..error_text import brief
 from .folders import replace
 
 FORMAT = "structes-checkpoint"

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from ..registry import brief
+from ..error_text import brief
 
 LARGEST = 2**23  # characters: a config has some hundred
 MOST = 200_000  # values, those that aliases repeat among them

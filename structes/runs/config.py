@@ -11,10 +11,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..error_text import brief, nearest
 from ..files.folders import plain
 from ..files.opening import NoFile, read_text
 from ..files.yaml_text import LARGEST, read_yaml
-from ..registry import brief, nearest
 
 _WORDS = {
     "int": "an integer",

@@ -19,13 +19,13 @@ import numpy as np
 
 from .. import checks
 from ..arrays import noise
+from ..error_text import brief, nearest, place_of
 from ..evaluators import Evaluator, build_evaluator
 from ..evaluators.failures import traceback_of
 from ..evaluators.missing import Evaluation, check_on_error
 from ..files.yaml_text import check_fits
 from ..named_problems import load_problem
 from ..problem import Problem
-from ..registry import brief, nearest, place_of
 from ..rowwise import Rowwise
 from ..search.loop import check_mode, run
 from ..search.progress import progress_of

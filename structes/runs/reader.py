@@ -18,6 +18,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from ..error_text import brief, nearest
 from ..files.locks import is_locked
 from ..files.opening import (
     LONGEST,
@@ -28,9 +29,9 @@ from ..files.opening import (
     read_text,
     regular,
 )
-from ..registry import brief, nearest
 from ..terminal.output import warn
 from .log import COLUMNS, COUNTS
+from .result import check_result
 
 LATEST = "latest"  # the word for the run that was started last
 _OF_NAME = r"\d{{8}}-\d{{6}}-{}(-\d+)?"  # names of the folders of runs of a name
@@ -67,7 +68,7 @@ def read_run(folder, is_writer: bool = False) -> RunFolder:
     versions = _mapping(folder, "versions.json", parse_json, LARGEST)
     result = _mapping(folder, "result.json", parse_json, LARGEST_RESULT)
     try:
-        _check_result(result)
+        check_result(result)
     except ValueError as error:
         raise _damaged(folder, "result.json", error) from None
     named = [e.get(key) for e in result["problems"] for key in ("state", "checkpoint")]
@@ -265,64 +266,6 @@ def _mapping(folder, name, parse, limit: int) -> dict:
     if not isinstance(value, dict):
         raise _damaged(folder, name, f"it holds no mapping but {brief(value)}")
     return value
-
-
-# What result.json says of a problem, where it says it; null is allowed.
-_KINDS = {
-    "dim": int,
-    "popsize": int,
-    "minimum": (int, float),
-    "x": list,
-    "fun": (int, float),
-    "error": (int, float),
-    "evaluations": int,
-    "generations": int,
-    "seconds": (int, float),
-    "errors": int,
-    "stop": dict,
-    "params": dict,
-    "restarts": list,
-    "switches": list,
-    "traceback": str,
-    "state": str,
-    "checkpoint": str,
-}
-
-
-def _check_result(result) -> None:
-    """ValueError where result.json is none that a Recorder writes."""
-    if not isinstance(result.get("status"), str):
-        raise ValueError(f"it must say its status; got {brief(result.get('status'))}")
-    seconds = result.get("seconds")
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
-        raise ValueError(f"its seconds cannot be {brief(seconds)}")
-    if not isinstance(result.get("problems"), list):
-        raise ValueError(f"its problems must be a list; got {brief(result.get('problems'))}")
-    for i, entry in enumerate(result["problems"]):
-        for key in ("problem", "status"):
-            if not isinstance(entry, dict) or not isinstance(entry.get(key), str):
-                raise ValueError(f"problems[{i}] must say its {key}; got {brief(entry)}")
-        for key, kinds in _KINDS.items():
-            value = entry.get(key)
-            null = value is None and not (key == "stop" and key in entry)
-            fits = isinstance(value, kinds) and not isinstance(value, bool)
-            if not null and not (fits and _is_sane(value)):
-                raise ValueError(f"problems[{i}]: {key} cannot be {brief(value)}")
-        for key, end in (("state", ".npz"), ("checkpoint", ".ckpt")):  # of this folder, no other
-            name = entry.get(key)
-            is_own = name and os.path.basename(name) == name and name.endswith(end)
-            if key in entry and (not is_own or "\0" in name):
-                raise ValueError(f"problems[{i}]: {key} is no file name: {brief(entry[key])}")
-        if not all(isinstance(v, (int, float)) and _is_sane(v) for v in entry.get("x") or ()):
-            raise ValueError(f"problems[{i}]: x must hold numbers; got {brief(entry['x'])}")
-        for run in entry.get("restarts") or ():
-            if not isinstance(run, dict) or not isinstance(run.get("stop"), dict):
-                raise ValueError(f"problems[{i}]: restarts cannot hold {brief(run)}")
-
-
-def _is_sane(value) -> bool:
-    """Is it no integer of hundreds of digits?"""
-    return not isinstance(value, int) or value.bit_length() < 1000
 
 
 def _started(folder) -> str:

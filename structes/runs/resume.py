@@ -13,8 +13,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, fields
 from math import inf
 
+from ..error_text import nearest
 from ..files import checkpoint
-from ..registry import nearest
 from ..search.restart_es import RestartES, restored
 from ..strategy.stopping import Stopping
 from ..terminal.output import visible

@@ -67,7 +67,7 @@ class ES:
     seed       integer in [0, 2⁶⁴); None takes one from the operating system (see `seed`)
     popsize    candidates a generation, ≥ 2; None: 4 + ⌊3 ln d⌋
     bounds     d pairs (lower, upper) with None for open, or a scipy.optimize.Bounds: every
-               candidate is inside; boundary names how (`structes.space.domain.BOUNDARIES`)
+               candidate is inside; boundary names how (`structes.space.building.BOUNDARIES`)
     transforms "log" or None for each coordinate, or {index: "log"}: the search moves ln x
     integers   indices of the coordinates that take integers only, or True for all of them
     choices    tuples of coordinates of which the largest one decides (choices.py)

@@ -13,8 +13,8 @@ import warnings
 
 import click
 
+from ..error_text import nearest
 from ..files.writes import NotWritten
-from ..registry import nearest
 from ..terminal import interrupts
 from ..terminal.commands import (
     EXIT_FAILED,

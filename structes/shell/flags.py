@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from os.path import isdir, isfile
 from pathlib import Path
 
-from ..registry import as_path, brief
+from ..error_text import brief
+from ..loading import as_path
 
 
 def experiment_of(config, settings, flags: dict, runs, trust: bool = False):

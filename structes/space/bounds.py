@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import checks
-from ..registry import brief, nearest
+from ..error_text import brief, nearest
 from ..terminal import output
 
 TRANSFORMS = ("linear", "log")

@@ -32,7 +32,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import namespace, to_numpy
-from ..registry import brief
+from ..error_text import brief
 from .domain import Domain
 
 

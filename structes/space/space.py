@@ -27,7 +27,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import to_numpy
-from ..registry import brief, nearest
+from ..error_text import brief, nearest
 from ..rowwise import rowwise
 from .parameters import Choice, Constant, build_parameter, replace_start, value_in
 from .stored import kept_value, same, value_of

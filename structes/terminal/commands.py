@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import click
 
-from ..registry import load_object, nearest
+from ..error_text import nearest
+from ..loading import load_object
 from . import interrupts
 from .output import visible
 
