@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import deque
 from contextlib import suppress
+from io import StringIO
 from math import nan
 
 from ..files.opening import lines_of, regular
@@ -158,6 +160,32 @@ class Lines:
         self._fd, self._size, self._checked, self._torn = fd, size, size, True
         self._waiting[:0] = [unsaved] if unsaved else []
         self.write()
+
+
+class Rows(Lines):
+    """A log to which rows are added; they become lines of CSV when they are written."""
+
+    def __init__(self, folder, name: str):
+        super().__init__(folder, name)
+        self._cells: deque = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows could not be written yet."""
+        return super().waiting + len(self._cells)
+
+    def add_row(self, cells: tuple) -> None:
+        """Hand in a row for the next `write`."""
+        self._cells.append(cells)
+
+    def write(self) -> None:
+        """Write all rows that wait. Raises OSError; then it is as if none had been tried."""
+        while self._cells:
+            row = StringIO()
+            csv.writer(row, lineterminator="\n").writerow(self._cells[0])
+            self.add(row.getvalue())
+            self._cells.popleft()
+        super().write()
 
 
 def _whole(fd: int) -> int:

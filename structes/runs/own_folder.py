@@ -93,9 +93,9 @@ class OwnFolder:
         """Where it is now."""
         return self._folder.where
 
-    def lines(self, name: str) -> Lines:
-        """A file of it to which lines are added."""
-        lines = Lines(self._folder, name)
+    def lines(self, name: str, kind: type[Lines] = Lines) -> Lines:
+        """Return a file of the folder to which lines are added, of the class `kind`."""
+        lines = kind(self._folder, name)
         self._lines.append(lines)
         return lines
 
