@@ -31,7 +31,7 @@ class Parcel:
     """A function (or a Recipe) on its way to a worker, of this process or of another one.
 
     name       what it is called, and nothing else on any machine
-    thing      what `Runner.take` takes; None: it has been made, and is needed no more
+    thing      what `Runner.put` takes; None: it has been made, and is needed no more
     data       its pickle; None: nobody has wanted one yet
     error      why there is no pickle
     is_here    did it never become a pickle?

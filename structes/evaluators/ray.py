@@ -123,7 +123,7 @@ class Ray(Channel):
     def put(self, worker, key, thing):
         if key not in self._things:
             self._things[key] = self.ray.put(self.packed(key, thing))
-        worker.actor.take.remote(key, self._things[key])
+        worker.actor.put.remote(key, self._things[key])
 
     def make(self, worker, key):
         self._expect(worker, worker.actor.make.remote(key))
