@@ -28,7 +28,10 @@ _BBOB = "Hansen, Finck, Ros and Auger, 2009, Noiseless functions definitions, RR
 def sphere(dim: int, rotate: int | None = None, shift: int | None = None) -> Problem:
     """Σ zᵢ². Minimum 0 at 0; box [−5, 5]; start 3, scale 1.
 
-    Raises TypeError or ValueError unless dim ≥ 1 and the seeds are integers in [0, 2⁶⁴).
+    Raises
+    ------
+    TypeError, ValueError
+        Unless dim ≥ 1 and the seeds are integers in [0, 2⁶⁴).
     """
     return place("sphere", _sphere, dim, rotate, shift, **_CONVEX, source=f"{_BBOB}, f1")
 

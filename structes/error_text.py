@@ -7,8 +7,6 @@ import os
 import traceback
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-
-
 _OTHERS = ("site-packages", "dist-packages", os.path.dirname(os.__file__) + os.sep)
 
 
@@ -23,7 +21,8 @@ def nearest(word: str, words) -> str:
 
 
 def brief(value, limit: int = 60) -> str:
-    """`value` as an error message shows it: its repr in one line of at most `limit` characters."""
+    """Return `value` as an error message shows it: its repr in one line of at most `limit`
+    characters."""
     if isinstance(value, int) and value.bit_length() > 200:  # Python may refuse to write it out
         sign = "a negative integer" if value < 0 else "an integer"
         return f"{sign} of {int(value.bit_length() * 0.30103) + 1} digits"
@@ -54,7 +53,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _from_here(path) -> str:
-    """A path as one reads it from the working folder."""
+    """Return a path as one reads it from the working folder."""
     try:
         shorter = os.path.relpath(path)
     except (OSError, ValueError):  # no working folder, or another drive

@@ -240,8 +240,8 @@ OF_MINIMIZE += ("mode", "args", "first", "restarts")
 
 
 def unknown(name, arguments, owner: str, names: Mapping = NAMES) -> TypeError:
-    """The error for an argument that `owner`, a function or class, does not take: what it is
-    called here, by `names`, or the nearest of the names that are known."""
+    """Return the error for an argument that `owner`, a function or class, does not take: what it
+    is called here, by `names`, or the nearest of the names that are known."""
     equivalent = names.get(str(name).lower())
     if equivalent is not None:
         return TypeError(f"{owner} has no argument {name!r}: here it is {equivalent}")
@@ -253,8 +253,8 @@ def unknown(name, arguments, owner: str, names: Mapping = NAMES) -> TypeError:
 
 
 def telling(names: Mapping):
-    """A decorator of classes: an argument that a class does not take is told what it is called
-    there, by `names`, where Python says no more than that it is unexpected."""
+    """Return a decorator of classes: an argument that a class does not take is told what it is
+    called there, by `names`, where Python says no more than that it is unexpected."""
 
     def decorate(cls):
         plain = cls.__init__

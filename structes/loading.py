@@ -17,10 +17,14 @@ from .whose import belongs, is_standard
 
 
 def load_object(path: str):
-    """The object at "module:attribute".
+    """Return the object at "module:attribute".
 
-    Raises ValueError, saying which half failed, where there is no such module or attribute, and
-    ImportError, naming file and line, where the module cannot be imported because it raises.
+    Raises
+    ------
+    ValueError
+        Saying which half failed, where there is no such module or attribute.
+    ImportError
+        Naming file and line, where the module cannot be imported because it raises.
     """
     module_name, attribute = _halves(path)
     try:
@@ -59,7 +63,7 @@ def load_own(path: str):
 
 
 def _halves(path: str) -> tuple[str, str]:
-    """The name of the module and the attribute in "module:attribute"."""
+    """Return the name of the module and the attribute in "module:attribute"."""
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute or re.search(r"^\.|[\s/\\]", module_name):
         raise ValueError(f"{brief(path)}: 'module:attribute' is expected{as_path(path)}")
@@ -85,8 +89,8 @@ def as_path(words: str) -> str:
 
 
 def source_of(module: str) -> str | None:
-    """Path of a module's source, as it would be imported: on the path, or else in the working
-    folder; None where there is none. Nothing is imported."""
+    """Return path of a module's source, as it would be imported: on the path, or else in the
+    working folder; None where there is none. Nothing is imported."""
     if not all(part.isidentifier() for part in module.split(".")):
         return None
     base = os.path.join(*module.split("."))
@@ -97,7 +101,7 @@ def source_of(module: str) -> str | None:
 
 
 def _functions(source) -> list[str]:
-    """Names of the public functions in a source, which is read and not run."""
+    """Return names of the public functions in a source, which is read and not run."""
     try:
         with open(source, "rb") as file:
             body = ast.parse(file.read()).body
@@ -113,7 +117,7 @@ def _not_imported(path, error) -> ImportError:
 
 
 def _shadowed(module_name, module) -> str:
-    """What to say where the module is not the file of that name that lies in the folder."""
+    """Return what to say where the module is not the file of that name that lies in the folder."""
     local_file, module_file = (
         os.path.abspath(f"{module_name}.py"),
         getattr(module, "__file__", None),
@@ -124,7 +128,7 @@ def _shadowed(module_name, module) -> str:
 
 
 def _hidden_by(module_name, place) -> str:
-    """The same, where the module was found in another place."""
+    """Return the same, where the module was found in another place."""
     if not os.path.isfile(f"{module_name}.py"):
         return ""
     return f" (it is {place}, not ./{module_name}.py: give that file another name)"

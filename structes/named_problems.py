@@ -61,15 +61,36 @@ def _refuse_library(name, target, reason: str) -> None:
 
 
 def load_problem(spec, dim: int | None = None) -> Problem:
-    """The problem that `spec` names.
+    """Return the problem that a specification names.
 
-    spec   a name of the table ("rosenbrock"), a name with numbers ("bbob:f10:i3"), a mapping
-           ({"name": "rosenbrock", "dim": 20, "rotate": 3}), "module:function", or a Problem.
-           The attribute behind "module:function" may be a Problem, a function with a parameter
-           `dim` that returns one, or a plain objective: a function of one point (d,). The mapping
-           may then also hold vectorized (bool) and the fields of Problem; with `space` the
-           function takes a dict.
-    dim    number of parameters, where the spec does not say
+    Parameters
+    ----------
+    spec : str, Mapping or Problem
+        A name of the table ("rosenbrock"); a name with numbers ("bbob:f10:i3"); a mapping
+        ({"name": "rosenbrock", "dim": 20, "rotate": 3}); "module:attribute"; or a Problem. What is
+        behind "module:attribute" may be a Problem, a function with a parameter `dim` that returns
+        one, or a plain objective: a function of one point (d,). A mapping may then also hold
+        vectorized (bool) and the fields of Problem; with `space` the function takes a dict.
+    dim : int, optional
+        The number of parameters, where the specification does not say.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or argument (the nearest is named), and for a value that does not fit.
+    TypeError
+        For an object that is no problem.
+    ImportError
+        Where the module cannot be imported, because it raises.
+
+    Examples
+    --------
+    >>> load_problem("rosenbrock", dim=3).minimum
+    0.0
     """
     if isinstance(spec, Problem):
         return _of_dim(spec, dim)

@@ -21,20 +21,39 @@ from .space.space import build_space
 class Problem:
     """A function to minimise.
 
-    function   callable, (n, dim) array -> (n,) values; writes nothing into its argument. With a
-               space: dict of parameters -> a number
-    dim        number of parameters, d; a space says it
-    name       short name for logs and tables
-    lower, upper   box of interest, (d,) arrays or None; outside a value is still given, maybe +inf
-    optimum    (d,) best point, or None where unknown
-    minimum    value at the optimum, or None where unknown
-    start      (d,) where a search starts, or None: `box()` tells its middle
-    scale      initial standard deviation that suits the start: a number or (d,), or None
-    source     where the definition comes from
-    device     True: of a search on a GPU the function takes the arrays as they are (CuPy's), and
-               may return such; False: it is given NumPy's
-    space      None, or a `structes.Space` (or its mapping) of named parameters, which says dim,
-               start, deviations and bounds
+    Parameters
+    ----------
+    function : callable
+        It takes an array (n, dim), into which it writes nothing, and returns (n,) values. With a
+        space it takes a dict of parameters and returns a number.
+    dim : int, optional
+        The number of parameters, d; a space says it.
+    name : str
+        A short name for logs and tables.
+    lower, upper : array of shape (d,), optional
+        The box of interest; outside a value is still given, maybe +inf.
+    optimum : array of shape (d,), optional
+        The best point, where it is known.
+    minimum : float, optional
+        The value at the optimum, where it is known.
+    start : array of shape (d,), optional
+        Where a search starts; None means the middle of the box.
+    scale : float or array of shape (d,), optional
+        The initial standard deviation that suits the start.
+    source : str
+        Where the definition comes from.
+    device : bool
+        Whether, in a search on a GPU, the function takes the arrays as they are (CuPy's), and may
+        return such; else it is given NumPy's.
+    space : Space or Mapping, optional
+        Named parameters, which say dim, start, deviations and bounds.
+
+    Raises
+    ------
+    TypeError
+        Where neither dim nor a space is handed in.
+    ValueError
+        Where dim is not that of the space.
     """
 
     function: Callable[[Any], Any]
@@ -63,7 +82,15 @@ class Problem:
             raise TypeError(f"problem {self.name!r} needs dim, or a space")
 
     def __call__(self, X):
-        """Values (n,) of the rows of X (n, dim); a single point (dim,) gives a float."""
+        """Return the values (n,) of the rows of X (n, dim); of a single point (dim,) a float.
+
+        Raises
+        ------
+        TypeError
+            Where X is no array.
+        ValueError
+            Where X has another shape.
+        """
         if not hasattr(X, "ndim"):
             raise TypeError(f"problem {self.name!r} takes an array; got {type(X).__name__}")
         if X.ndim == 1:
@@ -75,7 +102,7 @@ class Problem:
         return self.rows()(X)
 
     def rows(self) -> Callable:
-        """The function of rows (n, dim); a `Rowwise` where it is one of single points."""
+        """Return the function of rows (n, dim); a `Rowwise` where it is one of single points."""
         if self.space is not None:
             return self.space.rows(self.function, name=self.name)
         if self.device:
@@ -85,7 +112,7 @@ class Problem:
         return _OnHost(self.function)
 
     def x0(self) -> np.ndarray:
-        """(d,) the start: the space's, `start`, else the middle of the box, else zeros."""
+        """Return the start (d,): the space's, `start`, else the middle of the box, else zeros."""
         if self.space is not None:
             return self.space.x0
         if self.start is not None:
@@ -95,7 +122,10 @@ class Problem:
         return np.zeros(self.dim)
 
     def sigma0(self):
-        """Initial standard deviation: the space's, `scale`, else a fifth of the box, else 1."""
+        """Return the initial standard deviation, a number or (d,).
+
+        It is the space's, or `scale`, else a fifth of the box, else 1.
+        """
         if self.space is not None:
             return self.space.sigma0
         if self.scale is not None:

@@ -33,11 +33,18 @@ _PIECE = re.compile(r"([A-Za-z_]+?)(-?\d[\d.eE+-]*)$")
 class Registry(Mapping):
     """A table of names: `registry[name]` imports and returns the object.
 
-    `kind` is the word for error messages; `table` is a dict name -> "module:attribute", or the
-    path "module:attribute" of such a dict, read when it is first needed. `also` are words that are
-    known to whoever calls, such as "auto"; messages list them. `base` is the path
-    "module:attribute" of the class of which a user's own thing is a subclass; None: there can be
-    none of a user's own, unless `check` says otherwise.
+    Parameters
+    ----------
+    kind : str
+        The word for error messages.
+    table : dict or str
+        {name: "module:attribute"}, or the path "module:attribute" of such a dict, which is read
+        when it is first needed.
+    also : tuple of str
+        Words that are known to whoever calls, such as "auto"; messages list them.
+    base : str, optional
+        The path "module:attribute" of the class of which a user's own thing is a subclass. None
+        means that there can be none of a user's own, unless `check` says otherwise.
     """
 
     def __init__(self, kind: str, table, also: tuple[str, ...] = (), base: str | None = None):
@@ -100,7 +107,7 @@ class Registry(Mapping):
         return f"<{len(self)} {self.kind}s: {', '.join(self.table)}>"
 
     def parse(self, spec) -> tuple[str, dict]:
-        """(name, arguments) of a specification that is a string or a mapping."""
+        """Return (name, arguments) of a specification that is a string or a mapping."""
         if isinstance(spec, str):
             return self._parse_words(spec)
         if not isinstance(spec, Mapping):
@@ -138,14 +145,16 @@ class Registry(Mapping):
         return self.call(self.resolve(name), name, arguments, **context)
 
     def resolve(self, name: str):
-        """The object behind `name`; ValueError, naming the nearest, where there is none."""
+        """Return the object behind `name`; ValueError, naming the nearest, where there is none."""
         try:
             return self[name]
         except KeyError as error:
             raise ValueError(error.args[0]) from None
 
     def call(self, target, name, options: Mapping, **context):
-        """`target(**context, **given)`, with unknown, missing and ill-typed arguments named."""
+        """Return `target(**context, **given)`, with unknown, missing and ill-typed arguments
+        named.
+        """
         parameters = inspect.signature(target).parameters
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         for key in options:

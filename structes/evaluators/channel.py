@@ -19,13 +19,20 @@ from .worker import Call, Outcome
 class Event(NamedTuple):
     """Something that a worker did.
 
-    worker   which
-    outcome  of its oldest call; None where it only says that it is ready, or has made a function,
-             or is gone
-    gone     None, or in words why it is no more
-    lost     it did not end by itself, with its call: its whole host is gone, or somebody else has
-             ended it before it was ready
-    alarm    was it ended by the alarm of its timeout? None: that cannot be seen
+    Parameters
+    ----------
+    worker
+        The worker, as its channel has started it.
+    outcome : Outcome or None
+        The outcome of its oldest call; None where it only says that it is ready, or has made a
+        function, or is no more.
+    ending : str or None
+        In words, why the worker is no more; None where it lives.
+    is_innocent : bool
+        Whether the worker has not ended by itself, with its call: its whole host is gone, or
+        somebody else has ended it before it was ready.
+    alarm : bool or None
+        Whether it was ended by the alarm of its timeout; None where that cannot be seen.
     """
 
     worker: Any
@@ -36,10 +43,13 @@ class Event(NamedTuple):
 
 
 def pickled(thing, by_value=None) -> bytes:
-    """The pickle of a thing: functions of a script, lambdas and closures by value, and so what is
-    of the modules `by_value`, where that can be; None: those that are being imported.
+    """Return the pickle of a thing: functions of a script, lambdas and closures by value, and so
+    what is of the modules `by_value`, where that can be; None: those that are being imported.
 
-    Raises TypeError where it does not pickle, and says what to do.
+    Raises
+    ------
+    TypeError
+        Where it does not pickle, and says what to do.
     """
     modules = importing() if by_value is None else by_value
     if "__mp_main__" in sys.modules:  # the script of the parent, in a child of multiprocessing
@@ -95,17 +105,20 @@ class Channel(ABC):
 
     @abstractmethod
     def capacity(self) -> int:
-        """How many workers there can be now."""
+        """Return how many workers there can be now."""
 
     def wants(self) -> str:
-        """What a worker needs that may not be there, to be said where none can be had."""
+        """Return what a worker needs that may not be there, to be said where none can be had."""
         return ""
 
     @abstractmethod
     def start_worker(self):
         """Start a worker; an Event without outcome says that it is ready.
 
-        Raises OSError where none can be started now.
+        Raises
+        ------
+        OSError
+            Where none can be started now.
         """
 
     @abstractmethod
@@ -127,7 +140,7 @@ class Channel(ABC):
 
     @abstractmethod
     def poll(self, seconds: float) -> list[Event]:
-        """What happened, as soon as anything did, or nothing after so many seconds."""
+        """Return what happened, as soon as anything did, or nothing after so many seconds."""
 
     def is_stopped(self, worker) -> bool:
         """Has somebody stopped a worker (SIGSTOP), so that nothing can be said of how long it
@@ -139,9 +152,12 @@ class Channel(ABC):
         """End a worker at once; nothing more is heard of it."""
 
     def packed(self, key, thing) -> bytes:
-        """A thing as bytes, which are made once.
+        """Return a thing as bytes, which are made once.
 
-        Raises TypeError where it does not pickle.
+        Raises
+        ------
+        TypeError
+            Where it does not pickle.
         """
         if key not in self._packed:
             self._packed[key] = pickled(thing)

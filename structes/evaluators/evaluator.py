@@ -34,43 +34,64 @@ TRANSPORTS = ("auto", "ship", "redraw")
 class Evaluator:
     """Workers that evaluate functions, on this machine or on a cluster.
 
-    workers      how many processes of this machine, -1: one for every processor; or where they
-                 are: "process", "ray" (the Ray that runs here already or whose address RAY_ADDRESS
-                 names, else one that is started for this machine alone), "ray://host:port" (a Ray
-                 client), or "serial" (here, one after the other). Or a pool that you have: an
-                 Executor (what has `submit`), or a function like `map` (`pool.map`). It stays
-                 yours: it is not shut down, nothing in it is replaced, and a call that hangs there
-                 cannot be ended, so that it goes without a timeout
-    count        how many; None or -1: one for every processor, of a cluster as many as it has now
-                 and then. Of an Executor: calls that it is given at a time; None: one for each of
-                 its workers, where it says how many they are, else one for every processor
-    address      of a Ray cluster: "auto", "host:port", "ray://host:port"
-    timeout      seconds that one evaluation may take; then its worker is ended, and the value is
-                 missing. None: for ever. Ray does not say how a worker ended, and may say it a
-                 second late: with less than some 3 s a crash there may be named a timeout
-    attempts     how often an evaluation is tried whose worker dies or that takes too long
-    finish_fraction   a generation is closed when so much of it has come (0 … 1]; the rest is told
-                 as late values. Below 1 a run does not repeat itself to the bit
-    transport    "ship": points are sent; "redraw": the seed is sent, and workers draw their own
-                 points; "auto": ship up to 32 MB a generation
-    batch        rows that a vectorised function is called with at a time; None: a 32nd of a
-                 generation. Its values may depend on this in their last bits, and on nothing else
-    resources    of Ray, for each worker: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}
-    environment  {name: value} of variables for the workers. They have one BLAS thread each, and
-                 see no GPU where resources do not give them one
-    patience     seconds to wait for a first worker, and for a factory
-    limits       of each process: {"memory": bytes, or "2GB"} (Linux). What asks for more gets a
-                 MemoryError, so that its value is missing; processes that it starts have as much
-                 each
-    max_calls    a process or an actor is replaced by a new one after so many evaluations, for
-                 simulators that leak memory. None: never
-
     A function that turns out to take less than some 50 µs is called in this process, where that is
     faster, unless it comes of a factory, or a timeout, max_calls, limits, environment or resources
     are to be kept, or the workers are a pool of yours.
 
-    Raises ValueError or TypeError, naming the argument, for what does not fit.
+    Parameters
+    ----------
+    workers : int, str, Executor or callable
+        A number of processes of this machine, -1 for one for every processor. Or where the workers
+        are: "process"; "ray" (the Ray that runs here already or whose address RAY_ADDRESS names,
+        else one that is started for this machine alone); "ray://host:port" (a Ray client);
+        "serial" (in this process, one evaluation after the other). Or a pool that you have: an
+        Executor (what has `submit`), or a function like `map` (`pool.map`). A pool stays yours: it
+        is not shut down, nothing in it is replaced, and a call that hangs there cannot be ended,
+        so that it goes without a timeout.
+    count : int, optional
+        The number of workers. None or -1 means one for every processor, and of a cluster as many
+        as it has at the moment. Of an Executor it is the number of calls that it is given at a
+        time; None means one for each of its workers, where it says how many they are, else one for
+        every processor.
+    address : str, optional
+        The address of a Ray cluster: "auto", "host:port", "ray://host:port".
+    timeout : float, optional
+        The seconds that one evaluation may take; then its worker is ended, and the value is
+        missing. None means for ever. Ray does not say how a worker ended, and may say it a second
+        late: with less than some 3 s a crash there may be named a timeout.
+    attempts : int
+        How often an evaluation is tried whose worker dies or that takes too long.
+    finish_fraction : float
+        A generation is closed when this share of it has come, in (0, 1]; the rest is told as late
+        values. Below 1 a run does not repeat itself to the bit.
+    transport : {"auto", "ship", "redraw"}
+        "ship": points are sent. "redraw": the seed is sent, and workers draw their own points.
+        "auto": points are sent up to 32 MB a generation.
+    batch : int, optional
+        The number of rows with which a vectorised function is called at a time; None means a 32nd
+        of a generation. Values may depend on it in their last bits, and on nothing else.
+    resources : Mapping, optional
+        What each worker needs of Ray: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}.
+    environment : Mapping, optional
+        {name: value} of variables for the workers. They have one BLAS thread each, and see no GPU
+        where resources do not give them one.
+    patience : float
+        The seconds to wait for a first worker, and for a factory.
+    limits : Mapping, optional
+        What each process may use: {"memory": bytes, or "2GB"} (Linux). A process that asks for
+        more gets a MemoryError, so that its value is missing; processes that it starts have as
+        much each.
+    max_calls : int, optional
+        A process or an actor is replaced by a new one after so many evaluations, for simulators
+        that leak memory. None means never.
 
+    Raises
+    ------
+    ValueError, TypeError
+        Where an argument does not fit; the message names it.
+
+    Examples
+    --------
     >>> with Evaluator(2, timeout=60) as evaluator:
     ...     f = evaluator.bind(lambda x: float(x @ x))
     ...     values = f(np.ones((4, 3)))
@@ -148,18 +169,34 @@ class Evaluator:
     def bind(
         self, function, *, vectorized=False, factory=False, on_error="missing", name="objective"
     ) -> ParallelFunction:
-        """The function as one of many points, evaluated by the workers.
+        """Return a function of many points that the workers evaluate.
 
-        function    of one point (d,) that returns a number. It is sent to the workers by value
-                    where it is a lambda, a closure or of a script, by its name where it is
-                    imported from a module: workers must be able to import that too
-        vectorized  it takes (n, d) rows and returns (n,) values
-        factory     it takes nothing and returns such a function: called once in every worker, for
-                    what does not pickle (a simulator, a connection)
-        on_error    "missing": a failure is a NaN; "raise": it is an EvaluationError
+        Parameters
+        ----------
+        function : callable
+            It takes one point (d,) and returns a number. It is sent to the workers by value where
+            it is a lambda, a closure or a function of a script, and by its name where it is
+            imported from a module: workers must be able to import that too.
+        vectorized : bool
+            Whether it takes (n, d) rows and returns (n,) values.
+        factory : bool
+            Whether it takes nothing and returns such a function. It is then called once in every
+            worker, for what does not pickle (a simulator, a connection).
+        on_error : {"missing", "raise"}
+            Whether a failure is a NaN or an EvaluationError.
+        name : str
+            What messages call the function.
 
-        Raises TypeError at once where it cannot be sent; where a pool cannot send it, when it is
-        first evaluated.
+        Returns
+        -------
+        ParallelFunction
+            It is called with rows (n, d), and returns (n,) values.
+
+        Raises
+        ------
+        TypeError
+            At once, where the function cannot be sent; where a pool cannot send it, when it is
+            first evaluated.
         """
         if not callable(function):
             raise TypeError(f"function must be callable; got {function!r}")
@@ -169,10 +206,20 @@ class Evaluator:
     def bind_rows(
         self, function, wrap, by_point, factory=False, on_error="missing", local=None, sign=1
     ) -> ParallelFunction:
-        """As `bind`, of a function that `wrap` makes one of rows (n, d).
+        """Return what `bind` returns, of a function that `wrap` makes one of rows (n, d).
 
-        by_point   it is then a Rowwise, which is called with one point at a time
-        local       of a factory: the function of rows, if there is one in this process already
+        Parameters
+        ----------
+        function, factory, on_error
+            As for `bind`.
+        wrap : callable
+            It takes the function, and returns one of rows.
+        by_point : bool
+            Whether that is a Rowwise, which is called with one point at a time.
+        local : callable, optional
+            Of a factory: the function of rows, where there is one in this process already.
+        sign : int
+            −1 where larger values are better.
         """
         is_sent = self.kind in ("process", "ray")
         objective = Objective(_Made(function, factory, wrap), snapshot() if is_sent else None)
@@ -211,7 +258,13 @@ class Evaluator:
 
     @property
     def capacity(self) -> int:
-        """How many workers there can be. Raises ValueError for a `map`, which nobody can ask."""
+        """How many workers there can be.
+
+        Raises
+        ------
+        ValueError
+            For a `map`, which nobody can ask.
+        """
         if self.kind == "map":
             raise ValueError(
                 "mode='steady' needs workers that are given one candidate at a time, and a map "
@@ -233,9 +286,19 @@ class Evaluator:
                 self._supervisor = None
 
     def open(self) -> Evaluator:
-        """Find the place for the workers now: connect to Ray, or start it.
+        """Connect to Ray, or start it: find the place for the workers now.
 
-        Raises ImportError, OSError (ConnectionError) or RuntimeError where that fails.
+        Returns
+        -------
+        Evaluator
+            The same.
+
+        Raises
+        ------
+        ImportError
+            Where Ray is not installed.
+        OSError, RuntimeError
+            Where no Ray answers (a ConnectionError), or none can be started.
         """
         self.supervisor  # noqa: B018
         return self
@@ -286,7 +349,13 @@ class Evaluator:
 
 
 def _kind_of(workers) -> str:
-    """One of KINDS, or of POOLS. Raises ValueError where it is neither."""
+    """Return one of KINDS, or of POOLS.
+
+    Raises
+    ------
+    ValueError
+        Where it is neither.
+    """
     if isinstance(workers, str) and workers in KINDS:
         return workers
     if not isinstance(workers, (type, Evaluator, ParallelFunction)) or workers is map:
@@ -314,15 +383,20 @@ class _Made:
 
 
 def as_it_is(function):
-    """The function, which is one of rows already."""
+    """Return the function, which is one of rows already."""
     return function
 
 
 def build_evaluator(spec, **options) -> Evaluator:
-    """The Evaluator that `spec` names: what its `workers` may be, a mapping {"name": "ray",
-    "count": 8, …}, or an Evaluator, which takes no further options.
+    """Return the Evaluator that a specification means.
 
-    options   arguments of Evaluator; None: its default
+    Parameters
+    ----------
+    spec : Evaluator, Mapping, or workers
+        What the `workers` of an Evaluator may be; or a mapping {"name": "ray", "count": 8, …}; or
+        an Evaluator, which takes no further options.
+    **options
+        Arguments of Evaluator; None stands for the default.
     """
     options = {key: value for key, value in options.items() if value is not None}
     if isinstance(spec, Evaluator):

@@ -23,9 +23,12 @@ def sweep(mark: str) -> None:
 
 
 def exit_in_words(code: int | None, memory: int | None) -> str:
-    """An exit code in words; None: there is none yet.
+    """Return an exit code in words; None: there is none yet.
 
-    memory   bytes that the worker could have, where that was limited
+    Parameters
+    ----------
+    memory : int or None
+        Bytes that the worker could have, where that was limited.
     """
     if code is None:
         return "it does not end"

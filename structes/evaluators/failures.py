@@ -29,7 +29,7 @@ _LONG = 1000  # points of more numbers are not written down
 
 
 def cut(text: str, limit: int) -> str:
-    """`text`, without its middle where it is longer than `limit` characters."""
+    """Return `text`, without its middle where it is longer than `limit` characters."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -53,7 +53,7 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, error: BaseException, row: int) -> Failure:
-        """What an exception says."""
+        """Return what an exception says."""
         try:
             words = str(error)
         except Exception:  # an exception of the user's that cannot even be printed
@@ -66,7 +66,7 @@ class Failure(NamedTuple):
 
 
 def traceback_of(error: BaseException) -> str:
-    """The traceback of an exception as text, which is cut where it is very long."""
+    """Return the traceback of an exception as text, which is cut where it is very long."""
     try:
         return cut("".join(traceback.format_exception(error)), TRACEBACK)
     except Exception:  # of the user's, in the words of an exception
@@ -76,9 +76,14 @@ def traceback_of(error: BaseException) -> str:
 class Counted:
     """What counts failures: a part of whatever evaluates.
 
-    errors    number of failures so far
-    kinds     how many there were of each kind
-    failures  the latest of them: whoever reads them may clear the list
+    Attributes
+    ----------
+    errors
+        Number of failures so far.
+    kinds : Counter
+        How many there were of each kind.
+    failures : list[Failure]
+        The latest of them: whoever reads them may clear the list.
     """
 
     def __init__(self):
@@ -99,7 +104,7 @@ class Counted:
 
 
 def point_at(X, row: int):
-    """The point (d,) in a row of X, an array of any library or Candidates."""
+    """Return the point (d,) in a row of X, an array of any library or Candidates."""
     rows = X[row : row + 1]
     return np.array(to_numpy(rows.points() if hasattr(rows, "points") else rows)[0])
 
@@ -107,8 +112,16 @@ def point_at(X, row: int):
 class Table:
     """The failures of one problem of a run: counts by kind, and lines for the first of each.
 
-    before   counts of an earlier part of the same search
-    written  how many lines were written in that; None: as many as should have been
+    Parameters
+    ----------
+    problem : str
+        The label of the problem.
+    space : Space or None
+        The space of its parameters, by whose names a point is written.
+    earlier_counts : Mapping or None
+        The counts by kind of an earlier part of the same search.
+    n_written : int or None
+        How many lines were written in that; None: as many as should have been.
     """
 
     def __init__(
@@ -145,7 +158,7 @@ class Table:
 
 
 def first_lines(path, problem: str, limit: int) -> str:
-    """The lines of a file of failures, of those of one problem the first `limit` only."""
+    """Return the lines of a file of failures, of those of one problem the first `limit` only."""
     lines = []
     with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
         for line in iter(lambda: file.readline(_LONGEST), ""):
@@ -165,5 +178,5 @@ def _problem_of(line: str) -> str | None:
 
 
 def plain_option(value):
-    """An option of a choice as JSON has it; of an object of the user's its repr."""
+    """Return an option of a choice as JSON has it; of an object of the user's its repr."""
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

@@ -34,14 +34,17 @@ class BrokenStream(Exception):
 
 
 def _framed(mark: bytes, number: int, payload) -> list:
-    """The parts of a frame."""
+    """Return the parts of a frame."""
     return [_HEAD.pack(mark, number, len(payload)), payload, mark]
 
 
 class DriverEnd:
     """The driver's end. It never blocks.
 
-    end   a multiprocessing.Connection, which owns the descriptor and closes it
+    Parameters
+    ----------
+    end
+        A multiprocessing.Connection, which owns the descriptor and closes it.
     """
 
     def __init__(self, end):
@@ -99,10 +102,15 @@ class DriverEnd:
             pass
 
     def receive(self) -> list[bytes]:
-        """The payloads of the frames that have come since.
+        """Return the payloads of the frames that have come since.
 
-        Raises EOFError where the other end has been closed, and BrokenStream where what has come
-        is no frame, or nobody has asked for it. Frames before that are told first.
+        Raises
+        ------
+        EOFError
+            Where the other end has been closed.
+        BrokenStream
+            Where what has come is no frame, or nobody has asked for it. Frames before that are
+            told first.
         """
         if self._fault is not None:
             raise self._fault
@@ -151,8 +159,8 @@ class DriverEnd:
             self._n_received += 1
 
     def stalled(self, now: float) -> float:
-        """Seconds in which a frame that has begun has not gone on; −inf where none has, inf where
-        `receive` will raise."""
+        """Return seconds in which a frame that has begun has not gone on; −inf where none has, inf
+        where `receive` will raise."""
         if self._fault is not None:
             return inf
         return now - self._progress if self._inbox else -inf
@@ -163,8 +171,8 @@ class DriverEnd:
 
 
 def _hidden(fd: int) -> int:
-    """The same file under a high number, where who closes, or writes into, what it takes for its
-    own descriptors hardly comes; a program that the process runs does not have it."""
+    """Return the same file under a high number, where who closes, or writes into, what it takes
+    for its own descriptors hardly comes; a program that the process runs does not have it."""
     from fcntl import F_DUPFD_CLOEXEC, fcntl
     from resource import RLIMIT_NOFILE, getrlimit
 
@@ -198,10 +206,16 @@ class WorkerEnd:
         return data
 
     def receive(self) -> memoryview:
-        """The payload of the next frame.
+        """Return the payload of the next frame.
 
-        Raises EOFError where the driver has closed the line or is gone, OSError where the line has
-        been closed here, and BrokenStream where what comes is no frame.
+        Raises
+        ------
+        EOFError
+            Where the driver has closed the line or is gone.
+        OSError
+            Where the line has been closed here.
+        BrokenStream
+            Where what comes is no frame.
         """
         mark, number, length = _HEAD.unpack(self._exactly(_HEAD.size))
         if mark != self._driver_mark or number != self._n_received:
@@ -213,7 +227,13 @@ class WorkerEnd:
         return memoryview(data)[:length]
 
     def send(self, payload: bytes) -> None:
-        """Answer. Raises OSError where the line is closed."""
+        """Answer.
+
+        Raises
+        ------
+        OSError
+            Where the line is closed.
+        """
         pending = memoryview(b"".join(_framed(bytes(self._worker_mark), self._n_sent, payload)))
         self._n_sent += 1
         while pending:

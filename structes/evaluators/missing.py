@@ -31,24 +31,32 @@ class NoValue(ValueError):
 
 
 def check_on_error(value: str) -> str:
-    """`value`, one of ON_ERROR; ValueError otherwise."""
+    """Return `value`, one of ON_ERROR; ValueError otherwise."""
     return checks.choice("on_error", value, ON_ERROR)
 
 
 def evaluated(
     function, X, unit: int, note, on_call=lambda rows: None, wrong=None, deadline=inf, sink=None
 ) -> np.ndarray:
-    """(n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
+    """Return (n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
 
-    function   of rows; a `Rowwise` is called point by point, another one with `unit` rows at a
-               time, and where it raises with each of them alone, so that one bad point does not
-               take the others with it
-    note       called with the row and the exception
-    on_call     called before every call of the function, with the number of rows
-    wrong      the infinity that is no value; None: either is one
-    deadline      time (of time.monotonic) after which no further call is made, but for the first:
-               the values are then those of the first rows only
-    sink       list to which values are appended as they come
+    Parameters
+    ----------
+    function
+        Of rows; a `Rowwise` is called point by point, another one with `unit` rows at a time, and
+        where it raises with each of them alone, so that one bad point does not take the others
+        with it.
+    note
+        Called with the row and the exception.
+    on_call
+        Called before every call of the function, with the number of rows.
+    wrong
+        The infinity that is no value; None: either is one.
+    deadline
+        Time (of time.monotonic) after which no further call is made, but for the first: the values
+        are then those of the first rows only.
+    sink
+        List to which values are appended as they come.
     """
     values = [] if sink is None else sink
     if isinstance(function, Rowwise):
@@ -78,7 +86,7 @@ def _by_point(function, X, note, on_call, wrong, deadline, values):
 
 
 def _checked(value, name, wrong) -> float:
-    """What a function of one point has returned, as a float; raises NoValue."""
+    """Return what a function of one point has returned, as a float; raises NoValue."""
     try:
         number = scalar(value, name)
     except ValueError as error:
@@ -116,7 +124,7 @@ def _by_rows(function, X, unit, note, on_call, wrong, deadline, values):
 
 
 def _split(values, n: int, wrong) -> list:
-    """The values of n rows: floats, and NoValue where one is none."""
+    """Return the values of n rows: floats, and NoValue where one is none."""
     try:
         array = forms.values_of_rows(values, n)
         if array.shape[0] != n:
@@ -143,15 +151,26 @@ def _split(values, n: int, wrong) -> list:
 class Evaluation(Counted):
     """A function of many points in which an exception is a missing value.
 
-    function   of rows X (n, d), returns (n,) values
-    on_error   "missing", or "raise": an exception is the caller's
-    sign       −1 where larger values are better
+    Parameters
+    ----------
+    function : callable
+        It takes rows X (n, d) and returns (n,) values.
+    on_error : str
+        "missing", or "raise": an exception is the caller's.
+    sign : int
+        −1 where larger values are better.
 
-    until      time (of time.monotonic) after which no further call is made: what is returned is
-               then shorter
-    finished   values of the rows that were evaluated last, as they came
-    first      the first exception, or None; first_point: the point (d,) at which it was raised
-    good       number of values so far; of failures see `Counted`
+    Attributes
+    ----------
+    deadline : float
+        The time (of time.monotonic) after which no further call is made: what is returned is then
+        shorter.
+    finished : list of float
+        The values of the rows that were evaluated last, as they came.
+    first, first_point
+        The first exception and the point (d,) at which it was raised, or None.
+    good : int
+        The number of values so far; of failures see `Counted`.
     """
 
     def __init__(self, function, on_error: str = "missing", sign: int = 1):
@@ -170,7 +189,10 @@ class Evaluation(Counted):
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows X (n, d), an array or Candidates; fewer where time is up.
 
-        Raises ValueError for what is no value, where no good one has come before.
+        Raises
+        ------
+        ValueError
+            For what is no value, where no good one has come before.
         """
         drawn = isinstance(X, Candidates)  # otherwise it is the caller's, and may be written into
         points = X.points() if drawn else namespace(X).asarray(X, copy=True)

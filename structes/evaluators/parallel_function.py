@@ -28,8 +28,12 @@ _names = itertools.count()
 class ParallelFunction(Counted):
     """A function of rows (n, d) that workers evaluate; made by `Evaluator.bind`.
 
-    first   the first failure, an EvaluationError, or None; first_point: the point (d,) of it
-    good    number of values so far; of failures see `Counted`
+    Attributes
+    ----------
+    first
+        The first failure, an EvaluationError, or None; first_point: the point (d,) of it.
+    good
+        Number of values so far; of failures see `Counted`.
     """
 
     def __init__(
@@ -73,12 +77,23 @@ class ParallelFunction(Counted):
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows of X, NaN where there is none.
 
-        X   (n, d) array, or Candidates
+        Parameters
+        ----------
+        X
+            (n, d) array, or Candidates.
 
-        Raises ValueError where X has another shape; EvaluationError where the function cannot be
-        made, or fails and on_error is "raise", and where a pool of the user's fails itself;
-        TypeError where such a pool cannot send the function; RuntimeError where the workers are at
-        other points of this thread, as within a callback of a search with mode="steady".
+        Raises
+        ------
+        ValueError
+            Where X has another shape.
+        EvaluationError
+            Where the function cannot be made, or fails and on_error is "raise", and where a pool
+            of the user's fails itself.
+        TypeError
+            Where such a pool cannot send the function.
+        RuntimeError
+            Where the workers are at other points of this thread, as within a callback of a search
+            with mode="steady".
         """
         self._begin_turn()
         if self.pending:
@@ -100,9 +115,12 @@ class ParallelFunction(Counted):
     def submit(self, X, generation: int | None = None) -> list[Batch]:
         """Hand in points (n, d); `collect` tells when they have their values.
 
-        generation   number of points of a whole generation, where X is a part of one
-
         Where another thread has handed in points this one waits until those have their values.
+
+        Parameters
+        ----------
+        generation : int or None
+            Number of points of a whole generation, where X is a part of one.
         """
         self._begin_turn()
         self._supervisor = supervisor = self.evaluator.supervisor
@@ -119,8 +137,8 @@ class ParallelFunction(Counted):
         return batches
 
     def collect(self, seconds: float | None = None) -> list[Done]:
-        """What has been done since, as soon as there is anything; nothing after so many seconds,
-        or where nothing is left to do. Raises as `__call__` does."""
+        """Return what has been done since, as soon as there is anything; nothing after so many
+        seconds, or where nothing is left to do. Raises as `__call__` does."""
         results, self._local_results = self._local_results or self._supervisor.wait(seconds), []
         if not self.pending:
             self.evaluator.lock.release()
@@ -182,7 +200,7 @@ class ParallelFunction(Counted):
             self.evaluator.supervisor.abandon()
 
     def _unit(self, points, generation) -> int:
-        """Rows of which a span is a multiple."""
+        """Return rows of which a span is a multiple."""
         unit = 1
         if not self.by_point:
             unit = self.evaluator.batch or ceil(generation / BATCHES)

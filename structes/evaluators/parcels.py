@@ -19,23 +19,30 @@ from .channel import pickled
 from .worker import Call, Runner
 
 SMALL = 2**16  # bytes of a pickle that goes with every call
-
-
 KEPT = 8  # parcels that a process keeps
-
-
 _parcel_cache: OrderedDict = OrderedDict()  # those that came as a pickle by name, the latest last
 
 
 class Parcel:
     """A function (or a Recipe) on its way to a worker, of this process or of another one.
 
-    name       what it is called, and nothing else on any machine
-    thing      what `Runner.put` takes; None: it has been made, and is needed no more
-    data       its pickle; None: nobody has wanted one yet
-    error      why there is no pickle
-    is_here    did it never become a pickle?
-    made       what each thread has made of it, as `made.thing`
+    Parameters
+    ----------
+    name : str
+        What it is called, and nothing else on any machine.
+    thing
+        What `Runner.put` takes; None: it has been made, and is needed no more.
+    is_here : bool
+        Whether it is in the process that has made it, so that it has never become a pickle.
+
+    Attributes
+    ----------
+    data
+        Its pickle; None: nobody has wanted one yet.
+    error
+        Why there is no pickle.
+    per_thread : threading.local
+        What each thread has made of it, as `per_thread.thing`.
     """
 
     def __init__(self, name: str, thing, is_here: bool = True):
@@ -53,12 +60,12 @@ class Parcel:
         return _received, (self.name, self.data)
 
     def light(self):
-        """What goes with a call: the parcel, or its name where it is known to be heavy."""
+        """Return what goes with a call: the parcel, or its name where it is known to be heavy."""
         return self.name if self.data is not None and len(self.data) > SMALL else self
 
 
 def _received(name: str, data: bytes) -> Parcel:
-    """The parcel of this name in a process that has got it as a pickle."""
+    """Return the parcel of this name in a process that has got it as a pickle."""
     recursion_guard.be_worker()
     parcel = _parcel_cache.pop(name, None) or Parcel(name, None, is_here=False)
     parcel.thing = parcel.data = data
@@ -69,10 +76,13 @@ def _received(name: str, data: bytes) -> Parcel:
 
 
 def work(parcels: dict, call: Call) -> bytes | str | None:
-    """What a worker of a pool does: the Outcome of a call, as bytes. Or in words what has ended
-    it that is no Exception, and would have ended a process. None: it lacks a parcel.
+    """Return what a worker of a pool does: the Outcome of a call, as bytes. Or in words what has
+    ended it that is no Exception, and would have ended a process. None: it lacks a parcel.
 
-    parcels   {key that the call names: Parcel, or the name of one}
+    Parameters
+    ----------
+    parcels : dict
+        {key that the call names: Parcel, or the name of one}.
     """
     present = {
         key: _parcel_cache.get(parcel) if isinstance(parcel, str) else parcel
@@ -109,6 +119,6 @@ class Answer(NamedTuple):
 
 
 def numbered_work(parcels: dict, item: tuple) -> Answer:
-    """`work` as `map` calls it."""
+    """Return `work` as `map` calls it."""
     number, call = item
     return Answer(number, work(parcels, call))

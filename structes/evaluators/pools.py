@@ -61,7 +61,8 @@ class _Pool(Channel):
         self._parcels.pop(key, None)
 
     def _fault(self, error) -> Exception:
-        """What to raise where the pool has raised `error`: no function of the user's has."""
+        """Return what to raise where the pool has raised `error`: no function of the user's
+        has."""
         for parcel in self._parcels.values():
             if parcel.error is not None:
                 error, parcel.error = parcel.error, None
@@ -76,7 +77,7 @@ class _Pool(Channel):
         return fault
 
     def _event(self, slot, result) -> Event:
-        """What the slot's worker has said to its oldest call."""
+        """Return what the slot's worker has said to its oldest call."""
         if isinstance(result, str):
             return Event(slot, ending=result)
         try:
@@ -88,7 +89,8 @@ class _Pool(Channel):
             ) from None
 
     def _ready(self) -> list:
-        """The Events of new slots, told once; not lost where an interrupt comes in between."""
+        """Return the Events of new slots, told once; not lost where an interrupt comes in
+        between."""
         events = list(self._events)
         del self._events[: len(events)]
         return events
@@ -97,7 +99,10 @@ class _Pool(Channel):
 class Executor(_Pool):
     """What has `submit(function, *arguments)`, which returns a Future.
 
-    count   calls that it is given at a time
+    Parameters
+    ----------
+    count : int
+        Calls that it is given at a time.
     """
 
     depth = 2
@@ -149,7 +154,7 @@ class Executor(_Pool):
         return events
 
     def _answer(self, slot) -> list:
-        """The Events of a slot whose oldest call is done."""
+        """Return the Events of a slot whose oldest call is done."""
         call, future = slot.calls[0]
         try:
             error = future.exception()
@@ -220,7 +225,7 @@ class Map(_Pool):
         return events
 
     def _mapped(self, parcels, calls) -> list:
-        """The Events of calls that need these parcels."""
+        """Return the Events of calls that need these parcels."""
         items, results = list(enumerate(call for _, call in calls)), {}
         try:
             with one_thread() if _is_here(self.pool) else nullcontext():

@@ -53,11 +53,21 @@ _instances = weakref.WeakSet()  # the Processes of this process
 class _Worker:
     """A worker, as the driver has it.
 
-    process    its keeper
-    socket     the socket behind which it is
-    lifeline   the writing end of a pipe of its own, which closes when the driver ends
-    mark       a word in its environment
-    due        rows of the Outcomes that it owes, None for a READY, the oldest first
+    Parameters
+    ----------
+    process
+        Its keeper.
+    socket
+        The socket behind which it is.
+    lifeline
+        The writing end of a pipe of its own, which closes when the driver ends.
+    mark
+        A word in its environment.
+
+    Attributes
+    ----------
+    due : deque
+        Rows of the Outcomes that it owes, None for a READY, the oldest first.
     """
 
     def __init__(self, process, socket, lifeline, mark):
@@ -70,7 +80,13 @@ class _Worker:
         self.socket.expect(len(READY) if rows is None else Outcome.most_bytes(rows))
 
     def understood(self, data: bytes) -> Outcome | None:
-        """The answer that is due; None: it is ready. Raises ValueError for any other one."""
+        """Return the answer that is due; None: it is ready.
+
+        Raises
+        ------
+        ValueError
+            For any other one.
+        """
         rows = self.due.popleft()
         if rows is None:
             if data != READY:
@@ -86,9 +102,13 @@ class _Worker:
 class Processes(Channel):
     """count worker processes.
 
-    environment   variables that they get besides this process's; they have one BLAS thread each
-                  and see no GPU unless it says otherwise
-    memory        bytes that each may have; None: any number
+    Parameters
+    ----------
+    environment
+        Variables that they get besides this process's; they have one BLAS thread each and see no
+        GPU unless it says otherwise.
+    memory : int or None
+        Bytes that each may have; None: any number.
     """
 
     depth = 2
@@ -178,7 +198,7 @@ class Processes(Channel):
         return events
 
     def _heard(self, worker, has_stalled=False) -> list[Event]:
-        """What a worker has said, or what has become of it."""
+        """Return what a worker has said, or what has become of it."""
         events = []
         try:
             for data in worker.socket.receive():
@@ -276,8 +296,9 @@ def _kill(worker):
 
 
 def _path_of_workers() -> list[str]:
-    """Where workers look for what they need themselves: where it is looked for here, but for the
-    working folder, which comes last. A file `json.py` there is the user's, or anybody's."""
+    """Return where workers look for what they need themselves: where it is looked for here, but
+    for the working folder, which comes last. A file `json.py` there is the user's, or anybody's.
+    """
     path = [p for p in sys.path if isinstance(p, str) and "\0" not in p]
     try:
         folder = os.path.realpath("")
@@ -290,8 +311,8 @@ def _path_of_workers() -> list[str]:
 
 
 def _pipe(duplex: bool):
-    """Two ends that close when they are forgotten; a program without standard streams has their
-    numbers to spare, and a worker would take them for its own."""
+    """Return two ends that close when they are forgotten; a program without standard streams has
+    their numbers to spare, and a worker would take them for its own."""
     ends = connection.Pipe(duplex)
     if min(end.fileno() for end in ends) > 2:
         return ends
@@ -301,7 +322,7 @@ def _pipe(duplex: bool):
 
 
 def _output(number: int, stream):
-    """What a worker's standard output or error is: the driver's, where it has one."""
+    """Return what a worker's standard output or error is: the driver's, where it has one."""
     try:
         os.fstat(number)
     except OSError:  # it has been closed

@@ -61,9 +61,14 @@ class _Worker:
 class Ray(Channel):
     """count actors, or as many as the cluster has room for, now and when it grows.
 
-    address      as for `start`
-    resources    of each: num_cpus (1), num_gpus (0), and others by their names
-    environment  variables
+    Parameters
+    ----------
+    address
+        As for `start`.
+    resources
+        Of each: num_cpus (1), num_gpus (0), and others by their names.
+    environment
+        Variables.
     """
 
     depth = 2
@@ -88,7 +93,7 @@ class Ray(Channel):
         self._class = self.class_of(_Actor)
 
     def class_of(self, kind):
-        """The class of actors that are made of a class."""
+        """Return the class of actors that are made of a class."""
         return self.ray.remote(kind).options(
             num_cpus=self.cpus,
             num_gpus=self.gpus,
@@ -190,7 +195,7 @@ class Ray(Channel):
 
 
 def ending_in_words(error) -> str:
-    """Why an actor is gone, in a line."""
+    """Return why an actor is gone, in a line."""
     text = " ".join(str(error).split())
     detail = text.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
     return f"{type(error).__name__}: {detail or text[-300:]}"

@@ -21,36 +21,41 @@ from pathlib import Path
 from .ray_watch import MARK
 
 INSTALL = "Ray is not installed: pip install 'structes[ray]'"
-
-
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray on Linux uses 127.0.0.1, as elsewhere
-
-
 _ANSWER = 10.0  # seconds that a cluster may take to accept a connection
-
-
 _CONNECT = 3  # attempts to be served
-
-
 _STORE = 200 * 2**20  # bytes of the object store of a Ray of our own: it holds no populations
-
-
 _SOCKET = 107 - len("/ray/session_2026-11-28_02-44-50_484370_4194304/sockets/plasma_store.0")
-
-
 _is_local = False  # has this process ever started a Ray of its own?
-
-
 _watch: subprocess.Popen | None = None  # what ends it
 
 
 def start(cpus: int | None = None, address: str | None = None) -> bool:
-    """Connect to Ray: to the one that this process is connected to, or that `address` (or
-    RAY_ADDRESS) names, else one of `cpus` processors that is started for this process alone.
-    Whether `stop` has something to end.
+    """Connect to a Ray, or start one.
 
-    Raises ImportError where Ray is not installed, RuntimeError where it could not be made to
-    listen on loopback only, ConnectionError where nothing answers.
+    It is the Ray that this process is connected to already, or that the address or RAY_ADDRESS
+    names, else one that is started for this process alone.
+
+    Parameters
+    ----------
+    cpus : int or None
+        How many processors a Ray that is started has; None: all.
+    address : str or None
+        The address of a cluster: "auto", "host:port" or "ray://host:port".
+
+    Returns
+    -------
+    bool
+        Whether `stop` has something to end.
+
+    Raises
+    ------
+    ImportError
+        Where Ray is not installed.
+    RuntimeError
+        Where Ray could not be made to listen on the loopback interface only.
+    ConnectionError
+        Where nothing answers.
     """
     global _is_local, _watch
     address = address or os.environ.get("RAY_ADDRESS")
@@ -103,15 +108,17 @@ def start(cpus: int | None = None, address: str | None = None) -> bool:
 
 
 def _private_folder() -> Path:
-    """A new folder for Ray's files, which only this user may enter: Ray lets everybody into its
-    own. It has a short path, since that of a socket must be short."""
+    """Return a new folder for Ray's files, which only this user may enter: Ray lets everybody into
+    its own. It has a short path, since that of a socket must be short."""
     places = [place for place in (tempfile.gettempdir(), "/tmp") if os.access(place, os.W_OK)]
     short = [place for place in places if len(place) + len("/structes-12345678") <= _SOCKET]
     return Path(tempfile.mkdtemp(prefix="structes-", dir=short[0] if short else None))
 
 
 def _watched(folder: Path) -> subprocess.Popen:
-    """The process that ends what is left of a Ray when this one ends, or its pipe is closed."""
+    """Return the process that ends what is left of a Ray when this one ends, or its pipe is
+    closed.
+    """
     script = Path(__file__).with_name("ray_watch.py")
     return subprocess.Popen(
         [sys.executable, "-I", str(script), str(folder), str(os.getpid())],
@@ -146,7 +153,15 @@ def _connect(ray, address: str, options: dict) -> None:
 
 
 def _check_that_it_answers(address: str) -> None:
-    """Ray itself would wait for an hour. Raises ConnectionError, ValueError for no address."""
+    """Connect to an address, and close the connection: Ray itself would wait for an hour.
+
+    Raises
+    ------
+    ConnectionError
+        Where nothing answers.
+    ValueError
+        Where it is no address.
+    """
     place = address.removeprefix("ray://")
     if address in ("auto", "local"):
         return

@@ -34,16 +34,18 @@ def wait_for_the_end(driver: int) -> None:
 
 
 def words_of(pid) -> bytes:
-    """The command line of a process, as the kernel has it; nothing where that cannot be read."""
+    """Return the command line of a process, as the kernel has it; nothing where that cannot be
+    read.
+    """
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
         return file.read()
     return b""
 
 
 def inside(folder: str, spared: bytes) -> list[int]:
-    """Processes that name the folder or were marked with it when they were started, and those of
-    Ray that have a file of it open, or work in it; but for those with the command line `spared`:
-    the driver, and children that it has forked."""
+    """Return processes that name the folder or were marked with it when they were started, and
+    those of Ray that have a file of it open, or work in it; but for those with the command line
+    `spared`: the driver, and children that it has forked."""
     pids, mark = [], folder + os.sep
     for pid in filter(str.isdigit, os.listdir("/proc")):
         words = words_of(pid)

@@ -25,7 +25,7 @@ _unpickling: list = []  # an item for each thread that is at it
 
 
 def entry(function):
-    """The function, which is one in which a worker begins to work for the user."""
+    """Return the function, which is one in which a worker begins to work for the user."""
     _entries.add(function.__code__)
     return function
 
@@ -46,8 +46,8 @@ def unpickling():
 
 
 def importing() -> list:
-    """The modules whose top level is being run by this thread, the innermost first; in a worker
-    those that it imports for the call that it is at. The script itself is none of them."""
+    """Return the modules whose top level is being run by this thread, the innermost first; in a
+    worker those that it imports for the call that it is at. The script itself is none of them."""
     modules, frame = [], inspect.currentframe()
     while frame is not None and not (_is_worker and frame.f_code in _entries):
         if frame.f_code.co_name == "<module>":

@@ -38,9 +38,17 @@ _warned: set = set()
 class Source:
     """A module's file as it was.
 
-    data         its bytes; None: they are in the file, wherever this has been sent
-    digest       of these; None: the module in memory is another version
-    has_changed  is the file another one by now?
+    Parameters
+    ----------
+    data : bytes or None
+        Its bytes; None: they are in the file, wherever this has been sent.
+    digest : bytes or None
+        Of these; None: the module in memory is another version.
+
+    Attributes
+    ----------
+    has_changed
+        Is the file another one by now?
     """
 
     def __init__(self, name: str, file: str, data: bytes | None, stamp, digest: bytes | None):
@@ -65,7 +73,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def snapshot() -> dict[str, Source]:
-    """{name: Source} of the user's own modules that this process has imported."""
+    """Return {name: Source} of the user's own modules that this process has imported."""
     sources = {}
     for name, module in list(sys.modules.items()):
         spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
@@ -153,8 +161,8 @@ def _differs(module, data: bytes) -> bool:
 
 
 def _constants(tree) -> dict:
-    """{name: value} of the names that the top level of a module assigns once, to a number, a text
-    or a tuple of such, and that no function assigns."""
+    """Return {name: value} of the names that the top level of a module assigns once, to a number,
+    a text or a tuple of such, and that no function assigns."""
     values, often = {}, Counter()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
@@ -177,7 +185,7 @@ def _same(a, b) -> bool:
 
 
 def _codes(code) -> set:
-    """A code object and all that are in it."""
+    """Return a code object and all that are in it."""
     inner = (const for const in code.co_consts if inspect.iscode(const))
     return {code}.union(*map(_codes, inner))
 

@@ -23,10 +23,19 @@ SHORTEST = 25  # times the latency where few points are left
 class Batch:
     """Points of one function that were handed in together.
 
-    objective   key of the function
-    points      (n, d) array, or Candidates of one recipe (candidates.py)
-    unit        rows that a span is a multiple of
-    values      (n,) NaN where there is none
+    Parameters
+    ----------
+    objective
+        Key of the function.
+    points
+        (n, d) array, or Candidates of one recipe (candidates.py).
+    unit : int
+        Rows that a span is a multiple of.
+
+    Attributes
+    ----------
+    values
+        (n,) NaN where there is none.
     """
 
     def __init__(self, objective, points, unit: int):
@@ -38,7 +47,7 @@ class Batch:
             ((self.recipe, self.indices),) = points.recipes()
 
     def rows(self, start, stop):
-        """What a Call takes for its points."""
+        """Return what a Call takes for its points."""
         if self.recipe is None:
             return self.points[start:stop]
         return self.recipe.key, self.indices[start:stop]
@@ -74,21 +83,28 @@ class Done(NamedTuple):
 
 
 def span_length(cost: float, latency: float, share: float) -> float:
-    """How many rows to give to a worker at once, which should get `share` more until the end so
-    that all end together: half of them, as costs vary, but no more than take SPAN seconds or so,
-    and so many that the call itself does not matter.
+    """Return how many rows to give to a worker at once, which should get `share` more until the
+    end so that all end together: half of them, as costs vary, but no more than take SPAN seconds
+    or so, and so many that the call itself does not matter.
 
-    cost     seconds of a row
-    latency  seconds of a call
+    Parameters
+    ----------
+    cost : float
+        Seconds of a row.
+    latency : float
+        Seconds of a call.
     """
     longest, shortest = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
     return min(longest, max(share / 2, min(shortest, share)))
 
 
 def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
-    """Seconds that a call of these rows may take whose evaluations may take `timeout` each.
+    """Return seconds that a call of these rows may take whose evaluations may take `timeout` each.
 
-    cost   seconds that a row has taken of late
+    Parameters
+    ----------
+    cost : float
+        Seconds that a row has taken of late.
     """
     if timeout is None:
         return None
@@ -101,7 +117,7 @@ def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
 
 
 def cut(queue: deque, rows: float) -> Span:
-    """A span off the head of the queue: about so many rows, in units, and one at least."""
+    """Return a span off the head of the queue: about so many rows, in units, and one at least."""
     span = queue.popleft()
     rows = span.unit * max(1, round(rows / span.unit))
     if rows < span.size:
@@ -120,7 +136,7 @@ def requeue(queue: deque, span: Span, step: int, n_tried: int) -> None:
 
 
 def lost(span: Span, reason: str, timeout: float | None) -> Done:
-    """A row that has no value, since its worker has ended: why, or by its timeout."""
+    """Return a row that has no value, since its worker has ended: why, or by its timeout."""
     kind, message = "WorkerDied", f"the worker ended: {reason}"
     if timeout is not None:
         kind, message = "Timeout", f"it took longer than {timeout:g} s"

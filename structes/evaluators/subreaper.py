@@ -30,7 +30,10 @@ _PDEATHSIG, _DUMPABLE, _SUBREAPER = 1, 4, 36  # of prctl(2)
 def keep(lifeline: int) -> None:
     """Returns in the worker; the keeper does not return.
 
-    lifeline   the reading end of a pipe whose other end the driver has, and nobody else
+    Parameters
+    ----------
+    lifeline : int
+        The reading end of a pipe whose other end the driver has, and nobody else.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # has been held, and is gone now
@@ -57,7 +60,9 @@ def keep(lifeline: int) -> None:
 
 
 def _prctl():
-    """The system call that makes subreapers, a function of two integers; None: there is none."""
+    """Return the system call that makes subreapers, a function of two integers; None: there is
+    none.
+    """
     if not os.path.exists("/proc/self/stat"):
         return None
     try:
@@ -139,7 +144,7 @@ def _bury(statuses: dict) -> bool:
 
 
 def _children() -> list:
-    """Ids of the children of this process."""
+    """Return ids of the children of this process."""
     me = os.getpid()
     try:
         with open(f"/proc/self/task/{me}/children") as file:

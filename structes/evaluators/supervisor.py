@@ -34,11 +34,18 @@ def check_that_it_works(outcome: Outcome) -> None:
 class Supervisor:
     """Gets values of points from the workers of a channel.
 
-    things        {key: what a worker needs}: functions; shared with the caller
-    timeout       seconds an evaluation may take; None: for ever
-    attempts      how often a span is tried whose worker dies
-    patience      seconds to wait for a worker, where there is none, and for a function to be made
-    max_calls     rows after which a worker is replaced by a new one; 0 or None: never
+    Parameters
+    ----------
+    things
+        {key: what a worker needs}: functions; shared with the caller.
+    timeout
+        Seconds an evaluation may take; None: for ever.
+    attempts
+        How often a span is tried whose worker dies.
+    patience
+        Seconds to wait for a worker, where there is none, and for a function to be made.
+    max_calls
+        Rows after which a worker is replaced by a new one; 0 or None: never.
     """
 
     def __init__(
@@ -85,11 +92,14 @@ class Supervisor:
         self._alone = time.monotonic()
 
     def wait(self, seconds: float | None = None) -> list[Done]:
-        """What has been done since the last call: as soon as there is anything, or nothing after
-        so many seconds, or where there is nothing to do.
+        """Return what has been done since the last call: as soon as there is anything, or nothing
+        after so many seconds, or where there is nothing to do.
 
-        Raises EvaluationError where a function cannot be made, no worker can be had, or another
-        thread has closed this meanwhile.
+        Raises
+        ------
+        EvaluationError
+            Where a function cannot be made, no worker can be had, or another thread has closed
+            this meanwhile.
         """
         try:
             return self._wait(seconds)
@@ -226,9 +236,13 @@ class Supervisor:
     def _lost(self, slot, reason, innocent, alarm=None):
         """A worker is no more: what it was at is tried again, what it had not begun anyhow.
 
-        innocent   it did not answer, or its host is gone; else it ended by what it was at, and by
-                   its alarm where that was slow
-        alarm    whether that was it; None: nobody knows, and the clock says so
+        Parameters
+        ----------
+        innocent
+            It did not answer, or its host is gone; else it ended by what it was at, and by its
+            alarm where that was slow.
+        alarm
+            Whether that was it; None: nobody knows, and the clock says so.
         """
         self._workers.remove(slot)
         if not slot.ready:
@@ -275,12 +289,12 @@ class Supervisor:
                 self._send(slot, span)
 
     def _cost(self):
-        """Seconds of a row of what is next; None: not known."""
+        """Return seconds of a row of what is next; None: not known."""
         return self.costs.get(self.queue[0].batch.objective) if self.queue else None
 
     def _length(self, cost, share) -> float:
-        """How many rows of what is next are for a worker that should get `share` more until the
-        end; less than 1: none."""
+        """Return how many rows of what is next are for a worker that should get `share` more until
+        the end; less than 1: none."""
         if cost is None or self.queue[0].n_tried:
             return 1
         calm = time.monotonic() - self._last_death > TROUBLE

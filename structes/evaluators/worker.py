@@ -35,10 +35,16 @@ READY = b"ready"  # what a worker says that has begun, or has made a function
 class Call(NamedTuple):
     """Points to be evaluated.
 
-    objective   key of the function
-    points      (n, d) rows; or (key of a recipe, (n,) indices): the worker draws them
-    unit        rows that a vectorised function is called with at a time
-    timeout     seconds an evaluation may take; None: for ever
+    Parameters
+    ----------
+    objective : Any
+        Key of the function.
+    points : Any
+        (n, d) rows; or (key of a recipe, (n,) indices): the worker draws them.
+    unit : int
+        Rows that a vectorised function is called with at a time.
+    timeout : float or None
+        Seconds an evaluation may take; None: for ever.
     """
 
     objective: Any
@@ -63,7 +69,7 @@ class Outcome(NamedTuple):
 
     @staticmethod
     def most_bytes(rows: int) -> int:
-        """What `to_bytes` of an Outcome of so many rows has, at most."""
+        """Return what `to_bytes` of an Outcome of so many rows has, at most."""
         text_bytes = 12 * (MESSAGE + TRACEBACK + 200)  # JSON takes up to 12 bytes for a character
         return 1000 * (rows + 1) + text_bytes * (1 + min(rows, KEPT))
 
@@ -102,9 +108,13 @@ class Outcome(NamedTuple):
 class Objective:
     """A function of many points, as it is made where it is called.
 
-    make      function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise`
-              is called point by point
-    sources   {name: Source} of the modules that a worker must have as they are here (sources.py)
+    Parameters
+    ----------
+    make
+        Function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise` is
+        called point by point.
+    sources
+        {name: Source} of the modules that a worker must have as they are here (sources.py).
     """
 
     def __init__(self, make, sources=None):
@@ -118,7 +128,7 @@ class Objective:
         return {"_make": None, "_data": data, "sources": self.sources}
 
     def make(self):
-        """The function."""
+        """Return the function."""
         if self._data is not None:
             with recursion_guard.unpickling():
                 self._make = pickle.loads(self._data)
@@ -154,8 +164,8 @@ class Runner:
 
     @recursion_guard.entry
     def run(self, call: Call) -> Outcome:
-        """The values of the points of a call, whatever its function does, short of ending the
-        process."""
+        """Return the values of the points of a call, whatever its function does, short of ending
+        the process."""
         failures = []
 
         def note(row, error):
@@ -177,7 +187,7 @@ class Runner:
 
     @recursion_guard.entry
     def made(self, key):
-        """The thing of a key, ready: a function of rows, or a Recipe."""
+        """Return the thing of a key, ready: a function of rows, or a Recipe."""
         if key in self.failed:
             raise self.failed.pop(key)
         thing = self.things[key]
@@ -280,8 +290,8 @@ class _Unheard(io.FileIO):
 
 
 def _unheard(stream):
-    """A standard stream, but that writing to it never fails; None, which it is where there is
-    none, stays None."""
+    """Return a standard stream, but that writing to it never fails; None, which it is where there
+    is none, stays None."""
     if stream is None:
         return None
     raw = _Unheard(stream.fileno(), "w", closefd=False)

@@ -101,7 +101,10 @@ class WorkerSlots:
     def start(self, n_workers: int, clock: Callable[[], float]) -> None:
         """Start so many more workers, or as many as there can be.
 
-        Raises EvaluationError where workers end, again and again, before they are ready.
+        Raises
+        ------
+        EvaluationError
+            Where workers end, again and again, before they are ready.
         """
         for _ in range(min(n_workers, self.capacity - len(self.slots))):
             try:
@@ -116,8 +119,10 @@ class WorkerSlots:
     def note_bad_start(self, reason: str, now: float, by_itself: bool = False) -> None:
         """Take down that a worker could not be started, and why.
 
-        Raises EvaluationError where no worker is ready and several in a row have ended by
-        themselves.
+        Raises
+        ------
+        EvaluationError
+            Where no worker is ready and several in a row have ended by themselves.
         """
         self.backoff.went_badly(reason, now, by_itself, self.has_ready)
         if self.backoff.ended >= STARTS and not self.has_ready:

@@ -41,12 +41,29 @@ _PIECE = 2**20  # bytes that are read at a time
 
 
 def write(path, kind: str, tree: dict) -> None:
-    """Write the tree, what it is (`kind`) and the format's version; atomic. Raises OSError."""
+    """Write a tree to a file, which is replaced whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What the tree is.
+    tree : dict
+        Plain values and arrays, nested as one likes.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+    TypeError
+        Where the tree holds anything but plain values and arrays.
+    """
     replace(_path(path), writer(kind, tree))
 
 
 def writer(kind: str, tree: dict):
-    """A function that writes the tree to a binary file that it is given."""
+    """Return a function that writes the tree to a binary file that it is given."""
     arrays: list[np.ndarray] = []
     head = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": _flat(tree, arrays, {})}
     text = json.dumps(head).encode()
@@ -65,7 +82,7 @@ def writer(kind: str, tree: dict):
 
 
 def _path(path) -> Path:
-    """`path` as a Path that may be one of a file."""
+    """Return `path` as a Path that may be one of a file."""
     try:
         result = Path(path)
     except TypeError:
@@ -78,10 +95,13 @@ def _path(path) -> Path:
 
 
 def read(path) -> tuple[str, dict]:
-    """(kind, tree) of a file that `write` has written.
+    """Return (kind, tree) of a file that `write` has written.
 
-    Raises OSError where it cannot be opened and ValueError, naming what is wrong, for anything
-    that `write` has not written.
+    Raises
+    ------
+    OSError
+        Where it cannot be opened and ValueError, naming what is wrong, for anything that `write`
+        has not written.
     """
     path = _path(path)
     with open(path, "rb", opener=_opened) as file:
@@ -130,13 +150,13 @@ def restoring(path, kind: str):
 
 
 def _cut(error) -> str:
-    """What an error says, of which a file may have said the most."""
+    """Return what an error says, of which a file may have said the most."""
     text = str(error)
     return text if len(text) <= 800 else f"{text[:800]}…"
 
 
 def named_arrays(name, value) -> dict:
-    """{name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
+    """Return {name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -159,7 +179,7 @@ def _opened(name, flags):
 
 
 def _size(file) -> int:
-    """Bytes of a regular file; ValueError for anything else, which may have no end."""
+    """Return bytes of a regular file; ValueError for anything else, which may have no end."""
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
@@ -243,8 +263,8 @@ def _object(pairs):
 
 
 def _flat(value, arrays, places):
-    """`value` for JSON; arrays go to the list, and their numbers stand for them. places: the
-    number of each array, by its id."""
+    """Return `value` for JSON; arrays go to the list, and their numbers stand for them. places:
+    the number of each array, by its id."""
     if isinstance(value, dict):
         return {
             "dict": [
@@ -274,7 +294,8 @@ def _flat(value, arrays, places):
 
 
 def _full(value, archive, arrays):
-    """The value of which `_flat` has made this. arrays: by their numbers, those that were read."""
+    """Return the value of which `_flat` has made this. arrays: by their numbers, those that were
+    read."""
     if isinstance(value, list):
         return [_full(v, archive, arrays) for v in value]
     if not isinstance(value, dict):
@@ -297,7 +318,7 @@ def _full(value, archive, arrays):
 
 
 def _array(member, size: int) -> np.ndarray:
-    """The array in a member of so many bytes; it may be written."""
+    """Return the array in a member of so many bytes; it may be written."""
     if npy.read_magic(member) != (1, 0):
         raise ValueError("an array has an unknown header")
     try:

@@ -27,11 +27,19 @@ _locks: weakref.WeakSet = weakref.WeakSet()  # by this process
 class Lock:
     """The right to write into a folder, which this process has until `close`.
 
-    folder     the Folder
-    patience   seconds that readers, who hold the lock for a moment, and writers are waited for
+    Parameters
+    ----------
+    folder : Folder
+        The Folder.
+    patience : float
+        Seconds that readers, who hold the lock for a moment, and writers are waited for.
 
-    Raises ValueError, which names the process, where another one has it; OSError where the file
-    cannot be made. A child that this process forks does not have it.
+    Raises
+    ------
+    ValueError
+        Which names the process, where another one has it.
+    OSError
+        Where the file cannot be made. A child that this process forks does not have it.
     """
 
     def __init__(self, folder: Folder, patience: float = 0.5):
@@ -93,8 +101,8 @@ def is_locked(path) -> bool:
 
 
 def owner_of(folder: Folder) -> str:
-    """Who has the Lock of a folder, in words: " (process 123 on host, since …)"; "" where nobody
-    says so."""
+    """Return who has the Lock of a folder, in words: " (process 123 on host, since …)"; "" where
+    nobody says so."""
     try:
         fd = folder.open(NAME, os.O_RDONLY)
     except OSError:
@@ -137,7 +145,7 @@ def _write(fd: int) -> None:
 
 
 def _owner(fd: int) -> dict:
-    """What the file says of its owner; {} where that is nothing."""
+    """Return what the file says of its owner; {} where that is nothing."""
     os.lseek(fd, 0, os.SEEK_SET)
     try:
         record = json.loads(os.read(fd, _SIZE))

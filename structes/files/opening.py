@@ -34,11 +34,19 @@ class NoFile(OSError, ValueError):
 
 
 def regular(path, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
-    """The descriptor of a regular file, as an opener for `open(path, mode, opener=regular)`: no
-    link is followed, and nothing is waited for. Raises NoFile where it is anything else, and where
-    it is to be written and has other names (hard links), since it may be another file as well.
+    """Return the descriptor of a regular file, as an opener for `open(path, mode,
+    opener=regular)`: no link is followed, and nothing is waited for.
 
-    folder   descriptor of the folder in which the path begins; None: the working folder
+    Parameters
+    ----------
+    folder : int or None
+        Descriptor of the folder in which the path begins; None: the working folder.
+
+    Raises
+    ------
+    NoFile
+        Where it is anything else, and where it is to be written and has other names (hard links),
+        since it may be another file as well.
     """
     is_written = bool(flags & (os.O_WRONLY | os.O_RDWR))
     check_regular(path, is_written, folder)
@@ -58,14 +66,21 @@ def check_regular(path, is_written: bool = False, folder: int | None = None) -> 
 
 
 def read_text(path, limit: int, named: bool = False) -> str:
-    """The text of a file, of at most `limit` bytes. Bytes that are no UTF-8 are kept as
+    """Return the text of a file, of at most `limit` bytes. Bytes that are no UTF-8 are kept as
     surrogates.
 
-    named   the user has named this very path: a link is followed then, and a pipe (<(…),
-            /dev/stdin) is read
+    Parameters
+    ----------
+    named : bool
+        The user has named this very path: a link is followed then, and a pipe (<(…), /dev/stdin)
+        is read.
 
-    Raises NoFile for what is no file, other OSErrors where it cannot be read, and ValueError where
-    it is longer.
+    Raises
+    ------
+    NoFile
+        For what is no file, other OSErrors where it cannot be read.
+    ValueError
+        Where it is longer.
     """
     with open(path, "rb", opener=None if named else regular) as file:
         data = file.read(limit + 1)
@@ -75,10 +90,14 @@ def read_text(path, limit: int, named: bool = False) -> str:
 
 
 def parse_json(text: str):
-    """The value in a text of JSON, of no more values than those that are read here can have, and
-    lists and mappings among them: an empty list is two characters, and 64 bytes in memory.
+    """Return the value in a text of JSON, of no more values than those that are read here can
+    have, and lists and mappings among them: an empty list is two characters, and 64 bytes in
+    memory.
 
-    Raises ValueError for what is no JSON, and for more than that.
+    Raises
+    ------
+    ValueError
+        For what is no JSON, and for more than that.
     """
     for limit, marks, kind in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
         if sum(map(text.count, marks)) > limit:

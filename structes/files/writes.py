@@ -26,10 +26,14 @@ class NotWritten(OSError):
 class Writes:
     """Functions that write a file each, called until they succeed.
 
-    where    function that returns the path of the folder, for messages
-    mend     function that is called before a try that follows a failure: it may make anew what
-             has been deleted
-    waiting  function that returns how many rows of the log wait in memory, for messages
+    Parameters
+    ----------
+    folder : callable
+        It returns the path of the folder, for messages.
+    mend : callable
+        It is called before a try that follows a failure, and may make anew what has been deleted.
+    waiting : callable
+        It returns how many rows of the log wait in memory, for messages.
     """
 
     def __init__(self, folder, mend, waiting):
@@ -59,8 +63,13 @@ class Writes:
             say(f"{self._unsaid(error)}. The search goes on")
 
     def finish(self) -> None:
-        """Write what is left, for some seconds. Raises NotWritten where that does not succeed, or
-        something else went wrong."""
+        """Write what is left, for some seconds.
+
+        Raises
+        ------
+        NotWritten
+            Where that does not succeed, or something else went wrong.
+        """
         end = time.monotonic() + _LAST
         while self._owed and not self._try() and time.monotonic() < end:
             time.sleep(0.1)
@@ -104,7 +113,7 @@ class Writes:
         return not self._owed
 
     def _said(self) -> str:
-        """Which file it is, and why."""
+        """Return which file it is, and why."""
         error = self._error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         return f"{str(self._folder() / self._name)!r}: {reason}"

@@ -29,12 +29,18 @@ _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"
 
 
 def read_yaml(text: str, name: str, twice: bool = False):
-    """The value in a text of YAML.
+    """Return the value in a text of YAML.
 
-    twice   whether a key may be there twice, and the last one counts, as elsewhere in YAML
+    Parameters
+    ----------
+    twice : bool
+        Whether a key may be there twice, and the last one counts, as elsewhere in YAML.
 
-    Raises ValueError, with `name` for its name and with the line where there are several, for what
-    is no YAML, for a key that is there twice, and for what would fill the memory or never end.
+    Raises
+    ------
+    ValueError
+        With `name` for its name and with the line where there are several, for what is no YAML,
+        for a key that is there twice, and for what would fill the memory or never end.
     """
     try:
         _check(text)
@@ -119,8 +125,9 @@ def _check(text: str) -> None:
 
 
 def _loader_of(text: str):
-    """The reader of a text: in C, but for the names of files that are no UTF-8, of which Python
-    knows half characters. Those are there in short texts only, for the other reader is slow."""
+    """Return the reader of a text: in C, but for the names of files that are no UTF-8, of which
+    Python knows half characters. Those are there in short texts only, for the other reader is
+    slow."""
     return yaml.SafeLoader if len(text) < 50_000 and _HALF.search(text) else _LOADER
 
 

@@ -27,7 +27,7 @@ INK = "#222222"
 
 
 def matrices(structure: Structure, seed: int = 1) -> dict:
-    """{"B": …, "precision": …, "covariance": …} of a random element: (d, d) arrays.
+    """Return {"B": …, "precision": …, "covariance": …} of a random element: (d, d) arrays.
 
     Entries that are zero up to rounding are exactly zero.
     """
@@ -45,9 +45,15 @@ def matrices(structure: Structure, seed: int = 1) -> dict:
 def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> None:
     """Write the picture of a structure to the file `path` (PNG, or what its suffix says).
 
-    name   what to call it; default: its name in the table of structures, or its class
+    Parameters
+    ----------
+    name : str or None
+        What to call it; default: its name in the table of structures, or its class.
 
-    Raises ImportError, with the line that installs it, where Matplotlib is missing.
+    Raises
+    ------
+    ImportError
+        With the line that installs it, where Matplotlib is missing.
     """
     figure = figure_of(structure, name, seed)
     path = Path(path)
@@ -56,7 +62,7 @@ def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> 
 
 
 def figure_of(structure: Structure, name: str | None = None, seed: int = 1):
-    """The picture as a Matplotlib figure: three panels and a title."""
+    """Return the picture as a Matplotlib figure: three panels and a title."""
     try:
         from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.figure import Figure
@@ -75,7 +81,7 @@ def figure_of(structure: Structure, name: str | None = None, seed: int = 1):
 
 
 def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
-    """Title of a structure, "name  parameters", and its meaning in one sentence."""
+    """Return title of a structure, "name parameters", and its meaning in one sentence."""
     if name is None:
         names = [n for n in STRUCTURES if STRUCTURES[n] is type(structure)]
         name = names[0] if names else type(structure).__name__
@@ -93,7 +99,7 @@ def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
 
 
 def _spell(value) -> str:
-    """A parameter for a title: structures inside by their names."""
+    """Return a parameter for a title: structures inside by their names."""
     if isinstance(value, Structure):
         return describe(value)[0].replace("    ", " ")
     if isinstance(getattr(value, "structure", None), Structure):  # a named block
@@ -145,7 +151,8 @@ def _panel(axes, matrix, label, colours):
 
 
 def draw_all(folder, dim: int, seed: int = 1) -> list[Path]:
-    """A picture of every structure of the table with its typical sizes: the paths written."""
+    """Return a picture of every structure of the table with its typical sizes: the paths
+    written."""
     paths = []
     for name in STRUCTURES:
         paths.append(Path(folder) / f"{name}.png")

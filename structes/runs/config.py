@@ -28,7 +28,7 @@ _WORDS = {
 
 
 def configs() -> dict:
-    """{name: path} of the configs that come with structes."""
+    """Return {name: path} of the configs that come with structes."""
     from importlib.resources import files
 
     paths = [f for f in files("structes.configs").iterdir() if f.name.endswith(".yaml")]
@@ -36,10 +36,16 @@ def configs() -> dict:
 
 
 def load_config(name_or_path) -> dict:
-    """The mapping in a config: one that comes with structes, a YAML file, or a run folder's.
+    """Return the mapping in a config: one that comes with structes, a YAML file, or a run
+    folder's.
 
-    Where the config gives no name, the file's is put in. Raises ValueError for an unknown name,
-    naming the nearest, and for YAML that cannot be read, with file and line.
+    Where the config gives no name, the file's is put in.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, naming the nearest, and for YAML that cannot be read, with file and
+        line.
     """
     table, name = configs(), str(name_or_path)
     if name in table:
@@ -76,15 +82,25 @@ def _text(path, named: bool) -> str:
 
 
 def parse_value(text: str, name: str):
-    """The value that `text` is in YAML. Raises ValueError, with `name` for its name."""
+    """Return the value that `text` is in YAML.
+
+    Raises
+    ------
+    ValueError
+        With `name` for its name.
+    """
     return read_yaml(text, name)
 
 
 def with_setting(config: Mapping, key: str, value) -> dict:
-    """A copy of `config` in which `key` has `value`; "structure.k" reaches into a section.
+    """Return a copy of `config` in which `key` has `value`; "structure.k" reaches into a section.
 
-    A section that was a mere name becomes a mapping with that name. Raises ValueError where the
-    key reaches into something else.
+    A section that was a mere name becomes a mapping with that name.
+
+    Raises
+    ------
+    ValueError
+        Where the key reaches into something else.
     """
     head, _, rest = key.partition(".")
     config = dict(config)
@@ -103,7 +119,9 @@ def with_setting(config: Mapping, key: str, value) -> dict:
 
 
 def check_problems(value) -> tuple:
-    """The specifications of problems: a tuple of names and mappings, of one alone or a list."""
+    """Return the specifications of problems: a tuple of names and mappings, of one alone or a
+    list.
+    """
     if isinstance(value, (str, Mapping)):
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
@@ -115,7 +133,8 @@ def check_problems(value) -> tuple:
 
 
 def numbers(value):
-    """`value` in plain types, in which text that is a number has become one (YAML's 1e-3)."""
+    """Return `value` in plain types, in which text that is a number has become one (YAML's
+    1e-3)."""
     value = plain(value)
     if isinstance(value, dict):
         return {key: numbers(v) for key, v in value.items()}
@@ -126,10 +145,13 @@ def numbers(value):
 
 
 def coerce(value, annotation: str, name: str):
-    """`value` as one of the types of the annotation ("int | None"); a number may be a string, and
-    a list of numbers a string such as "1,2,3".
+    """Return `value` as one of the types of the annotation ("int | None"); a number may be a
+    string, and a list of numbers a string such as "1,2,3".
 
-    Raises ValueError, with `name` for the name of the value.
+    Raises
+    ------
+    ValueError
+        With `name` for the name of the value.
     """
     kinds = [kind.strip() for kind in annotation.split("|")]
     value = plain(value)

@@ -43,12 +43,18 @@ _BLOCK = 2**16  # bytes that are read at a time
 
 
 def cells_of(es, problem: str, restart: int, minimum: float, shape, closed: bool) -> tuple:
-    """The cells of a row, in the order of COLUMNS.
+    """Return the cells of a row, in the order of COLUMNS.
 
-    es       an ES or RestartES, after a generation
-    minimum  of the problem; NaN where that is not known
-    shape    smallest and largest standard deviation of a coordinate, over sigma
-    closed   False: a budget has cut the generation short, and nothing is known of it as a whole
+    Parameters
+    ----------
+    es
+        An ES or RestartES, after a generation.
+    minimum : float
+        Of the problem; NaN where that is not known.
+    shape
+        Smallest and largest standard deviation of a coordinate, over sigma.
+    closed : bool
+        False: a budget has cut the generation short, and nothing is known of it as a whole.
     """
     info, best = es.info, es.best.fun
     return (
@@ -78,7 +84,10 @@ class Lines:
     """A text file of a folder to which whole lines are added, each of which is with the operating
     system when `write` returns. Where that fails the lines wait here.
 
-    name   of the file, which is made with the first line where there is none
+    Parameters
+    ----------
+    name : str
+        Of the file, which is made with the first line where there is none.
     """
 
     def __init__(self, folder, name: str):
@@ -113,7 +122,13 @@ class Lines:
         self._waiting.append(line.encode("utf-8", "backslashreplace"))
 
     def write(self) -> None:
-        """Write all lines that wait. Raises OSError; then it is as if none had been tried."""
+        """Write all lines that wait.
+
+        Raises
+        ------
+        OSError
+            Then it is as if none had been tried.
+        """
         if self._fd is None:
             if not self._waiting:
                 return
@@ -179,7 +194,13 @@ class Rows(Lines):
         self._cells.append(cells)
 
     def write(self) -> None:
-        """Write all rows that wait. Raises OSError; then it is as if none had been tried."""
+        """Write all rows that wait.
+
+        Raises
+        ------
+        OSError
+            Then it is as if none had been tried.
+        """
         while self._cells:
             row = StringIO()
             csv.writer(row, lineterminator="\n").writerow(self._cells[0])
@@ -189,7 +210,7 @@ class Rows(Lines):
 
 
 def _whole(fd: int) -> int:
-    """Bytes of a file up to the end of its last whole line."""
+    """Return bytes of a file up to the end of its last whole line."""
     end = os.fstat(fd).st_size
     while end:
         start = max(0, end - _BLOCK)
@@ -210,7 +231,7 @@ def _read(fd: int, start: int, end: int) -> bytes:
 
 
 def rows_of(path, problem: str) -> list[tuple[int, int]]:
-    """(restart, generation) of each row of a problem, without a torn last one."""
+    """Return (restart, generation) of each row of a problem, without a torn last one."""
     rows = [row for _, row in _rows(path) if row[0] == problem]
     return [(int(row[_RESTART]), int(row[_GENERATION])) for row in rows]
 

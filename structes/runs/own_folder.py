@@ -26,9 +26,13 @@ _OLD = 60.0  # seconds after which a folder that nobody has locked will not be f
 class OwnFolder:
     """A folder, its lock, and its files.
 
-    folder, lock   the Folder and the Lock of it, which are its own from now on
-    texts          {name: text} of the files that do not change, for the case that it is deleted;
-                   they may be added to
+    Parameters
+    ----------
+    folder, lock
+        The Folder and the Lock of it, which are its own from now on.
+    texts : Mapping
+        {name: text} of the files that do not change, for the case that it is deleted; they may be
+        added to.
     """
 
     def __init__(self, folder: Folder, lock: Lock, texts: Mapping):
@@ -40,10 +44,13 @@ class OwnFolder:
     def make(
         cls, runs, name: str, moment: datetime, texts: Mapping, changing: Mapping
     ) -> OwnFolder:
-        """A new one in the folder `runs`, which is made where there is none, called by its moment
-        and `name`, with the files {name: text} `texts` and `changing`, which will change.
+        """Return a new one in the folder `runs`, which is made where there is none, called by its
+        moment and `name`, with the files {name: text} `texts` and `changing`, which will change.
 
-        Raises OSError where it cannot be written: then nothing is left of it.
+        Raises
+        ------
+        OSError
+            Where it cannot be written: then nothing is left of it.
         """
         runs = Path(runs)
         sweep(runs)
@@ -67,10 +74,14 @@ class OwnFolder:
 
     @classmethod
     def take_over(cls, path, added_to) -> OwnFolder:
-        """One that no process writes any more; `added_to` are names of files to be added to.
+        """Return one that no process writes any more; `added_to` are names of files to be added
+        to.
 
-        Raises ValueError where another process writes it, and where one of these files, or its
-        lock, is a link, has other names, or is no file.
+        Raises
+        ------
+        ValueError
+            Where another process writes it, and where one of these files, or its lock, is a link,
+            has other names, or is no file.
         """
         folder = Folder(path)
         try:

@@ -49,13 +49,23 @@ class RunFolder(NamedTuple):
 
 
 def read_run(folder, is_writer: bool = False) -> RunFolder:
-    """What a run folder holds. A run that never ended has the status "running" as long as its
-    process lives, and "unfinished (killed?)" after that.
+    """Return what a run folder holds.
 
-    is_writer   True: this process is the one that writes it
+    A run that never ended has the status "running" as long as its process lives, and "unfinished
+    (killed?)" after that.
 
-    Raises ValueError for anything that is not a run folder, naming what is missing, and for a
-    damaged one, naming the file and what is wrong with it.
+    Parameters
+    ----------
+    folder : path-like
+        The folder.
+    is_writer : bool
+        Whether this process is the one that writes it.
+
+    Raises
+    ------
+    ValueError
+        For anything that is not a run folder, naming what is missing, and for a damaged one,
+        naming the file and what is wrong with it.
     """
     from ..files.yaml_text import LARGEST, read_yaml  # here, not above: many programs read no run
 
@@ -85,8 +95,14 @@ def read_run(folder, is_writer: bool = False) -> RunFolder:
 
 
 def recorded(runs="runs") -> list[Path]:
-    """The run folders in the folder `runs`, whole or damaged, the one that started last at the
-    end. Raises ValueError where `runs` is no folder; where it does not exist there are none."""
+    """Return the run folders in the folder `runs`, whole or damaged, the one that started last at
+    the end.
+
+    Raises
+    ------
+    ValueError
+        Where `runs` is no folder; where it does not exist there are none.
+    """
     runs = Path(runs)
     if not runs.exists():
         return []
@@ -97,11 +113,14 @@ def recorded(runs="runs") -> list[Path]:
 
 
 def find_run(run: str = LATEST, runs="runs") -> Path:
-    """Folder of a run that is called by its path, by its name in the folder `runs`, by the name
-    that it was given (`--name`; the last one of that name), or "latest": the run that was started
-    last, of those that are not damaged.
+    """Return folder of a run that is called by its path, by its name in the folder `runs`, by the
+    name that it was given (`--name`; the last one of that name), or "latest": the run that was
+    started last, of those that are not damaged.
 
-    Raises ValueError, naming the nearest, where there is none.
+    Raises
+    ------
+    ValueError
+        Naming the nearest, where there is none.
     """
     if Path(run).is_dir():
         return Path(run)
@@ -128,7 +147,9 @@ def find_run(run: str = LATEST, runs="runs") -> Path:
 
 
 def tail_log(folder, n: int) -> list[dict]:
-    """The last n rows of a run's log, as dicts from column to text, without a torn last line."""
+    """Return the last n rows of a run's log, as dicts from column to text, without a torn last
+    line.
+    """
     path, limit = Path(folder) / "log.csv", min(max(1, n) * LONGEST, 2**28)
     try:
         with open(path, "rb", opener=regular) as file:
@@ -150,16 +171,29 @@ def tail_log(folder, n: int) -> list[dict]:
 
 
 def load_runs(runs):
-    """One pandas DataFrame with the log rows of all `runs`. It needs pandas, which comes with the
-    extra `plot`: pip install 'structes[plot]'.
+    """Return one pandas DataFrame with the log rows of all runs.
 
-    runs   a folder, a pattern ("runs/*"; what it matches and is no run is left out), "latest" for
-           the run in `runs` that was started last, or a list of these
-
-    Columns: run (the folder's name), structure, seed, dim, and those of log.csv, which
-    `structes.runs.log.COLUMNS` lists and explains. Raises ValueError where nothing matches or a
-    folder is no run, ImportError without pandas. A damaged folder that a pattern matches is left
+    It needs pandas, which comes with the extra `plot`: pip install 'structes[plot]'. The columns
+    are run (the folder's name), structure, seed, dim, and those of log.csv, which
+    `structes.runs.log.COLUMNS` lists and explains. A damaged folder that a pattern matches is left
     out with a warning that says what is wrong with it.
+
+    Parameters
+    ----------
+    runs : str, Path or list
+        A folder; a pattern ("runs/*"; what it matches and is no run is left out); "latest" for the
+        run in `runs` that was started last; or a list of these.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    ValueError
+        Where nothing matches or a folder is no run.
+    ImportError
+        Where pandas is not installed.
     """
     try:
         import pandas
@@ -188,7 +222,7 @@ def load_runs(runs):
 
 
 def _frame(folder, pandas):
-    """The log of a run as a DataFrame."""
+    """Return the log of a run as a DataFrame."""
     run = read_run(folder)
     try:
         path = folder / "log.csv"
@@ -254,7 +288,7 @@ def _check_file(folder, name) -> None:
 
 
 def _mapping(folder, name, parse, limit: int) -> dict:
-    """The mapping in a file of a run folder, which has at most so many bytes."""
+    """Return the mapping in a file of a run folder, which has at most so many bytes."""
     try:
         value = parse(read_text(folder / name, limit))
     except NoFile as error:

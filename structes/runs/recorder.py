@@ -37,8 +37,8 @@ _SHARE = 50.0  # a note or a checkpoint takes one part of so many of the time, a
 
 
 def _apart(method):
-    """The method of a Recorder, but that an exception in it ends no search: it is told once, and
-    when the run ends."""
+    """Return the method of a Recorder, but that an exception in it ends no search: it is told
+    once, and when the run ends."""
 
     @wraps(method)
     def call(self, *arguments, **keywords):
@@ -51,15 +51,25 @@ def _apart(method):
 
 
 class Recorder:
-    """A run folder being written; use it in a `with`.
+    """A run folder that is being written; it is used in a `with`.
 
-    runs      folder in which the run's folder is made
-    name      becomes part of the folder's name
-    config    mapping of plain values: the resolved experiment
-    problems  their names, each a different one
-    about     mapping of plain values that result.json shows at its head (structure, seed)
+    Parameters
+    ----------
+    runs : path-like
+        The folder in which the run's folder is made.
+    name : str
+        It becomes a part of the folder's name.
+    config : Mapping
+        The resolved experiment, in plain values.
+    problems : sequence of str
+        The labels of the problems, each a different one.
+    facts : Mapping
+        Plain values that result.json shows at its head (structure, seed).
 
-    Raises OSError where the folder cannot be written.
+    Raises
+    ------
+    OSError
+        Where the folder cannot be written.
     """
 
     def __init__(self, runs, name: str, config: Mapping, problems, facts: Mapping):
@@ -81,12 +91,14 @@ class Recorder:
 
     @classmethod
     def reopen(cls, path) -> Recorder:
-        """The Recorder of a folder that is no longer being written, to go on with it; `run` is
-        what the folder holds.
+        """Return the Recorder of a folder that is no longer being written, to go on with it; `run`
+        is what the folder holds.
 
-        Raises ValueError where another process writes it; where its log has other columns, of
-        another version of structes; and where a file of it is a link, has other names, or is no
-        file.
+        Raises
+        ------
+        ValueError
+            Where another process writes it; where its log has other columns, of another version of
+            structes; and where a file of it is a link, has other names, or is no file.
         """
         self = cls.__new__(cls)
         own_folder, self.run = reopened(path)
@@ -135,9 +147,12 @@ class Recorder:
         self._noted = self._saved = -math.inf  # and again with the first generation
 
     def saved(self, problem: str) -> dict | None:
-        """The checkpoint of a problem, {"kind", "search", …}, None where there is none.
+        """Return the checkpoint of a problem, {"kind", "search", …}, None where there is none.
 
-        Raises ValueError where the file is damaged.
+        Raises
+        ------
+        ValueError
+            Where the file is damaged.
         """
         path = self.folder / (self._result.entry(problem).get("checkpoint") or "")
         if not path.is_file():
@@ -145,11 +160,14 @@ class Recorder:
         return read_saved(path)
 
     def keep(self, problem: str, tree: dict | None, goes_on: bool = True) -> dict | None:
-        """Rows of the log that came after the checkpoint go: what `resumed` takes then.
+        """Return rows of the log that came after the checkpoint go: what `resumed` takes then.
 
-        goes_on   False: the search in the checkpoint has ended. True, and the last row is one of a
-                  generation that a budget had cut short: it goes, since the search that has a
-                  larger budget now closes that generation and writes a row for it
+        Parameters
+        ----------
+        goes_on : bool
+            False: the search in the checkpoint has ended. True, and the last row is one of a
+            generation that a budget had cut short: it goes, since the search that has a larger
+            budget now closes that generation and writes a row for it.
         """
         rows = []
         if tree is not None:
@@ -303,8 +321,11 @@ class Recorder:
         """The run ends, and with it a search under way; status None: "done", or "failed" where a
         search was.
 
-        Raises NotWritten where something of the run could not be written to the end: its `run` is
-        all that is known.
+        Raises
+        ------
+        NotWritten
+            Where something of the run could not be written to the end: its `run` is all that is
+            known.
         """
         if self._es is not None:
             self.end(status or "done")
@@ -322,7 +343,7 @@ class Recorder:
             raise
 
     def content(self) -> RunFolder:
-        """What the folder holds, or will when all is written; it is not read for that."""
+        """Return what the folder holds, or will when all is written; it is not read for that."""
         environment, result = map(
             json.loads, (self._own_folder.texts["versions.json"], to_json(self.result))
         )

@@ -36,23 +36,39 @@ def resume_experiment(
     changes: Mapping | None = None,
     trust: bool = False,
 ) -> RunFolder:
-    """Go on with a run that was killed or interrupted, in which a search failed, or that has used
-    up its budget: what the folder then holds.
+    """Go on with a run that was killed or interrupted, or that has used up its budget.
 
-    Searches that have ended stay, but for those that the stopping criteria in `changes` (or in a
-    config.yaml that was edited) let go on. One that was under way goes on from its last
-    checkpoint, to the bits of a run that nothing had happened to. The others follow.
+    Searches that have ended stay, but for those that failed, and those that the stopping criteria
+    in `changes` (or in a config.yaml that was edited) let go on. One that was under way goes on
+    from its last checkpoint, to the bits of a run that nothing had happened to. The others follow.
 
-    workers, timeout   other ones than before; None: the same
-    changes            {name: value} of stopping criteria, as in a config: max_evaluations, target,
-                       target_error and the other fields of `Stopping`
-    trust              False: a folder that names code ("module:attribute") has to bear the
-                       signature of this user's own run (trust.py), and nothing that it names is
-                       imported otherwise. True: the user trusts whoever made the folder
+    Parameters
+    ----------
+    folder : path-like
+        The run folder.
+    progress : bool
+        Whether to show how the searches go.
+    workers, timeout
+        Other ones than before; None: the same.
+    changes : Mapping, optional
+        {name: value} of stopping criteria, as in a config: max_evaluations, target, target_error
+        and the other fields of `Stopping`.
+    trust : bool
+        False: a folder that names code ("module:attribute") has to bear the signature of this
+        user's own run (trust.py), and nothing that it names is imported otherwise. True: the user
+        trusts whoever made the folder.
 
-    Raises ValueError for a folder that is no run, for one that is still being written, for one
-    that names code and is not the user's own, for changes of anything but stopping criteria, and
-    for changes with which no search goes on; and what `run_experiment` raises.
+    Returns
+    -------
+    RunFolder
+        What the folder then holds.
+
+    Raises
+    ------
+    ValueError
+        For a folder that is no run, for one that is still being written, for one that names code
+        and is not the user's own, for changes of anything but stopping criteria, and for changes
+        with which no search goes on; and what `run_experiment` raises.
     """
     changes = dict(changes or {})
     for name in changes:
@@ -89,7 +105,7 @@ def resume_experiment(
 
 
 def _tasks(experiment: Experiment, record: Recorder) -> list[Task]:
-    """The searches of the experiment, under the names that the run folder has for them."""
+    """Return the searches of the experiment, under the names that the run folder has for them."""
     tasks, entries = plan(experiment), record.result["problems"]
     if len(tasks) != len(entries):
         raise ValueError(
@@ -111,7 +127,9 @@ def _goes_on(experiment: Experiment, task, entry: dict, record: Recorder) -> boo
 
 
 def _search_of(experiment, task, tree, record):
-    """The ES or RestartES of a checkpoint, with the stopping criteria that the task has now."""
+    """Return the ES or RestartES of a checkpoint, with the stopping criteria that the task has
+    now.
+    """
     with checkpoint.restoring(record.folder, "search"):
         structure = None if experiment.structure == "auto" else experiment.structure
         es = restored(tree["kind"], tree["search"], structure, task.problem.space)
@@ -164,7 +182,7 @@ _CONVERGED = "a new run with --restarts ipop, or a smaller tolerance (--set tolf
 
 
 def _why_not(entries) -> str:
-    """What is said where no search goes on."""
+    """Return what is said where no search goes on."""
     endings, helps = [], []
     for entry in entries:
         reasons = entry.get("stop") or {"nothing": inf}

@@ -50,8 +50,8 @@ _SECTIONS = {
 
 
 def code_of(config: Mapping) -> dict:
-    """{what: specification} of all code that a config names: what running it would import, or
-    connect to, and with which arguments. Empty where it names structes' own things only."""
+    """Return {what: specification} of all code that a config names: what running it would import,
+    or connect to, and with which arguments. Empty where it names structes' own things only."""
     code = {f"{place}: {words}": spec for place, words, spec in _named(config)}
     workers = config.get("workers")
     place = workers.get("name") if isinstance(workers, Mapping) else workers
@@ -65,7 +65,7 @@ def code_of(config: Mapping) -> dict:
 
 
 def modules_of(config: Mapping) -> list[str]:
-    """Names of the modules that a config names."""
+    """Return names of the modules that a config names."""
     return [words.partition(":")[0] for _, words, _ in _named(config)]
 
 
@@ -109,8 +109,8 @@ def _said(value) -> str:
 
 
 def signature(config: Mapping) -> dict:
-    """{file name: text} that a new run folder holds besides: its signature, where the config names
-    code. Where that cannot be made a warning says once what follows."""
+    """Return {file name: text} that a new run folder holds besides: its signature, where the
+    config names code. Where that cannot be made a warning says once what follows."""
     code = code_of(config)
     if not code:
         return {}
@@ -153,8 +153,8 @@ def check(folder, config: Mapping, trust: bool = False) -> None:
 
 
 def _sources(config: Mapping) -> dict:
-    """{module: digest of its file} of the modules that a config names; None where none is found,
-    in the places where it is imported from. Nothing is imported for that."""
+    """Return {module: digest of its file} of the modules that a config names; None where none is
+    found, in the places where it is imported from. Nothing is imported for that."""
     return {module: _digest(module) for module in modules_of(config)}
 
 
@@ -172,7 +172,9 @@ def _signed(key: bytes, code: dict, sources: dict) -> str:
 
 
 def _ordered(value):
-    """A value as lists and texts, the same for mappings of any order, and for no two values."""
+    """Return a value as lists and texts, the same for mappings of any order, and for no two
+    values.
+    """
     if isinstance(value, dict):
         pairs = ([repr(key), _ordered(part)] for key, part in value.items())
         return {"": sorted(pairs, key=lambda pair: pair[0])}
@@ -183,7 +185,13 @@ def _ordered(value):
 
 
 def state_folder() -> Path:
-    """Where this user's state is kept. Raises OSError where nobody says where that is."""
+    """Return where this user's state is kept.
+
+    Raises
+    ------
+    OSError
+        Where nobody says where that is.
+    """
     path = os.environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(path):
         return Path(path) / "structes"
@@ -194,10 +202,12 @@ def state_folder() -> Path:
 
 
 def _key(make: bool = False) -> bytes:
-    """The user's key; with `make` it is made where there is none.
+    """Return the user's key; with `make` it is made where there is none.
 
-    Raises OSError where it cannot be read or made, and where others may read it or could have
-    written it.
+    Raises
+    ------
+    OSError
+        Where it cannot be read or made, and where others may read it or could have written it.
     """
     folder = state_folder()
     path = folder / "key"

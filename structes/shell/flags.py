@@ -14,12 +14,25 @@ from ..loading import as_path
 
 
 def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
-    """The Experiment of a config (its name, a file, or a recorded run; or None), of KEY=VALUE
-    strings, and of flags (None: not given).
+    """Return the Experiment that words of the command line mean.
 
-    trust   whether a recorded run may name code that this user has never run
+    Parameters
+    ----------
+    config : str or None
+        The name of a config, a file, or a recorded run.
+    settings : sequence of str
+        KEY=VALUE strings.
+    flags : dict
+        {name: value} of the other options; None where one was not given.
+    runs : path-like
+        The folder in which recorded runs are looked for.
+    trust : bool
+        Whether a recorded run may name code that this user has never run.
 
-    Raises ValueError or TypeError.
+    Raises
+    ------
+    ValueError, TypeError
+        For what is wrong with them, naming it.
     """
     from ..runs.config import parse_value
     from ..runs.experiment import experiment_from, label_of
@@ -39,7 +52,8 @@ def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
 
 
 def given_flags(flags: Mapping) -> dict:
-    """The flags that were given, {key: value}; what looks like a section is read as YAML."""
+    """Return the flags that were given, {key: value}; what looks like a section is read as
+    YAML."""
     from ..runs.config import parse_value
 
     values = {}
@@ -52,7 +66,8 @@ def given_flags(flags: Mapping) -> dict:
 
 
 def workers_of(workers, address, previous=None):
-    """What a config has for workers, of the flags (None: not given) and what it had before."""
+    """Return what a config has for workers, of the flags (None: not given) and what it had
+    before."""
     from ..runs.config import coerce, parse_value
 
     if workers is not None:
@@ -67,7 +82,9 @@ def workers_of(workers, address, previous=None):
 
 
 def structure_of(words, dim, settings):
-    """Specification of a structure of typical sizes, but for what `words` and KEY=VALUEs say."""
+    """Return specification of a structure of typical sizes, but for what `words` and KEY=VALUEs
+    say.
+    """
     from ..structures import STRUCTURES
     from ..structures.random_elements import example
 
@@ -77,7 +94,7 @@ def structure_of(words, dim, settings):
 
 
 def pairs(settings) -> list:
-    """(key, value) of each KEY=VALUE string; the value is read as YAML."""
+    """Return (key, value) of each KEY=VALUE string; the value is read as YAML."""
     from ..runs.config import parse_value
 
     items = []
@@ -90,7 +107,7 @@ def pairs(settings) -> list:
 
 
 def with_settings(mapping, settings) -> dict:
-    """A copy of the mapping, changed by KEY=VALUE strings."""
+    """Return a copy of the mapping, changed by KEY=VALUE strings."""
     from ..runs.config import with_setting
 
     for key, value in pairs(settings):
@@ -104,7 +121,10 @@ def find_local_modules(config: Mapping) -> None:
     other folders, since a file that happens to lie there (csv.py) would be imported in the place
     of the module that structes means, or one of its workers.
 
-    Raises ValueError for a module of the working folder that another one of its name hides.
+    Raises
+    ------
+    ValueError
+        For a module of the working folder that another one of its name hides.
     """
     from ..runs.trust import modules_of
 
@@ -140,8 +160,8 @@ def _refuse_hidden(top: str) -> None:
 
 
 def _config(config, runs, trust) -> dict:
-    """The mapping of a config that is called by its name, its path, or the name of a run. A file
-    that the user names is the user's word; of a folder it has to be the user's own run, or
+    """Return the mapping of a config that is called by its name, its path, or the name of a run. A
+    file that the user names is the user's word; of a folder it has to be the user's own run, or
     trusted."""
     from ..named_problems import PROBLEMS
     from ..runs.config import configs, load_config

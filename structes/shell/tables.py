@@ -48,7 +48,7 @@ def print_table(columns, rows):
 
 
 def number_text(value, digits=6):
-    """A number (or the string of one) for reading; nothing for nan and None."""
+    """Return a number (or the string of one) for reading; nothing for nan and None."""
     if value is None or value == "nan":
         return ""
     try:
@@ -58,13 +58,13 @@ def number_text(value, digits=6):
 
 
 def vector_text(x, limit=10):
-    """A vector in one line, with as many of its numbers as one reads."""
+    """Return a vector in one line, with as many of its numbers as one reads."""
     text = ", ".join(f"{v:.6g}" for v in x[:limit])
     return f"[{text}{f', … ({len(x)} in all)' if len(x) > limit else ''}]"
 
 
 def restarts_table(entry):
-    """Columns and rows of the runs of a search with restarts."""
+    """Return columns and rows of the runs of a search with restarts."""
     keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
     rows = [
         [*(number_text(run.get(key)) for key in keys), ", ".join(run["stop"])]
@@ -74,7 +74,7 @@ def restarts_table(entry):
 
 
 def result_table(record):
-    """Columns and rows of the problems of a run that was read back."""
+    """Return columns and rows of the problems of a run that was read back."""
     columns = ("problem", "error", "value", "restarts", "evaluations", "generations")
     columns += ("stopped by", "seconds")
     rows = []
@@ -99,15 +99,15 @@ def result_table(record):
 
 
 def best_lines(record) -> list[str]:
-    """A line for each problem whose minimum is not known: the best point, by the names and options
-    of its parameters where it has a space, and its value."""
+    """Return a line for each problem whose minimum is not known: the best point, by the names and
+    options of its parameters where it has a space, and its value."""
     return [
         best_line(e) for e in record.result["problems"] if e.get("minimum") is None and e.get("x")
     ]
 
 
 def best_line(entry) -> str:
-    """The best point of a problem and its value."""
+    """Return the best point of a problem and its value."""
     point, fun = f"x = {vector_text(entry['x'])}", number_text(entry.get("fun"), 15)
     if entry.get("params"):
         point = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
@@ -153,7 +153,7 @@ def print_run(record, rows: int) -> None:
 
 
 def _short(value):
-    """A value of a config whose texts are no longer than one reads."""
+    """Return a value of a config whose texts are no longer than one reads."""
     if isinstance(value, dict):
         return {_short(key): _short(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -162,7 +162,7 @@ def _short(value):
 
 
 def runs_table(runs):
-    """Columns and rows of the runs that are recorded in a folder, the latest one last."""
+    """Return columns and rows of the runs that are recorded in a folder, the latest one last."""
     from ..runs.reader import read_run, recorded
 
     columns = ("run", "status", "problems", "best", "evaluations", "started")
@@ -190,7 +190,7 @@ def _run_row(folder, read_run):
 
 
 def _moment(text) -> str:
-    """A moment as a clock here shows it."""
+    """Return a moment as a clock here shows it."""
     try:
         return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (TypeError, ValueError, OverflowError):
@@ -234,7 +234,7 @@ def _configs():
 
 
 def _first_line(thing):
-    """The first paragraph of a docstring, or as much of it as fits a line."""
+    """Return the first paragraph of a docstring, or as much of it as fits a line."""
     return shorten((thing.__doc__ or "").strip().partition("\n\n")[0], 100, placeholder=" …")
 
 

@@ -48,10 +48,16 @@ class Branch(NamedTuple):
 class Parameters:
     """Named arrays that share a vector of `dim` numbers; made by `structure_for`.
 
-    structure   a DirectSum with a block for each array that is not empty
-    names       path of each array in the containers, keys joined by "/", in the vector's order
-    shapes      its shape
-    tree        the containers
+    Parameters
+    ----------
+    structure : DirectSum
+        It has a block for each array that is not empty.
+    names : tuple of str
+        The path of each array in the containers, keys joined by "/", in the vector's order.
+    shapes : tuple of tuple of int
+        The shape of each array.
+    tree
+        The containers.
     """
 
     structure: Structure
@@ -65,10 +71,22 @@ class Parameters:
         return self.structure.dim
 
     def flatten(self, arrays):
-        """(d,) of arrays in containers as those given to `structure_for`; (n, d) where every
-        array has n in front of its shape. Row-major; a copy.
+        """Return the vector of arrays, row-major; it is a copy.
 
-        Raises ValueError or TypeError, naming the path, where a container or a shape differs.
+        Parameters
+        ----------
+        arrays
+            Arrays in containers as those given to `structure_for`; each may have n in front of its
+            shape.
+
+        Returns
+        -------
+        array of shape (d,) or (n, d)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where a container or a shape differs; the message names its path.
         """
         leaves = [None] * len(self.names)
         self._collect(self.tree, arrays, "arrays", leaves)
@@ -85,10 +103,17 @@ class Parameters:
         return namespace(parts[0]).concat(parts, axis=len(rows))
 
     def unflatten(self, x):
-        """The containers with the arrays of x (d,), as views where the library allows it; of rows
-        x (n, d) arrays with n in front of their shape.
+        """Return the containers with the arrays of a vector, as views where that is possible.
 
-        Raises ValueError where the last size of x is not d.
+        Parameters
+        ----------
+        x : array of shape (d,) or (n, d)
+            The vector; of rows the arrays have n in front of their shape.
+
+        Raises
+        ------
+        ValueError
+            Where the last size of x is not d.
         """
         x = x if hasattr(x, "shape") else np.asarray(x, dtype=float)
         if len(x.shape) not in (1, 2) or x.shape[-1] != self.dim:
@@ -126,22 +151,36 @@ class Parameters:
 
 
 def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=None) -> Parameters:
-    """The direct sum that suits arrays, and the way from them to a vector and back.
+    """Return the direct sum that suits arrays, and the way from them to a vector and back.
 
-    params     arrays or shapes in containers: dicts, lists and tuples, nested as you like. A tuple
-               of integers is a shape, `()` that of a number; a list is always a container. Arrays
-               of size 0 get no block.
-    matrices   structure of arrays with two axes or more: a name or a mapping. A Kronecker product
-               gets its rows and cols from the shape (of more than two axes, cut where the sides
-               are most equal: (64, 32, 3, 3) is read as 64 × 288), and where left or right is not
-               given it is dense for a side of at most 128 and at most twice the other side,
-               diagonal for a longer one.
-    vectors    structure of arrays with one axis, and of numbers
-    overrides  mapping name -> structure for single arrays; a name is the path in the containers
-               ("layers/0/w"), and may hold * and ? to mean several ("*/bias")
+    Parameters
+    ----------
+    params : dict, list or tuple
+        Arrays or shapes in containers: dicts, lists and tuples, nested as you like. A tuple of
+        integers is a shape, `()` that of a number; a list is always a container. Arrays of size 0
+        get no block.
+    matrices : str or Mapping
+        The structure of arrays with two axes or more. A Kronecker product gets its rows and cols
+        from the shape (of more than two axes, cut where the sides are most equal: (64, 32, 3, 3)
+        is read as 64 × 288), and where left or right is not given it is dense for a side of at
+        most 128 and at most twice the other side, diagonal for a longer one.
+    vectors : str or Mapping
+        The structure of arrays with one axis, and of numbers.
+    overrides : Mapping, optional
+        {name: structure} of single arrays; a name is the path in the containers ("layers/0/w"),
+        and may hold * and ? to mean several ("*/bias").
 
-    Raises ValueError or TypeError that names the path of what does not fit.
+    Returns
+    -------
+    Parameters
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit; the message names its path.
+
+    Examples
+    --------
     >>> parameters = structure_for({"w": (2, 3), "b": (2,)})
     >>> parameters.dim, parameters.names
     (8, ('w', 'b'))
@@ -169,7 +208,7 @@ def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=No
 
 
 def _read(tree, path, keys, names, shapes):
-    """`tree` as branches and numbers of arrays, whose names and shapes are appended."""
+    """Return `tree` as branches and numbers of arrays, whose names and shapes are appended."""
     shape = _shape(tree, path)
     if shape is not None:
         names.append("/".join(keys) or "params")
@@ -183,7 +222,7 @@ def _read(tree, path, keys, names, shapes):
 
 
 def _shape(leaf, path):
-    """Shape of an array or of a shape; None for a container."""
+    """Return shape of an array or of a shape; None for a container."""
     if isinstance(leaf, (Mapping, list)):
         return None
     if isinstance(leaf, tuple):
@@ -221,7 +260,9 @@ def _number_array(path, value):
 
 
 def _overrides(overrides, names) -> dict:
-    """Structure by name, of those arrays whose name `overrides` says, itself or by a pattern."""
+    """Return structure by name, of those arrays whose name `overrides` says, itself or by a
+    pattern.
+    """
     structures = {}
     for pattern, spec in overrides.items():
         hits = [name for name in names if fnmatchcase(name, pattern)] or []
@@ -238,7 +279,8 @@ def _overrides(overrides, names) -> dict:
 
 
 def _with_sizes(spec, shape):
-    """`spec`, with the sizes of `shape` where it is a Kronecker product that does not say them."""
+    """Return `spec`, with the sizes of `shape` where it is a Kronecker product that does not say
+    them."""
     if isinstance(spec, Structure) or len(shape) < 2:
         return spec
     name, arguments = STRUCTURES.parse(spec)
@@ -253,6 +295,6 @@ def _with_sizes(spec, shape):
 
 
 def _sides(shape):
-    """(rows, cols) of an array of two or more axes: cut where the sides are most equal."""
+    """Return (rows, cols) of an array of two or more axes: cut where the sides are most equal."""
     cuts = [(prod(shape[:k]), prod(shape[k:])) for k in range(1, len(shape))]
     return min(cuts, key=sum)

@@ -19,13 +19,17 @@ _EXACT = 2**53  # integers up to here are floats, all of them
 
 
 def bounds_of(bounds, dim, x0=None):
-    """(lower, upper), each a new (d,) array, −inf and inf where open; equal where a coordinate is
-    fixed.
+    """Return (lower, upper), each a new (d,) array, −inf and inf where open; equal where a
+    coordinate is fixed.
 
-    bounds   d pairs (lower, upper) with None for open; one pair of numbers for all coordinates;
-             a mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or two
-             sequences (lows, highs) as in pycma, where d is not 2, or as pairs they would fix both
-    x0       (d,) start, where it is known: it tells which of two readings is meant
+    Parameters
+    ----------
+    bounds
+        D pairs (lower, upper) with None for open; one pair of numbers for all coordinates; a
+        mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or two sequences
+        (lows, highs) as in pycma, where d is not 2, or as pairs they would fix both.
+    x0
+        (d,) start, where it is known: it tells which of two readings is meant.
     """
     if bounds is None:
         return np.full(dim, -np.inf), np.full(dim, np.inf)
@@ -113,7 +117,7 @@ def _lows_or_highs(side, dim, k):
 
 
 def _end(name, value, k) -> float:
-    """One end of a pair, the lower one for k = 0."""
+    """Return one end of a pair, the lower one for k = 0."""
     return (-np.inf, np.inf)[k] if value is None else checks.real(name, value)
 
 
@@ -130,7 +134,7 @@ def _side(name, value, dim):
 
 
 def logs_of(transforms, dim):
-    """(d,) where the transform is "log"."""
+    """Return (d,) where the transform is "log"."""
     if transforms is None:
         transforms = {}
     if isinstance(transforms, Mapping):
@@ -161,7 +165,7 @@ def logs_of(transforms, dim):
 
 
 def integers_of(integers, dim):
-    """(d,) where x is an integer."""
+    """Return (d,) where x is an integer."""
     mask = np.zeros(dim, dtype=bool)
     if integers is True:
         mask[:] = True
@@ -183,8 +187,12 @@ def check_fixed(values, fixed, log_, integer):
     """Raise ValueError, naming the argument, for a coordinate that is fixed at no value of its
     own.
 
-    values              {coordinate: value}; `fixed`: what the user said of them, bounds the rest
-    log_, integer   (d,) whether it moves by its logarithm, and whether it is an integer
+    Parameters
+    ----------
+    values
+        {coordinate: value}; `fixed`: what the user said of them, bounds the rest.
+    log_, integer
+        (d,) whether it moves by its logarithm, and whether it is an integer.
     """
     for i, value in values.items():
         label = f"{'fixed' if i in (fixed or ()) else 'bounds'}[{i}]"

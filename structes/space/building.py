@@ -19,19 +19,32 @@ BOUNDARIES = {"transform": 0.03, "reflect": 0.0}  # width of the rounded zone, i
 def build_domain(
     dim: int, bounds=None, boundary=None, transforms=None, integers=None, sigma0=1.0
 ) -> Domain:
-    """The Domain of what a user says; raises ValueError or TypeError, naming the argument.
+    """Return the Domain of what a user says.
 
-    bounds      scipy's: a sequence of d pairs (lower, upper) with None for open, or an object
-                with lb and ub (scipy.optimize.Bounds); in the coordinates of the user. Those of
-                an integer are rounded inward, and leave at least two values
-    boundary    how bounds are kept: a name of BOUNDARIES; None: "transform", the best by evidence.
-                Integers always have plain mirrors
-    transforms  None, or a sequence of d names (None or "linear", "log"), or {index: name}. "log":
-                the search moves ln x, in which its sigma0 is; x must be positive, and ≥ 1 if it is
-                an integer
-    integers    None, True (all), or indices of the coordinates that are integers
-    sigma0      initial standard deviation, a number or (d,), in search coordinates: the scale on
-                which bounds are rounded
+    Parameters
+    ----------
+    dim : int
+        The number of coordinates, d.
+    bounds
+        scipy's: d pairs (lower, upper) with None for open, or an object with lb and ub
+        (scipy.optimize.Bounds), in the coordinates of the user. Those of an integer are rounded
+        inward, and leave at least two values.
+    boundary : str, optional
+        How bounds are kept: a name of BOUNDARIES; None means "transform", the best by evidence.
+        Integers always have plain mirrors.
+    transforms
+        None, or d names (None or "linear", "log"), or {index: name}. With "log" the search moves
+        ln x, in which its sigma0 is; x must be positive, and ≥ 1 if it is an integer.
+    integers
+        None, True (all), or the indices of the coordinates that are integers.
+    sigma0 : float or array of shape (d,)
+        The initial standard deviation in search coordinates: the scale on which bounds are
+        rounded.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit; the message names the argument.
     """
     low, high = bounds_of(bounds, dim)
     log_, integer = logs_of(transforms, dim), integers_of(integers, dim)
@@ -39,8 +52,8 @@ def build_domain(
 
 
 def domain_of(low, high, log_, integer, boundary, sigma0) -> Domain:
-    """The same of arrays (d,): bounds, and of each coordinate whether its logarithm is moved, and
-    whether it is an integer."""
+    """Return the same of arrays (d,): bounds, and of each coordinate whether its logarithm is
+    moved, and whether it is an integer."""
     dim = len(low)
     if boundary is None:
         boundary = "transform"
@@ -74,8 +87,11 @@ def check_range(dtype, x0, sigma, low=-np.inf, high=np.inf, log_=False, moves=Tr
     """Raise ValueError where a dtype cannot hold the points of a search: they are too large for
     it, or it cannot tell them apart.
 
-    x0, sigma   (d,) start and standard deviations; low, high: bounds; log_: where they are those
-                of ln x; moves: which coordinates do
+    Parameters
+    ----------
+    x0, sigma
+        (d,) start and standard deviations; low, high: bounds; log_: where they are those of ln x;
+        moves: which coordinates do.
     """
     info, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
     with np.errstate(over="ignore"):

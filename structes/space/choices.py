@@ -37,22 +37,27 @@ from .domain import Domain
 
 
 def chance(dim: int, n: int) -> float:
-    """Probability with which a sample takes another option than the top one in one of n choices,
-    when all is decided: 1 / (λ n) with λ = 4 + 3 ln d, whatever the population is. (A larger
-    population converges in fewer generations, and would leave fewer tries otherwise.)"""
+    """Return probability with which a sample takes another option than the top one in one of n
+    choices, when all is decided: 1 / (λ n) with λ = 4 + 3 ln d, whatever the population is. (A
+    larger population converges in fewer generations, and would leave fewer tries otherwise.)"""
     return 1 / ((4 + 3 * log(dim)) * n)
 
 
 def keep_open(state, structure, choices):
-    """The State after an update, with every option of every choice still within reach.
-
-    state      State of strategy.py
-    structure  its structure
-    choices    tuple of tuples: the coordinates of each choice, one for each option
+    """Return the State after an update, with every option of every choice still within reach.
 
     Standard deviations count as independent inside a choice, as they are where its structure is
     scalar or diagonal (`with_blocks` in arguments.py); a dense structure departs from it little
     (see `chance`: what matters is its order of magnitude).
+
+    Parameters
+    ----------
+    state
+        State of strategy.py.
+    structure
+        Its structure.
+    choices
+        Tuple of tuples: the coordinates of each choice, one for each option.
     """
     from scipy.special import ndtri  # not on `import structes`
 
@@ -96,8 +101,12 @@ def keep_open(state, structure, choices):
 class Choosing(Domain):
     """A domain of which some coordinates are the options of choices.
 
-    numbers   Domain of all d coordinates, in which those of choices are free
-    choices   tuple of tuples: the coordinates of each choice, one for each option
+    Parameters
+    ----------
+    numbers : Domain
+        Domain of all d coordinates, in which those of choices are free.
+    choices : tuple
+        Tuple of tuples: the coordinates of each choice, one for each option.
     """
 
     numbers: Domain
@@ -159,14 +168,18 @@ class Choosing(Domain):
 
 
 def _places(coordinates) -> dict:
-    """{coordinate: column} of the coordinates `coordinates`."""
+    """Return {coordinate: column} of the coordinates `coordinates`."""
     return {int(i): k for k, i in enumerate(coordinates)}
 
 
 def with_choices(domain: Domain, choices=None) -> Domain:
-    """`domain`, with sequences of two or more coordinates each that are choices; None: with none.
+    """Return `domain`, with sequences of two or more coordinates each that are choices; None: with
+    none.
 
-    Raises ValueError or TypeError, naming the argument, where a coordinate is in two of them.
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, where a coordinate is in two of them.
     """
     if not choices:
         return domain

@@ -22,7 +22,10 @@ from ..arrays.libraries import cast
 class Domain:
     """All of R^d: the two coordinates are the same.
 
-    dim   number of parameters, d
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
     """
 
     dim: int
@@ -37,15 +40,16 @@ class Domain:
         return self.dim
 
     def completed(self, x):
-        """A point (d,) with what is fixed in its place."""
+        """Return a point (d,) with what is fixed in its place."""
         return x
 
     def spread(self, std):
-        """(d,) standard deviations of the coordinates of a point, of those of the search."""
+        """Return (d,) standard deviations of the coordinates of a point, of those of the
+        search."""
         return std
 
     def restricted(self, free) -> Domain:
-        """The same for the coordinates `free` (k,), increasing, alone."""
+        """Return the same for the coordinates `free` (k,), increasing, alone."""
         return Domain(len(free))
 
     @property
@@ -61,29 +65,40 @@ class Domain:
         return self.dim if self.settling is None else int(self.settling.sum())
 
     def comes_again(self, X) -> np.ndarray:
-        """(n,) which of the NumPy points X (n, d) are the point of any number of candidates:
-        those of which each coordinate is an integer or lies on a bound."""
+        """Return (n,) which of the NumPy points X (n, d) are the point of any number of
+        candidates: those of which each coordinate is an integer or lies on a bound."""
         return np.zeros(X.shape[0], dtype=bool)
 
     def in_units(self, X, std, columns=None):
-        """(n, k) points X (n, k) in units of standard deviations, in which two are compared.
-
-        std   (d,) standard deviations of the search coordinates
-        columns    (k,) which coordinates the columns of X are; None: all
+        """Return (n, k) points X (n, k) in units of standard deviations, in which two are
+        compared.
 
         A difference of 1 is one standard deviation, of the logarithm where the search moves that;
         integers and options that differ are 1 apart at least. NaN where a point cannot be.
+
+        Parameters
+        ----------
+        std
+            (d,) standard deviations of the search coordinates.
+        columns
+            (k,) which coordinates the columns of X are; None: all.
         """
         return X / (std if columns is None else std[columns])
 
     def decode(self, U):
-        """Points X (n, d) of search coordinates U (n, d), which it may give back as they are."""
+        """Return points X (n, d) of search coordinates U (n, d), which it may give back as they
+        are.
+        """
         return U
 
     def encode(self, X, name: str = "X"):
-        """Search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to rounding.
+        """Return search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to
+        rounding.
 
-        Raises ValueError, with `name` for X, where a point lies outside.
+        Raises
+        ------
+        ValueError
+            With `name` for X, where a point lies outside.
         """
         return X
 
@@ -97,18 +112,23 @@ class Domain:
         return self.has_integers and self.continuous > 0
 
     def centred(self, U, mean):
-        """Search coordinates U (n, d) in which each integer that is another one than that of the
-        mean (d,) lies in the middle of its cell (integers.py); they decode to the same points."""
+        """Return search coordinates U (n, d) in which each integer that is another one than that
+        of the mean (d,) lies in the middle of its cell (integers.py); they decode to the same
+        points.
+        """
         return U
 
     def rounded(self, X, dtype):
-        """Points X (n, d) in another dtype ("float32"); they stay inside."""
+        """Return points X (n, d) in another dtype ("float32"); they stay inside."""
         return cast(X, dtype)
 
     def adjust(self, state, structure, tied=0.0):
-        """The state of a new generation, kept from freezing where coordinates are integers, and
-        from steps that are longer than the box is wide.
+        """Return the state of a new generation, kept from freezing where coordinates are integers,
+        and from steps that are longer than the box is wide.
 
-        tied   share of the last values that equal the best of them (integers.py)
+        Parameters
+        ----------
+        tied
+            Share of the last values that equal the best of them (integers.py).
         """
         return state

@@ -21,9 +21,14 @@ CLOSE = 1e-5  # by which a coordinate that is told may differ from what it is fi
 class Fixed(Domain):
     """Points of `size` coordinates, of which `dim` move.
 
-    moving   Domain of those that move
-    free     (dim,) which they are, increasing
-    values   (size,) what the others are fixed at; of those that move it says nothing
+    Parameters
+    ----------
+    moving : Domain
+        Domain of those that move.
+    free : Any
+        (dim,) which they are, increasing.
+    values : Any
+        (size,) what the others are fixed at; of those that move it says nothing.
     """
 
     moving: Domain
@@ -95,7 +100,7 @@ class Fixed(Domain):
         return self.moving.adjust(state, structure, tied)
 
     def _filled(self, X):
-        """Points (n, size) of the coordinates that move (n, dim)."""
+        """Return points (n, size) of the coordinates that move (n, dim)."""
         xp, n = namespace(X), X.shape[0]
         if xp is np:
             filled = np.empty((n, self.size), dtype=X.dtype)

@@ -71,23 +71,28 @@ def margin(dim: int) -> float:
 
 
 def widened(std, tied: float):
-    """Standard deviations (k,) after a generation of which the share `tied` of the values equals
-    the best one: longer ones where that is more than half of them, because then the search is on
-    a plateau."""
+    """Return standard deviations (k,) after a generation of which the share `tied` of the values
+    equals the best one: longer ones where that is more than half of them, because then the search
+    is on a plateau."""
     return std * exp(WIDENING * max(0.0, 2 * tied - 1))
 
 
 def with_margin(gap_below, gap_above, std, dim: int):
-    """Steps of the mean and standard deviations, both (k,), that have the margin.
-
-    gap_below, gap_above   (k,) distances from the mean to the next integer's cell, below and
-               above; where their sum is 0, in coordinates too large for cells, nothing is changed
-    std        (k,) standard deviations
-    dim        number of coordinates of the search
+    """Return steps of the mean and standard deviations, both (k,), that have the margin.
 
     Where both tails have α/2 already, the step is 0 and the standard deviation what it was. Where
     one has less it gets α/2, and the other one gives way so far that the three probabilities sum
     to 1 (eq. 16–21 of the paper); neither falls below α/2.
+
+    Parameters
+    ----------
+    gap_below, gap_above
+        (k,) distances from the mean to the next integer's cell, below and above; where their sum
+        is 0, in coordinates too large for cells, nothing is changed.
+    std
+        (k,) standard deviations.
+    dim : int
+        Number of coordinates of the search.
     """
     from scipy.special import ndtr, ndtri  # not on `import structes`
 

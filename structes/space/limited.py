@@ -45,10 +45,16 @@ _LARGEST = log(np.finfo(float).max) - 1e-9
 class Limited(Domain):
     """Coordinates of which some are bounded, logarithms, or integers. All fields are (d,) arrays.
 
-    low, high   bounds of x, −inf and inf where open; integers where x is an integer
-    log         where u = ln x
-    integer     where x is the nearest integer
-    zone        width a of the rounded zone, in u; 0 where the mirror is plain
+    Parameters
+    ----------
+    low, high : Any
+        Bounds of x, −inf and inf where open; integers where x is an integer.
+    log : Any
+        Where u = ln x.
+    integer : Any
+        Where x is the nearest integer.
+    zone : Any
+        Width a of the rounded zone, in u; 0 where the mirror is plain.
     """
 
     low: Any
@@ -202,8 +208,8 @@ class Limited(Domain):
     # -- inside -----------------------------------------------------------------------------------
 
     def _distances(self, mean):
-        """(k,) distances from the mean (d,) to the next value below and above, for each integer:
-        to where x changes, so a mirror is none."""
+        """Return (k,) distances from the mean (d,) to the next value below and above, for each
+        integer: to where x changes, so a mirror is none."""
         V, turned = (a[self._at] for a in _folded(self, mean))
         low, high, log_ = self.low[self._at], self.high[self._at], self.log[self._at]
         x = np.where(log_, np.exp(np.clip(np.where(log_, V, 0.0), -_LARGEST, _LARGEST)), V)

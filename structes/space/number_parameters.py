@@ -17,8 +17,21 @@ from ..foreign import OF_PARAMETERS, telling
 
 
 class Coordinate(NamedTuple):
-    """One coordinate of a vector: start and initial standard deviation (of ln x with `log`),
-    bounds (None: open), whether it moves by its logarithm, and whether it is an integer."""
+    """One coordinate of a vector.
+
+    Parameters
+    ----------
+    start : float
+        Where the search begins.
+    sigma : float
+        The initial standard deviation; with `log` that of ln x.
+    low, high : float or None
+        The bounds; None: open.
+    log : bool
+        Whether the search moves the logarithm.
+    integer : bool
+        Whether the coordinate is an integer.
+    """
 
     start: float
     sigma: float
@@ -33,14 +46,31 @@ class Coordinate(NamedTuple):
 class Float:
     """A real number from `low` to `high`.
 
-    low, high  bounds, which belong to the range; None: open
-    log        True: it acts by its ratios, so that the search moves its logarithm; all is > 0
-    start      where the search begins; None: the middle of the range, on its scale
-    sigma      initial standard deviation, with log that of ln x; None: a fifth of the range, on
-               its scale. An open range needs start and sigma.
-    step       None, or the distance of the values: low, low + step, low + 2 step, … (not with log)
+    Parameters
+    ----------
+    low, high : float, optional
+        The bounds, which belong to the range; None means open.
+    log : bool
+        Whether the number acts by its ratios, so that the search moves its logarithm. All values
+        are positive then.
+    start : float, optional
+        Where the search begins; None means the middle of the range, on its scale.
+    sigma : float, optional
+        The initial standard deviation, with `log` that of ln x; None means a fifth of the range,
+        on its scale. An open range needs start and sigma.
+    step : float, optional
+        The distance of the values, which are low, low + step, low + 2 step, … (not with `log`).
+        None means that every number of the range is a value.
 
-    Raises ValueError or TypeError, naming the argument, where they do not fit together.
+    Raises
+    ------
+    ValueError, TypeError
+        Where the arguments do not fit together; the message names the argument.
+
+    Examples
+    --------
+    >>> Float(1e-5, 1e-1, log=True).start
+    0.001
     """
 
     low: float | None = None
@@ -77,11 +107,11 @@ class Float:
             object.__setattr__(self, "start", grid_start)
 
     def spec(self) -> dict:
-        """The mapping that means the same in a config."""
+        """Return the mapping that means the same in a config."""
         return {"kind": "float", **asdict(self)}
 
     def coordinates(self) -> list[Coordinate]:
-        """How it stands in a vector: with a step by the number of the value."""
+        """Return how the parameter stands in a vector: one coordinate, or none."""
         if self.low == self.high and self.low is not None:
             return []
         if self.step is None:
@@ -91,14 +121,19 @@ class Float:
         return [Coordinate(round(start), sigma, 0, last, False, True)]
 
     def read(self, block) -> float:
-        """The value of its coordinates."""
+        """Return the value of the coordinates (1,), or of none."""
         if not len(block):
             return float(self.low)
         return float(block[0] if self.step is None else self.low + self.step * round(block[0]))
 
     def write(self, label: str, value) -> list:
-        """The coordinates of a user's value. Raises ValueError or TypeError, with `label` for
-        it."""
+        """Return the coordinates of a user's value.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where it is no value of the parameter; `label` is what the message calls it.
+        """
         value = _within(self, label, checks.real(label, _read(value)))
         if self.step is not None:
             number = (value - self.low) / self.step
@@ -114,15 +149,29 @@ class Float:
 @telling(OF_PARAMETERS)
 @dataclass(frozen=True)
 class Int:
-    """An integer from `low` to `high`, both included. A Python int in the dict.
+    """An integer from `low` to `high`, both included; it is a Python int in the dict.
 
-    low, high  bounds; None: open
-    log        True: it acts by its ratios (32, 64, 128, …); all is > 0
-    start      where the search begins; None: the middle of the range, on its scale
-    sigma      initial standard deviation, with log that of ln x; None: a fifth of the range
-               (low − ½ to high + ½), on its scale. An open range needs start and sigma.
+    Parameters
+    ----------
+    low, high : int, optional
+        The bounds; None means open.
+    log : bool
+        Whether the number acts by its ratios (32, 64, 128, …). All values are positive then.
+    start : int, optional
+        Where the search begins; None means the middle of the range, on its scale.
+    sigma : float, optional
+        The initial standard deviation, with `log` that of ln x; None means a fifth of the range
+        (low − ½ to high + ½), on its scale. An open range needs start and sigma.
 
-    Raises ValueError or TypeError, naming the argument, where they do not fit together.
+    Raises
+    ------
+    ValueError, TypeError
+        Where the arguments do not fit together; the message names the argument.
+
+    Examples
+    --------
+    >>> Int(1, 8).start
+    4
     """
 
     low: int | None = None
@@ -142,28 +191,33 @@ class Int:
             object.__setattr__(self, "sigma", width / 5)
 
     def spec(self) -> dict:
-        """The mapping that means the same in a config."""
+        """Return the mapping that means the same in a config."""
         return {"kind": "int", **asdict(self)}
 
     def coordinates(self) -> list[Coordinate]:
-        """How it stands in a vector."""
+        """Return how the parameter stands in a vector: one coordinate, or none."""
         if self.low == self.high and self.low is not None:
             return []
         return [Coordinate(self.start, self.sigma, self.low, self.high, self.log, True)]
 
     def read(self, block) -> int:
-        """The value of its coordinates."""
+        """Return the value of the coordinates (1,), or of none."""
         return round(float(block[0])) if len(block) else self.low
 
     def write(self, label: str, value) -> list:
-        """The coordinates of a user's value. Raises ValueError or TypeError, with `label` for
-        it."""
+        """Return the coordinates of a user's value.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where it is no value of the parameter; `label` is what the message calls it.
+        """
         value = _within(self, label, _integer(label, _read(value)))
         return [float(value)] if self.coordinates() else []
 
 
 def _read(value):
-    """The number of a text, an int where it is one; anything else as it is."""
+    """Return the number of a text, an int where it is one; anything else as it is."""
     for kind in (int, float) if isinstance(value, str) else ():
         try:
             return kind(value)
@@ -209,7 +263,7 @@ def _check_number(p, check):
 
 
 def _integer(label, value) -> int:
-    """`value` as an int, where it is one."""
+    """Return `value` as an int, where it is one."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -218,7 +272,7 @@ def _integer(label, value) -> int:
 
 
 def _within(p, label, value):
-    """`value`, when it is finite and in the range of p."""
+    """Return `value`, when it is finite and in the range of p."""
     low, high = (-inf if p.low is None else p.low), (inf if p.high is None else p.high)
     if not (low <= value <= high and isfinite(value)):
         raise ValueError(f"{label} must be a number from {low} to {high}; got {value}")

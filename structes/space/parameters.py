@@ -34,11 +34,23 @@ KINDS = Registry(
 class Choice:
     """One of several options, without order: strings, numbers, functions, None, …
 
-    options  different and hashable (a tuple in the place of a list), one by one or as one list
-    start    the option to begin with, which then has a lead of one standard deviation; None: all
-             have the same chance
+    Parameters
+    ----------
+    *options
+        Different and hashable values (a tuple in the place of a list), one by one or as one list.
+    start : object, optional
+        The option to begin with, which then has a lead of one standard deviation. None means that
+        all have the same chance.
 
-    Raises ValueError or TypeError where that does not hold.
+    Raises
+    ------
+    ValueError, TypeError
+        Where the options are none, not different, or not hashable.
+
+    Examples
+    --------
+    >>> Choice("relu", "tanh").coordinates()[0].sigma
+    1.0
     """
 
     options: tuple
@@ -66,23 +78,28 @@ class Choice:
             self.write("start", start)
 
     def spec(self) -> dict:
-        """The mapping that means the same in a config."""
+        """Return the mapping that means the same in a config."""
         return {"kind": "choice", "options": list(self.options), "start": self.start}
 
     def coordinates(self) -> list[Coordinate]:
-        """How it stands in a vector: one coordinate for each option, unless it is the only one."""
+        """Return one coordinate for each option, unless there is only one."""
         if len(self.options) == 1:
             return []
         first = None if self.start is None else self._number_of(self.start)
         return [Coordinate(float(i == first), 1.0) for i in range(len(self.options))]
 
     def read(self, block):
-        """The option that its coordinates mean: the largest one decides."""
+        """Return the option that its coordinates mean: the largest one decides."""
         return self.options[int(np.argmax(block)) if len(block) else 0]
 
     def write(self, label: str, value) -> list:
-        """The coordinates (k,) of an option: 1 for it, 0 for the others. Raises ValueError, with
-        `label` for its name."""
+        """Return the coordinates (k,) of an option: 1 for it, 0 for the others.
+
+        Raises
+        ------
+        ValueError
+            Where it is no option; `label` is what the message calls the value.
+        """
         number = self._number_of(value)
         if number is None:
             names = ", ".join(map(repr, self.options))
@@ -91,8 +108,10 @@ class Choice:
         return [float(i == number) for i in range(len(self.options))] * (len(self.options) > 1)
 
     def _number_of(self, value) -> int | None:
-        """The number of an option; None of anything else. Options are found by their hashes: a
-        scalar of NumPy does not compare with a tuple. Then by what a table makes of them."""
+        """Return the number of an option; None of anything else. Options are found by their
+        hashes: a scalar of NumPy does not compare with a tuple. Then by what a table makes of
+        them.
+        """
         try:
             number = {option: i for i, option in enumerate(self.options)}.get(value)
         except TypeError:  # it is not hashable, and no option
@@ -105,49 +124,61 @@ class Choice:
 
 @dataclass(frozen=True)
 class Constant:
-    """A parameter that has one value; it is handed on, and no coordinate of the search.
+    """A parameter that has one value; it is handed on, and is no coordinate of the search.
 
-    value   anything
+    Parameters
+    ----------
+    value : object
+        Anything.
     """
 
     value: object
 
     def spec(self) -> dict:
-        """The mapping that means the same in a config."""
+        """Return the mapping that means the same in a config."""
         return {"kind": "constant", "value": self.value}
 
     def coordinates(self) -> list[Coordinate]:
-        """None."""
+        """Return no coordinates."""
         return []
 
     def read(self, block):
-        """The value."""
+        """Return the value."""
         return self.value
 
     def write(self, label: str, value) -> list:
-        """No coordinates. Raises ValueError, with `label` for its name, for another value."""
+        """Return no coordinates.
+
+        Raises
+        ------
+        ValueError
+            For another value; `label` is what the message calls it.
+        """
         if not any(alike(value, self.value) for alike in (same, equal, _alike)):
             raise ValueError(f"{label} is a constant, {self.value!r}; got {brief(value)}")
         return []
 
 
 def _choice_of(options: list, start=None) -> Choice:
-    """A Choice from a config, where the options are a list."""
+    """Return a Choice from a config, where the options are a list."""
     if isinstance(options, str) or not isinstance(options, (list, tuple)):
         raise TypeError(f"options must be a list; got {brief(options)}")
     return Choice(*options, start=start)
 
 
 def Bool(start: bool | None = None) -> Choice:
-    """True or False: a Choice of the two.
+    """Return a Choice of False and True.
 
-    start   the one to begin with; None: both have the same chance
+    Parameters
+    ----------
+    start : bool, optional
+        The one to begin with; None means that both have the same chance.
     """
     return Choice(False, True, start=start)
 
 
 def build_parameter(name, spec):
-    """The parameter that `spec` means; errors begin with its name."""
+    """Return the parameter that `spec` means; errors begin with its name."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a parameter must be a string; got {name!r}")
     if isinstance(spec, (Float, Int, Choice, Constant)):
@@ -187,8 +218,15 @@ def build_parameter(name, spec):
 
 
 def value_in(parameter, label: str, value):
-    """`value`, as a user says it, as the parameter reads it: of the text of a CSV file the number,
-    or the option. Raises ValueError or TypeError, with `label` for its name."""
+    """Return what a user says, as the parameter reads it.
+
+    Of the text of a CSV file it is the number, or the option.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where it is no value of the parameter; `label` is what the message calls it.
+    """
     return parameter.read(parameter.write(label, value))
 
 
@@ -207,7 +245,7 @@ def _is_missing(value) -> bool:
 
 
 def replace_start(parameter, start):
-    """The same parameter with another start."""
+    """Return the same parameter with another start."""
     start = value_in(parameter, "start", start)
     if isinstance(parameter, Choice):
         return Choice(*parameter.options, start=start)

@@ -37,14 +37,25 @@ from .stored import kept_value, same, value_of
 class Space:
     """Named parameters that a search moves as a vector of `dim` numbers.
 
-    parameters  mapping name -> Float, Int, Choice, Bool or Constant; a plain value, which is a
-                constant; or, as in a config, a mapping such as {"kind": "float", "low": 1e-5,
-                "high": 1e-1, "log": True}, with "kind" one of float, int, choice (with "options",
-                a list), bool and constant. Names that are identifiers may be keywords
+    `ES` and `minimize` take a space in the place of x0.
 
-    `ES` and `minimize` take a space in the place of x0. Raises ValueError or TypeError, naming
-    the parameter, for what does not fit.
+    Parameters
+    ----------
+    parameters : Mapping, optional
+        {name: parameter}, where a parameter is a Float, Int, Choice, Bool or Constant; or a plain
+        value, which is a constant; or, as in a config, a mapping such as {"kind": "float", "low":
+        1e-5, "high": 1e-1, "log": True}, with "kind" one of float, int, choice (with "options", a
+        list), bool and constant.
+    **named
+        The same, of names that are identifiers.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit; the message names the parameter.
+
+    Examples
+    --------
     >>> from structes import Choice, Float, Int
     >>> space = Space({"lr": Float(1e-4, 1e-2, log=True), "layers": Int(1, 8),
     ...                "act": Choice("relu", "tanh")})
@@ -73,16 +84,30 @@ class Space:
     # -- points and dicts -------------------------------------------------------------------------
 
     def to_dict(self, x) -> dict:
-        """{name: value} of a point x (d,): floats, ints and the options themselves."""
+        """Return {name: value} of a point: floats, ints and the options themselves.
+
+        Parameters
+        ----------
+        x : array-like of shape (d,)
+            The point.
+        """
         x = checks.point("x", x, self.dim)
         places = zip(self.parameters.items(), self._places, strict=True)
         return {name: p.read(x[index]) for (name, p), index in places}
 
     def from_dict(self, params) -> np.ndarray:
-        """(d,) point of {name: value}, of which to_dict gives the same again.
+        """Return the point (d,) of {name: value}, of which `to_dict` gives the same again.
 
-        Constants may be left out. Raises ValueError or TypeError for a name that is missing or
-        unknown, naming the nearest, and for a value of the wrong kind or outside its range.
+        Parameters
+        ----------
+        params : Mapping
+            A value for each parameter; constants may be left out.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a name that is missing or unknown (the nearest is named), and for a value of the
+            wrong kind or outside its range.
         """
         if not isinstance(params, Mapping):
             raise TypeError(f"params must be a mapping name -> value; got {brief(params)}")
@@ -101,7 +126,9 @@ class Space:
         return x
 
     def starting_at(self, params) -> Space:
-        """The same space, of which a search starts at {name: value}; what is left out stays."""
+        """Return the same space, of which a search starts at {name: value}; what is left out
+        stays.
+        """
         start = {**self.to_dict(self.x0), **params}
         self.from_dict(start)
         built = {}
@@ -111,7 +138,7 @@ class Space:
         return Space(built)
 
     def with_constants(self, values) -> Space:
-        """The same space with parameters, {name: value}, that do not move."""
+        """Return the same space with parameters, {name: value}, that do not move."""
         if not isinstance(values, Mapping):
             raise TypeError(
                 f"fixed must be a mapping {{name: value}} with a Space; got {brief(values)}"
@@ -127,16 +154,28 @@ class Space:
         return Space(built)
 
     def spec(self) -> dict:
-        """The mapping from which `Space` makes the same again; its options and constants are the
-        values themselves."""
+        """Return the mapping from which `Space` makes the same again; its options and constants
+        are the values themselves."""
         return {name: p.spec() for name, p in self.parameters.items()}
 
     def rows(self, function, vectorized: bool = False, name: str = "fun"):
-        """`function` of a dict, or of keywords where its arguments are the names of the
-        parameters, or with `vectorized` of a list of n dicts that returns n values, as a function
-        of rows (n, d) that returns (n,) values.
+        """Return a function of parameters as one of rows: (n, d) -> (n,) values.
 
-        Raises TypeError for a function that takes neither, with what is missing on both sides."""
+        Parameters
+        ----------
+        function : callable
+            It takes a dict, or keywords where its arguments are the names of the parameters; with
+            `vectorized` a list of n dicts, and returns n values.
+        vectorized : bool
+            Whether the function takes many dicts at once.
+        name : str
+            What messages call the function.
+
+        Raises
+        ------
+        TypeError
+            For a function that takes neither, with what is missing on both sides.
+        """
         if vectorized:
             return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
         if self.takes_keywords(function, name):
@@ -144,8 +183,11 @@ class Space:
         return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
 
     def takes_keywords(self, function, name: str = "fun") -> bool:
-        """Are the arguments of the function the names of the parameters, or any keywords, and no
-        others? If not it takes the dict, as its only argument; else a TypeError says so."""
+        """Are the arguments of a function the names of the parameters, and no others?
+
+        A function that takes any keywords does so, too. One that does not has to take the dict as
+        its only argument; else a TypeError says what is missing on both sides.
+        """
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):  # a function of C
@@ -176,8 +218,8 @@ class Space:
     # -- what ES needs to know --------------------------------------------------------------------
 
     def arguments(self) -> dict:
-        """{argument: value} of `ES` for this space: x0, sigma0, bounds, transforms, integers, and
-        choices where there are any."""
+        """Return {argument: value} of `ES` for this space: x0, sigma0, bounds, transforms,
+        integers, and choices where there are any."""
         names = ["x0", "sigma0", "bounds", "transforms", "integers"]
         return {name: getattr(self, name) for name in names + ["choices"] * bool(self.choices)}
 
@@ -254,13 +296,13 @@ class Space:
 
 
 def build_space(spec) -> Space:
-    """The Space of a mapping; a Space stays as it is."""
+    """Return the Space of a mapping; a Space stays as it is."""
     return spec if isinstance(spec, Space) else Space(spec)
 
 
 def kept_space(space: Space) -> dict:
-    """{name: what `space_of` reads}: the fields of each parameter in plain values and arrays, or,
-    where a value in them cannot be stored, a string that says which one."""
+    """Return {name: what `space_of` reads}: the fields of each parameter in plain values and
+    arrays, or, where a value in them cannot be stored, a string that says which one."""
     stored = {}
     for name, spec in space.spec().items():
         try:
@@ -271,12 +313,21 @@ def kept_space(space: Space) -> dict:
 
 
 def space_of(stored: Mapping, space=None) -> Space:
-    """The Space of what `kept_space` has written.
+    """Return the Space of what `kept_space` has written.
 
-    space   None, or the Space as it was; it gives the parameters that could not be stored
+    Parameters
+    ----------
+    stored : Mapping
+        {name: fields of the parameter}, or in their place a string that says what could not be
+        stored.
+    space : Space, optional
+        The Space as it was; it gives the parameters that could not be stored.
 
-    Raises ValueError, naming the parameters, where some of them could not be stored and are not
-    given, or where the names of the given ones are others.
+    Raises
+    ------
+    ValueError
+        Where some parameters could not be stored and no space is handed in, or where its names are
+        others; the message names them.
     """
     unstored = {name: fields for name, fields in stored.items() if isinstance(fields, str)}
     if space is None and unstored:

@@ -16,8 +16,13 @@ SCALARS += ("float16", "float32", "float64")
 
 
 def kept_value(value):
-    """`value` in plain values and arrays, of which `value_of` makes the same again. Raises
-    TypeError for what cannot be stored."""
+    """Return `value` in plain values and arrays, of which `value_of` makes the same again.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be stored.
+    """
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) is list:
@@ -35,7 +40,7 @@ def kept_value(value):
 
 
 def value_of(stored):
-    """The value of which `kept_value` has made this."""
+    """Return the value of which `kept_value` has made this."""
     if isinstance(stored, list):
         return [value_of(v) for v in stored]
     if not isinstance(stored, dict):

@@ -63,7 +63,9 @@ def held():
 
 
 def exit_code() -> int:
-    """What an interrupted command exits with: 128 and the number of the signal, 130 of Ctrl-C."""
+    """Return what an interrupted command exits with: 128 and the number of the signal, 130 of
+    Ctrl-C.
+    """
     return 128 + _signal_number
 
 

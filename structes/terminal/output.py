@@ -72,7 +72,8 @@ _DIGITS = str.maketrans(_RAISED + "⁻⁺", "0123456789-+")
 
 
 def _plain(character: str) -> str:
-    """One character in ASCII: what it means, the letter without its accent, or its number."""
+    """Return one character in ASCII: what it means, the letter without its accent, or its
+    number."""
     if character in _ASCII_FOR:
         return _ASCII_FOR[character]
     name = unicodedata.name(character, "")
@@ -84,7 +85,8 @@ def _plain(character: str) -> str:
 
 
 def _replaced(error):
-    """The error handler "structes" of codecs: a run of characters that cannot be encoded."""
+    """Return the error handler "structes" of codecs: a run of characters that cannot be
+    encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -96,7 +98,8 @@ codecs.register_error("structes", _replaced)
 
 
 def readable(text: str, encoding: str) -> str:
-    """`text` in characters that `encoding` has: the others are replaced by what they mean."""
+    """Return `text` in characters that `encoding` has: the others are replaced by what they
+    mean."""
     if text.isascii():
         return text
     try:
@@ -106,11 +109,19 @@ def readable(text: str, encoding: str) -> str:
 
 
 def visible(text, limit: int = 100_000, lines: bool = True) -> str:
-    """`text` as a terminal may be given it, for words from a file that somebody else may have
-    written: what moves the cursor, turns the direction of writing or is no character at all is
-    shown as \\x1b, and of more than `limit` characters the rest is left out.
+    """Return `text` as a terminal may be given it.
 
-    lines   True: line ends and tabs stay; False: they are shown, too, since it is one line
+    It is for words from a file that somebody else may have written: what moves the cursor, turns
+    the direction of writing or is no character at all is shown as \\x1b.
+
+    Parameters
+    ----------
+    text
+        A text, or anything that has one.
+    limit : int
+        The largest number of characters; what is beyond is left out, and counted.
+    lines : bool
+        True: line ends and tabs stay. False: they are shown, too, since it is one line.
     """
     text = str(text)
     cut = f"… ({len(text) - limit} characters more)" if len(text) > limit else ""
@@ -125,13 +136,20 @@ def visible(text, limit: int = 100_000, lines: bool = True) -> str:
 class Output:
     """A text stream to which writing never fails.
 
-    stream   what is written to; None (a process without streams) or any object with `write`
-    own      True: it is a stream of this process, of the command line. When it is lost, its
-             descriptor is pointed at the null device, so that nothing else that writes there (a
-             subprocess, the interpreter at its end) meets the same error
+    Parameters
+    ----------
+    stream
+        What is written to: None (a process without streams) or any object with `write`.
+    is_own : bool
+        Whether it is a stream of this process, of the command line. When such a one is lost, its
+        descriptor is pointed at the null device, so that nothing else that writes there (a
+        subprocess, the interpreter at its end) meets the same error.
 
-    lost     None, or the exception that the first failed write raised. Nothing is written after
-             it. KeyboardInterrupt passes through.
+    Attributes
+    ----------
+    error : Exception or None
+        The exception that the first failed write raised. Nothing is written after it.
+        KeyboardInterrupt passes through.
     """
 
     encoding = "utf-8"  # it takes every character, whatever the stream takes
