@@ -167,9 +167,7 @@ class Structure(ABC):
         samples whose weights sum to 0, so that the identity of z zᵀ − I cancels.
         """
         xp = namespace(Z)
-        return self.tangent_at(
-            factor, xp.concat([Z + U, Z - U]), xp.concat([0.25 * w, -0.25 * w])
-        )
+        return self.tangent_at(factor, xp.concat([Z + U, Z - U]), xp.concat([0.25 * w, -0.25 * w]))
 
     def with_samples(self, M, Y) -> tuple:
         """M, where it can use that `unwhiten(factor, Z)` is Y for the first rows of its Z.
