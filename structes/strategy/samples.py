@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 from ..arrays.kernels import steps
 from ..arrays.libraries import cast, namespace
 from ..arrays.scalars import number
+from .ranking import weigh
 from .redrawn import Redrawn
 from .settings import Settings
 from .state import State
-from .weighing import weigh
 
 COPIED = 2**20  # numbers of Z up to which a copy of it costs less than two tangents
 

@@ -25,7 +25,7 @@ FAR = 8.0  # standard deviations from the mean up to which candidates must be nu
 LEAST = 1e-7  # share of its step that the mean moves
 SUMS = 1e9  # ln sigma, its variance and its covariance with the ranks, as far as they go
 SMALL = 100  # dimension up to which a factorisation costs less than to write a file
-RANKS = 10.0  # what is learned of ranks, squared, is below 6 (noisy.py)
+RANKS = 10.0  # what is learned of ranks, squared, is below 6 (uncertainty.py)
 
 
 def check_state(settings: Settings, state: State, own: bool = False) -> None:
