@@ -19,8 +19,8 @@ from structes.strategy.ranking import (
     tied_with_best,
     with_missing,
 )
-from structes.strategy.rates import learning_rates
 from structes.strategy.settings import Strategy, default_popsize
+from structes.strategy.weights_and_rates import learning_rates
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

@@ -1,54 +1,35 @@
-"""The algorithm on one screen: an evolution strategy whose covariance lives in a matrix group.
-
-Everything happens in local coordinates. A candidate is
-
-    x = mean + sigma D₀ y,    y = B⁻ᵀ z,    z ~ N(0, I)
-
-with D₀ the per-coordinate scale that the user gave. The structure supplies B⁻ᵀ z, the projected
-natural gradient, the retraction, and how a path in local coordinates follows it; the engine says
-how candidates are drawn and weighed and how fast things are learned; everything else is the same
-for all. With the engine `cma` and a dense B this is, to first order, CMA-ES (Hansen 2016), with a
-diagonal B sep-CMA-ES; with the engine `xnes` it is xNES (Glasmachers et al. 2010).
+"""A structure and the settings of its search: what makes states, candidates and updates.
 
 The functions are pure: `init` makes a State, `draw` makes candidates from it, `update` (update.py)
 takes their values and makes the next State. Nothing here knows of evaluation or of stopping.
-
-A generation of many numbers is *large*: it is drawn tile by tile, a tile is a few rows, and the
-update wants its tiles one after the other, each once. Every sum over samples is a sum over tiles,
-the tangent is one of them, and Σ w y = B⁻ᵀ Σ w z, so that no array of the population's size is
-needed, and what is drawn again for the update is z alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import exp, log
+from math import log
 
 import numpy as np
 
 from ..arrays.kernels.steps import LONGEST
 from ..arrays.libraries import cast, namespace, to_numpy
 from ..arrays.threads import single_threaded
-from ..arrays.tiles import LAUNCHED
+from ..core.gaussian import Gaussian
 from ..space.domain import Domain
 from ..structures.base import Structure, zeros
-from ..structures.dense import Dense
-from ..structures.entrywise import Entrywise
 from .engine import Engine
+from .on_device import stride
 from .redrawn import redrawn, sample
+from .samples import Sampled, in_memory, in_tiles
 from .sampling import Sampling
 from .sound import check_state
 from .state import Info, State, restored_as
+from .tiling import is_redrawn, rows_of_tile
 from .uncertainty import Noise, Noisy
-from .update import updated
-from .weights_and_rates import Plan, plan_for
-
-LARGE = 2**22  # numbers in a generation from which on it is large: 32 MB
-LONG = 2**12  # in its rows, at least: tiles of short ones would cost more than they save
-SLIM = 32  # numbers in B for each parameter, at most: they are added up for every tile
-TILE = 8  # rows of a tile, at most
-DEVICE = LAUNCHED  # on a device: numbers of a tile, and of a generation that is large
+from .update import update
+from .weights_and_rates import WeightsAndRates, weights_and_rates
 
 
 @dataclass(frozen=True)
@@ -102,22 +83,14 @@ class Strategy:
 
     @cached_property
     def tile(self) -> int | None:
-        """Rows of a tile, where the generations are large; None: they are drawn as a whole.
-
-        It takes a structure whose numbers grow as d: where B has d² of them the tangent is kept as
-        low rank (`dense`), or outweighs the population.
-        """
-        d = self.structure.dim
-        numbers, most = (DEVICE, DEVICE) if self.on_device else (LARGE, TILE)
-        large = d >= LONG and d * self.popsize >= numbers and self.structure.dof <= SLIM * d
-        return max(1, min(most, numbers // d)) if self._alone and large else None
+        """Rows of a tile, where the generations are large; None: they are drawn as a whole."""
+        return rows_of_tile(self.structure, self.popsize, self.on_device) if self._alone else None
 
     @cached_property
     def redraws(self) -> bool:
-        """Is noise drawn again where it is wanted (redrawn.py)?"""
-        suits = self._alone and isinstance(self.structure, Entrywise)
-        suits = suits and not self.domain.is_mixed
-        return self.on_device and suits and self.structure.dim >= LONG
+        """Whether noise is drawn again where it is wanted (redrawn.py)."""
+        suits = self.on_device and self._alone and not self.domain.is_mixed
+        return suits and is_redrawn(self.structure)
 
     @property
     def in_tiles(self) -> bool:
@@ -237,11 +210,13 @@ class Strategy:
         X = self.domain.decode(U)
         return X if self.dtype == "float64" else self.domain.rounded(X, self.dtype)
 
+    def gaussian(self, state: State) -> Gaussian:
+        """Return the search distribution, over the search coordinates."""
+        return Gaussian(self.structure, *state[:4])
+
     def coordinates(self, state: State, Y):
-        """Search coordinates u = mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
-        U = (state.sigma * state.scale) * Y
-        U += state.mean
-        return U
+        """Return the search coordinates mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
+        return self.gaussian(state).placed(Y)
 
     def centred(self, state: State, Z, Y, weights):
         """(Z, Y), both (n, ·), in which the integers of candidates with positive weights (n,) lie
@@ -255,57 +230,62 @@ class Strategy:
         return xp.where(away, self.structure.whiten(self.lowered(state.factor), Y), Z), Y
 
     def locate(self, state: State, U):
-        """Local coordinates z (n, noise_dim) of search coordinates U (n, d): the inverse of
-        drawing, for points that were not drawn here."""
-        return self.structure.whiten(state.factor, (U - state.mean) / (state.sigma * state.scale))
+        """Return the local coordinates z (n, noise_dim) of search coordinates U (n, d): the
+        inverse of drawing, for points that were not drawn here."""
+        return self.gaussian(state).whiten(U)
 
     def log_density(self, Z, volume: float) -> np.ndarray:
-        """(n,) log density of the search coordinates whose local ones are Z (n, noise_dim), up to
-        a constant of d: −‖z‖²/2 − volume, that of the state (math: log q(x))."""
+        """Return (n,) log densities of the search coordinates whose local ones are Z
+        (n, noise_dim), up to a constant of d: −‖z‖²/2 − volume, that of the state."""
         return -0.5 * to_numpy(namespace(Z).vecdot(Z, Z)) - volume
 
     def volume(self, state: State) -> float:
-        """Logarithm of the volume of the search distribution, up to a constant of d:
-        d log sigma + Σ log D₀ − log |det B|."""
-        scale = float(namespace(state.scale).sum(namespace(state.scale).log(state.scale)))
-        d, logdet = self.structure.dim, self.structure.logdet(state.factor)
-        return d * log(state.sigma) + scale - logdet
+        """Return the logarithm of the volume of the search distribution, up to a constant of d."""
+        return self.gaussian(state).volume()
 
-    def adopt(self, state: State, before: Structure) -> State:
-        """The state of a search that had the structure `before`, for this one's.
-
-        `dense` keeps the distribution as it is. The others keep its mean and its standard
-        deviations, which become the scale, and begin anew with B = I.
-        """
+    def adopt(self, state: State, former: Structure) -> State:
+        """Return the state of a search that had the structure `former`, for this one's
+        (`Gaussian.adopt`); the paths keep their search coordinates."""
         xp = namespace(state.mean)
-        paths = before.unwhiten(state.factor, xp.stack([state.path_sigma, state.path]))
-        if isinstance(self.structure, Dense):
-            factor = self.structure.factor_of(before.to_dense(state.factor))
-            scale = sigma = 1.0
-        else:
-            factor = self.structure.identity(xp, state.mean.dtype)
-            scale = before.deviations(state.factor)
-            sigma = exp(float(xp.mean(xp.log(scale))))
-        paths = self.structure.whiten(factor, paths / scale)
+        paths = former.unwhiten(state.factor, xp.stack([state.path_sigma, state.path]))
+        adopted = Gaussian(former, *state[:4]).adopt(self.structure)
+        if not self.structure.has_any_matrix:
+            paths = paths / former.deviations(state.factor)
+        paths = self.structure.whiten(adopted.factor, paths)
         return state._replace(
-            sigma=state.sigma * sigma,
-            scale=state.scale * (scale / sigma),
-            factor=factor,
+            sigma=adopted.sigma,
+            scale=adopted.scale,
+            factor=adopted.factor,
             path_sigma=paths[0, :],
             path=paths[1, :],
         )
 
-    def plan(self, n: int) -> Plan:
-        """Weights and learning rates for n ≥ 2 samples of the present distribution."""
+    def plan(self, n: int) -> WeightsAndRates:
+        """Return the weights and learning rates of n ≥ 2 samples of the present distribution."""
         if n not in self._plans:
-            its = self.structure, self.engine, n, self._sampling.mirrored
-            self._plans[n] = plan_for(*its)
+            mirrored = self._sampling.mirrored
+            self._plans[n] = weights_and_rates(self.structure, self.engine, np.ones(n), mirrored)
         return self._plans[n]
 
     def update(self, state: State, Z, Y, values, mass=None) -> tuple[State, Info]:
-        """Next state from the values (n,) of n candidates, as `updated` of update.py."""
-        address = self.structure.dim, self, state, Z, Y, values, mass
-        return single_threaded(updated, *address)
+        """Return the next state from the values (n,) of n candidates, and what the update saw.
+
+        Z, Y      (n, noise_dim) and (n, d) as drawn. Z of a generation that is large, or drawn
+                  again: its tiles, an iterable of arrays or Redrawn, and Y is None; the result is
+                  that of the whole Z, Y up to rounding
+        values    (n,) NumPy, smaller better; mass: (n,) importance weights (update.py)
+        """
+        if Y is None:
+            return self.update_summed(state, values, in_tiles(self, state, Z), mass)
+        return self._run(update, state, values, in_memory(self, state, Z, Y), mass)
+
+    def update_summed(self, state, values, sampled: Sampled, mass=None) -> tuple[State, Info]:
+        """Return the same from samples that are summed elsewhere."""
+        rule = stride if self.is_short and self.structure.is_entrywise else update
+        return self._run(rule, state, values, sampled, mass)
+
+    def _run(self, rule: Callable, *arguments):
+        return single_threaded(rule, self.structure.dim, self, *arguments)
 
 
 def _given(value) -> dict:
