@@ -19,7 +19,8 @@ from structes.strategy.ranking import (
     tied_with_best,
     with_missing,
 )
-from structes.strategy.settings import Strategy, default_popsize
+from structes.strategy.settings import default_popsize
+from structes.strategy.strategy import Strategy
 from structes.strategy.weights_and_rates import learning_rates
 from structes.structures.building import build_structure
 

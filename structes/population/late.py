@@ -30,8 +30,8 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import namespace
-from ..strategy.settings import State, Strategy
-from ..strategy.state import MOST
+from ..strategy.state import MOST, State
+from ..strategy.strategy import Strategy
 
 NEGLIGIBLE = 0.1  # a sample that counts less than this is left out
 TEMPER = 0.6  # of the power of the ratio

@@ -27,9 +27,10 @@ from ..space.domain import Domain
 from ..space.space import Space
 from ..strategy.auto import Auto, Switch
 from ..strategy.engine import Engine
-from ..strategy.settings import Strategy, default_popsize
+from ..strategy.settings import default_popsize
 from ..strategy.state import MOST, Info, State, check_shapes
 from ..strategy.stopping import Monitor, Rules, Stopping
+from ..strategy.strategy import Strategy
 from ..strategy.uncertainty import build_noise
 from ..structures.base import Structure
 from ..structures.building import build_structure, known_spec, spec_of

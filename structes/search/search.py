@@ -21,9 +21,9 @@ from ..population.ledger import Ledger
 from ..population.recognition import FORMER, OWN, REPEATED
 from ..strategy.auto import Auto, Switch
 from ..strategy.samples import shape_weights
-from ..strategy.settings import Strategy
 from ..strategy.state import Info, State
 from ..strategy.stopping import Monitor
+from ..strategy.strategy import Strategy
 from ..structures.building import build_structure
 
 STRANGERS = (

@@ -29,9 +29,9 @@ from ..evaluators.worker import Outcome
 from ..population.candidates import Recipe, boundaries
 from ..population.generation import Generation
 from ..strategy.samples import Summed, add_sums, sums_of
-from ..strategy.settings import Strategy
 from ..strategy.state import MOST, Info, State
 from ..strategy.stopping import Monitor, Rules, Stopping
+from ..strategy.strategy import Strategy
 from ..strategy.weighing import weigh, weights_of
 from .trees import arrays, listed, packed, settled, unpacked
 

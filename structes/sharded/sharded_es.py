@@ -28,8 +28,8 @@ from ..search.functions import portable, unpacked
 from ..search.loop import ends
 from ..search.search import Best
 from ..strategy.engine import Engine
-from ..strategy.settings import Info, State, Strategy
-from ..strategy.state import MOST
+from ..strategy.state import MOST, Info, State
+from ..strategy.strategy import Strategy
 from ..structures.building import build_structure, known_spec, spec_of
 from ..terminal import output
 from .lockstep import Lockstep

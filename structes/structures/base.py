@@ -43,7 +43,7 @@ class Structure(ABC):
 
     dim: int
 
-    # -- capabilities: what a structure can do beyond the contract; a caller asks before it calls --
+    # -- capabilities: what a structure can do beyond the contract; callers ask before they call --
 
     is_group: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = False
