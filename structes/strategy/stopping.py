@@ -26,38 +26,58 @@ TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
 @telling(NAMES)
 @dataclass(frozen=True)
 class Stopping:
-    """The criteria and their tolerances. None switches one off, and so does 0, but for a budget.
-    The reason has the field's name.
+    """The criteria that end a search, and their tolerances.
 
-    target           stop when the best value is ≤ target
-    max_evaluations  stop after so many values were told
-    max_generations  stop after so many updates
-    max_seconds      stop after so many seconds since the search was made
-    tolfun           the values of the generation and the best values of the last
-                     10 + ⌈30 d/λ⌉ generations (60 d/λ where some coordinates are integers:
-                     each of them must have its chance to change; 300 d/λ where none is
-                     continuous, because nothing then shows how far a search still has to go, and
-                     plateaus last longer than that) all lie within tolfun times the
-                     range of all values so far, and the standard deviations of all coordinates
-                     that are no integers are below √tolfun · sigma0 (or the values agree to
-                     rounding)
-    tolfunhist       the same for the best values of those generations alone; where no coordinate
-                     is continuous: no better value has come in so many generations
-    tolx             standard deviations and path are below tolx · sigma0 in all coordinates
-    tolxup           sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
-                     minimum there
-    condition        condition number of the covariance above it (looked at every 5 d generations);
-                     "auto" is 10¹⁴, and none where some coordinates are integers or choices, which
-                     stay wide while all others converge
-    stagnation       medians of best and median values did not improve over so many generations;
-                     "auto" is 100 + 100 d^1.5/λ, and none where no coordinate is continuous. This
-                     and tolfun, tolfunhist rest while noise was found to matter (uncertainty.py)
-    flat             all values equal (+inf and missing ones are) in so many generations in a row;
-                     "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers
-    failures         all values missing (NaN) in so many generations in a row
-    noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean
-                     in some coordinate (reason "noeffectcoord"), or a tenth of one along some axis
-                     changes no coordinate ("noeffectaxis")
+    None switches a criterion off, and so does 0, but for a budget. The reason that `stop` gives
+    has the field's name.
+
+    Parameters
+    ----------
+    target : float, optional
+        Stop when the best value is ≤ target (≥ where values are maximised).
+    max_evaluations : int, optional
+        Stop after so many values were told.
+    max_generations : int, optional
+        Stop after so many updates.
+    max_seconds : float, optional
+        Stop after so many seconds since the search was made.
+    tolfun : float, optional
+        Stop when the values of the generation, and the best values of the last 10 + ⌈30 d/λ⌉
+        generations, all lie within tolfun times the range of all values so far, and the standard
+        deviations of all coordinates that are no integers are below √tolfun · sigma0 (or the
+        values agree to rounding). It is 60 d/λ where some coordinates are integers: each of them
+        must have its chance to change; and 300 d/λ where none is continuous, because nothing then
+        shows how far a search still has to go, and plateaus last longer than that.
+    tolfunhist : float, optional
+        The same for the best values of those generations alone. Where no coordinate is
+        continuous: no better value has come in so many generations.
+    tolx : float, optional
+        Stop when standard deviations and path are below tolx · sigma0 in all coordinates.
+    tolxup : float, optional
+        Stop when sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
+        minimum there.
+    condition : float or "auto", optional
+        Stop when the condition number of the covariance is above it (looked at every 5 d
+        generations). "auto" is 10¹⁴, and none where some coordinates are integers or choices,
+        which stay wide while all others converge.
+    stagnation : int or "auto", optional
+        Stop when the medians of best and median values did not improve over so many generations.
+        "auto" is 100 + 100 d^1.5/λ, and none where no coordinate is continuous. This and tolfun,
+        tolfunhist rest while noise was found to matter (`structes.strategy.uncertainty`).
+    flat : int or "auto", optional
+        Stop when all values were equal (+inf and missing ones are) in so many generations in a
+        row. "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers.
+    failures : int, optional
+        Stop when all values were missing (NaN) in so many generations in a row.
+    noeffect : bool
+        Stop when a fifth of a standard deviation changes no digit of the mean in some coordinate
+        (reason "noeffectcoord"), or a tenth of one along some axis changes no coordinate
+        ("noeffectaxis").
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a value that does not fit; the message names the criterion.
     """
 
     target: float | None = None
