@@ -17,6 +17,7 @@ FLOORS = """
     rowwise checks foreign           what users hand in
     files                            files, of this process and of others
     structures                       the matrix groups
+    core                             a Gaussian and a step, whoever takes it
     space                            where the points live
     problem problems named_problems  what is minimised
     strategy                         the algorithm, pure

@@ -12,8 +12,8 @@ from structes.population.fingerprints import fingerprints
 from structes.population.late import NEGLIGIBLE, late, temper
 from structes.population.ledger import KEPT, OVER
 from structes.strategy.engine import Engine
-from structes.strategy.ranking import recombination_weights, xnes_utilities
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
+from structes.strategy.weights_and_rates import recombination_weights, xnes_utilities
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

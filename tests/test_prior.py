@@ -10,7 +10,7 @@ import pytest
 import structes
 from structes.search.covariance import covariance_of
 from structes.search.prior import begin_from
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

@@ -12,15 +12,10 @@ from scipy.special import ndtr, ndtri
 from structes import ES
 from structes.arrays import noise
 from structes.strategy.engine import Engine, cma
-from structes.strategy.ranking import (
-    assign,
-    ranking,
-    recombination_weights,
-    tied_with_best,
-    with_missing,
-)
-from structes.strategy.rates import learning_rates
-from structes.strategy.settings import Strategy, default_popsize
+from structes.strategy.ranking import assign, ranking, tied_with_best, with_missing
+from structes.strategy.settings import default_popsize
+from structes.strategy.strategy import Strategy
+from structes.strategy.weights_and_rates import learning_rates, recombination_weights
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

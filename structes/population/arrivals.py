@@ -19,8 +19,8 @@ from .. import checks
 from ..arrays.libraries import mapped, namespace, to_numpy
 from ..arrays.persistent import EMPTY, PersistentList
 from ..arrays.threads import single_threaded
-from ..strategy.settings import State, Strategy
-from ..strategy.state import MOST
+from ..strategy.state import MOST, State
+from ..strategy.strategy import Strategy
 from .candidates import Candidates
 from .late import NEGLIGIBLE, Arrival, late, own
 from .ledger import Asked, Ledger

@@ -31,8 +31,8 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import namespace
-from ..strategy.settings import State, Strategy
-from ..strategy.state import MOST
+from ..strategy.state import MOST, State
+from ..strategy.strategy import Strategy
 from .generation import Generation
 
 NEGLIGIBLE = 0.1  # a sample with a smaller importance weight is left out

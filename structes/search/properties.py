@@ -10,9 +10,9 @@ from ..population.candidates import Candidates
 from ..population.ledger import Ledger
 from ..space.domain import Domain
 from ..strategy.engine import Engine
-from ..strategy.settings import Strategy
 from ..strategy.state import Info, State
 from ..strategy.stopping import Monitor
+from ..strategy.strategy import Strategy
 from ..structures.base import Structure
 from .arguments import Arguments
 from .state import SearchState

@@ -17,10 +17,10 @@ from ..population.generation import Generation
 from ..population.ledger import Ledger
 from ..population.recognition import FORMER, OWN, REPEATED
 from ..strategy.auto import Auto, Switch
-from ..strategy.settings import Strategy
+from ..strategy.samples import shape_weights
 from ..strategy.state import Info, State
 from ..strategy.stopping import Monitor
-from ..strategy.update import shape_weights
+from ..strategy.strategy import Strategy
 from ..structures.building import build_structure
 from .state import Best, SearchState
 

@@ -11,7 +11,7 @@ from .. import checks
 from ..arrays.libraries import BACKENDS
 from ..files import checkpoint
 from ..search.arguments import Arguments
-from ..strategy.settings import Strategy
+from ..strategy.strategy import Strategy
 from ..structures.building import build_structure
 from .job import Job, Start
 

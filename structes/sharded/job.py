@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..space.space import Space
-from ..strategy.settings import Strategy
 from ..strategy.state import Info
 from ..strategy.stopping import Stopping
+from ..strategy.strategy import Strategy
 
 
 class Job(NamedTuple):

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..search.arguments import Arguments
 from ..search.state import Best
-from ..strategy.settings import Strategy
 from ..strategy.state import Info, State
+from ..strategy.strategy import Strategy
 from ..structures.base import Structure
 from .job import StepResult
 from .lockstep import Lockstep

@@ -27,9 +27,10 @@ from ..evaluators.missing import NoValue, evaluated
 from ..evaluators.worker import Outcome
 from ..population.candidates import Recipe, boundaries
 from ..population.generation import Generation
+from ..strategy.ranking import weigh, weights_of
+from ..strategy.samples import Summed, add_sums, sums_of
 from ..strategy.state import MOST, Info, State
 from ..strategy.stopping import Monitor, Rules
-from ..strategy.update import add_sums, move, stand, sums_of, weigh, weights_of
 from .job import Job, Start, StepResult
 from .trees import arrays, listed, packed, settled, unpacked
 
@@ -146,7 +147,7 @@ class Replica:
         self._sums = {}
         if weighed.rows is not None:
             with one_thread():
-                weights = weights_of(self.strategy, weighed, self.state)
+                weights = weights_of(self.strategy, weighed, self.state.mean)
                 for node in covering(*shards, 0, self.job.shards):
                     self._sums[node] = self._sum(*node, weights)
         self._drawn = {}
@@ -168,15 +169,14 @@ class Replica:
         """Make the step. values: as for `sums`; others: what `sums` of the other replicas gave;
         seconds: since the search began."""
         strategy, before = self.strategy, self.state
-        weighed = weigh(strategy, values)
-        if weighed.rows is None:
-            self.state, info = stand(strategy, before, weighed)
-        else:
-            given = {node: part for parts in others for node, part in parts.items()}
-            with one_thread():
-                total = self._completed(given, 0, self.job.shards)
-                state, info = move(strategy, before, weighed, total)
-            self.state = settled(state)
+        parts = {node: part for sums in others for node, part in sums.items()}
+
+        def summed(weights):
+            return Summed(strategy, before, self._completed(parts, 0, self.job.shards))
+
+        with one_thread():
+            state, info = strategy.update_summed(before, values, summed)
+        self.state = settled(state)
         self._sums = {}
         if info.worst != info.worst:  # NaN ranks last
             info = info._replace(missing=int(np.isnan(values).sum()))

@@ -11,11 +11,10 @@ each one gives is measured by `structes bench ablation`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .. import checks
 from ..registry import Registry, brief
-from ..structures.dense import Dense
 from .sampling import Sampling
 
 SAMPLINGS = ("auto", "independent", "orthogonal", "mirrored")
@@ -86,9 +85,7 @@ class Engine:
 
     def fit(self, structure):
         """The structure as this engine uses it."""
-        if self.natural and isinstance(structure, Dense):
-            return replace(structure, retraction="exp")
-        return structure
+        return structure.with_exponential() if self.natural else structure
 
 
 def cma(sampling="independent", mirror=0.0, damping=1.0, speed=1.0, parts=False) -> Engine:

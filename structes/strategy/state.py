@@ -20,7 +20,7 @@ class State(NamedTuple):
     third order in the steps
     path_sigma, path (noise_dim,) step-size path and rank-one path, both in local coordinates
     generation (int) number of updates made
-    noisy (Noisy or None) what is known of the noise, where it is dealt with (noisy.py)
+    noisy (Noisy or None) what is known of the noise, where it is dealt with (uncertainty.py)
     """
 
     mean: Any

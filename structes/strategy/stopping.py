@@ -59,7 +59,7 @@ class Stopping:
                      stay wide while all others converge
     stagnation       medians of best and median values did not improve over so many generations;
                      "auto" is 100 + 100 d^1.5/λ, and none where no coordinate is continuous. This
-                     and tolfun, tolfunhist rest while noise was found to matter (noisy.py)
+                     and tolfun, tolfunhist rest while noise was found to matter (uncertainty.py)
     flat             all values equal (+inf and missing ones are) in so many generations in a row;
                      "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers
     failures         all values missing (NaN) in so many generations in a row

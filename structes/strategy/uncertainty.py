@@ -20,7 +20,7 @@ The variance of what one evaluation says about the mean, (sigma⁴ d/2 + noise²
 where the curvature and the noise contribute alike, that is, at a ratio of ½. So the mean moves by
 eta · sigma, and
 
-    ln (eta sigma) ← ln (eta sigma) + eta (Δ_path − s)         Δ_path, s: as in strategy.py
+    ln (eta sigma) ← ln (eta sigma) + eta (Δ_path − s)         Δ_path, s: as in update.py
     ln sigma       ← ln sigma + speed · ln (ratio' / target)   at least so that eta ≤ 1
 
 with the step-size path at the rate eta · cs: what falls in the plain search is sigma, here it is

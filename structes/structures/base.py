@@ -24,6 +24,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from math import isfinite
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,13 @@ class Structure(ABC):
     """
 
     dim: int
+
+    # -- capabilities: what a structure can do beyond the contract; callers ask before they call --
+
+    is_group: ClassVar[bool] = True
+    is_diagonal: ClassVar[bool] = False
+    is_entrywise: ClassVar[bool] = False
+    has_any_matrix: ClassVar[bool] = False
 
     def __post_init__(self):
         if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
@@ -139,6 +147,42 @@ class Structure(ABC):
 
         factor   where; a group ignores it, its tangent is the same everywhere
         """
+
+    def tangent_at(self, factor, Z, w) -> tuple:
+        """Natural gradient at the factor, for callers who hold any structure.
+
+        The tangent of a group is the same everywhere, and this is `tangent(Z, w)`.
+        """
+        return self.tangent(Z, w)
+
+    def tangent_of_squares(self, squares, weight) -> tuple:
+        """`tangent` from Σ w z² (d,) and Σ w; only where `is_diagonal`."""
+        raise TypeError(f"{type(self).__name__}: its tangent needs more than sums of squares")
+
+    def tangent_of_pairs(self, factor, Z, U, w) -> tuple:
+        """Natural gradient of Σ w sym(z uᵀ), with sym(z uᵀ) = ½ (z uᵀ + u zᵀ), signed to improve.
+
+        Z, U of shape (n, noise_dim) hold the pairs row by row, w (n,) their weights. By
+        polarisation, sym(z uᵀ) = ¼ [(z + u)(z + u)ᵀ − (z − u)(z − u)ᵀ], it is the tangent of 2 n
+        samples whose weights sum to 0, so that the identity of z zᵀ − I cancels.
+        """
+        xp = namespace(Z)
+        return self.tangent_at(factor, xp.concat([Z + U, Z - U]), xp.concat([0.25 * w, -0.25 * w]))
+
+    def with_samples(self, M, Y) -> tuple:
+        """M, where it can use that `unwhiten(factor, Z)` is Y for the first rows of its Z.
+
+        It saves `retract` a product in structures that keep M as low rank; others return M.
+        """
+        return M
+
+    def with_exponential(self) -> Structure:
+        """The structure with B exp(M) for its retraction, where it has that; else itself."""
+        return self
+
+    def factor_of(self, B) -> tuple:
+        """Factor of the matrix B (d, d); only where `has_any_matrix`."""
+        raise TypeError(f"{type(self).__name__}: not every matrix is one of this structure")
 
     @abstractmethod
     def retract(self, factor, M, Y=None) -> tuple:

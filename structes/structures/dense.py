@@ -27,7 +27,7 @@ the plain form M (d×d) is the cheaper one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..arrays.libraries import flat, namespace
@@ -54,6 +54,7 @@ class LowRank(NamedTuple):
     v: Any  # (r,)
     x: Any  # scalar, or (d,)
     g: Any  # (r, r)
+    Y: Any = None  # (n ≤ r, d) unwhiten(factor, ·) of the first rows of U, where known
 
 
 class Plain(NamedTuple):
@@ -78,6 +79,8 @@ class Dense(Structure):
     """
 
     retraction: str = "h"
+
+    has_any_matrix = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -133,6 +136,12 @@ class Dense(Structure):
             return LowRank(Z, v, x, Z @ Z.T)
         return Plain(add_to_diagonal((Z.T * v) @ Z, x))
 
+    def with_samples(self, M, Y):
+        return M._replace(Y=Y) if isinstance(M, LowRank) else M
+
+    def with_exponential(self):
+        return replace(self, retraction="exp")
+
     def retract(self, factor, M, Y=None):
         (A,) = factor
         xp = namespace(A)
@@ -141,6 +150,7 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
+        Y = M.Y if Y is None else Y
         known = 0 if Y is None else Y.shape[0]
         if known < M.U.shape[0]:
             rest = self.unwhiten(factor, M.U[known:, :])

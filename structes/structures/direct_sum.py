@@ -197,6 +197,10 @@ class DirectSum(Structure):
             total = part if total is None else structure.add(total, part)
         return total
 
+    def with_samples(self, M, Y):
+        parts = enumerate(self._parts(M))
+        return tuple(s.with_samples(m, self._columns(k, Y)) for k, (s, m) in parts)
+
     def retract(self, factor, M, Y=None):
         rows = [None if Y is None else self._columns(k, Y) for k in range(len(self.blocks))]
         parts = zip(self.blocks, factor, M, rows, strict=True)
