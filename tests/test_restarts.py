@@ -20,8 +20,9 @@ from structes.runs.experiment import experiment_from, plan, run_experiment, star
 from structes.runs.reader import read_run
 from structes.runs.recorder import Recorder
 from structes.search import restart_es
+from structes.search.kinds import runs_of
 from structes.search.loop import run
-from structes.search.restart_es import RestartES, runs_of
+from structes.search.restart_es import RestartES
 from structes.shell.cli import cli
 from structes.strategy import monitor
 from structes.strategy.restarts import (
