@@ -19,7 +19,7 @@ from .space.space import build_space
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A function to minimise.
+    """A function to minimise, and what is known of it.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Problem:
         elif self.dim is None:
             raise TypeError(f"problem {self.name!r} needs dim, or a space")
 
-    def __call__(self, X):
+    def __call__(self, X: Any) -> Any:
         """Return the values (n,) of the rows of X (n, dim); of a single point (dim,) a float.
 
         Raises
@@ -101,7 +101,7 @@ class Problem:
             )
         return self.rows()(X)
 
-    def rows(self) -> Callable:
+    def rows(self) -> Callable[[Any], Any]:
         """Return the function of rows (n, dim); a `Rowwise` where it is one of single points."""
         if self.space is not None:
             return self.space.rows(self.function, name=self.name)
@@ -121,7 +121,7 @@ class Problem:
             return (np.asarray(self.lower, float) + np.asarray(self.upper, float)) / 2
         return np.zeros(self.dim)
 
-    def sigma0(self):
+    def sigma0(self) -> float | np.ndarray:
         """Return the initial standard deviation, a number or (d,).
 
         It is the space's, or `scale`, else a fifth of the box, else 1.

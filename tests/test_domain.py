@@ -11,7 +11,7 @@ from scipy.optimize import Bounds
 import structes
 from structes.space.building import BOUNDARIES, build_domain
 from structes.space.domain import Domain
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from .sources import snapshot
 from .supervisor import Supervisor
 from .thread_lock import ThreadLock
 from .worker import Objective
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 KINDS = ("process", "ray", "serial")
 POOLS = ("executor", "map")  # of the user's
@@ -101,19 +105,19 @@ class Evaluator:
 
     def __init__(
         self,
-        workers="process",
+        workers: int | str | Executor | Callable[..., Any] = "process",
         count: int | None = None,
         *,
         address: str | None = None,
         timeout: float | None = None,
         attempts: int = 2,
         finish_fraction: float = 1.0,
-        transport: str = "auto",
+        transport: Literal["auto", "ship", "redraw"] = "auto",
         batch: int | None = None,
-        resources: Mapping | None = None,
-        environment: Mapping | None = None,
+        resources: Mapping[str, float] | None = None,
+        environment: Mapping[str, str] | None = None,
         patience: float = 120.0,
-        limits: Mapping | None = None,
+        limits: Mapping[str, int | str] | None = None,
         max_calls: int | None = None,
     ):
         if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool):
@@ -167,7 +171,13 @@ class Evaluator:
                 raise ValueError(f"{name}={value!r} needs {words}; got {self!r}")
 
     def bind(
-        self, function, *, vectorized=False, factory=False, on_error="missing", name="objective"
+        self,
+        function: Callable[..., Any],
+        *,
+        vectorized: bool = False,
+        factory: bool = False,
+        on_error: Literal["missing", "raise"] = "missing",
+        name: str = "objective",
     ) -> ParallelFunction:
         """Return a function of many points that the workers evaluate.
 
@@ -204,7 +214,14 @@ class Evaluator:
         return self.bind_rows(function, wrap, not vectorized, factory, on_error)
 
     def bind_rows(
-        self, function, wrap, by_point, factory=False, on_error="missing", local=None, sign=1
+        self,
+        function: Callable[..., Any],
+        wrap: Callable[..., Any],
+        by_point: bool,
+        factory: bool = False,
+        on_error: Literal["missing", "raise"] = "missing",
+        local: Callable[..., Any] | None = None,
+        sign: int = 1,
     ) -> ParallelFunction:
         """Return what `bind` returns, of a function that `wrap` makes one of rows (n, d).
 
@@ -303,7 +320,7 @@ class Evaluator:
         self.supervisor  # noqa: B018
         return self
 
-    def __enter__(self):
+    def __enter__(self) -> Evaluator:
         return self.open()
 
     def __exit__(self, *_):

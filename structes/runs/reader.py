@@ -12,11 +12,12 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections.abc import Iterable
 from functools import partial
 from glob import glob
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..error_text import brief, nearest
 from ..files.locks import is_locked
@@ -32,6 +33,9 @@ from ..files.opening import (
 from ..terminal.output import warn
 from .log import COLUMNS, COUNTS
 from .result import check_result
+
+if TYPE_CHECKING:
+    import pandas
 
 LATEST = "latest"  # the word for the run that was started last
 _OF_NAME = r"\d{{8}}-\d{{6}}-{}(-\d+)?"  # names of the folders of runs of a name
@@ -170,7 +174,7 @@ def tail_log(folder, n: int) -> list[dict]:
         ) from None
 
 
-def load_runs(runs):
+def load_runs(runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> pandas.DataFrame:
     """Return one pandas DataFrame with the log rows of all runs.
 
     It needs pandas, which comes with the extra `plot`: pip install 'structes[plot]'. The columns

@@ -22,7 +22,7 @@ from ..evaluators.failures import Table, first_lines
 from ..files import checkpoint
 from ..files.folders import to_json
 from ..files.writes import NotWritten, Writes, say
-from ..search.restart_es import runs_of
+from ..search.kinds import runs_of
 from . import trust
 from .about import versions
 from .log import COLUMNS, Rows, cells_of, rows_of

@@ -11,7 +11,8 @@ import time
 from ..error_text import brief
 from ..evaluators.failures import plain_option
 from ..files.folders import file_name, to_json
-from ..search.restart_es import RestartES, runs_of
+from ..search.kinds import runs_of
+from ..search.restart_es import RestartES
 
 
 class Result:

@@ -30,8 +30,6 @@ from ..arrays.threads import single_threaded
 from ..space.fixed import Fixed
 from ..strategy.state import State
 from ..structures.base import Structure
-from ..structures.dense import Dense
-from ..structures.entrywise import Entrywise
 
 STEPS = 300  # of natural gradient at most: 0.3 s at d = 40
 LOOK = 20  # so many of them must gain something, or they end
@@ -66,7 +64,7 @@ def with_correlations(strategy, state: State, R) -> State:
     """
     structure = strategy.structure
     states = [shaped(structure, state, R)]
-    if not isinstance(structure, Dense):
+    if not structure.has_any_matrix:
         D = to_numpy(state.scale)
         wanted = R * np.outer(D, D)
         plain = state._replace(scale=0 * state.scale + 1)
@@ -131,7 +129,7 @@ def _of_search(es):
     geometric mean 1. Coordinates that are fixed have the variance 1."""
     structure, state, domain = es.strategy.structure, es.state, es.strategy.domain
     d = structure.dim
-    if isinstance(structure, Entrywise):
+    if structure.is_diagonal:
         std = to_numpy(state.scale * structure.deviations(state.factor))
         C = (std / np.exp(np.mean(np.log(std)))) ** 2
     elif d > LARGEST:
@@ -188,7 +186,7 @@ def _nearest(structure, T, precision):
     d, sign = structure.dim, -1 if precision else 1
     values, vectors = np.linalg.eigh(T / (unit := float(np.abs(T).max())))
     values = np.maximum(values, values[-1] * 1e-15)
-    if isinstance(structure, Dense):
+    if structure.has_any_matrix:
         middle = float(np.mean(np.log(values)))
         roots = np.exp(sign * 0.5 * (middle - np.log(values)))
         factor = structure.factor_of((vectors * roots) @ vectors.T)
@@ -209,7 +207,7 @@ def _descended(structure, factor, rows, precision):
     rate, before = 1.0, inf
     Z, cost = _cost(structure, factor, rows, precision)
     for step in range(1, STEPS + 1):
-        M = structure.tangent(Z, w, factor)
+        M = structure.tangent_at(factor, Z, w)
         norm = float(structure.norm(M))
         if norm * norm < NEAR * d:
             break

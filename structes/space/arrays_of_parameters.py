@@ -61,8 +61,8 @@ class Parameters:
     """
 
     structure: Structure
-    names: tuple
-    shapes: tuple
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
     tree: Any
 
     @property
@@ -70,7 +70,7 @@ class Parameters:
         """Numbers in all arrays together."""
         return self.structure.dim
 
-    def flatten(self, arrays):
+    def flatten(self, arrays: Any) -> Any:
         """Return the vector of arrays, row-major; it is a copy.
 
         Parameters
@@ -102,7 +102,7 @@ class Parameters:
             parts.append(namespace(leaf).reshape(leaf, (*rows, prod(shape))))
         return namespace(parts[0]).concat(parts, axis=len(rows))
 
-    def unflatten(self, x):
+    def unflatten(self, x: Any) -> Any:
         """Return the containers with the arrays of a vector, as views where that is possible.
 
         Parameters
@@ -150,7 +150,12 @@ class Parameters:
             self._collect(child, arrays[key], f"{path}[{key!r}]", leaves)
 
 
-def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=None) -> Parameters:
+def structure_for(
+    params: Any,
+    matrices: str | Mapping[str, Any] = "kronecker",
+    vectors: str | Mapping[str, Any] = "diagonal",
+    overrides: Mapping[str, Any] | None = None,
+) -> Parameters:
     """Return the direct sum that suits arrays, and the way from them to a vector and back.
 
     Parameters

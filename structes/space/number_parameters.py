@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import floor, inf, isfinite, log, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -120,13 +120,13 @@ class Float:
         last = None if self.high is None else round((self.high - self.low) / self.step)
         return [Coordinate(round(start), sigma, 0, last, False, True)]
 
-    def read(self, block) -> float:
+    def read(self, block: Any) -> float:
         """Return the value of the coordinates (1,), or of none."""
         if not len(block):
             return float(self.low)
         return float(block[0] if self.step is None else self.low + self.step * round(block[0]))
 
-    def write(self, label: str, value) -> list:
+    def write(self, label: str, value: Any) -> list:
         """Return the coordinates of a user's value.
 
         Raises
@@ -200,11 +200,11 @@ class Int:
             return []
         return [Coordinate(self.start, self.sigma, self.low, self.high, self.log, True)]
 
-    def read(self, block) -> int:
+    def read(self, block: Any) -> int:
         """Return the value of the coordinates (1,), or of none."""
         return round(float(block[0])) if len(block) else self.low
 
-    def write(self, label: str, value) -> list:
+    def write(self, label: str, value: Any) -> list:
         """Return the coordinates of a user's value.
 
         Raises

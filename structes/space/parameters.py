@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Choice:
     options: tuple
     start: object = None
 
-    def __init__(self, *options, start=None):
+    def __init__(self, *options: Any, start: object = None):
         if len(options) == 1 and isinstance(options[0], (list, tuple)):
             options = tuple(options[0])
         if not options:
@@ -88,11 +89,11 @@ class Choice:
         first = None if self.start is None else self._number_of(self.start)
         return [Coordinate(float(i == first), 1.0) for i in range(len(self.options))]
 
-    def read(self, block):
+    def read(self, block: Any) -> Any:
         """Return the option that its coordinates mean: the largest one decides."""
         return self.options[int(np.argmax(block)) if len(block) else 0]
 
-    def write(self, label: str, value) -> list:
+    def write(self, label: str, value: Any) -> list:
         """Return the coordinates (k,) of an option: 1 for it, 0 for the others.
 
         Raises
@@ -142,11 +143,11 @@ class Constant:
         """Return no coordinates."""
         return []
 
-    def read(self, block):
+    def read(self, block: Any) -> Any:
         """Return the value."""
         return self.value
 
-    def write(self, label: str, value) -> list:
+    def write(self, label: str, value: Any) -> list:
         """Return no coordinates.
 
         Raises

@@ -18,10 +18,11 @@ the user's own units; a choice of k options is k coordinates, the largest of whi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +32,9 @@ from ..error_text import brief, nearest
 from ..rowwise import rowwise
 from .parameters import Choice, Constant, build_parameter, replace_start, value_in
 from .stored import kept_value, same, value_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -65,9 +69,9 @@ class Space:
     array([2.e-03, 3.e+00, 0.e+00, 1.e+00])
     """
 
-    parameters: dict
+    parameters: dict[str, Any]
 
-    def __init__(self, parameters=None, /, **named):
+    def __init__(self, parameters: Mapping[str, Any] | None = None, /, **named: Any):
         if parameters is not None and not isinstance(parameters, Mapping):
             raise TypeError(
                 "a space is made of a mapping name -> parameter, or of keywords; got "
@@ -83,7 +87,7 @@ class Space:
 
     # -- points and dicts -------------------------------------------------------------------------
 
-    def to_dict(self, x) -> dict:
+    def to_dict(self, x: ArrayLike) -> dict[str, Any]:
         """Return {name: value} of a point: floats, ints and the options themselves.
 
         Parameters
@@ -95,7 +99,7 @@ class Space:
         places = zip(self.parameters.items(), self._places, strict=True)
         return {name: p.read(x[index]) for (name, p), index in places}
 
-    def from_dict(self, params) -> np.ndarray:
+    def from_dict(self, params: Mapping[str, Any]) -> np.ndarray:
         """Return the point (d,) of {name: value}, of which `to_dict` gives the same again.
 
         Parameters
@@ -125,7 +129,7 @@ class Space:
                 raise ValueError(f"params must hold every parameter; {name!r} is missing")
         return x
 
-    def starting_at(self, params) -> Space:
+    def starting_at(self, params: Mapping[str, Any]) -> Space:
         """Return the same space, of which a search starts at {name: value}; what is left out
         stays.
         """
@@ -137,7 +141,7 @@ class Space:
             built[name] = replace_start(p, start[name]) if moves and name in params else p
         return Space(built)
 
-    def with_constants(self, values) -> Space:
+    def with_constants(self, values: Mapping[str, Any]) -> Space:
         """Return the same space with parameters, {name: value}, that do not move."""
         if not isinstance(values, Mapping):
             raise TypeError(
@@ -153,12 +157,14 @@ class Space:
             built[name] = Constant(value_in(built[name], f"fixed: {name!r}", value))
         return Space(built)
 
-    def spec(self) -> dict:
+    def spec(self) -> dict[str, dict[str, Any]]:
         """Return the mapping from which `Space` makes the same again; its options and constants
         are the values themselves."""
         return {name: p.spec() for name, p in self.parameters.items()}
 
-    def rows(self, function, vectorized: bool = False, name: str = "fun"):
+    def rows(
+        self, function: Callable[..., Any], vectorized: bool = False, name: str = "fun"
+    ) -> Callable[[Any], Any]:
         """Return a function of parameters as one of rows: (n, d) -> (n,) values.
 
         Parameters
@@ -182,7 +188,7 @@ class Space:
             return rowwise(lambda x: function(**self.to_dict(to_numpy(x))), name)
         return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
 
-    def takes_keywords(self, function, name: str = "fun") -> bool:
+    def takes_keywords(self, function: Callable[..., Any], name: str = "fun") -> bool:
         """Are the arguments of a function the names of the parameters, and no others?
 
         A function that takes any keywords does so, too. One that does not has to take the dict as
@@ -217,7 +223,7 @@ class Space:
 
     # -- what ES needs to know --------------------------------------------------------------------
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """Return {argument: value} of `ES` for this space: x0, sigma0, bounds, transforms,
         integers, and choices where there are any."""
         names = ["x0", "sigma0", "bounds", "transforms", "integers"]
@@ -239,22 +245,22 @@ class Space:
         return np.array([c.sigma for c in self._coordinates], dtype=float)
 
     @property
-    def bounds(self) -> list:
+    def bounds(self) -> list[tuple[float | None, float | None]]:
         """d pairs (low, high), with None where it is open."""
         return [(c.low, c.high) for c in self._coordinates]
 
     @property
-    def transforms(self) -> list:
+    def transforms(self) -> list[str | None]:
         """For each of the d coordinates "log" or None."""
         return ["log" if c.log else None for c in self._coordinates]
 
     @property
-    def integers(self) -> tuple:
+    def integers(self) -> tuple[int, ...]:
         """The coordinates that are integers."""
         return tuple(i for i, c in enumerate(self._coordinates) if c.integer)
 
     @property
-    def choices(self) -> tuple:
+    def choices(self) -> tuple[tuple[int, ...], ...]:
         """For each choice a tuple of its coordinates, one for each option."""
         return tuple(
             tuple(range(index.start, index.stop))

@@ -27,7 +27,8 @@ the plain form M (d×d) is the cheaper one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, NamedTuple
 
 from ..arrays.libraries import flat, namespace
@@ -54,6 +55,7 @@ class LowRank(NamedTuple):
     v: Any  # (r,)
     x: Any  # scalar, or (d,)
     g: Any  # (r, r)
+    Y: Any = None  # (n ≤ r, d) unwhiten(factor, ·) of the first rows of U, where known
 
 
 class Plain(NamedTuple):
@@ -79,6 +81,8 @@ class Dense(Structure):
 
     retraction: str = "h"
 
+    has_any_matrix = True
+
     def __post_init__(self):
         super().__post_init__()
         if self.retraction not in ("h", "exp"):
@@ -98,6 +102,12 @@ class Dense(Structure):
     def parts(self):
         """Off the diagonal, and on it."""
         return (self.dof, self.dim)
+
+    @property
+    def retraction_order(self):
+        """B exp(M) differs from B h(M) in terms of third order, and so does the step in two, which
+        takes at least 5 parameters a sample."""
+        return inf if self.retraction == "h" and self.dim <= _RANK else 3
 
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
@@ -133,6 +143,12 @@ class Dense(Structure):
             return LowRank(Z, v, x, Z @ Z.T)
         return Plain(add_to_diagonal((Z.T * v) @ Z, x))
 
+    def with_samples(self, M, Y):
+        return M._replace(Y=Y) if isinstance(M, LowRank) else M
+
+    def with_exponential(self):
+        return replace(self, retraction="exp")
+
     def retract(self, factor, M, Y=None):
         (A,) = factor
         xp = namespace(A)
@@ -141,6 +157,7 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
+        Y = M.Y if Y is None else Y
         known = 0 if Y is None else Y.shape[0]
         if known < M.U.shape[0]:
             rest = self.unwhiten(factor, M.U[known:, :])

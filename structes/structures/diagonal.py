@@ -27,6 +27,8 @@ class Diagonal(Entrywise):
     The family of sep-CMA-ES (Ros & Hansen 2008) and SNES (Schaul et al. 2011).
     """
 
+    is_entrywise = True
+
     @property
     def dof(self):
         return self.dim

@@ -86,6 +86,10 @@ class DirectSum(Structure):
             return None
         return tuple(p for parts, n in each for p in parts or (1,) * n)
 
+    @property
+    def retraction_order(self):
+        return min(b.structure.retraction_order for b in self.blocks)
+
     # -- where the blocks are ---------------------------------------------------------------------
 
     @cached_property
@@ -196,6 +200,10 @@ class DirectSum(Structure):
             part = structure.tangent(self._columns(k, Z[t, :]), w[t])
             total = part if total is None else structure.add(total, part)
         return total
+
+    def with_samples(self, M, Y):
+        parts = enumerate(self._parts(M))
+        return tuple(s.with_samples(m, self._columns(k, Y)) for k, (s, m) in parts)
 
     def retract(self, factor, M, Y=None):
         rows = [None if Y is None else self._columns(k, Y) for k in range(len(self.blocks))]

@@ -11,6 +11,8 @@ from .base import Structure
 class Entrywise(Structure):
     """factor = (b,) and M = (m,): vectors of d numbers, or of one that stands for all."""
 
+    is_diagonal = True
+
     @abstractmethod
     def tangent_of_squares(self, squares, weight) -> tuple:
         """`tangent` from Σ w z² (d,) and Σ w, which say all of the samples."""

@@ -88,6 +88,8 @@ class LowRank(Structure):
     long: int = 5
     short: int = 5
 
+    is_group = False
+
     def __post_init__(self):
         super().__post_init__()
         checks.count("LowRank: long", self.long, 0)
@@ -181,6 +183,11 @@ class LowRank(Structure):
     # -- the tangent space ------------------------------------------------------------------------
 
     def tangent(self, Z, w, factor=None):
+        if factor is None:
+            raise TypeError("LowRank: its tangent depends on the factor: tangent_at(factor, Z, w)")
+        return self.tangent_at(factor, Z, w)
+
+    def tangent_at(self, factor, Z, w):
         a, u, b = self._cut(Z)
         wa, wb = a.T * w, b.T * w
         seen = Moments(wa @ a, wa @ u, weighted_squares(u, w), wb @ u, wb @ b)
