@@ -258,6 +258,7 @@ TRUTH["low_rank"] = Truth(
             (7, 3, 2),
             (3, 5, 4),
             (13, 1, 2),
+            (7, 2, 1),
         ]
     ],
     latent_blocks,
