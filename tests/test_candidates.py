@@ -17,7 +17,7 @@ from structes.population.candidates import Candidates
 from structes.population.ledger import KEPT
 from structes.strategy import settings as strategy
 from structes.strategy.engine import Engine
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

@@ -76,7 +76,7 @@ def test_it_follows_the_host(structure, options):
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("structure", LARGE)
 def test_large_generations_follow_the_host(structure, lazy, monkeypatch, tmp_path):
-    monkeypatch.setattr("structes.strategy.settings.DEVICE", 2**18)
+    monkeypatch.setattr("structes.strategy.tiling.DEVICE", 2**18)
     there, here = pair(2**13, structure, popsize=2**7)
     assert there.strategy.tile == 2**5
     follow(there, here, 3, 1e-8, lazy)

@@ -13,7 +13,7 @@ import structes
 from structes.population import generation
 from structes.population.generation import Generation
 from structes.population.ledger import Ledger
-from structes.strategy.update import Sums, move, weigh
+from structes.strategy.samples import Summed, Sums
 from structes.structures import STRUCTURES
 from structes.structures.random_elements import example
 
@@ -33,8 +33,9 @@ def compiled(monkeypatch, populations, c_steps):
     module, there = Module(populations), Watched(c_steps)
     monkeypatch.setattr("structes.strategy.redrawn.kernels", module)
     monkeypatch.setattr("structes.strategy.redrawn.steps", there)
-    monkeypatch.setattr("structes.strategy.update.steps", there)
-    monkeypatch.setattr("structes.strategy.settings.DEVICE", 2**20)
+    for name in ("update", "samples", "on_device"):
+        monkeypatch.setattr(f"structes.strategy.{name}.steps", there)
+    monkeypatch.setattr("structes.strategy.tiling.DEVICE", 2**20)
     module.steps = there
     return module
 
@@ -201,10 +202,11 @@ def test_a_stride_is_a_step(trust, drift, engine, compiled):
         path_sigma=rng.normal(size=d) + drift,
         generation=1000,
     )
-    weighed = weigh(strategy, rng.normal(size=n))
+    values = rng.normal(size=n)
     sums = Sums(rng.normal(size=d), (0.1 * rng.normal(size=d) + 0.2,), 0.05)
     (plain, told), (same, other) = (
-        move(replace(strategy, on_device=device), state, weighed, sums) for device in (False, True)
+        rule.update_summed(state, values, lambda _, rule=rule: Summed(rule, state, sums))
+        for rule in (replace(strategy, on_device=device) for device in (False, True))
     )
     assert compiled.steps.calls == ["stride"]
     assert told.clipped == (trust < 1 and engine == "cma")

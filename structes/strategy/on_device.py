@@ -1,0 +1,43 @@
+"""The update of a diagonal B in one kernel, where vectors are short.
+
+An array operation on a GPU takes some microseconds to queue, whatever it does, and `update` is
+several dozens of them. The kernel computes what `update` says, and is tested against it.
+"""
+
+from __future__ import annotations
+
+from math import inf, sqrt
+
+from ..arrays.kernels import steps
+from ..arrays.scalars import read
+from ..core.step import Step, length
+from .ranking import weigh, weights_of
+from .samples import Sampled
+from .settings import Settings
+from .state import Info, State
+from .update import conclude, cumulation, stand
+
+
+def stride(
+    settings: Settings, state: State, values, sampled: Sampled, mass=None
+) -> tuple[State, Info]:
+    """Return what `update` returns, for samples that are summed."""
+    weighed = weigh(settings, values, mass)
+    if weighed.rows is None:
+        return stand(settings, state, weighed)
+    sums = sampled(weights_of(settings, weighed, state.mean)).sums
+    dim, rates = settings.structure.dim, weighed.plan.rates
+    trust = inf if settings.engine.natural else settings.trust_region
+    (mean, p, q, b), numbers = steps.stride(
+        state,
+        (sums.z, *sums.M, sums.identity),
+        state.sigma,
+        cumulation(dim, weighed, 1.0, state.generation),
+        (rates.c1, 1.0 if rates.parts is None else rates.parts[-1], trust),
+    )
+    square, scale, shape, identity = read(numbers)
+    size = length(dim, scale, shape, identity, trust)
+    move = Step(None, size.scale, size.norm, size.clipped)
+    return conclude(
+        settings, state, weighed, sqrt(square) / rates.chi, move, (mean, (b,), p, q), None
+    )
