@@ -226,7 +226,7 @@ class Structure(ABC):
 
     # -- the tangent space ------------------------------------------------------------------------
 
-    def tangent(self, Z, w, factor=None) -> tuple:
+    def tangent(self, Z, w) -> tuple:
         """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve."""
         return self._algebra.tangent(fallbacks.moments(Z, w))
 
@@ -274,7 +274,7 @@ class Structure(ABC):
         """The structure with B exp(M) for its retraction, where it has that; else itself."""
         return self
 
-    def retract(self, factor, M, Y=None) -> tuple:
+    def retract(self, factor, M) -> tuple:
         """Factor of B h(M). h is never singular on V, so B stays invertible."""
         return self.factor_of(fallbacks.retract(self.to_dense(factor), self.tangent_to_dense(M)))
 
@@ -283,9 +283,8 @@ class Structure(ABC):
         follows the retraction."""
         return fallbacks.transport(self.tangent_to_dense(M), q)
 
-    def move(self, factor, M, q, Y=None) -> tuple:
+    def move(self, factor, M, q) -> tuple:
         """(retract(factor, M), transport(M, q)), for structures where they share work."""
-        M = M if Y is None else self.with_samples(M, Y)
         return self.retract(factor, M), self.transport(M, q)
 
     def norm(self, M) -> Number:
