@@ -19,7 +19,7 @@ PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / ".github" / "CONTRIBU
 def entries():
     """The public names that the reference has an entry for."""
     text = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.rst"))
-    return re.findall(r"^\.\. auto\w+:: structes\.(\w+)$", text, re.MULTILINE)
+    return re.findall(r"^\.\. (?:auto\w+|py:data):: structes\.(\w+)$", text, re.MULTILINE)
 
 
 def test_the_reference_has_an_entry_for_every_public_name():
@@ -42,12 +42,14 @@ def test_the_glossary_gives_a_word_one_meaning():
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_prose_names_files_and_modules_that_exist(path):
-    """Where it stands in backticks: a path with a folder, and a module of structes."""
+    """Where they stand in backticks: paths with a folder, modules of tests and of structes."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     if path.name == "CHANGELOG.md":
         text = re.sub(r"^ *\|.*$", "", text, flags=re.MULTILINE)  # where modules were before
     for name in re.findall(r"`([\w.]+/[\w./]*)`", text):
         assert (ROOT / name).exists(), f"{path.name}: {name}"
+    for name in re.findall(r"`(test_\w+)`", text):
+        assert (ROOT / "tests" / f"{name}.py").exists(), f"{path.name}: {name}"
     for name in re.findall(r"(?:`|help\()(structes(?:\.\w+)+)(?:`|\))", text):
         assert exists(name), f"{path.name}: {name}"
 
