@@ -21,7 +21,7 @@ from .runs.reader import load_runs
 from .search.es import ES
 from .search.minimize import minimize
 from .search.restart_es import RestartES
-from .search.search import Best
+from .search.state import Best
 from .sharded.sharded_es import ShardedES
 from .space.arrays_of_parameters import structure_for
 from .space.parameters import Bool, Choice, Constant, Float, Int

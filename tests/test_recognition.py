@@ -14,7 +14,7 @@ from structes.bench.evaluations.rounding import measure
 from structes.population.fingerprints import fingerprints
 from structes.population.portion import NUMBERS
 from structes.population.recognition import FARTHEST, FORGOTTEN, LATE, OPEN, OWN, REPEATED, reach
-from structes.strategy.settings import LARGE
+from structes.strategy.tiling import LARGE
 
 from .structure_table import TRUTH
 

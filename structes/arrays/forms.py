@@ -45,11 +45,11 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
 
     is_one   whether a point (dim,) stands for one row
     """
-    given = X
+    source = X
     if xp is not np and is_array(X, xp):
         array = X
     else:
-        given = X = listed(X)
+        source = X = listed(X)
         if space is not None:
             X = _points_of_dicts(X, space)
         array = numbers("X", X, f"rows of {dim} numbers")
@@ -59,8 +59,8 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
         array = xp.reshape(array, (-1, dim))
     if array.ndim != 2 or array.shape[1] != dim:
         hint = " (a single point? write X[None, :])" if tuple(array.shape) == (dim,) else ""
-        if hasattr(given, "columns"):
-            hint = f", with the columns {', '.join(map(str, given.columns))}"
+        if hasattr(source, "columns"):
+            hint = f", with the columns {', '.join(map(str, source.columns))}"
         raise ValueError(
             f"X must have shape (n, {dim}), a row for each candidate; "
             f"got shape {tuple(array.shape)}{hint}"
@@ -98,12 +98,12 @@ def values_of_rows(values, n: int) -> np.ndarray:
     return array
 
 
-def no_value(what: str, sign: int = 1) -> str:
+def no_value(subject: str, sign: int = 1) -> str:
     """Why −inf is no value (+inf, where larger ones are better)."""
     if sign == 1:
         hint = "an overflow, or the logarithm of an error that is zero? Tell a large negative"
-        return f"{what} must not be -inf: {hint} number in its place"
-    return f"{what} must not be inf with maximize=True: an overflow? Tell a large number"
+        return f"{subject} must not be -inf: {hint} number in its place"
+    return f"{subject} must not be inf with maximize=True: an overflow? Tell a large number"
 
 
 def _values(values) -> np.ndarray:
@@ -214,17 +214,17 @@ def _check_columns(columns, space):
     """Raise ValueError, naming them, for columns that are no parameters, or are there twice, and
     for parameters without a column. A constant needs none."""
     unknown = [name for name in columns if name not in space.parameters]
-    again = sorted({name for name in columns if columns.count(name) > 1})
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
     moving = [name for name, p in space.parameters.items() if p.coordinates()]
     missing = [name for name in moving if name not in columns]
-    said = []
+    problems = []
     for name in unknown:
         index = name.startswith("Unnamed:")
         hint = " (an index? read_csv(…, index_col=0))" if index else nearest(name, missing)
-        said.append(f"{name!r} is none{hint}")
-    said += [f"{name!r} is there twice" for name in again]
-    said += [f"{name!r} is missing" for name in missing]
-    if said:
+        problems.append(f"{name!r} is none{hint}")
+    problems += [f"{name!r} is there twice" for name in repeated]
+    problems += [f"{name!r} is missing" for name in missing]
+    if problems:
         raise ValueError(
-            f"the columns of X must be the parameters {', '.join(moving)}: {'; '.join(said)}"
+            f"the columns of X must be the parameters {', '.join(moving)}: {'; '.join(problems)}"
         )

@@ -104,9 +104,9 @@ def add_to_diagonal(a, value):
     return a + value * namespace(a).eye(a.shape[0], dtype=a.dtype)
 
 
-def scale_parts(a, off: float, on: float):
-    """`a` (…, d, d) with its diagonal times `on` and all else times `off`."""
+def scale_parts(a, coupling: float, diagonal: float):
+    """`a` (…, d, d) with its diagonal times `diagonal` and all else times `coupling`."""
     if isinstance(a, np.ndarray) and a.ndim == 2:
-        return add_to_diagonal(off * a, (on - off) * a.diagonal())
+        return add_to_diagonal(coupling * a, (diagonal - coupling) * a.diagonal())
     eye = namespace(a).eye(a.shape[-1], dtype=a.dtype)
-    return a * (off + (on - off) * eye)
+    return a * (coupling + (diagonal - coupling) * eye)

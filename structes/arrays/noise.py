@@ -44,7 +44,7 @@ CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 _BLOCK = 2**15  # words used at a time: the temporaries stay in cache, and are few
 _SHARED = 2**18  # words that threads share in
 _SHIFT = np.uint64(11)
-_wanted: list = [None]  # threads
+_thread_counts: list = [None]  # threads
 _BELOW_ONE = 1.0 - 2.0**-53
 _local = threading.local()
 
@@ -98,12 +98,12 @@ def normals(
 def use_threads(number: int | None) -> None:
     """How many threads draw where there is much to draw; None: as many as BLAS has. What is drawn
     does not depend on it."""
-    _wanted[:] = [number]
+    _thread_counts[:] = [number]
     _pool.cache_clear()
 
 
 def _threads():
-    return _wanted[0] or blas_threads()
+    return _thread_counts[0] or blas_threads()
 
 
 @cache
@@ -132,7 +132,7 @@ def _fill_part(out, kind, seed, stream, generation, start, words, a, b, c, d):
 
 def _fill(out, kind, seed, stream, generation, block, words):
     """Fills out (n, m) from the words that begin at a block, so many for a row."""
-    fill, each = kind
+    fill, normals = kind
     philox, count = _philox(seed, stream, generation, block), out.shape[0]
     if count * words <= _BLOCK:
         fill(philox.random_raw(count * words).reshape(count, words), out)
@@ -142,7 +142,7 @@ def _fill(out, kind, seed, stream, generation, block, words):
         b = min(a + rows, count)
         for c in range(0, words, width):
             raw = philox.random_raw((b - a) * min(width, words - c)).reshape(b - a, -1)
-            fill(raw, out[a:b, each * c : each * (c + width)])
+            fill(raw, out[a:b, normals * c : normals * (c + width)])
 
 
 def uniforms(seed: int, stream: int, generation: int, start: int, count: int, dim: int):

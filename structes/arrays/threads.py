@@ -35,13 +35,13 @@ def limited_blas(threads: int):
     """Context in which BLAS has so many threads. (threadpoolctl's own looks for the libraries
     every time, which takes a millisecond.)"""
     libraries = _blas(len(sys.modules))
-    before = [library.get_num_threads() for library in libraries]
+    counts = [library.get_num_threads() for library in libraries]
     try:
         for library in libraries:
             library.set_num_threads(threads)
         yield
     finally:
-        for library, number in zip(libraries, before, strict=True):
+        for library, number in zip(libraries, counts, strict=True):
             library.set_num_threads(number)
 
 

@@ -11,11 +11,11 @@ from math import inf, sqrt
 from ..arrays.kernels import steps
 from ..arrays.scalars import read
 from ..core.step import Step, length
+from .ranking import weigh, weights_of
 from .samples import Sampled
 from .settings import Settings
 from .state import Info, State
 from .update import conclude, cumulation, stand
-from .weighing import weigh, weights_of
 
 
 def stride(

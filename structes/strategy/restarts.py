@@ -70,8 +70,8 @@ class Run(NamedTuple):
     def restored(cls, row) -> Run:
         """The Run that was written as a list (checkpoint.py). Raises ValueError or TypeError."""
         run = cls(*row)
-        for name, least in (("number", 0), ("popsize", 2), ("evaluations", 0), ("generations", 0)):
-            checks.count(f"run: {name}", getattr(run, name), least, MOST)
+        for name in ("number", "popsize", "evaluations", "generations"):
+            checks.count(f"run: {name}", getattr(run, name), 2 * (name == "popsize"), MOST)
         checks.text("run: regime", run.regime)
         checks.number("run: sigma0", run.sigma0, positive=True)
         checks.number("run: fun", run.fun)
@@ -127,8 +127,8 @@ class RestartStrategy(ABC):
         if self.factor == inf:
             raise ValueError("factor must be finite: a population is a number of candidates")
         if self.max_restarts is not None:
-            most = checks.count("max_restarts", self.max_restarts, 0)
-            object.__setattr__(self, "max_restarts", most)
+            count = checks.count("max_restarts", self.max_restarts, 0)
+            object.__setattr__(self, "max_restarts", count)
         if not 0 <= checks.number("spread", self.spread) < inf:
             raise ValueError(f"spread must be ≥ 0 and finite; got {self.spread}")
 
@@ -190,5 +190,5 @@ def spec_of_restarts(restarts: RestartStrategy) -> dict:
     """The mapping {"name": …, arguments…} from which `build_restarts` makes the strategy again."""
     kind = type(restarts)
     path = f"{kind.__module__}:{kind.__qualname__}"
-    name = next((name for name, known in RESTARTS.table.items() if known == path), path)
+    name = next((name for name, target in RESTARTS.table.items() if target == path), path)
     return {"name": name, **asdict(restarts)}

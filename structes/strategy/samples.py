@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 from ..arrays.kernels import steps
 from ..arrays.libraries import cast, namespace
 from ..arrays.scalars import number
+from .ranking import weigh
 from .redrawn import Redrawn
 from .settings import Settings
 from .state import State
-from .weighing import weigh
 
 COPIED = 2**20  # numbers of Z up to which a copy of it costs less than two tangents
 
@@ -49,8 +49,8 @@ class Rows:
         weight c1."""
         Z, w, settings = self.Z, self.w, self.settings
         xp, structure = namespace(Z), settings.structure
-        many = Z.shape[0] * Z.shape[1] > max(COPIED, 4 * structure.dof)
-        if many or structure.path_parts is not None:
+        is_large = Z.shape[0] * Z.shape[1] > max(COPIED, 4 * structure.dof)
+        if is_large or structure.path_parts is not None:
             M = structure.tangent_at(self.factor, Z, w)
             return with_path(structure, M, q, c1, self.factor)
         if settings.dtype != "float64":

@@ -49,9 +49,9 @@ class Sampling(NamedTuple):
         if self.size > 1:
             Z = orthogonalised(Z, self.size)
         if self.mirrored:
-            both = xp.empty((2 * Z.shape[0], dim), dtype=Z.dtype)
-            both[0::2, :], both[1::2, :] = Z, -Z
-            Z = both
+            pairs = xp.empty((2 * Z.shape[0], dim), dtype=Z.dtype)
+            pairs[0::2, :], pairs[1::2, :] = Z, -Z
+            Z = pairs
         begin = start - first * width
         Z = Z[begin : begin + count, :]
         return Z if dtype == "float64" else cast(Z, dtype)

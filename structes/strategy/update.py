@@ -7,7 +7,7 @@ are those of Hansen, "The CMA evolution strategy: a tutorial" (2016; H), of Glas
 natural-gradient descent using local parameterizations" (2021; L). CMA-ES is this update with the
 engine `cma` and a dense B, to first order; xNES is it with the engine `xnes`, exactly.
 
-What is not here: how candidates are drawn (sampling.py), how ranks become weights (weighing.py,
+What is not here: how candidates are drawn (sampling.py), how ranks become weights (ranking.py,
 weights_and_rates.py), how samples are summed (samples.py), how far a step may go (core/step.py),
 how noisy values are dealt with (uncertainty.py), and what B is (structures/). The kernels that do
 some of this at once on a GPU are tested against it.
@@ -22,11 +22,11 @@ from ..arrays.kernels import steps
 from ..arrays.libraries import cast
 from ..arrays.scalars import number, where
 from ..core.step import step
+from .ranking import Weighed, weigh, weights_of
 from .samples import Sampled
 from .settings import Settings
 from .state import Info, State
 from .uncertainty import measure, share
-from .weighing import Weighed, weigh, weights_of
 
 
 def update(
@@ -66,7 +66,7 @@ def update(
         if waits is not True:
             q += where(waits, 0.0 * square, c.pull) * samples.dz
 
-    # natural gradient M of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I), with w° of H eq. 46 and G that
+    # natural gradient M of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I), w° as in H eq. 46 and G that
     # of H eq. 47: sym M = −½ Proj G (L sec. 3)
     M = samples.gradient(q[None, :], rates.c1)
     M = M if settings.dtype == "float64" else cast(M, "float64")
@@ -94,7 +94,7 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
     sigma, generation = state.sigma * exp(change), state.generation + 1
     state = State(mean, sigma, state.scale, factor, p, q, generation, noisy)
     state = settings.domain.adjust(state, settings.structure, weighed.tied)
-    return state, Info(*weighed.seen, True, move.norm, move.clipped, length)
+    return state, Info(*weighed.summary, True, move.norm, move.clipped, length)
 
 
 def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, Info]:
@@ -103,7 +103,7 @@ def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, In
     state = state._replace(generation=state.generation + 1)
     if weighed.tied:
         state = settings.domain.adjust(state, settings.structure, weighed.tied)
-    return state, Info(*weighed.seen)
+    return state, Info(*weighed.summary)
 
 
 class Cumulation(NamedTuple):

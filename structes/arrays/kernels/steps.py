@@ -26,10 +26,10 @@ def stretch(good, bad, squares, dim: int):
     import cupy
 
     n = squares.shape[0]
-    out = cupy.empty(n + 2)
-    w, about = out[:n], out[n:]
-    _launch("stretch", n, w, about, *_arrays(good, bad, squares), *ints(n, dim))
-    return w, about[0], about[1]
+    buffer = cupy.empty(n + 2)
+    w, numbers = buffer[:n], buffer[n:]
+    _launch("stretch", n, w, numbers, *_arrays(good, bad, squares), *ints(n, dim))
+    return w, numbers[0], numbers[1]
 
 
 def paths(state, dz, dy, far: float, pulls: tuple):
@@ -44,11 +44,11 @@ def paths(state, dz, dy, far: float, pulls: tuple):
 
     dim, noise_dim = dy.shape[0], dz.shape[0]
     mean, path_sigma, q, square = map(cupy.empty, (dim, noise_dim, noise_dim, ()))
-    out = mean, path_sigma, q, square
-    its = state.mean, state.path_sigma, state.path, state.scale, dz, dy
+    outputs = mean, path_sigma, q, square
+    inputs = state.mean, state.path_sigma, state.path, state.scale, dz, dy
     sizes = ints(dim, noise_dim)
-    _launch("paths", noise_dim, *out, *_arrays(*its), *sizes, *_floats(far, *pulls))
-    return out
+    _launch("paths", noise_dim, *outputs, *_arrays(*inputs), *sizes, *_floats(far, *pulls))
+    return outputs
 
 
 def stride(state, sums, far: float, pulls: tuple, rates: tuple):
@@ -62,13 +62,19 @@ def stride(state, sums, far: float, pulls: tuple, rates: tuple):
     import cupy
 
     dim = state.mean.shape[0]
-    out = cupy.empty((4, dim))
+    outputs = cupy.empty((4, dim))
     numbers = cupy.empty(4)
-    its = state.mean, state.path_sigma, state.path, state.factor[0], state.scale, *sums
+    inputs = state.mean, state.path_sigma, state.path, state.factor[0], state.scale, *sums
     _launch(
-        "stride", dim, *out, numbers, *_arrays(*its), *ints(dim), *_floats(far, *pulls, *rates)
+        "stride",
+        dim,
+        *outputs,
+        numbers,
+        *_arrays(*inputs),
+        *ints(dim),
+        *_floats(far, *pulls, *rates),
     )
-    return tuple(out), numbers
+    return tuple(outputs), numbers
 
 
 def _arrays(*arrays):
