@@ -19,7 +19,7 @@ from .libraries import is_array, load_namespace, to_numpy
 
 
 def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1):
-    """(X (n, dim) of the backend's library, values (n,) float64 of NumPy) of what was told.
+    """Return what was told as (X (n, dim) of the backend's library, values (n,) float64 of NumPy).
 
     X        rows; one point (dim,), where values is a number or holds one; dicts of parameters,
              where the search has a space; or pairs (x, value), and then values is None
@@ -41,7 +41,7 @@ def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1)
 
 
 def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
-    """`X` as an (n, dim) array of the library xp; whether it is finite is not looked at.
+    """Return `X` as an (n, dim) array of the library xp; whether it is finite is not looked at.
 
     is_one   whether a point (dim,) stands for one row
     """
@@ -69,8 +69,8 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
 
 
 def objective_values(values, n: int, sign: int = 1) -> np.ndarray:
-    """`values`, times `sign`, as a new (n,) float array: NaN = failed, +inf = worst; −inf is
-    refused."""
+    """Return `values`, times `sign`, as a new (n,) float array: NaN is a failure, +inf is worst;
+    −inf is refused."""
     if type(values) is not np.ndarray or values.dtype != np.float64:
         values = _values(values)
     array = values.copy() if sign == 1 else -values  # the caller's stays as it is
@@ -89,7 +89,8 @@ def objective_values(values, n: int, sign: int = 1) -> np.ndarray:
 
 
 def values_of_rows(values, n: int) -> np.ndarray:
-    """`values` of at most n rows, as (k,) floats: those of a function that has checked them."""
+    """Return `values` of at most n rows, as (k,) floats: those of a function that has checked
+    them."""
     array = _values(values)
     if array.shape == (n, 1):
         array = array[:, 0]
@@ -99,7 +100,7 @@ def values_of_rows(values, n: int) -> np.ndarray:
 
 
 def no_value(subject: str, sign: int = 1) -> str:
-    """Why −inf is no value (+inf, where larger ones are better)."""
+    """Return why −inf is no value (+inf, where larger ones are better)."""
     if sign == 1:
         hint = "an overflow, or the logarithm of an error that is zero? Tell a large negative"
         return f"{subject} must not be -inf: {hint} number in its place"
@@ -111,7 +112,7 @@ def _values(values) -> np.ndarray:
 
 
 def numbers(name: str, value, expected: str, texts: bool = False) -> np.ndarray:
-    """`value` as a float64 array of NumPy, of any shape; the caller's own where it is one.
+    """Return `value` as a float64 array of NumPy, of any shape; the caller's own where it is one.
 
     texts   whether strings that `float` reads are numbers too
 
@@ -135,7 +136,7 @@ def numbers(name: str, value, expected: str, texts: bool = False) -> np.ndarray:
 
 
 def _host(name, value, expected) -> np.ndarray:
-    """`value` as an array in this machine's memory, of whatever dtype."""
+    """Return `value` as an array in this machine's memory, of whatever dtype."""
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "detach"):  # a tensor of torch
@@ -166,8 +167,8 @@ def listed(value):
 
 
 def _number(value, texts: bool = False) -> float | None:
-    """A float of anything that is a real number; None of anything else. What is too large for a
-    float is infinite."""
+    """Return a float of anything that is a real number, None of anything else. What is too large
+    for a float is infinite."""
     if isinstance(value, (bytes, complex)) or value is None:
         return None
     if isinstance(value, str) and not texts:
@@ -183,7 +184,7 @@ def _number(value, texts: bool = False) -> float | None:
 
 
 def _pairs(X):
-    """(points, values) of pairs (x, value)."""
+    """Return (points, values) of pairs (x, value)."""
     try:
         pairs = [(x, value) for x, value in X]
     except (TypeError, ValueError):
@@ -195,8 +196,8 @@ def _pairs(X):
 
 
 def _points_of_dicts(X, space):
-    """Points of what may be dicts of parameters: one, a list of them, or a DataFrame whose columns
-    are their names."""
+    """Return the points of what may be dicts of parameters: one, a list of them, or a DataFrame
+    whose columns are their names."""
     if isinstance(X, Mapping):
         return space.from_dict(X)
     if hasattr(X, "columns"):

@@ -87,7 +87,7 @@ class Engine:
                 )
 
     def sampling_of(self, popsize: int, dim: int) -> Sampling:
-        """How rows of `dim` numbers are drawn for generations of `popsize`."""
+        """Return how rows of `dim` numbers are drawn for generations of `popsize`."""
         kind = self.sampling
         if kind == "auto":
             kind = "mirrored" if 2 * popsize >= dim else "orthogonal"
@@ -98,17 +98,19 @@ class Engine:
         return Sampling(min(dim, -(-popsize // 2) if mirrored else popsize), mirrored)
 
     def fit(self, structure: Structure) -> Structure:
-        """The structure as this engine uses it."""
+        """Return the structure as this engine uses it."""
         return structure.with_exponential() if self.natural else structure
 
 
 def cma(sampling="independent", mirror=0.0, damping=1.0, speed=1.0, parts=False) -> Engine:
-    """CMA-ES: its weights, rates, damping and sampling; single switches may be set."""
+    """Return the engine of CMA-ES: its weights, rates, damping and sampling; single switches may
+    be set."""
     return Engine(sampling, mirror, damping, speed, parts)
 
 
 def xnes() -> Engine:
-    """xNES: the natural gradient alone, no paths; with `dense` to the last digit."""
+    """Return the engine of xNES: the natural gradient alone, no paths; with `dense` to the last
+    digit."""
     return Engine(sampling="independent", natural=True)
 
 
@@ -124,7 +126,8 @@ ENGINES = Registry(
 
 
 def build_engine(spec) -> Engine:
-    """The Engine that `spec` names: a name, a mapping {"name": …, switches…}, or an Engine."""
+    """Return the Engine that `spec` names: a name, a mapping {"name": …, switches…}, or an
+    Engine."""
     engine = spec if isinstance(spec, Engine) else ENGINES.build(spec)
     if not isinstance(engine, Engine):
         raise TypeError(f"engine must be an Engine; {brief(spec)} gave {brief(engine)}")

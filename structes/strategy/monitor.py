@@ -88,14 +88,14 @@ class History(NamedTuple):
 
 
 def _float(name, value):
-    """A number of a file, which may be NaN; an integer stays one."""
+    """Return a number of a file, which may be NaN; an integer stays one."""
     if type(value) is float or (type(value) is int and abs(value) < MOST):
         return value
     raise TypeError(f"{name} must be a number; got {brief(value)}")
 
 
 def _floats(name, values) -> list:
-    """Numbers of a file: an array (n,), or a list in older ones."""
+    """Return numbers of a file: an array (n,), or a list in older ones."""
     if isinstance(values, np.ndarray):
         if values.ndim != 1 or values.dtype != float:
             raise ValueError(f"{name} must be (n,) numbers; got {values.dtype} {values.shape}")
@@ -127,12 +127,12 @@ class Monitor(NamedTuple):
     failures = property(lambda self: self.history.failures)
 
     def of(self, structure) -> Monitor:
-        """The same for a search that goes on with another structure."""
+        """Return the same for a search that goes on with another structure."""
         return Monitor(replace(self.rules, structure=structure), self.history)
 
     def under(self, stopping: Stopping, generation: int, reasons: dict) -> Monitor:
-        """The same under other criteria, of which none has fired so far but for `reasons`, and a
-        budget of generations that is spent."""
+        """Return the same under other criteria, of which none has fired so far but for `reasons`,
+        and a budget of generations that is spent."""
         budget, reasons = stopping.max_generations, dict(reasons)
         if budget is not None and generation >= budget:
             reasons["max_generations"] = generation
@@ -140,7 +140,7 @@ class Monitor(NamedTuple):
         return Monitor(replace(self.rules, stopping=stopping), history)
 
     def snapshot(self) -> dict:
-        """What `restored` takes: plain values, as in checkpoint.py."""
+        """Return what `restored` takes: plain values, as in files/checkpoint.py."""
         history = self.history._asdict()
         history["_ticks"] = history.pop("looks")  # its name in files of version 1
         values = history.pop("values").last(self._kept)
@@ -150,7 +150,7 @@ class Monitor(NamedTuple):
         return tree
 
     def restored(self, tree: dict) -> Monitor:
-        """The Monitor that had the snapshot `tree`. Raises ValueError or TypeError."""
+        """Return the Monitor that had the snapshot `tree`. Raises ValueError or TypeError."""
         best, median = (_floats(name, tree[name]) for name in ("best", "median"))
         finite = [b for b in best if isfinite(b)]
         reasons = dict(tree["reasons"])
@@ -173,8 +173,8 @@ class Monitor(NamedTuple):
         return Monitor(self.rules, history)
 
     def told(self, best: float, evaluations: int, seconds: float) -> Monitor:
-        """After values came in, the best of them so far, `seconds` after the search began: what
-        may end a search inside a generation."""
+        """Return the Monitor after values came in, the best of them so far, `seconds` after the
+        search began: it looks at what may end a search inside a generation."""
         s, fired = self.rules.stopping, {}
         if s.target is not None and best <= s.target:
             fired["target"] = best
@@ -187,7 +187,8 @@ class Monitor(NamedTuple):
         return Monitor(self.rules, self.history._replace(reasons={**self.reasons, **fired}))
 
     def closed(self, state, info, seconds: float) -> Monitor:
-        """After an update: the new state, what the update saw, seconds since the start."""
+        """Return the Monitor after an update: the new state, what the update saw, seconds since
+        the start."""
         s, history, t = self.rules.stopping, self.history, state.generation
         low, high, worst = history.low, history.high, info.worst
         if not -inf < worst < inf:
@@ -233,12 +234,12 @@ class Monitor(NamedTuple):
 
     @property
     def _kept(self) -> int:
-        """Generations whose values are wanted."""
+        """Of how many generations the values are kept."""
         return max(self.rules.window, 2 * self.rules.half)
 
     def _compared(self, values, worst, value_range, state, fired) -> int:
         """Look at the values of the last generations, where `value_range` is the range of all so
-        far. Return the number of looks at stagnation."""
+        far, and return the number of looks at stagnation."""
         s, window, n = self.rules.stopping, self.rules.window, len(values)
         # cheap first: the window's range is at least the distance of its newest to its oldest
         if n >= window and (s.tolfun or s.tolfunhist):
@@ -262,7 +263,8 @@ class Monitor(NamedTuple):
         return looks
 
     def _is_over(self, waited: float) -> bool:
-        """Has a search without continuous coordinates waited long enough for a better value?"""
+        """Return whether a search without continuous coordinates has waited long enough for a
+        better value."""
         rules = self.rules
         return (
             waited >= rules.window
@@ -271,8 +273,8 @@ class Monitor(NamedTuple):
         )
 
     def _agrees(self, spread, tolerance, value_range, state) -> bool:
-        """Do values that are `spread` apart agree, and have the standard deviations fallen as the
-        values have?"""
+        """Return whether values that are `spread` apart agree, and the standard deviations have
+        fallen as the values have."""
         if not tolerance or not spread <= tolerance * value_range:
             return False
         if spread <= ROUNDING * abs(self.history.low):
@@ -283,7 +285,8 @@ class Monitor(NamedTuple):
         return not std.shape[0] or float(namespace(std).max(std)) <= tolerance**0.5
 
     def _relative(self, state, vector=None):
-        """(d,) standard deviations of the coordinates, or a vector (d,), over the initial ones."""
+        """Return (d,) standard deviations of the coordinates, or a vector (d,), over the initial
+        ones."""
         if vector is None:
             vector = self.rules.structure.deviations(state.factor)
         ratio = state.sigma / self.rules.sigma0
@@ -292,7 +295,8 @@ class Monitor(NamedTuple):
         return ratio * vector
 
     def _measured(self, state, fired) -> tuple:
-        """Look at the standard deviations: the smallest and the largest, relative to sigma."""
+        """Look at the standard deviations, and return the smallest and the largest, relative to
+        sigma."""
         s, structure = self.rules.stopping, self.rules.structure
         xp = namespace(state.mean)
         std = structure.deviations(state.factor)

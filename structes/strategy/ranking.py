@@ -71,7 +71,8 @@ def weights_of(settings: Settings, weighed: Weighed, like) -> tuple:
 
 
 def with_missing(values: np.ndarray, mass):
-    """The masses (n,) of values of which some are missing (NaN), None where all count the same.
+    """Return the masses (n,) of values of which some are missing (NaN), None where all count the
+    same.
 
     A missing value ranks last and counts as `MISSING` of one, as more only where too few are
     known. An evaluation may fail because the point is bad, or by bad luck: counted whole, failures
@@ -89,7 +90,8 @@ def with_missing(values: np.ndarray, mass):
 
 
 def ranking(values: np.ndarray, twins_apart=False):
-    """(order, ranked): indices of `values` (n,) from best to worst, and the values so ordered.
+    """Return (order, ranked): indices of `values` (n,) from best to worst, and the values so
+    ordered.
 
     NaN ranks last. Equal values keep their order, but with `twins_apart` those of all even
     candidates come before those of the odd ones, which may be their mirror images (sampling.py).
@@ -103,14 +105,15 @@ def ranking(values: np.ndarray, twins_apart=False):
 
 
 def tied_with_best(ranked: np.ndarray) -> float:
-    """How many of the other known values of `ranked` (n,), best first, equal the best one: a share
-    from 0 to 1, which is 0 where fewer than two are known."""
+    """Return how many of the other known values of `ranked` (n,), best first, equal the best one:
+    a share from 0 to 1, which is 0 where fewer than two are known."""
     count = np.count_nonzero(ranked == ranked)
     return (np.count_nonzero(ranked == ranked[0]) - 1) / (count - 1) if count > 1 else 0.0
 
 
 def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None, shared=True):
-    """Each row of `tables` (k, n), given by rank, handed to the candidates: (k, n), or None.
+    """Return each row of `tables` (k, n), which are by rank, handed to the candidates: (k, n), or
+    None.
 
     order, ranked   of `ranking`; NaN and +inf tie
     tables          (k, n) weights by rank, best first
@@ -136,7 +139,8 @@ def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None,
 
 
 def _share(ties, tables, mass):
-    """Tables with each run of equal values given what its ranks have, in proportion to mass.
+    """Return tables in which each run of equal values has what its ranks have, in proportion to
+    mass.
 
     ties   (n − 1,) whether a value, from the second on, equals the one before it
     """

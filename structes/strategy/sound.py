@@ -45,7 +45,7 @@ def check_state(settings: Settings, state: State, from_updates: bool = False) ->
 
 
 def _wrong_numbers(settings, state):
-    """What is wrong with the numbers by themselves; None: nothing."""
+    """Return what is wrong with the numbers by themselves; None: nothing."""
     if not 0 <= state.generation < MOST:
         return "its generation is no number of generations"
     if not 0 < state.sigma < inf:
@@ -76,7 +76,7 @@ def _wrong_noise(noisy):
 
 
 def _wrong_candidates(settings, state):
-    """Are samples numbers, and candidates far from the mean, too?"""
+    """Return what is wrong with samples, and with candidates far from the mean; None: nothing."""
     Y = _samples(settings, state)
     if not (_within(Y, LARGEST[settings.dtype]) and _all(abs(Y) > 1 / LARGEST[settings.dtype])):
         return "the factor makes samples that are not finite, too large or too small"
@@ -90,7 +90,7 @@ def _wrong_candidates(settings, state):
 
 
 def _samples(settings, state):
-    """The y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction, found as
+    """Return the y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction, found as
     `Strategy.draw` does."""
     xp = namespace(state.mean)
     angles = xp.arange(1, settings.structure.noise_dim + 1, dtype=xp.float64)
@@ -108,7 +108,7 @@ def _arrays(factor) -> list:
 
 
 def _within(a, bound) -> bool:
-    """Are all numbers finite, and at most so large?"""
+    """Return whether all numbers are finite, and at most so large."""
     if not a.size:
         return True
     xp, bound = namespace(a), min(bound, np.finfo(float).max)

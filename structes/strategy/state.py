@@ -87,14 +87,15 @@ class Info(NamedTuple):
     repeated: int = 0
 
     def signed(self, sign: int) -> Info:
-        """The same in the user's values, which are maximised where sign is −1."""
+        """Return the same in the user's values, which are maximised where sign is −1."""
         if sign == 1:
             return self
         return self._replace(best=-self.best, median=-self.median, worst=-self.worst)
 
     @classmethod
     def restored(cls, row: Sequence[Any]) -> Info:
-        """The Info that was written as a list (checkpoint.py). Raises ValueError, TypeError."""
+        """Return the Info that was written as a list (files/checkpoint.py). Raises ValueError,
+        TypeError."""
         info = cls(*row)
         for name in ("best", "median", "worst", "norm", "path_length"):
             if type(getattr(info, name)) is not float:
@@ -107,7 +108,7 @@ class Info(NamedTuple):
 
 
 def restored_as(like, value, xp):
-    """`value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
+    """Return `value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
     ValueError where it differs."""
     if isinstance(like, tuple):
         if not isinstance(value, (list, tuple)) or len(value) != len(like):
@@ -135,7 +136,7 @@ def check_shapes(structure, tree) -> None:
 
 
 def same_state(a, b) -> bool:
-    """Are two states of a file the same arrays and numbers?"""
+    """Return whether two states of a file are the same arrays and numbers."""
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same_state, a, b))
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):

@@ -119,7 +119,7 @@ REASONS = (*(f.name for f in fields(Stopping)), "noeffectcoord", "noeffectaxis")
 
 
 def stopping_from(criteria: dict) -> Stopping:
-    """Stopping(**given), with unknown names refused and the nearest known one named."""
+    """Return Stopping(**criteria), with unknown names refused and the nearest known one named."""
     names = [f.name for f in fields(Stopping)]
     for name in criteria:
         if name not in names:

@@ -118,7 +118,7 @@ NOISE = Registry(
 
 
 def build_noise(spec, popsize: int) -> Noise | None:
-    """The Noise of None, "auto", {"name": "auto", "target": 0.6, …} or a Noise.
+    """Return the Noise of None, "auto", {"name": "auto", "target": 0.6, …} or a Noise.
 
     Raises ValueError or TypeError, naming the argument, for what is unknown or does not fit.
     """
@@ -135,17 +135,18 @@ def build_noise(spec, popsize: int) -> Noise | None:
 
 
 def known_noise(spec) -> Noise | None:
-    """The Noise of what `spec_of_noise` has made: a name in it is not looked up."""
+    """Return the Noise of what `spec_of_noise` has made: a name in it is not looked up."""
     return spec and Noise(**{key: value for key, value in spec.items() if key != "name"})
 
 
 def spec_of_noise(settings: Noise | None) -> dict | None:
-    """The mapping from which `build_noise` makes it again."""
+    """Return the mapping from which `build_noise` makes it again."""
     return None if settings is None else {"name": "auto", **asdict(settings)}
 
 
 def measure(settings: Noise, noisy: Noisy, sigma: float, Z, values, popsize: int) -> Noisy:
-    """`noisy` after a generation: Z (n, noise_dim), values (n,) NumPy, NaN for a missing one.
+    """Return `noisy` after a generation: Z (n, noise_dim), values (n,) NumPy, NaN for a missing
+    one.
 
     Candidates 0 and popsize − 1 are compared, where this generation was to measure and both have
     a value; otherwise the next one will.
@@ -181,7 +182,8 @@ def measure(settings: Noise, noisy: Noisy, sigma: float, Z, values, popsize: int
 
 
 def share(settings: Noise, noisy: Noisy, change: float) -> tuple[float, Noisy]:
-    """The `change` of ln (eta sigma), shared out: (that of ln sigma, `noisy` with the new eta)."""
+    """Return the `change` of ln (eta sigma), shared out: (that of ln sigma, `noisy` with the new
+    eta)."""
     ratio = noisy.ratio * min(1.0, max(0.0, -noisy.slope / SLOPE))
     drift = settings.speed * log(ratio / settings.target) if ratio > 0 else -inf
     log_eta = log(noisy.eta)
@@ -190,7 +192,7 @@ def share(settings: Noise, noisy: Noisy, change: float) -> tuple[float, Noisy]:
 
 
 def _same(a, b) -> bool:
-    """Are two rows of local coordinates one candidate? Up to rounding: some structures find them
-    back from the steps."""
+    """Return whether two rows of local coordinates are one candidate, up to rounding: some
+    structures find them back from the steps."""
     xp = namespace(a)
     return float(to_numpy(xp.max(xp.abs(a - b)))) < 1e-9

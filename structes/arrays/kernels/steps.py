@@ -20,9 +20,9 @@ _BLOCK = 1024  # threads, the most that the source allows
 
 
 def stretch(good, bad, squares, dim: int):
-    """w° = good + bad dim/squares, (n,) all, and the numbers Σ w° and ½ Σ bad (dim/squares − 1) of
-    the device: the weights of samples of these squared lengths, and how much of the identity they
-    have that is not theirs."""
+    """Return w° = good + bad dim/squares, (n,) all, and the numbers Σ w° and ½ Σ bad (dim/squares
+    − 1) of the device: the weights of samples of these squared lengths, and how much of the
+    identity they have that is not theirs."""
     import cupy
 
     n = squares.shape[0]
@@ -33,8 +33,8 @@ def stretch(good, bad, squares, dim: int):
 
 
 def paths(state, dz, dy, far: float, pulls: tuple):
-    """(mean, path_sigma, q, ‖path_sigma‖²) after the steps dz = Σ w z (noise_dim,) and dy = Σ w y
-    (dim,).
+    """Return (mean, path_sigma, q, ‖path_sigma‖²) after the steps dz = Σ w z (noise_dim,) and dy =
+    Σ w y (dim,).
 
     far     sigma times the mean's learning rate
     pulls   cs, √(cs (2 − cs) mueff), cc, √(cc (2 − cc) mueff), and ‖path_sigma‖² from which on the
@@ -52,8 +52,8 @@ def paths(state, dz, dy, far: float, pulls: tuple):
 
 
 def stride(state, sums, far: float, pulls: tuple, rates: tuple):
-    """All of a step where B = diag(b): ((mean, path_sigma, path, b), numbers), the latter (4,):
-    ‖path_sigma‖², the trace of M over dim, the norm of the rest, the part of the identity.
+    """Return all of a step where B = diag(b): ((mean, path_sigma, path, b), numbers), the latter
+    (4,): ‖path_sigma‖², the trace of M over dim, the norm of the rest, the part of the identity.
 
     sums    Σ w z and the samples' natural gradient, (dim,) both, and the identity of `stretch`
     rates   weight of the path in the natural gradient, what both are multiplied by, and the
@@ -93,7 +93,7 @@ def _kernel(name):
 
 
 def _launch(name, length, *arguments):
-    """Queues a kernel of one block for vectors of this length, which alone decides the order of
-    the additions."""
+    """Queue a kernel of one block for vectors of this length, which alone decides the order of the
+    additions."""
     threads = min(_BLOCK, 32 * max(1, -(-length // 32)))
     _kernel(name)((1,), (threads,), arguments)
