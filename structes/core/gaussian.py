@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays import noise
 from ..arrays.libraries import namespace, to_numpy
-from ..structures.base import Array, Structure
+from ..structures.base import Array, Factor, Structure
 from .step import Step
 
 
@@ -40,7 +40,7 @@ class Gaussian(NamedTuple):
     mean: Any
     sigma: float
     scale: Any
-    factor: tuple
+    factor: Factor
 
     @classmethod
     def standard(
