@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import structes
+import structes.core
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -16,14 +17,15 @@ PAGES = sorted(DOCS.rglob("*.md"))
 PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / ".github" / "CONTRIBUTING.md", *PAGES]
 
 
-def entries():
-    """The public names that the reference has an entry for."""
+def entries(module):
+    """The names of a module that the reference has an entry for."""
     text = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.rst"))
-    return re.findall(r"^\.\. (?:auto\w+|py:data):: structes\.(\w+)$", text, re.MULTILINE)
+    return re.findall(rf"^\.\. (?:auto\w+|py:data):: {module}\.(\w+)$", text, re.MULTILINE)
 
 
-def test_the_reference_has_an_entry_for_every_public_name():
-    assert sorted(entries()) == sorted(structes.__all__)
+@pytest.mark.parametrize("module", [structes, structes.core], ids=["structes", "core"])
+def test_the_reference_has_an_entry_for_every_public_name(module):
+    assert sorted(entries(module.__name__)) == sorted(module.__all__)
 
 
 def test_readme_shows_every_room():

@@ -104,7 +104,7 @@ class Gaussian(NamedTuple):
     # -- densities --------------------------------------------------------------------------------
 
     def volume(self) -> float:
-        """Return log |det (sigma D₀ B⁻ᵀ)| = d log sigma + Σ log D₀ − log |det B|."""
+        """Return `log |det (sigma D₀ B⁻ᵀ)| = d log sigma + Σ log D₀ − log |det B|`."""
         scale = float(namespace(self.scale).sum(namespace(self.scale).log(self.scale)))
         d, logdet = self.structure.dim, self.structure.logdet(self.factor)
         return d * log(self.sigma) + scale - logdet
@@ -116,7 +116,7 @@ class Gaussian(NamedTuple):
         return -0.5 * squares - self.volume() - 0.5 * self.structure.dim * log(2 * pi)
 
     def entropy(self) -> float:
-        """Return the entropy in nats: d/2 (1 + log 2π) + log |det (sigma D₀ B⁻ᵀ)|."""
+        """Return the entropy in nats: `d/2 (1 + log 2π) + log |det (sigma D₀ B⁻ᵀ)|`."""
         return 0.5 * self.structure.dim * (1 + log(2 * pi)) + self.volume()
 
     def deviations(self) -> Array:
