@@ -55,9 +55,10 @@ def skip_fields(app, kind, name, member, skip, options):
     return skip or str(member.__doc__).startswith("Alias for field number")
 
 
-def plain_aliases(app, kind, name, member, options, signature, returned):
+def plain_aliases(app, kind, name, member, options, *signature):
     """Name aliases also within other types, where Sphinx 9 writes how it represents them."""
-    return signature, returned and re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", returned)
+    alias = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+    return tuple(text and alias.sub(r"\1", text) for text in signature)
 
 
 def setup(app):
