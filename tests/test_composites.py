@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import tracemalloc
+from functools import cache
 
 import numpy as np
 import pytest
@@ -281,14 +282,20 @@ LARGE = [
 ]
 
 
+@cache
+def population(n, dim):
+    """Rows of normals, and values of them."""
+    random = np.random.default_rng(0)
+    return random.normal(size=(n, dim)), random.normal(size=n)
+
+
 @pytest.mark.parametrize("spec", LARGE)
 def test_no_copies_of_the_population(spec):
     dim, n = 200_000, 32
     structure = build_structure(spec, dim)
     strategy = Strategy(structure)
     state = strategy.init(np.ones(dim), 1.0, np.ones(dim))
-    random = np.random.default_rng(0)
-    Z, values = random.normal(size=(n, dim)), random.normal(size=n)
+    Z, values = population(n, dim)
 
     def peak(f, *args):
         """Populations held at the worst moment, what is returned included."""
