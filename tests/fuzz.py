@@ -128,7 +128,7 @@ class Player:
                 self.tell_again()
             if chance(rng, 0.08):
                 self.tell_own()
-            if chance(rng, 0.1) and (self.es.gathered.arrivals or self.es.ledger.open.heard):
+            if chance(rng, 0.1) and (self.es.gathered.samples or self.es.ledger.open.heard):
                 self.es.advance()
             if chance(rng, 0.08):
                 self.replace()
@@ -179,7 +179,7 @@ class Player:
         if chance(rng, 0.1):
             values[int(rng.integers(n))] = np.nan
         es = self.es
-        fresh = not (es.gathered.arrivals or es.ledger.open.heard or es.ledger.late)
+        fresh = not (es.gathered.samples or es.ledger.open.heard or es.ledger.late)
         fresh = fresh and self.unique and n == len(es.ledger.open.generation) >= es.popsize
         before = es.generation if fresh and kind != "one by one" else None
         self.hand_over(kind, rows, values)
@@ -284,7 +284,7 @@ class Player:
         for name in ("sigma", "evaluations", "generation", "best", "info", "popsize", "switches"):
             a, b = repr(getattr(self.es, name)), repr(getattr(twin, name))
             assert a == b, f"{way}: {name} is {b}, and was {a}"
-        seen = (self.es.monitor.seen._asdict(), twin.monitor.seen._asdict())
+        seen = (self.es.monitor.history._asdict(), twin.monitor.history._asdict())
         for name in seen[0].keys() - {"values"}:  # of which a file holds those that are wanted
             a, b = (repr(its[name]) for its in seen)
             assert a == b, f"{way}: the monitor's {name} is {b}, and was {a}"

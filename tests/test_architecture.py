@@ -19,6 +19,7 @@ FLOORS = """
     files                            files, of this process and of others
     structures                       the matrix groups
     core                             a Gaussian and a step, whoever takes it
+    testing                          their laws, for users' own too
     space                            where the points live
     problem problems named_problems  what is minimised
     strategy                         the algorithm, pure

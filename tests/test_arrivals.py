@@ -12,8 +12,8 @@ from structes.population.fingerprints import fingerprints
 from structes.population.late import NEGLIGIBLE, late, temper
 from structes.population.ledger import KEPT, OVER
 from structes.strategy.engine import Engine
-from structes.strategy.ranking import recombination_weights, xnes_utilities
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
+from structes.strategy.weights_and_rates import recombination_weights, xnes_utilities
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
@@ -78,7 +78,7 @@ def test_a_late_value_counts_by_the_ratio_of_the_densities():
     es.tell(X, np.ones(len(X)))  # all equal: nothing has moved
     (place,) = es.ledger.find(out[:1])
     old_generation = es.ledger.generation(place.key)[1].generation
-    assert late(es.ledger.open.generation, old_generation, place.index, 1.0).mass == 1
+    assert late(es.ledger.open.generation, old_generation, place.index, 1.0).importance == 1
     X = es.ask()
     es.tell(X, sphere(X))
     masses = []
@@ -93,8 +93,8 @@ def test_a_late_value_counts_by_the_ratio_of_the_densities():
         new = es.strategy.log_density(Z, es.ledger.open.generation.volume)
         age = es.generation - generation.number
         ratio = np.exp(temper(es.strategy, age) * (new - old))[0]
-        assert arrival.mass == pytest.approx(min(1, ratio))
-        masses.append(arrival.mass)
+        assert arrival.importance == pytest.approx(min(1, ratio))
+        masses.append(arrival.importance)
     assert min(masses) < 0.9 and max(masses) <= 1
 
 
@@ -245,7 +245,9 @@ def test_many_parameters_do_not_make_late_values_worthless():
     X = es.ask()
     es.tell(X, sphere(X))
     masses = [
-        late(es.ledger.open.generation, es.ledger.generation(place.key)[1].generation, i, 1.0).mass
+        late(
+            es.ledger.open.generation, es.ledger.generation(place.key)[1].generation, i, 1.0
+        ).importance
         for i, place in enumerate(es.ledger.find(out))
     ]
     assert np.median(masses) > 0.3 > NEGLIGIBLE

@@ -5,7 +5,7 @@ import pytest
 
 from structes import ES, minimize
 from structes.strategy.auto import SURE, Agreement
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 DIM = 10

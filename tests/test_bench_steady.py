@@ -130,14 +130,14 @@ def test_late_values_count_as_said_and_the_library_is_left_as_it_was():
     generation = es.ledger.generation(place.key)[1].generation
     arguments = es.ledger.open.generation, generation, place.index, 1.0
     before = arrivals.late(*arguments)
-    from structes.population import gathered as module
+    from structes.population import arrivals as module
 
     for name, count in steady.LATE.items():
         with steady.late_values(count):
-            mass = module.late(*arguments).mass
-        full = before.mass ** (1 / arrivals.temper(es.strategy))
-        wanted = {"steady": before.mass, "full": full, "fresh": 1.0, "dropped": 0.0}
-        assert mass == pytest.approx(wanted[name])
+            importance = module.late(*arguments).importance
+        full = before.importance ** (1 / arrivals.temper(es.strategy))
+        wanted = {"steady": before.importance, "full": full, "fresh": 1.0, "dropped": 0.0}
+        assert importance == pytest.approx(wanted[name])
     assert module.late is arrivals.late
 
 

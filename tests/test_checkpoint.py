@@ -36,7 +36,7 @@ def search(spec, dim, **options):
 def test_every_structure_goes_on_to_the_same_bits(spec, dim, tmp_path):
     es, never_saved = search(spec, dim), search(spec, dim)
     es.save(tmp_path / "a")
-    assert len(es.pending) and es.gathered.arrivals  # there is something to keep
+    assert len(es.pending) and es.gathered.samples  # there is something to keep
     there = goes_on(ES.load(tmp_path / "a"), 20)
     assert there == goes_on(es, 20) == goes_on(never_saved, 20)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import structes
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 from structes.structures.direct_sum import DirectSum
 from structes.structures.kronecker import Kronecker

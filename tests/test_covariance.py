@@ -8,7 +8,7 @@ import pytest
 
 import structes
 from structes.search.covariance import covariance_of, read_covariance, shaped, with_correlations
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 from structes.structures.low_rank import LowRank
 

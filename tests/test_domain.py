@@ -10,7 +10,7 @@ from scipy.optimize import Bounds
 
 import structes
 from structes.space.domain import BOUNDARIES, Domain, build_domain
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

@@ -10,7 +10,7 @@ import pytest
 
 import structes
 from structes import ES, Choice, Float, Int, RestartES, ShardedES, Space, foreign, minimize
-from structes.search.arguments import NAMES, OPTIONS, STOPPING
+from structes.search.options import NAMES, OPTIONS, STOPPING
 
 from .searches import objective
 
@@ -549,12 +549,12 @@ def test_type_checkers_know_every_keyword_once(face):
     import inspect
     import typing
 
-    from structes.search import arguments
+    from structes.search import options
 
     parameters = inspect.signature(face).parameters
     annotation = parameters["options"].annotation
-    keys = getattr(arguments, annotation.removeprefix("Unpack[").removesuffix("]")).__annotations__
-    assert typing.is_typeddict(getattr(arguments, annotation[7:-1]))
+    keys = getattr(options, annotation.removeprefix("Unpack[").removesuffix("]")).__annotations__
+    assert typing.is_typeddict(getattr(options, annotation[7:-1]))
     assert not set(keys) & set(parameters)
     assert {*keys, *parameters} >= {*OPTIONS, *NAMES}
 

@@ -6,9 +6,9 @@ from scipy.stats import kstest
 
 from structes import ES, minimize
 from structes.strategy.engine import Engine, build_engine
-from structes.strategy.ranking import recombination_weights
 from structes.strategy.sampling import Sampling
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
+from structes.strategy.weights_and_rates import recombination_weights
 from structes.structures.building import build_structure
 
 SAMPLINGS = [Sampling(1, False), Sampling(4, False), Sampling(4, True), Sampling(1, True)]

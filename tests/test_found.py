@@ -68,7 +68,7 @@ def test_a_late_value_of_a_generation_with_a_later_number_counts_at_most_one():
     es.state = first._replace(sigma=1e-3)
     es.tell(X := es.ask(), squares(X))
     es.tell(late, squares(late))
-    assert all(0 < its.mass <= 1 for its in es.gathered.arrivals)
+    assert all(0 < its.importance <= 1 for its in es.gathered.samples)
 
 
 @pytest.mark.parametrize("speed", [0.0, 1e-300, 1e300, np.inf])

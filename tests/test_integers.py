@@ -11,7 +11,8 @@ from scipy.special import ndtr
 import structes
 from structes.space.domain import build_domain
 from structes.space.integers import margin, with_margin
-from structes.strategy.settings import Strategy, default_popsize
+from structes.strategy.settings import default_popsize
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import structes
 from structes.search.covariance import covariance_of
-from structes.search.prior import begun
-from structes.strategy.settings import Strategy
+from structes.search.prior import begin_from
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH
@@ -429,8 +429,10 @@ def test_it_begins_alike_on_every_backend(backend):
     X, values, _ = study(5)
     for spec in ("dense", "lower", "diagonal", "low_rank:long1:short1"):
         strategy = Strategy(build_structure(spec, 5))
-        host = begun(strategy, strategy.init(np.zeros(5), 1.0, np.ones(5)), X, values)
-        there = begun(strategy, strategy.init(np.zeros(5), 1.0, np.ones(5), backend.xp), X, values)
+        host = begin_from(strategy, strategy.init(np.zeros(5), 1.0, np.ones(5)), X, values)
+        there = begin_from(
+            strategy, strategy.init(np.zeros(5), 1.0, np.ones(5), backend.xp), X, values
+        )
         assert type(there.mean) is type(backend.xp.zeros(1))
         points = backend.numpy(strategy.draw(there, 1, 0, 4)[2])
         np.testing.assert_allclose(points, strategy.draw(host, 1, 0, 4)[2], rtol=1e-4)

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from structes import ES
-from structes.strategy.ranking import (
-    assign,
-    ranking,
-    recombination_weights,
-    tied_with_best,
-    with_missing,
-)
+from structes.strategy.ranking import assign, ranking, tied_with_best, with_missing
+from structes.strategy.weights_and_rates import recombination_weights
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 101])

@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 from structes import ES, EvaluationError, ShardedES
+from structes.sharded import placement
 from structes.sharded import sharded_es as sharded
-from structes.sharded.replica import Here, covering, shard_ends
+from structes.sharded.local import LocalReplicas
+from structes.sharded.replica import covering, shard_ends
 
 from . import crew
 
@@ -396,7 +398,7 @@ def travelled(answer):
     return pickle.loads(data, buffers=[buffer(b) for b in buffers])
 
 
-class Unkind(Here):
+class Unkind(LocalReplicas):
     """Replicas that are lost at any moment, before or after they have done what they were asked;
     but not in more than two calls a generation, and all of them not more than `all_lost` times."""
 
@@ -438,7 +440,7 @@ def test_losses_change_no_bit(name, all_lost, tmp_path, monkeypatch):
             crews.append(Unkind(job, 3, moods, all_lost))
             return crews[-1]
 
-        monkeypatch.setattr(sharded, "Here", unkind)
+        monkeypatch.setattr(placement, "LocalReplicas", unkind)
         with ShardedES(ellipsoid, np.linspace(1, 3, 24), 0.7, **given) as es:
             while es.generation < 8:
                 es.step()
@@ -466,7 +468,7 @@ def test_the_example():
 
 
 def test_who_is_always_lost_is_given_up(monkeypatch):
-    class Hopeless(Here):
+    class Hopeless(LocalReplicas):
         def call(self, method, arguments, seconds=None, keep=False):
             if method == "values" and 1 in arguments:
                 return super().call(method, {0: arguments[0]} if 0 in arguments else {})[0], {
@@ -474,7 +476,7 @@ def test_who_is_always_lost_is_given_up(monkeypatch):
                 }
             return super().call(method, arguments)
 
-    monkeypatch.setattr(sharded, "Here", lambda job, count: Hopeless(job, 2))
+    monkeypatch.setattr(placement, "LocalReplicas", lambda job, count: Hopeless(job, 2))
     es = ShardedES(ellipsoid, [1.0, 2.0], 1.0)
     with es, pytest.raises(EvaluationError, match=r"3 attempts .*replica 1: bad luck"):
         es.step()
@@ -485,7 +487,7 @@ def test_it_goes_on_after_an_interrupt(when, monkeypatch):
     """Whatever had been done: two of three replicas may have made the step."""
     calls = []
 
-    class Interrupted(Here):
+    class Interrupted(LocalReplicas):
         def call(self, method, arguments, seconds=None, keep=False):
             calls.append(method)
             if calls.count(when) == 3 and method == when:
@@ -493,7 +495,7 @@ def test_it_goes_on_after_an_interrupt(when, monkeypatch):
                 raise KeyboardInterrupt
             return super().call(method, arguments)
 
-    monkeypatch.setattr(sharded, "Here", lambda job, count: Interrupted(job, 3))
+    monkeypatch.setattr(placement, "LocalReplicas", lambda job, count: Interrupted(job, 3))
     with ShardedES(ellipsoid, np.linspace(1, 3, 24), 0.7, popsize=37, seed=3) as es:
         with pytest.raises(KeyboardInterrupt):
             es.run()

@@ -13,7 +13,7 @@ import structes
 from structes import Choice, Float, Int, Space
 from structes.shell.cli import cli
 from structes.space import choices, space
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 MIXED = Space(

@@ -10,7 +10,8 @@ import yaml
 from scipy.linalg import solve_triangular, toeplitz
 
 import structes
-from structes.strategy.settings import Strategy, default_popsize
+from structes.strategy.settings import default_popsize
+from structes.strategy.strategy import Strategy
 from structes.structures import gathers, patterns
 from structes.structures.building import build_structure
 from structes.structures.sparse import Sparse

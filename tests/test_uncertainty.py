@@ -5,7 +5,7 @@ import pytest
 
 import structes
 from structes.arrays import noise
-from structes.strategy.settings import Strategy
+from structes.strategy.strategy import Strategy
 from structes.strategy.uncertainty import Noise, Noisy, build_noise, measure, share
 from structes.structures.building import build_structure
 

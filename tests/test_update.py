@@ -5,7 +5,8 @@ import pytest
 from scipy.linalg import expm
 
 from structes.arrays import noise
-from structes.strategy.settings import Strategy, default_popsize
+from structes.strategy.settings import default_popsize
+from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

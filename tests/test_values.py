@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from structes.arrays.persistent import PersistentList
-from structes.population import remembered as memory
+from structes.population import known_points
 from structes.population.answers import Answers
 from structes.population.fingerprints import fingerprints
-from structes.population.remembered import Memory
+from structes.population.known_points import KnownPoints
 
 STEPS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 9)), max_size=40)
 
@@ -74,7 +74,7 @@ def test_answers_are_dicts(case):
 @given(STEPS)
 def test_a_memory_holds_the_points_that_came_last(steps):
     points = np.random.default_rng(0).normal(size=(40, 3))
-    versions = [(Memory(), [])]
+    versions = [(KnownPoints(), [])]
     for number, (which, kind) in enumerate(steps):
         its, held = versions[which % len(versions)]
         rows = points[number : number + 1]
@@ -88,9 +88,9 @@ def test_a_memory_holds_the_points_that_came_last(steps):
 
 
 def test_a_memory_forgets_what_came_long_ago(monkeypatch):
-    monkeypatch.setattr(memory, "REMEMBERED", 50)
+    monkeypatch.setattr(known_points, "KNOWN", 50)
     points = np.random.default_rng(0).normal(size=(300, 3))
-    its = Memory()
+    its = KnownPoints()
     for k in range(0, 300, 5):
         its = its.add(points[k : k + 5])
         assert 50 <= len(its.prints()) <= 100 or k < 50

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from structes.strategy.engine import Engine, cma
-from structes.strategy.ranking import recombination_weights
-from structes.strategy.weights_and_rates import learning_rates
+from structes.strategy.weights_and_rates import learning_rates, recombination_weights
 from structes.structures.building import build_structure
 
 from .structure_table import TRUTH

@@ -27,7 +27,7 @@ from structes.runs.log import Lines
 from structes.runs.reader import read_run
 from structes.runs.recorder import Recorder
 from structes.runs.resume import resume_experiment
-from structes.search.restart_es import restored
+from structes.search.kinds import restored
 from structes.shell.cli import cli
 
 from .test_resume import facts

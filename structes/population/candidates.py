@@ -25,7 +25,8 @@ import numpy as np
 from ..arrays.libraries import namespace, to_numpy
 from ..arrays.persistent import Slotted
 from ..arrays.threads import blas_threads, limited_blas
-from ..strategy.settings import State, Strategy
+from ..strategy.state import State
+from ..strategy.strategy import Strategy
 
 
 def boundaries(asked, tile: int | None) -> np.ndarray:

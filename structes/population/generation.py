@@ -24,8 +24,8 @@ from ..strategy.state import MOST, same_state
 from ..structures.building import build_structure, known_spec, spec_of
 from .candidates import Candidates, Recipe, boundaries
 from .fingerprints import fingerprints, joined
+from .memory import check_population
 from .portion import NUMBERS, Portion, sampled, taken, within
-from .room import check_population
 
 
 class Generation:

@@ -17,8 +17,8 @@ from ..arrays.persistent import EMPTY, PersistentList
 from ..registry import brief
 from .answers import Answers
 from .generation import Generation
+from .known_points import KnownPoints
 from .recognition import FORGOTTEN, FORMER, LATE, OPEN, OWN, Place, places_of
-from .remembered import Memory
 
 KEPT = 50  # generations for which an untold candidate is waited for
 REPLACED = 2  # and for which it is known, where a point of the user's own came in its place
@@ -95,8 +95,8 @@ class Ledger(NamedTuple):
     open     the generation that is asked now
     late     those before it of which values are missing, the oldest first
     former   those of the run before (restarts), which teach this run nothing
-    told, forgotten   Memory of points
-    own      Memory of the points of the user's own that came since the last ask
+    told, forgotten   KnownPoints of points
+    own      KnownPoints of the points of the user's own that came since the last ask
     over     PersistentList of (key, (n,) bool): candidates that were told of generations that
              were forgotten
     family   names of this search, which comes last, and of those that it is a copy of
@@ -105,9 +105,9 @@ class Ledger(NamedTuple):
     open: Asked
     late: tuple
     former: tuple
-    told: Memory
-    forgotten: Memory
-    own: Memory
+    told: KnownPoints
+    forgotten: KnownPoints
+    own: KnownPoints
     over: PersistentList
     family: tuple
 
@@ -115,7 +115,7 @@ class Ledger(NamedTuple):
     def begin(cls, generation: Generation) -> Ledger:
         """Of a search whose first generation this is."""
         asked = Asked(generation, Answers())
-        memories = Memory(), Memory(), Memory()
+        memories = KnownPoints(), KnownPoints(), KnownPoints()
         return cls(asked, (), (), *memories, EMPTY, (generation.origin,))
 
     def copy(self, origin: int) -> Ledger:
@@ -167,7 +167,7 @@ class Ledger(NamedTuple):
 
     def asked(self, generation: Generation) -> Ledger:
         """With further candidates of the open generation."""
-        own = Memory() if len(self.own.parts) else self.own
+        own = KnownPoints() if len(self.own.parts) else self.own
         return self._with(Asked(generation, self.open.answers), self.late, self.told, own)
 
     def _with(self, open_, late, told, own) -> Ledger:
@@ -326,7 +326,7 @@ class Ledger(NamedTuple):
             prints = tree.get(name, np.empty(0, dtype=np.uint64))  # not in older files
             if prints.ndim != 1 or prints.dtype != np.uint64:
                 raise ValueError(f"{name} must be (n,) fingerprints")
-            return Memory().add(prints)
+            return KnownPoints().add(prints)
 
         *late, open_ = asked(tree["generations"])
         former = asked(tree.get("former", ()))

@@ -27,9 +27,12 @@ from ..named_problems import load_problem
 from ..problem import Problem
 from ..registry import brief, nearest, place_of
 from ..rowwise import Rowwise
+from ..search.arguments import Arguments
+from ..search.building import arguments_from
+from ..search.kinds import search_of
 from ..search.loop import check_mode, run
+from ..search.options import LIMITS
 from ..search.progress import progress_of
-from ..search.restart_es import start_search
 from ..strategy.stopping import Stopping
 from .config import check_problems, coerce, numbers
 from .reader import RunFolder
@@ -59,7 +62,7 @@ class Experiment:
     restarts      None, or a restart strategy: a name ("ipop", "bipop") or mapping
     x0, sigma0    start (d,), initial standard deviation (number or (d,)); None: the problem's
     bounds        d pairs (lower, upper), null for open; or "box": the box of the problem
-    boundary, transforms, integers   as for `ES`
+    boundary, transforms, integers, choices, fixed   as for `ES`
     on_error      "missing": an exception in a problem is a missing value; "raise": it ends the
                   search of that problem
     workers       None: problems are evaluated here; or what `build_evaluator` takes: a number of
@@ -88,6 +91,8 @@ class Experiment:
     boundary: str | None = None
     transforms: list | dict | None = None
     integers: bool | list | None = None
+    choices: list | None = None
+    fixed: dict | None = None
     on_error: str = "missing"
     workers: int | str | dict | None = None
     timeout: float | None = None
@@ -103,7 +108,6 @@ class Experiment:
 
 
 _ROWS = methodcaller("rows")
-LIMITS = ("bounds", "boundary", "transforms", "integers")  # of the parameters
 _OWN = {f.name: f.type for f in fields(Experiment) if f.name != "stopping"}
 _STOPPING = {f.name: f.type for f in fields(Stopping)}
 
@@ -124,7 +128,7 @@ def experiment_from(config: Mapping) -> Experiment:
             )
         if key == "problems":
             own[key] = check_problems(value)
-        elif key in ("bounds", "transforms", "integers"):
+        elif key in ("bounds", "transforms", "integers", "choices", "fixed"):
             own[key] = numbers(value)
         elif key in _OWN:
             own[key] = coerce(value, _OWN[key], key)
@@ -165,13 +169,18 @@ def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
 
 
 class Task(NamedTuple):
-    """One search of an experiment: a label of its own, what makes its problem in a worker, and
-    what `ES` needs."""
+    """One search of an experiment: a label of its own, what makes its problem in a worker, and the
+    Arguments of the search."""
 
     label: str
     load: partial
     problem: Problem
-    stopping: Stopping
+    arguments: Arguments
+
+    @property
+    def stopping(self) -> Stopping:
+        """When the search stops."""
+        return self.arguments.stopping
 
 
 def plan(experiment: Experiment) -> list[Task]:
@@ -186,7 +195,8 @@ def plan(experiment: Experiment) -> list[Task]:
         same = sum(t.label.split(" #")[0] == label for t in tasks)
         label += f" #{same + 1}" * (same > 0)
         load = partial(load_problem, spec, experiment.dim)
-        task = Task(label, load, *_load(load, label, experiment))
+        problem, stopping = _load(load, label, experiment)
+        task = Task(label, load, problem, _arguments(experiment, problem, stopping))
         start(experiment, task)
         tasks.append(task)
     return tasks
@@ -194,7 +204,12 @@ def plan(experiment: Experiment) -> list[Task]:
 
 def start(experiment: Experiment, task: Task):
     """The ES, or RestartES, of one search."""
-    problem, x0, sigma0 = task.problem, experiment.x0, experiment.sigma0
+    return search_of(task.arguments, experiment.restarts)
+
+
+def _arguments(experiment, problem, stopping) -> Arguments:
+    """The Arguments of the search of one problem."""
+    x0, sigma0 = experiment.x0, experiment.sigma0
     if problem.space is not None:
         if x0 is not None:
             raise ValueError(f"x0 does not go with a space: its parameters have a start; got {x0}")
@@ -202,23 +217,20 @@ def start(experiment: Experiment, task: Task):
     else:
         x0 = problem.x0() if x0 is None else checks.point("x0", x0, problem.dim)
         sigma0 = problem.sigma0() if sigma0 is None else sigma0
-    given = {name: getattr(experiment, name) for name in LIMITS}
-    limits = {name: value for name, value in given.items() if value is not None}
+    limits = {name: getattr(experiment, name) for name in LIMITS}
+    limits = {name: value for name, value in limits.items() if value is not None}
     if limits.get("bounds") == "box":
         limits["bounds"] = _box(problem)
-    return start_search(
-        x0,
-        sigma0,
-        experiment.structure,
-        experiment.seed,
-        experiment.popsize,
-        experiment.restarts,
+    begins = x0, sigma0, experiment.structure, experiment.seed, experiment.popsize
+    return arguments_from(
+        "Experiment",
+        *begins,
         engine=experiment.engine,
         backend=experiment.backend,
         dtype=experiment.dtype,
         noise=experiment.noise,
         **limits,
-        **asdict(task.stopping),
+        **asdict(stopping),
     )
 
 

@@ -53,7 +53,8 @@ from ..files import checkpoint
 from ..files.folders import file_name, to_json
 from ..files.opening import LONGEST, read_text, regular
 from ..files.writes import NotWritten, Writes, say
-from ..search.restart_es import RestartES, runs_of
+from ..search.kinds import runs_of
+from ..search.restart_es import RestartES
 from . import trust
 from .about import versions
 from .log import COLUMNS, cells_of, rows_of

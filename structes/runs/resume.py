@@ -15,7 +15,8 @@ from math import inf
 
 from ..files import checkpoint
 from ..registry import nearest
-from ..search.restart_es import RestartES, restored
+from ..search.kinds import restored
+from ..search.restart_es import RestartES
 from ..strategy.stopping import Stopping
 from ..terminal.output import visible
 from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all

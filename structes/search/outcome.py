@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays.libraries import to_numpy
-from .restart_es import runs_of
+from .kinds import runs_of
 
 CONVERGED = ("tolfun", "tolfunhist", "tolx", "noeffectcoord", "noeffectaxis")
 

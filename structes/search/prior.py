@@ -1,7 +1,8 @@
 """Where a search begins that is given points with values from before.
 
-`begun` makes of any points and values, however they were chosen, the distribution that a search
-begins with. It looks at them twice, in coordinates in which the first guess (x0 aside) is N(0, I).
+`begin_from` makes of any points and values, however they were chosen, the distribution that a
+search begins with. It looks at them twice, in coordinates in which the first guess (x0 aside) is
+N(0, I).
 
 The region. The best quarter of the points, and at least a generation of them, with the weights of
 a generation, has a mean m and a covariance S. Few points say little of a covariance, so S is mixed
@@ -52,7 +53,7 @@ FLATTEST = 1e-6  # t, of the largest eigenvalue of H: points may lie in few dire
 RIDGES = np.geomspace(1e-9, 10, 11)  # relative to the largest eigenvalue of the kernel
 
 
-def begun(strategy, state: State, U, values) -> State:
+def begin_from(strategy, state: State, U, values) -> State:
     """The state of a search that begins where values of earlier points say.
 
     strategy, state   of the first guess: its sigma, D₀ and B are the units; where its mean is does
@@ -63,10 +64,10 @@ def begun(strategy, state: State, U, values) -> State:
     One point, or all at one place: there, with the deviations of the first guess. Where all values
     tie all points count the same.
     """
-    return single_threaded(_begun, strategy.structure.dim, strategy, state, U, values)
+    return single_threaded(_begin_from, strategy.structure.dim, strategy, state, U, values)
 
 
-def _begun(strategy, state, U, values):
+def _begin_from(strategy, state, U, values):
     structure, xp = strategy.structure, namespace(state.mean)
     order, ranked = ranking(values)
     w = _weights(order, ranked, strategy.popsize)

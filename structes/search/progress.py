@@ -14,7 +14,7 @@ from textwrap import shorten
 from ..files.writes import say
 from ..structures.building import spec_of
 from ..terminal.output import Output, visible
-from .restart_es import runs_of
+from .kinds import runs_of
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Ray actors that hold an object each and are called all at once (replicas.py).
+"""Ray actors that hold an object each and are called all at once (replica.py).
 
 What their methods return may stay where it is, in Ray's object store, and go from there to other
 actors: the process that has called them holds a reference only.
@@ -16,7 +16,7 @@ from ..evaluators.ray import Ray, said_of
 from ..evaluators.supervisor import EvaluationError
 
 
-class _Seat:
+class _Actor:
     """An actor that holds an object and calls its methods."""
 
     def __init__(self, paths, environment):
@@ -41,14 +41,14 @@ class Actors:
     count      None: as many as the cluster has room for now, at most `most`
     resources  of each, and address: as for `Ray`
 
-    `hire` and `call` are those of `replicas.Here`. What is kept is in Ray's object store: it goes
-    from actor to actor, and not through this process.
+    `start` and `call` are those of `LocalReplicas` (local.py). What is kept is in Ray's object
+    store: it goes from actor to actor, and not through this process.
     """
 
     def __init__(self, kind, job, count=None, most=None, address=None, resources=None):
         thing = pickled((kind, job))  # first: it may fail
         self._room = Ray(count, address, resources)
-        self._seat = self._room.class_of(_Seat)
+        self._actor_class = self._room.class_of(_Actor)
         self._ray, self._actors, self._thing = self._room.ray, {}, None
         try:
             self.count = min(self._room.capacity(), most or count)
@@ -59,18 +59,18 @@ class Actors:
             self.close()
             raise
 
-    def hire(self, which, begin, seconds=None) -> dict:
+    def start(self, which, begin, seconds=None) -> dict:
         """New actors with these numbers: {number: why it could not be}."""
         begin = begin if isinstance(begin, self._ray.ObjectRef) else self._ray.put(begin)
         refs = {}
         for k in which:
             self._dismiss(k)
-            self._actors[k] = self._seat.remote(sys.path, self._room.environment)
+            self._actors[k] = self._actor_class.remote(sys.path, self._room.environment)
             refs[k] = self._actors[k].make.remote(self._thing, begin)
         return self._answers(refs, seconds)[1]
 
     def call(self, method: str, arguments: dict, seconds=None, keep=False) -> tuple[dict, dict]:
-        """As `replicas.Here.call`. Raises EvaluationError where the method itself raises."""
+        """As `local.LocalReplicas.call`. Raises EvaluationError where the method itself raises."""
         away = {k: "it is not there" for k in arguments if k not in self._actors}
         refs, kept = {}, {}
         for k in arguments.keys() - away.keys():

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..evaluators.supervisor import EvaluationError, check_that_it_works
-from .replica import Receipt
+from .job import StepResult
 
 ATTEMPTS = 3  # at a step, before it is given up
 PATIENCE = 120.0  # seconds to wait for new replicas
@@ -27,22 +27,22 @@ class _AllLost(Exception):
 
 
 class Lockstep:
-    """The replicas of a crew, each with its share of the shards.
+    """The replicas of a group, each with its share of the shards.
 
-    hire        makes the crew (`replicas.Here`, `actors.Actors`), when it is first needed
+    start       makes the group (`local.LocalReplicas`, `actors.Actors`), when it is first needed
     shards      of a generation
     timeout     seconds that a step may take; a replica that has not answered then is lost
     beginning   gives what a `Replica` begins with that has nobody to ask
-    now         the Receipt of the search then
+    result      the StepResult of the search then
 
     Raises EvaluationError for a function that returns what is no value, where replicas cannot be
     started, and where they are lost again and again; RuntimeError after `close`.
     """
 
-    def __init__(self, hire, shards: int, timeout: float | None, beginning, now: Receipt):
-        self.now, self.timeout = now, timeout
-        self._hire_crew, self._shards, self._beginning = hire, shards, beginning
-        self._crew, self._is_closed = None, False
+    def __init__(self, start, shards: int, timeout: float | None, beginning, result: StepResult):
+        self.result, self.timeout = result, timeout
+        self._start_group, self._shards, self._beginning = start, shards, beginning
+        self._group, self._is_closed = None, False
         self._is_torn = False  # was a step broken off, when some may have made it?
 
     @property
@@ -53,21 +53,21 @@ class Lockstep:
     def step(self, seconds: float) -> list:
         """One generation: the failures of its evaluations. seconds: since the search began."""
         failures = []
-        self._reach(self.now.generation + 1, seconds, failures)
+        self._reach(self.result.generation + 1, seconds, failures)
         return failures
 
     def ask(self, method: str):
         """What a replica says: the first that answers."""
-        return self._reach(self.now.generation, 0.0, [], method)
+        return self._reach(self.result.generation, 0.0, [], method)
 
     def close(self, methods=()) -> dict:
         """End the replicas: {method: what the first one says before, if it does so soon}."""
         self._is_closed = True
         words = {}
-        if self._crew is not None:
+        if self._group is not None:
             try:
                 for method in methods:
-                    words[method] = self._crew.call(method, {0: ()}, SOON)[0][0]
+                    words[method] = self._group.call(method, {0: ()}, SOON)[0][0]
             except KeyError:  # it is lost
                 pass
             finally:
@@ -83,12 +83,12 @@ class Lockstep:
             try:
                 self._start()
                 if lost is not None:
-                    self._hire(self._everyone, self._beginning())
-                    self._is_torn = True  # for `now` is not where they are
+                    self._start_replicas(self._everyone, self._beginning())
+                    self._is_torn = True  # for `result` is not where they are
                 if self._is_torn:
                     self._mend()
-                while self.now.generation < target:  # further away where all were lost
-                    self.now, found = self._step(seconds)
+                while self.result.generation < target:  # further away where all were lost
+                    self.result, found = self._step(seconds)
                     failures.extend(found)
                 return method and self._first(method)
             except _AllLost as error:
@@ -98,22 +98,22 @@ class Lockstep:
     def _start(self):
         if self._is_closed:
             raise RuntimeError("this search is closed: its replicas, and its state, are gone")
-        if self._crew is not None:
+        if self._group is not None:
             return
-        self._crew = crew = self._hire_crew()
-        self._finalizer = weakref.finalize(self, crew.close)
-        self._everyone = range(crew.count)
-        cuts = [self._shards * k // crew.count for k in range(crew.count + 1)]
+        self._group = group = self._start_group()
+        self._finalizer = weakref.finalize(self, group.close)
+        self._everyone = range(group.count)
+        cuts = [self._shards * k // group.count for k in range(group.count + 1)]
         self._shares = list(pairwise(cuts))
         try:
-            self._hire(self._everyone, self._beginning())
+            self._start_replicas(self._everyone, self._beginning())
         except BaseException:
-            self._crew = None
+            self._group = None
             self._finalizer()
             raise
 
     def _step(self, seconds):
-        """(Receipt, failures) of a generation."""
+        """(StepResult, failures) of a generation."""
         outcomes = {}  # what has been evaluated is kept for the next attempt
         for _ in range(ATTEMPTS):
             end = None if self.timeout is None else time.monotonic() + self.timeout
@@ -125,8 +125,8 @@ class Lockstep:
         raise EvaluationError(f"{ATTEMPTS} attempts at a generation have failed: {_said(lost)}")
 
     def _attempt(self, outcomes, seconds, end):
-        """(Receipt or None, {number: why it is lost})."""
-        everyone, call = self._everyone, self._crew.call
+        """(StepResult or None, {number: why it is lost})."""
+        everyone, call = self._everyone, self._group.call
         todo = {k: (self._shares[k],) for k in everyone if k not in outcomes}
         found, lost = call("values", todo, _left(end))
         outcomes.update(found)
@@ -147,17 +147,17 @@ class Lockstep:
 
     def _mend(self):
         """Bring all to where the first of them is, after a step that was broken off."""
-        receipts, lost = self._crew.call("receipt", {k: () for k in self._everyone}, self.timeout)
+        receipts, lost = self._group.call("result", {k: () for k in self._everyone}, self.timeout)
         latest = max((its.generation for its in receipts.values()), default=0)
         lost.update({k: "late" for k, its in receipts.items() if its.generation < latest})
         if lost:
             self._replace(lost)
-        self.now, self._is_torn = self._first("receipt"), False
+        self.result, self._is_torn = self._first("result"), False
 
     def _replace(self, lost):
         """Let new replicas begin where one that is there is."""
         state = self._found("snapshot", lost, keep=True)
-        self._hire(list(lost), state)
+        self._start_replicas(list(lost), state)
 
     def _first(self, method):
         """What a replica says. The lost ones that are met on the way are replaced."""
@@ -172,15 +172,15 @@ class Lockstep:
         lost, too."""
         for k in self._everyone:
             if k not in lost:
-                answers, more = self._crew.call(method, {k: ()}, self.timeout, keep)
+                answers, more = self._group.call(method, {k: ()}, self.timeout, keep)
                 lost.update(more)
                 if answers:
                     return answers[k]
         raise _AllLost(_said(lost))
 
-    def _hire(self, which, begin):
+    def _start_replicas(self, which, begin):
         for _ in range(ATTEMPTS):
-            lost = self._crew.hire(which, begin, PATIENCE)
+            lost = self._group.start(which, begin, PATIENCE)
             if not lost:
                 return
             which = list(lost)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 import traceback
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,56 +27,12 @@ from ..evaluators.missing import NoValue, evaluated
 from ..evaluators.worker import Outcome
 from ..population.candidates import Recipe, boundaries
 from ..population.generation import Generation
+from ..strategy.monitor import Monitor, Rules
+from ..strategy.ranking import weigh, weights_of
 from ..strategy.samples import Summed, add_sums, sums_of
-from ..strategy.settings import Strategy
 from ..strategy.state import MOST, Info, State
-from ..strategy.stopping import Monitor, Rules, Stopping
-from ..strategy.weighing import weigh, weights_of
+from .job import Job, Start, StepResult
 from .trees import arrays, listed, packed, settled, unpacked
-
-
-class Job(NamedTuple):
-    """What all replicas of a search have in common.
-
-    strategy, stopping, sigma0, seed   of the search; its candidates are drawn independently
-    shards    into how many a generation is cut, at most `strategy.popsize`
-    backend   name of the array library
-    fun       (n, d) array of the backend -> (n,) values; with `factory` it makes this function
-    space     Space of named parameters, of which `fun` takes a list of dicts, or None
-    sign      −1 where larger values are better
-    """
-
-    strategy: Strategy
-    stopping: Stopping
-    sigma0: float
-    seed: int
-    shards: int
-    backend: str
-    fun: Any
-    factory: bool = False
-    space: Any = None
-    sign: int = 1
-
-
-class Start(NamedTuple):
-    """Where a search begins: mean (d,), sigma, scale (d,), as `Strategy.init` takes them."""
-
-    mean: np.ndarray
-    sigma: float
-    scale: np.ndarray
-
-
-class Receipt(NamedTuple):
-    """After a step: what the update saw, where the search is, the best value (after how many
-    evaluations), and the reasons to stop."""
-
-    info: Info
-    generation: int
-    sigma: float
-    evaluations: int
-    fun: float
-    evaluations_then: int
-    reasons: dict
 
 
 def shard_ends(popsize: int, shards: int) -> np.ndarray:
@@ -112,7 +67,7 @@ class Replica:
         self.function = job.fun() if job.factory else job.fun
         if job.space is not None and self.function is not None:
             self.function = job.space.rows(self.function, vectorized=True)
-        self.evaluations, self.fun, self.evaluations_then = 0, np.inf, 0
+        self.evaluations, self.fun, self.best_evaluations = 0, np.inf, 0
         self.info = Info()
         self._best = None  # the point (d,), or (Recipe, its index)
         self._drawn: dict = {}  # tiles of Z of a shard, where they are kept
@@ -210,7 +165,7 @@ class Replica:
         sums = sums_of(self.strategy, self.state, self._tiles(a), its)
         return settled(sums, arrays(self.state.factor))
 
-    def move(self, values, seconds: float, *others: dict) -> Receipt:
+    def move(self, values, seconds: float, *others: dict) -> StepResult:
         """Make the step. values: as for `sums`; others: what `sums` of the other replicas gave;
         seconds: since the search began."""
         strategy, before = self.strategy, self.state
@@ -229,7 +184,7 @@ class Replica:
         monitor = self.monitor.told(self.fun, self.evaluations, seconds)
         self.monitor = monitor.closed(self.state, info, seconds)
         self.info = info
-        return self.receipt()
+        return self.result()
 
     def _completed(self, given, a, b):
         """The Sums of the subtree (a, b), of own ones and of those that are given."""
@@ -247,18 +202,18 @@ class Replica:
             return
         i = int(np.nanargmin(values))
         if values[i] < self.fun:
-            self.fun, self.evaluations_then = float(values[i]), self.evaluations
+            self.fun, self.best_evaluations = float(values[i]), self.evaluations
             state = state._replace(path=None, path_sigma=None)
             sizes = tuple(np.diff(self.ends).tolist())
             self._best = Recipe(self.strategy, state, self.job.seed, sizes, ("best",)), i
 
     # -- what it knows ----------------------------------------------------------------------------
 
-    def receipt(self) -> Receipt:
+    def result(self) -> StepResult:
         """Where the search is."""
         now = self.state.generation, self.state.sigma, self.evaluations
-        best = self.fun, self.evaluations_then
-        return Receipt(self.info, *now, *best, dict(self.monitor.reasons))
+        best = self.fun, self.best_evaluations
+        return StepResult(self.info, *now, *best, dict(self.monitor.reasons))
 
     def best(self) -> np.ndarray | None:
         """(d,) the best point; it is drawn when somebody asks for it."""
@@ -284,7 +239,7 @@ class Replica:
             "state": listed(self.host_state()),
             "best": self.best(),
             "fun": self.fun,
-            "evaluations_then": self.evaluations_then,
+            "evaluations_then": self.best_evaluations,
             "evaluations": self.evaluations,
             "info": list(self.info),
             "monitor": self.monitor.snapshot(),
@@ -299,7 +254,7 @@ class Replica:
             raise ValueError(f"best has the value {self.fun} and the point {self._best}")
         self.evaluations = checks.count("evaluations", tree["evaluations"], 0, MOST)
         then = checks.count("evaluations_then", tree["evaluations_then"], 0, self.evaluations)
-        self.evaluations_then = then
+        self.best_evaluations = then
         self.info = Info.restored(tree["info"])
         self.state = settled(self.strategy.restored(tree["state"], self.xp))
         scale0 = tree.get("scale0")  # not in older files
@@ -314,32 +269,3 @@ class Replica:
         strategy, job = self.strategy, self.job
         first = strategy.structure, strategy.popsize, job.sigma0, scale0, strategy.domain
         return Monitor(Rules(job.stopping, *first))
-
-
-class Here:
-    """Replicas in this process, which work one after the other; see `actors.Actors`."""
-
-    def __init__(self, job: Job, count: int):
-        self.job, self.count = job, count
-        self.replicas: dict = {}
-
-    def hire(self, which, begin, seconds=None) -> dict:
-        """New replicas with these numbers, which begin there: {number: why it could not be}."""
-        for k in which:
-            self.replicas[k] = Replica(self.job, begin)
-        return {}
-
-    def call(self, method: str, arguments: dict, seconds=None, keep=False) -> tuple[dict, dict]:
-        """Call a method of replicas, arguments {number: tuple}, all at once where that can be.
-
-        seconds   until those that have not answered are given up; None: for ever
-        keep      the answers stay where they are, and what is returned stands for them in the
-                  arguments of other calls
-
-        Returns {number: answer} and {number: why there is none}; the latter replicas are gone.
-        """
-        return {k: getattr(self.replicas[k], method)(*its) for k, its in arguments.items()}, {}
-
-    def close(self) -> None:
-        """End the replicas."""
-        self.replicas.clear()

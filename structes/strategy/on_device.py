@@ -11,20 +11,23 @@ from math import inf, sqrt
 from ..arrays.kernels import steps
 from ..arrays.scalars import read
 from ..core.step import Step, length
+from .ranking import weigh, weights_of
 from .samples import Sampled
+from .settings import Settings
 from .state import Info, State
 from .update import conclude, cumulation, stand
-from .weighing import weigh, weights_of
 
 
-def stride(strategy, state: State, values, sampled: Sampled, mass=None) -> tuple[State, Info]:
+def stride(
+    settings: Settings, state: State, values, sampled: Sampled, mass=None
+) -> tuple[State, Info]:
     """Return what `update` returns, for samples that are summed."""
-    weighed = weigh(strategy, values, mass)
+    weighed = weigh(settings, values, mass)
     if weighed.rows is None:
-        return stand(strategy, state, weighed)
-    sums = sampled(weights_of(strategy, weighed, state.mean)).sums
-    dim, rates = strategy.structure.dim, weighed.plan.rates
-    trust = inf if strategy.engine.natural else strategy.trust_region
+        return stand(settings, state, weighed)
+    sums = sampled(weights_of(settings, weighed, state.mean)).sums
+    dim, rates = settings.structure.dim, weighed.plan.rates
+    trust = inf if settings.engine.natural else settings.trust_region
     (mean, p, q, b), numbers = steps.stride(
         state,
         (sums.z, *sums.M, sums.identity),
@@ -36,5 +39,5 @@ def stride(strategy, state: State, values, sampled: Sampled, mass=None) -> tuple
     size = length(dim, scale, shape, identity, trust)
     move = Step(None, size.scale, size.norm, size.clipped)
     return conclude(
-        strategy, state, weighed, sqrt(square) / rates.chi, move, (mean, (b,), p, q), None
+        settings, state, weighed, sqrt(square) / rates.chi, move, (mean, (b,), p, q), None
     )

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 from ..arrays.kernels import steps
 from ..arrays.libraries import cast, namespace
 from ..arrays.scalars import number
+from .ranking import weigh
 from .redrawn import Redrawn
+from .settings import Settings
 from .state import State
-from .weighing import weigh
 
 COPIED = 2**20  # numbers of Z up to which a copy of it costs less than two tangents
 
@@ -34,26 +35,26 @@ class Rows:
     Z, Y   (n, noise_dim) and (n, d), with integers moved to the middle of their cells
     """
 
-    def __init__(self, strategy, state: State, Z, Y, weights):
+    def __init__(self, settings: Settings, state: State, Z, Y, weights):
         w_mean, good, bad = weights
         self.drawn = Z
-        if strategy.domain.is_mixed:
-            Z, Y = strategy.centred(state, Z, Y, w_mean)
-        self.strategy, self.factor, self.Z, self.Y = strategy, state.factor, Z, Y
-        self.w, self.identity = stretched(strategy, Z, good, bad)
+        if settings.domain.is_mixed:
+            Z, Y = settings.centred(state, Z, Y, w_mean)
+        self.settings, self.factor, self.Z, self.Y = settings, state.factor, Z, Y
+        self.w, self.identity = stretched(settings, Z, good, bad)
         self.dz, self.dy = w_mean @ Z, w_mean @ Y
 
     def gradient(self, q, c1: float) -> tuple:
         """Return the natural gradient M of the samples and of the row q (1, noise_dim) with the
         weight c1."""
-        Z, w, strategy = self.Z, self.w, self.strategy
-        xp, structure = namespace(Z), strategy.structure
-        many = Z.shape[0] * Z.shape[1] > max(COPIED, 4 * structure.dof)
-        if many or structure.path_parts is not None:
+        Z, w, settings = self.Z, self.w, self.settings
+        xp, structure = namespace(Z), settings.structure
+        is_large = Z.shape[0] * Z.shape[1] > max(COPIED, 4 * structure.dof)
+        if is_large or structure.path_parts is not None:
             M = structure.tangent_at(self.factor, Z, w)
             return with_path(structure, M, q, c1, self.factor)
-        if strategy.dtype != "float64":
-            q = cast(q, strategy.dtype)
+        if settings.dtype != "float64":
+            q = cast(q, settings.dtype)
         with_c1 = xp.empty(w.shape[0] + 1, dtype=w.dtype)
         with_c1[:-1] = w
         with_c1[-1] = c1
@@ -61,7 +62,7 @@ class Rows:
 
     def known(self, M) -> tuple:
         """Return M, made of these samples, with what is known of them beside it: Y."""
-        return self.strategy.structure.with_samples(M, self.Y)
+        return self.settings.structure.with_samples(M, self.Y)
 
 
 class Sums(NamedTuple):
@@ -77,14 +78,14 @@ class Summed:
 
     drawn = None
 
-    def __init__(self, strategy, state: State, sums: Sums):
-        self.strategy, self.factor, self.sums = strategy, state.factor, sums
+    def __init__(self, settings: Settings, state: State, sums: Sums):
+        self.settings, self.factor, self.sums = settings, state.factor, sums
         self.identity, self.dz = sums.identity, sums.z
-        self.dy = strategy.structure.unwhiten(state.factor, sums.z[None, :])[0, :]
+        self.dy = settings.structure.unwhiten(state.factor, sums.z[None, :])[0, :]
 
     def gradient(self, q, c1: float) -> tuple:
         """As of `Rows`."""
-        return with_path(self.strategy.structure, self.sums.M, q, c1, self.factor)
+        return with_path(self.settings.structure, self.sums.M, q, c1, self.factor)
 
     def known(self, M) -> tuple:
         """As of `Rows`: nothing is."""
@@ -94,17 +95,17 @@ class Summed:
 Sampled = Callable[[tuple], "Rows | Summed"]  # of the weights, as `weights_of` returns them
 
 
-def in_memory(strategy, state: State, Z, Y) -> Sampled:
+def in_memory(settings: Settings, state: State, Z, Y) -> Sampled:
     """Return what makes the samples Z (n, noise_dim), Y (n, d) of their weights."""
-    return lambda weights: Rows(strategy, state, Z, Y, weights)
+    return lambda weights: Rows(settings, state, Z, Y, weights)
 
 
-def in_tiles(strategy, state: State, tiles: Iterable) -> Sampled:
+def in_tiles(settings: Settings, state: State, tiles: Iterable) -> Sampled:
     """Return what makes the samples of their weights, whose z are in `tiles`."""
-    return lambda weights: Summed(strategy, state, sums_of(strategy, state, tiles, weights))
+    return lambda weights: Summed(settings, state, sums_of(settings, state, tiles, weights))
 
 
-def sums_of(strategy, state: State, tiles: Iterable, weights: tuple) -> Sums:
+def sums_of(settings: Settings, state: State, tiles: Iterable, weights: tuple) -> Sums:
     """Return the sums over the samples whose z are in `tiles`, arrays or Redrawn, in one pass.
 
     weights   three rows, theirs, as of `weights_of`
@@ -114,31 +115,31 @@ def sums_of(strategy, state: State, tiles: Iterable, weights: tuple) -> Sums:
         w_mean, good, bad = (w[start : start + Z.shape[0]] for w in weights)
         if isinstance(Z, Redrawn):
             z, squares, weight, identity = Z.sums(w_mean, good, bad)
-            part = Sums(z, strategy.structure.tangent_of_squares(squares, weight), identity)
+            part = Sums(z, settings.structure.tangent_of_squares(squares, weight), identity)
         else:
-            if strategy.domain.is_mixed:
-                Y = strategy.structure.unwhiten(strategy.lowered(state.factor), Z)
-                Z, _ = strategy.centred(state, Z, Y, w_mean)
-            w, identity = stretched(strategy, Z, good, bad)
-            M = strategy.structure.tangent_at(state.factor, Z, w)
+            if settings.domain.is_mixed:
+                Y = settings.structure.unwhiten(settings.lowered(state.factor), Z)
+                Z, _ = settings.centred(state, Z, Y, w_mean)
+            w, identity = stretched(settings, Z, good, bad)
+            M = settings.structure.tangent_at(state.factor, Z, w)
             part = Sums(cast(w_mean @ Z, "float64"), M, identity)
-        total = part if total is None else add_sums(strategy, total, part)
+        total = part if total is None else add_sums(settings, total, part)
         start += Z.shape[0]
     return total
 
 
-def add_sums(strategy, a: Sums, b: Sums) -> Sums:
+def add_sums(settings: Settings, a: Sums, b: Sums) -> Sums:
     """Return the sums over the samples of both."""
-    return Sums(a.z + b.z, strategy.structure.add(a.M, b.M), a.identity + b.identity)
+    return Sums(a.z + b.z, settings.structure.add(a.M, b.M), a.identity + b.identity)
 
 
-def stretched(strategy, Z, good, bad) -> tuple:
+def stretched(settings: Settings, Z, good, bad) -> tuple:
     """Return w° (n,) of the rows of Z, and ½ Σ (w° − w): `tangent` subtracts Σ w° I, not Σ w I."""
     squares = namespace(Z).vecdot(Z, Z)
-    if strategy.on_device:
-        w, _, identity = steps.stretch(good, bad, squares, strategy.structure.dim)
-        return strategy.lowered(w), identity
-    stretch = strategy.structure.dim / squares
+    if settings.on_device:
+        w, _, identity = steps.stretch(good, bad, squares, settings.structure.dim)
+        return settings.lowered(w), identity
+    stretch = settings.structure.dim / squares
     return good + bad * stretch, 0.5 * number(bad @ (stretch - 1))
 
 
@@ -150,11 +151,11 @@ def with_path(structure, M, q, c1: float, factor) -> tuple:
     return structure.add(M, path)
 
 
-def shape_weights(strategy, Z, values, mass=None):
+def shape_weights(settings: Settings, Z, values, mass=None):
     """Return the weights (n,) with which samples enter the covariance; None where all tie."""
-    weighed = weigh(strategy, values, mass)
+    weighed = weigh(settings, values, mass)
     if weighed.rows is None:
         return None
     xp = namespace(Z)
     _, good, bad = (xp.asarray(row, dtype=Z.dtype) for row in weighed.rows)
-    return stretched(strategy, Z, good, bad)[0]
+    return stretched(settings, Z, good, bad)[0]

@@ -7,7 +7,7 @@ are those of Hansen, "The CMA evolution strategy: a tutorial" (2016; H), of Glas
 natural-gradient descent using local parameterizations" (2021; L). CMA-ES is this update with the
 engine `cma` and a dense B, to first order; xNES is it with the engine `xnes`, exactly.
 
-What is not here: how candidates are drawn (sampling.py), how ranks become weights (weighing.py,
+What is not here: how candidates are drawn (sampling.py), how ranks become weights (ranking.py,
 weights_and_rates.py), how samples are summed (samples.py), how far a step may go (core/step.py),
 how noisy values are dealt with (uncertainty.py), and what B is (structures/). The kernels that do
 some of this at once on a GPU are tested against it.
@@ -22,13 +22,16 @@ from ..arrays.kernels import steps
 from ..arrays.libraries import cast
 from ..arrays.scalars import number, where
 from ..core.step import step
+from .ranking import Weighed, weigh, weights_of
 from .samples import Sampled
+from .settings import Settings
 from .state import Info, State
 from .uncertainty import measure, share
-from .weighing import Weighed, weigh, weights_of
 
 
-def update(strategy, state: State, values, sampled: Sampled, mass=None) -> tuple[State, Info]:
+def update(
+    settings: Settings, state: State, values, sampled: Sampled, mass=None
+) -> tuple[State, Info]:
     """Return the next state, and what the update saw and did.
 
     values    (n,) NumPy array, smaller better; NaN: missing
@@ -36,25 +39,24 @@ def update(strategy, state: State, values, sampled: Sampled, mass=None) -> tuple
     mass      (n,) importance weights in (0, 1]: 1 for a sample of `state`, the ratio of the
               densities for one of an earlier distribution; None: 1 for all
     """
-    # a weight for each sample by the rank of its value: H eq. 49–53, G sec. 3.1
-    weighed = weigh(strategy, values, mass)
+    # a weight for each sample by the rank of its value: H eq. 49–53
+    weighed = weigh(settings, values, mass)
     if weighed.rows is None:
-        return stand(strategy, state, weighed)
-    structure, rates = strategy.structure, weighed.plan.rates
-    samples = sampled(weights_of(strategy, weighed, state.mean))
+        return stand(settings, state, weighed)
+    structure, rates = settings.structure, weighed.plan.rates
+    samples = sampled(weights_of(settings, weighed, state.mean))
 
     # how noisy the values are; eta is the share of its step that the mean moves
     noisy = state.noisy
     if noisy is not None:
-        noisy = measure(
-            strategy.noise, noisy, state.sigma, samples.drawn, values, strategy.popsize
-        )
+        Z, popsize = samples.drawn, settings.popsize
+        noisy = measure(settings.noise, noisy, state.sigma, Z, values, popsize)
     eta = 1.0 if noisy is None else noisy.eta
 
     # mean ← mean + eta sigma D₀ Σ w y (H eq. 42); the path of the step size (H eq. 43), and that
     # of the rank-one update (H eq. 45), which waits while the step size still grows fast
     c = cumulation(structure.dim, weighed, eta, state.generation)
-    if strategy.is_short:
+    if settings.is_short:
         mean, p, q, square = steps.paths(state, samples.dz, samples.dy, eta * state.sigma, c)
     else:
         mean = state.mean + (eta * state.sigma * state.scale) * samples.dy
@@ -64,23 +66,23 @@ def update(strategy, state: State, values, sampled: Sampled, mass=None) -> tuple
         if waits is not True:
             q += where(waits, 0.0 * square, c.pull) * samples.dz
 
-    # natural gradient M of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I), sym M = −½ Proj G: L sec. 3,
-    # G eq. 11; its G is the bracket of H eq. 47
+    # natural gradient M of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I), w° as in H eq. 46 and G that
+    # of H eq. 47: sym M = −½ Proj G (L sec. 3)
     M = samples.gradient(q[None, :], rates.c1)
-    M = M if strategy.dtype == "float64" else cast(M, "float64")
-    trust = inf if strategy.engine.natural else strategy.trust_region
+    M = M if settings.dtype == "float64" else cast(M, "float64")
+    trust = inf if settings.engine.natural else settings.trust_region
     move = step(structure, M, trust, parts=rates.parts, identity=samples.identity, also=[square])
 
-    # B ← B h(M₀), h(M) = I + M + M²/2 (L eq. 11; G eq. 7 has exp), and the paths go along
+    # B ← B h(M₀), h(M) = I + M + M²/2 (L sec. 3; G has exp M), and the path goes along
     factor, q = structure.move(state.factor, samples.known(move.shape), q)
     length = sqrt(move.also[0]) / rates.chi
     moved = mean, factor, p, exp(move.scale) * q
-    return conclude(strategy, state, weighed, length, move, moved, noisy)
+    return conclude(settings, state, weighed, length, move, moved, noisy)
 
 
-def conclude(strategy, state, weighed, length, move, moved, noisy) -> tuple[State, Info]:
+def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> tuple[State, Info]:
     """Return the next state and Info: the change of sigma, from the length of its path over the
-    expected one (H eq. 44) and from the scale of the step (G eq. 8).
+    expected one (H eq. 44) and from the scale of the step (G: the trace of M moves sigma).
 
     moved   mean, factor, path of the step size and path, as they are after the step
     """
@@ -88,20 +90,20 @@ def conclude(strategy, state, weighed, length, move, moved, noisy) -> tuple[Stat
     eta = 1.0 if noisy is None else noisy.eta
     change = min(eta * rates.cs / rates.ds * (length - 1), 1.0) - eta * move.scale
     if noisy is not None:
-        change, noisy = share(strategy.noise, noisy, change)
+        change, noisy = share(settings.noise, noisy, change)
     sigma, generation = state.sigma * exp(change), state.generation + 1
     state = State(mean, sigma, state.scale, factor, p, q, generation, noisy)
-    state = strategy.domain.adjust(state, strategy.structure, weighed.tied)
-    return state, Info(*weighed.seen, True, move.norm, move.clipped, length)
+    state = settings.domain.adjust(state, settings.structure, weighed.tied)
+    return state, Info(*weighed.summary, True, move.norm, move.clipped, length)
 
 
-def stand(strategy, state: State, weighed: Weighed) -> tuple[State, Info]:
+def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, Info]:
     """Return the next state where the values say nothing: only the generation has moved, and the
     standard deviations of integers."""
     state = state._replace(generation=state.generation + 1)
     if weighed.tied:
-        state = strategy.domain.adjust(state, strategy.structure, weighed.tied)
-    return state, Info(*weighed.seen)
+        state = settings.domain.adjust(state, settings.structure, weighed.tied)
+    return state, Info(*weighed.summary)
 
 
 class Cumulation(NamedTuple):

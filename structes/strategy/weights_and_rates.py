@@ -15,7 +15,8 @@ import numpy as np
 
 from ..structures.base import Structure
 from .engine import Engine
-from .ranking import recombination_weights, xnes_utilities
+
+LEAST = 2 - 1e-9  # what the values of a generation count together, but for rounding
 
 
 class Rates(NamedTuple):
@@ -52,6 +53,56 @@ class WeightsAndRates(NamedTuple):
     rates: Rates
 
 
+class Weights(NamedTuple):
+    """Recombination weights by rank, best first (Hansen 2016, eq. 49–53).
+
+    positive  (n,) weights of the mean, sum 1, zero for the worse half
+    mirrored  (n,) the same counted from the other end: zero for the better half, sum 1
+    negative  (n,) weights of the worse half, sum −1, zero for the better half
+    mueff     variance-effective selection mass 1 / Σ positive²
+    mueff_negative   the same of the negative weights
+    """
+
+    positive: np.ndarray
+    mirrored: np.ndarray
+    negative: np.ndarray
+    mueff: float
+    mueff_negative: float
+
+
+def positions(mass: np.ndarray) -> np.ndarray:
+    """Return (n,) places 1, 2, … of ranked values that count `mass` (n,) times each: the middle of
+    the stretch that each takes up."""
+    return np.cumsum(mass) - mass / 2 + 0.5
+
+
+def recombination_weights(mass: np.ndarray) -> Weights:
+    """Return the logarithmic weights w'_i = ln((N+1)/2) − ln i of ranked values, split by sign.
+
+    mass   (n,) how much each value counts, in (0, 1]: 1 for a sample of the distribution, less for
+           one of an earlier one; N = Σ mass ≥ 2
+    """
+    n = float(mass.sum())
+    if len(mass) < 2 or n < LEAST:
+        raise ValueError(f"ranking needs values that count as 2 at least; got {n:g}")
+    place, middle = positions(mass), np.log((n + 1) / 2)
+    raw = mass * (middle - np.log(place))
+    positive, negative = np.maximum(raw, 0), np.minimum(raw, 0)
+    mirrored = np.maximum(mass * (middle - np.log(n + 1 - place)), 0)
+    positive /= positive.sum()
+    mirrored /= mirrored.sum()
+    negative /= -negative.sum()
+    mueff, mueff_negative = 1 / float(positive @ positive), 1 / float(negative @ negative)
+    return Weights(positive, mirrored, negative, mueff, mueff_negative)
+
+
+def xnes_utilities(mass: np.ndarray) -> np.ndarray:
+    """Return (n,) utilities by rank, best first, sum 0 (Glasmachers et al. 2010, section 3.1)."""
+    n = float(mass.sum())
+    u = mass * np.maximum(0, np.log(n / 2 + 1) - np.log(positions(mass)))
+    return u / u.sum() - mass / n
+
+
 def weights_and_rates(
     structure: Structure, engine: Engine, mass: np.ndarray, mirrored: bool
 ) -> WeightsAndRates:
@@ -83,7 +134,7 @@ def weights_and_rates(
 def learning_rates(
     structure: Structure, engine: Engine, n: float, mueff: float, mueff_mean: float
 ) -> Rates:
-    """Rates for samples that count as n.
+    """Return the rates for samples that count as n.
 
     mueff, mueff_mean   variance-effective selection mass of the weights of the covariance (the
                         positive ones), and of the mean
@@ -116,7 +167,7 @@ def learning_rates(
 
 
 def _part(dof, structure, engine, n, mueff) -> tuple:
-    """c1 and cmu of a part with dof degrees of freedom."""
+    """Return c1 and cmu of a part with dof degrees of freedom."""
     d, m = structure.dim, max(dof, structure.dim)
     if dof <= d < structure.dof:
         s = 2 - 1.4 * (structure.dof - d) / (d * (d - 1) / 2)

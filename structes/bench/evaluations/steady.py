@@ -221,9 +221,9 @@ def late_values(count):
     def late(now, generation, *others):
         arrival = arrivals.late(now, generation, *others)
         power = arrivals.temper(now.strategy, now.number - generation.number)
-        return arrival._replace(mass=count(arrival.mass ** (1 / power), power))
+        return arrival._replace(importance=count(arrival.importance ** (1 / power), power))
 
-    with mock.patch("structes.population.gathered.late", late):
+    with mock.patch("structes.population.arrivals.late", late):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Whether what is asked for fits in this machine's memory."""
+"""Whether the candidates that are asked for fit in the free memory of this machine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ WEIGHTS = 200  # bytes that go for each candidate into weights and their tables
 LITTLE = 2**22  # numbers of which three arrays fit anywhere
 
 
-def check_room(n: int, dim: int, lazy: bool = False) -> None:
-    """Raise ValueError where n candidates of `dim` numbers are more than memory holds."""
+def check_memory(n: int, dim: int, lazy: bool = False) -> None:
+    """Raise ValueError where n candidates of `dim` numbers are more than memory holds.
+
+    Those that are asked lazily take little more than their values.
+    """
     numbers = n * (2 if lazy else EACH * dim)
-    there = available()
-    if there is None or 8 * numbers <= there:
+    free = available()
+    if free is None or 8 * numbers <= free:
         return
     if lazy:
         hint = "ask for them in portions"
@@ -25,28 +28,29 @@ def check_room(n: int, dim: int, lazy: bool = False) -> None:
         hint = "ask(n, lazy=True) gives their addresses, or ask for them in portions"
     raise ValueError(
         f"n={n} candidates of {dim} numbers take {gigabytes(8 * numbers)}, and "
-        f"{gigabytes(there)} of memory are free: {hint}"
+        f"{gigabytes(free)} of memory are free: {hint}"
     )
 
 
 def check_population(popsize: int) -> None:
     """Raise ValueError where the weights of a generation are more than memory holds."""
     if popsize > LITTLE:
-        there = available()
-        if there is not None and WEIGHTS * popsize > there:
+        free = available()
+        if free is not None and WEIGHTS * popsize > free:
             raise ValueError(
                 f"popsize={brief(popsize)}: its weights take {gigabytes(WEIGHTS * popsize)}, and "
-                f"{gigabytes(there)} of memory are free"
+                f"{gigabytes(free)} of memory are free"
             )
 
 
 def available() -> int | None:
-    """Bytes of memory that this process may still take; None where that is not said."""
-    known = [left for left in (_of_machine(), _of_container(), _of_process()) if left is not None]
-    return min(known, default=None)
+    """The bytes of memory that this process may still take; None where nothing says it."""
+    limits = (_of_machine(), _of_container(), _of_process())
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _of_machine():
+def _of_machine() -> int | None:
+    """The free bytes of the machine."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:
@@ -57,8 +61,8 @@ def _of_machine():
         return None
 
 
-def _of_process():
-    """What the limit of addresses (`ulimit -v`) leaves."""
+def _of_process() -> int | None:
+    """The bytes that the limit of addresses (`ulimit -v`) leaves."""
     try:
         import resource
 
@@ -71,8 +75,8 @@ def _of_process():
         return None
 
 
-def _of_container():
-    """What a control group of Linux leaves."""
+def _of_container() -> int | None:
+    """The bytes that a control group of Linux leaves."""
     try:
         limit, used = (Path(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
         return int(limit.read_text()) - int(used.read_text())
