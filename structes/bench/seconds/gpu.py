@@ -236,7 +236,7 @@ def peer_head() -> str:
 
 def peer_line(peer, d: int, popsize: int, seconds: float, ours: float) -> str:
     """Of a peer that took so many seconds a generation beside our seconds."""
-    words = (peer.name, peer.beside, f"{d}", f"{popsize}", f"{1e3 * seconds:.4g}")
+    words = (peer.name, peer.counterpart, f"{d}", f"{popsize}", f"{1e3 * seconds:.4g}")
     note = f"  {'' if peer.correct else 'not counted: '}{peer.note}" if peer.note else ""
     return _line((*words, f"{1e3 * ours:.4g}", f"{seconds / ours:.2f}")) + note
 
