@@ -18,7 +18,8 @@ from ..registry import brief
 from .answers import Answers
 from .generation import Generation
 from .known_points import KnownPoints
-from .recognition import FORGOTTEN, FORMER, LATE, OPEN, OWN, Place, places_of
+from .places import FORGOTTEN, FORMER, LATE, OPEN, OWN, Place
+from .recognition import places_of
 
 KEPT = 50  # generations for which an untold candidate is waited for
 REPLACED = 2  # and for which it is known, where a point of the user's own came in its place
