@@ -26,10 +26,12 @@ from .sharded.sharded_es import ShardedES
 from .space.arrays_of_parameters import structure_for
 from .space.parameters import Bool, Choice, Constant, Float, Int
 from .space.space import Space
-from .strategy.engine import ENGINES
+from .strategy.engine import ENGINES, Engine
 from .strategy.restarts import RESTARTS
+from .strategy.state import Info, State
 from .strategy.stopping import Stopping
 from .structures import STRUCTURES
+from .structures.base import Structure
 from .version import __version__ as __version__
 
 __all__ = [
@@ -42,15 +44,19 @@ __all__ = [
     "Bool",
     "Choice",
     "Constant",
+    "Engine",
     "EvaluationError",
     "Evaluator",
     "Float",
+    "Info",
     "Int",
     "Problem",
     "RestartES",
     "ShardedES",
     "Space",
+    "State",
     "Stopping",
+    "Structure",
     "load_runs",
     "minimize",
     "structure_for",

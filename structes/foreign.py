@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
+from typing import TypeVar
 
 from .registry import nearest
+
+T = TypeVar("T")
 
 EVALUATIONS = "max_evaluations: the number of evaluations"
 GENERATIONS = "max_generations (or max_evaluations)"
@@ -252,11 +255,11 @@ def unknown(name, known, where: str, names: Mapping = NAMES) -> TypeError:
     return TypeError(f"{where} has no argument {name!r}{hint}{listed}")
 
 
-def telling(names: Mapping):
+def telling(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
     """A decorator of classes: an argument that a class does not take is told what it is called
     there, by `names`, where Python says no more than that it is unexpected."""
 
-    def decorate(cls):
+    def decorate(cls: type[T]) -> type[T]:
         plain = cls.__init__
         parameters = [p for p in inspect.signature(plain).parameters.values() if p.name != "self"]
         known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]

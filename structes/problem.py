@@ -19,22 +19,41 @@ from .space.space import build_space
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A function to minimise.
+    """A function to minimise, and what is known of it.
 
-    function   callable, (n, dim) array -> (n,) values; writes nothing into its argument. With a
-               space: dict of parameters -> a number
-    dim        number of parameters, d; a space says it
-    name       short name for logs and tables
-    lower, upper   box of interest, (d,) arrays or None; outside a value is still given, maybe +inf
-    optimum    (d,) best point, or None where unknown
-    minimum    value at the optimum, or None where unknown
-    start      (d,) where a search starts, or None: `box()` tells its middle
-    scale      initial standard deviation that suits the start: a number or (d,), or None
-    source     where the definition comes from
-    device     True: of a search on a GPU the function takes the arrays as they are (CuPy's), and
-               may return such; False: it is given NumPy's
-    space      None, or a `structes.Space` (or its mapping) of named parameters, which says dim,
-               start, deviations and bounds
+    Parameters
+    ----------
+    function : callable
+        It takes an (n, dim) array and returns (n,) values, and writes nothing into its argument.
+        With a space it takes a dict of parameters and returns a number.
+    dim : int, optional
+        The number of parameters, d; a space says it.
+    name : str
+        A short name for logs and tables.
+    lower, upper : (d,) array, optional
+        The box of interest; outside a value is still given, maybe +inf.
+    optimum : (d,) array, optional
+        The best point, where it is known.
+    minimum : float, optional
+        The value at the optimum, where it is known.
+    start : (d,) array, optional
+        Where a search starts; None is the middle of the box.
+    scale : float or (d,) array, optional
+        The initial standard deviation that suits the start; None is a fifth of the box.
+    source : str
+        Where the definition comes from.
+    device : bool
+        Whether, in a search on a GPU, the function takes CuPy's arrays, and may return such. If
+        not it is given NumPy's.
+    space : Space or mapping, optional
+        The named parameters, which say dim, start, deviations and bounds.
+
+    Raises
+    ------
+    TypeError
+        Where there is neither dim nor space.
+    ValueError
+        Where dim is not that of the space.
     """
 
     function: Callable[[Any], Any]
@@ -62,7 +81,7 @@ class Problem:
         elif self.dim is None:
             raise TypeError(f"problem {self.name!r} needs dim, or a space")
 
-    def __call__(self, X):
+    def __call__(self, X: Any) -> Any:
         """Values (n,) of the rows of X (n, dim); a single point (dim,) gives a float."""
         if not hasattr(X, "ndim"):
             raise TypeError(f"problem {self.name!r} takes an array; got {type(X).__name__}")
@@ -74,7 +93,7 @@ class Problem:
             )
         return self.rows()(X)
 
-    def rows(self) -> Callable:
+    def rows(self) -> Callable[[Any], Any]:
         """The function of rows (n, dim); a `Rowwise` where it is one of single points."""
         if self.space is not None:
             return self.space.rows(self.function, name=self.name)
@@ -94,7 +113,7 @@ class Problem:
             return (np.asarray(self.lower, float) + np.asarray(self.upper, float)) / 2
         return np.zeros(self.dim)
 
-    def sigma0(self):
+    def sigma0(self) -> float | np.ndarray:
         """Initial standard deviation: the space's, `scale`, else a fifth of the box, else 1."""
         if self.space is not None:
             return self.space.sigma0

@@ -284,7 +284,7 @@ class Player:
         for name in ("sigma", "evaluations", "generation", "best", "info", "popsize", "switches"):
             a, b = repr(getattr(self.es, name)), repr(getattr(twin, name))
             assert a == b, f"{way}: {name} is {b}, and was {a}"
-        seen = (self.es.monitor.seen._asdict(), twin.monitor.seen._asdict())
+        seen = (self.es.monitor.history._asdict(), twin.monitor.history._asdict())
         for name in seen[0].keys() - {"values"}:  # of which a file holds those that are wanted
             a, b = (repr(its[name]) for its in seen)
             assert a == b, f"{way}: the monitor's {name} is {b}, and was {a}"

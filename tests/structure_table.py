@@ -1,8 +1,8 @@
 """What every structure is, said in full d×d matrices: the truth that the laws compare with.
 
-A new structure joins the law suite by one entry here: the cases to try (specification, dim; edge
-sizes included), and what its tangent space V is. Where its retraction is not B h(M), `retraction`
-says what it is.
+The laws are those of `structes.testing`. A new structure joins the suite by one entry here: the
+cases to try (specification, dim; edge sizes included), and what its tangent space V is. Where its
+retraction is not B h(M), `retraction` says what it is, to the last digit.
 """
 
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from structes.structures.dense import Dense, LowRank
 from structes.structures.direct_sum import DirectSum
 from structes.structures.kronecker import Kronecker
 
-DIMS = (1, 2, 5, 13)  # 13 with four samples takes dense through its low-rank form
+DIMS = (1, 2, 5, 13)  # 13 with one or two samples takes dense through its low-rank form
 
 
 class Truth(NamedTuple):
@@ -199,6 +199,12 @@ def constant_diagonals(which):
     return lambda s, D: np.allclose(D, which(toeplitz(D[:, 0], D[0, :])))
 
 
+def ring(s, D):
+    """Symmetric, and an entry depends on i − j modulo d alone."""
+    distance = (np.arange(s.dim)[:, None] - np.arange(s.dim)) % s.dim
+    return np.allclose(D, D[distance, 0]) and np.allclose(D, D.T)
+
+
 def sparse(edges, **given):
     return {"name": "sparse", "pattern": edges, **given}
 
@@ -213,6 +219,7 @@ def entries(s):
 TRUTH |= {
     "toeplitz_lower": Truth([("toeplitz_lower", d) for d in DIMS], constant_diagonals(np.tril)),
     "toeplitz_upper": Truth([("toeplitz_upper", d) for d in DIMS], constant_diagonals(np.triu)),
+    "circulant": Truth([("circulant", d) for d in (1, 2, 3, 4, 5, 13, 16)], ring),
     "sparse": Truth(
         [
             (sparse([]), 1),
@@ -227,8 +234,35 @@ TRUTH |= {
     ),
 }
 
-# its laws, those of a rectangular B, stand in test_low_rank.py
-TRUTH["low_rank"] = Truth([], None)
+
+def latent_blocks(s, D):
+    """M of the larger space (a, u, b): block upper triangular, u diagonal, aa and bb symmetric."""
+    block = np.repeat([0, 1, 2], [s.long, s.dim, s.short])
+    allowed = block[:, None] <= block
+    allowed[np.ix_(block == 0, block == 2)] = False
+    u = np.ix_(block == 1, block == 1)
+    allowed[u] = np.eye(s.dim, dtype=bool)
+    ends = [np.ix_(block == b, block == b) for b in (0, 2)]
+    return np.allclose(D[~allowed], 0) and all(np.allclose(D[e], D[e].T) for e in ends)
+
+
+TRUTH["low_rank"] = Truth(
+    [
+        ({"name": "low_rank", "long": long, "short": short}, d)
+        for d, long, short in [
+            (1, 0, 0),
+            (1, 1, 1),
+            (4, 0, 0),
+            (5, 2, 0),
+            (5, 0, 2),
+            (7, 3, 2),
+            (3, 5, 4),
+            (13, 1, 2),
+        ]
+    ],
+    latent_blocks,
+    closed=False,
+)
 
 
 def h(M):

@@ -18,6 +18,7 @@ FLOORS = """
     files                            files, of this process and of others
     structures                       the matrix groups
     core                             a Gaussian and a step, whoever takes it
+    testing                          their laws, for users' own too
     space                            where the points live
     problem problems named_problems  what is minimised
     strategy                         the algorithm, pure
@@ -37,7 +38,7 @@ ORDER = [
 ]
 LEVEL = {name: level for level, name in enumerate(ORDER)}
 ALONE = {"building", "configs", "version"}  # of structes they import nothing
-RAY = ("evaluators/ray.py", "bench/seconds/throughput.py", "bench/seconds/call_costs.py")
+RAY = ("evaluators/ray.py", "bench/seconds/throughput.py")
 ARRAYS = ("arrays/libraries.py", "arrays/linalg.py")
 
 # structes/problems and structes/configs are links, which a glob does not follow

@@ -18,8 +18,8 @@ pytest.importorskip("cocoex")
 
 from structes.bench import kept as reference
 from structes.bench.cli import bench
-from structes.bench.trust import behaviour
-from structes.bench.trust.behaviour import SITUATIONS, Cell, cells, clients, one_cell
+from structes.bench.trust import behaviour, cells, clients, one_cell
+from structes.bench.trust.behaviour import SITUATIONS, Cell
 from structes.population.generation import Generation
 
 SLOW = [name for name in SITUATIONS if name.endswith("300")]

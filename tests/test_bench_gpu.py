@@ -1,8 +1,6 @@
 """The bench on a device: its arithmetic by hand, its rules, its lines, and small real runs."""
 
-import json
 import math
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -12,13 +10,15 @@ from click.testing import CliRunner
 
 pytest.importorskip("cma")
 
+from structes.bench import measuring
 from structes.bench.cli import bench
+from structes.bench.measuring import Skipped
 from structes.bench.peers import gpu as peers
 from structes.bench.peers.gpu import Answer, Peer
 from structes.bench.seconds import device as devices
 from structes.bench.seconds import gpu, scaling
 from structes.bench.seconds.device import Cuda, Host, NoDevice, open_device
-from structes.bench.seconds.gpu import Row, Skipped
+from structes.bench.seconds.gpu import Row
 
 GOOD = Peer("good", "evotorch", "SNES", "diagonal")
 SLOW = Peer("slow", "evotorch", "CMAES", "dense", products=True)
@@ -45,7 +45,7 @@ def cuda(dtype="float64"):
 def clock(monkeypatch):
     """A clock that goes on when it is told to."""
     now = SimpleNamespace(time=0.0)
-    monkeypatch.setattr(gpu.time, "perf_counter", lambda: now.time)
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: now.time)
     return now
 
 
@@ -71,11 +71,11 @@ def test_bandwidth_counts_what_is_read_and_what_is_written(monkeypatch):
         copied.append(calls)
         return 0.25
 
-    monkeypatch.setattr(gpu, "region", region)
+    monkeypatch.setattr(measuring, "region", region)
     host = Host("float32")
     host.copied = 4000
     assert gpu.bandwidth_of(host, 3) == 2 * 4000 / 0.25
-    assert len(copied) == gpu.WARM + 1 + 3
+    assert len(copied) == measuring.WARM + 1 + 3
 
 
 # -- time
@@ -88,15 +88,15 @@ def test_a_region_is_waited_for_at_its_ends_only(clock):
         clock.time += 2.0
         done.append("step")
 
-    assert gpu.region(step, lambda: done.append("wait"), 4) == 2.0
+    assert measuring.region(step, lambda: done.append("wait"), 4) == 2.0
     assert done == ["wait", *["step"] * 4, "wait"]
 
 
 def test_a_region_is_long_enough_to_be_measured():
-    least, most = gpu.CALLS
-    assert gpu.calls_of(100.0) == gpu.calls_of(gpu.REGION) == least
-    assert gpu.calls_of(0.0) == gpu.calls_of(1e-7) == most
-    calls = gpu.calls_of(gpu.REGION / 10)
+    least, most = measuring.CALLS
+    assert measuring.calls_of(100.0) == measuring.calls_of(measuring.REGION) == least
+    assert measuring.calls_of(0.0) == measuring.calls_of(1e-7) == most
+    calls = measuring.calls_of(measuring.REGION / 10)
     assert least < calls < most and calls == pytest.approx(10, abs=1)
 
 
@@ -105,10 +105,10 @@ def test_what_takes_too_long_is_skipped_and_the_named_limit_is_enough(clock):
         clock.time += 2.0
 
     with pytest.raises(Skipped, match=r"takes 2 s, so this cell 30 s") as caught:
-        gpu.warm_up(step, lambda: None, 5, 29.0)
+        measuring.warm_up(step, lambda: None, 5, 29.0)
     assert caught.value.seconds == 2.0
     limit = float(str(caught.value).split("--limit ")[1].split()[0])
-    assert gpu.warm_up(step, lambda: None, 5, limit) == gpu.CALLS[0]
+    assert measuring.warm_up(step, lambda: None, 5, limit) == measuring.CALLS[0]
 
 
 def test_warming_up_ends_where_the_limit_does(clock):
@@ -119,7 +119,7 @@ def test_warming_up_ends_where_the_limit_does(clock):
         steps.append(1)
 
     with pytest.raises(Skipped):
-        gpu.warm_up(step, lambda: None, 5, 50.0)
+        measuring.warm_up(step, lambda: None, 5, 50.0)
     assert len(steps) == 2  # one to warm up, one that is timed
 
 
@@ -184,7 +184,7 @@ def test_a_cell_is_generations_of_a_search(structure, monkeypatch):
     assert row.seconds > 0 and row.drawing > 0 and row.moving == 2 * 8 * 36 * 8 / 1e9
     (es,) = made
     assert es.popsize == 8 and es.dim == 36 and es.sigma > 0
-    least = gpu.WARM + 1 + 2 * gpu.CALLS[0]
+    least = measuring.WARM + 1 + 2 * measuring.CALLS[0]
     assert es.generation >= least and es.evaluations == 8 * es.generation
     assert len(es.pending) == 0
 
@@ -215,13 +215,13 @@ def test_a_lazy_cell_draws_twice_and_looks_at_every_candidate(monkeypatch):
         real(es, values)
         es.ask, es.tell = ask, tell
 
-    monkeypatch.setattr(gpu, "region", region)
+    monkeypatch.setattr(measuring, "region", region)
     monkeypatch.setattr(gpu, "_lazy_generation", generation)
     d, popsize = 4096, 1024
     host = Small(gpu.memory(d, d, 8, 8))
     row = gpu.measure(host, "diagonal", d, popsize, 1e9, 1, 60.0)
     assert row.lazy and (row.seconds, row.drawing, row.moving) == (1.0, 2.0, 0.0)
-    generations = gpu.WARM + 1 + 1
+    generations = measuring.WARM + 1 + 1
     assert host.normals_drawn == generations * d * popsize
     looked = np.concatenate([np.arange(*part) for part in seen])
     assert (looked.reshape(generations, popsize) == np.arange(popsize)).all()
@@ -328,23 +328,14 @@ def test_the_list_of_peers():
     assert all(peer.note for peer in peers.PEERS if not peer.correct)
 
 
-def test_answers_are_found_among_what_libraries_print():
-    printed = f"INFO hello\n{peers.PREFIX}[10, 4, 0.5, '']\n".replace("''", '""')
-    printed += f"{peers.PREFIX}" + json.dumps([20, 4, None, "RuntimeError: no memory"])
-    found = peers._answers(GOOD, printed.encode(), "killed", [(10, 4), (20, 4), (30, 4)])
-    assert found[10, 4] == Answer(GOOD, 10, 4, 0.5, "")
-    assert math.isnan(found[20, 4].seconds) and found[20, 4].said == "RuntimeError: no memory"
-    assert math.isnan(found[30, 4].seconds) and found[30, 4].said == "killed"
-
-
 def test_outer_products_that_do_not_fit_are_not_tried(monkeypatch):
     asked = []
 
-    def run(given, seconds):
-        asked.extend(given[-1])
-        return f'{peers.PREFIX}[10, 64, 0.5, ""]'.encode(), ""
+    def run(function, arguments, **_):
+        asked.extend(arguments[-1])
+        return [[10, 64, 0.5, ""]], ""
 
-    monkeypatch.setattr(peers, "_run", run)
+    monkeypatch.setattr(peers, "in_own_process", run)
     answers = peers.measure(SLOW, [(1000, 64), (10, 64)], Small(8 * 64 * 1000**2 - 1), 1, 1.0)
     assert asked == [(10, 64)]
     assert [answer.d for answer in answers] == [1000, 10]
@@ -354,29 +345,27 @@ def test_outer_products_that_do_not_fit_are_not_tried(monkeypatch):
     assert asked == [(1000, 64)]  # this one holds no products
 
 
-def test_a_process_answers_for_every_cell(monkeypatch, capsys):
+def test_cells_without_an_answer_say_why(monkeypatch):
+    found = [[10, 4, 0.5, ""], [20, 4, None, "RuntimeError: no memory"]]
+    monkeypatch.setattr(peers, "in_own_process", lambda *_, **__: (found, "killed"))
+    first, second, third = peers.measure(GOOD, [(10, 4), (20, 4), (30, 4)], Small(10**9), 1, 1.0)
+    assert first == Answer(GOOD, 10, 4, 0.5, "")
+    assert math.isnan(second.seconds) and second.said == "RuntimeError: no memory"
+    assert math.isnan(third.seconds) and third.said == "killed"
+
+
+def test_a_process_answers_for_every_cell(monkeypatch):
     def seconds(peer, backend, dtype, d, popsize, repeats, limit):
         if d == 20:
             raise ValueError("first line\nsecond line")
         return 0.25
 
-    given = ["evotorch-snes", "numpy", "float64", 1, 1.0, [[20, 4], [10, 4]]]
     monkeypatch.setattr(peers, "_seconds", seconds)
-    monkeypatch.setattr(sys, "argv", ["-c", json.dumps(given)])
-    peers._child()
-    found = peers._answers(GOOD, capsys.readouterr().out.encode(), "", [])
-    assert found[20, 4].said == "ValueError: first line" and found[10, 4].seconds == 0.25
-
-
-def test_a_process_that_ends_early_says_why(monkeypatch):
-    printed, why = peers._run(["no such peer", "numpy", "float64", 1, 1.0, []], 60)
-    assert printed == b"" and "StopIteration" in why
-
-    def late(*_, timeout, **__):
-        raise subprocess.TimeoutExpired("peer", timeout, output=b"half")
-
-    monkeypatch.setattr(subprocess, "run", late)
-    assert peers._run([], 7) == (b"half", "ended after 7 s")
+    given = ["evotorch-snes", "numpy", "float64", 1, 1.0, [[20, 4], [10, 4]]]
+    assert list(peers.answers(*given)) == [
+        [20, 4, None, "ValueError: first line"],
+        [10, 4, 0.25, ""],
+    ]
 
 
 @pytest.mark.parametrize("peer", peers.PEERS, ids=lambda peer: peer.name)

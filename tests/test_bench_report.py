@@ -14,6 +14,7 @@ from structes.bench.evaluations import figures
 from structes.bench.evaluations.bbob import HITS, Task
 from structes.bench.evaluations.compare import GROUPS, compare, ert, group_of, losses
 from structes.bench.evaluations.report import matrix, report
+from structes.bench.provenance import note
 
 ROOT = Path(__file__).parent.parent
 EVERY = len(HITS)
@@ -129,7 +130,7 @@ def test_readme_is_up_to_date_with_the_kept_results():
 def test_how_a_result_was_made_names_no_host_and_no_folder(tmp_path):
     path = tmp_path / "made.yaml"
     for command in ("structes bench bbob", "structes bench bbob", "structes bench other"):
-        reference.note(path, command)
+        note(path, command)
     made = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert [entry["command"] for entry in made] == ["structes bench bbob", "structes bench other"]
     assert all(set(e) == {"command", "date", "versions", "processor"} for e in made)

@@ -15,7 +15,7 @@ from structes.arrays.libraries import load_namespace, to_numpy
 from structes.population import candidates
 from structes.population.asked import KEPT
 from structes.population.candidates import Candidates
-from structes.strategy import settings as strategy
+from structes.strategy import tiling
 from structes.strategy.engine import Engine
 from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
@@ -25,6 +25,7 @@ from .structure_table import TRUTH
 SPECS = [
     "diagonal",
     "scalar",
+    "circulant",
     "toeplitz_lower",
     "toeplitz_upper",
     {"name": "block_diagonal", "sizes": 4},
@@ -52,9 +53,9 @@ D, N = 24, 19
 @pytest.fixture
 def tiny(monkeypatch):
     """Generations are large from 24 parameters on, with tiles of four rows."""
-    monkeypatch.setattr(strategy, "LONG", D)
-    monkeypatch.setattr(strategy, "TILE", 4)
-    monkeypatch.setattr(strategy, "LARGE", 4 * D)
+    monkeypatch.setattr(tiling, "LONG", D)
+    monkeypatch.setattr(tiling, "TILE", 4)
+    monkeypatch.setattr(tiling, "LARGE", 4 * D)
 
 
 def values_of(X):

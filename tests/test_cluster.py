@@ -2,7 +2,7 @@
 
 import pytest
 
-from structes.bench.trust import faults, hosts
+from .cluster import faults, hosts
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from structes.bench.trust.hosts import Hosts, why_not
+from .cluster.hosts import Hosts, why_not
 
 pytestmark = [
     pytest.mark.slow,
@@ -173,14 +173,15 @@ def test_nothing_is_left(error):
 def test_hosts_die_with_the_process_that_holds_them():
     code = """
 import os, sys, time
-from structes.bench.trust.hosts import Hosts
+from tests.cluster.hosts import Hosts
 with Hosts(["head", "one"]) as hosts:
     hosts.run("one", ["sleep", "100"])
     print(hosts._folder.name)
     print(*[os.readlink(f"/proc/{p.pid}/ns/net") for p in hosts._init.values()], flush=True)
     time.sleep(100)
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as p:
+    command, root = [sys.executable, "-c", code], Path(__file__).parent.parent
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as p:
         folder = Path(p.stdout.readline().strip())
         left = set(p.stdout.readline().split())
         assert inside(left)

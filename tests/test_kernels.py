@@ -240,25 +240,6 @@ def test_threads_of_a_block_share_a_step(threads, tmp_path, c_steps):
         Point(dim).check(Steps(Block(library, threads)), c_steps)
 
 
-# ---- noise.normals for other dtypes and namespaces ----
-
-
-def test_dtypes_and_namespaces_of_noise():
-    address = 1, 0, 2, 3, 4, 5
-    strict = load_namespace("array_api_strict")
-    for dtype in (np.float32, "float32", np.dtype("float32")):
-        z = noise.normals(*address, dtype=dtype)
-        assert z.dtype == np.float32
-        assert np.array_equal(z, noise.normals(*address, dtype="float32"))
-        there = noise.normals(*address, xp=strict, dtype=dtype)
-        assert there.__array_namespace__() is strict and there.dtype == strict.float32
-        assert np.array_equal(np.from_dlpack(there), z)
-    assert np.array_equal(noise.normals(*address), noise.normals(*address, dtype=np.float64))
-    for bad in ("float16", np.int64, "complex64"):
-        with pytest.raises(ValueError, match="float64 or float32"):
-            noise.normals(*address, dtype=bad)
-
-
 # ---- the source as CUDA, compiled without a GPU ----
 
 

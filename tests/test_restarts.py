@@ -24,7 +24,7 @@ from structes.search.kinds import runs_of
 from structes.search.loop import run
 from structes.search.restart_es import RestartES
 from structes.shell.cli import cli
-from structes.strategy import stopping
+from structes.strategy import monitor
 from structes.strategy.restarts import (
     BIPOP,
     ENDS,
@@ -112,8 +112,8 @@ def test_bipop_counts_large_restarts_alone():
 
 
 def test_every_criterion_is_in_the_table_of_what_it_ends():
-    """The reasons are read from the source of stopping.py, wherever one is set."""
-    source = Path(stopping.__file__).read_text()
+    """The reasons are read from the source of monitor.py, wherever one is set."""
+    source = Path(monitor.__file__).read_text()
     reasons = {
         node.slice.value
         for node in ast.walk(ast.parse(source))

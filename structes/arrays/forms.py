@@ -19,7 +19,7 @@ from .libraries import is_array, load_namespace, to_numpy
 
 
 def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1):
-    """(X (n, dim) of the backend's library, values (n,) float64 of NumPy) of what was told.
+    """Return what was told as (X (n, dim) of the backend's library, values (n,) float64 of NumPy).
 
     X        rows; one point (dim,), where values is a number or holds one; dicts of parameters,
              where the search has a space; or pairs (x, value), and then values is None
@@ -41,15 +41,15 @@ def told(X, values, dim: int, backend: str = "numpy", space=None, sign: int = 1)
 
 
 def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
-    """`X` as an (n, dim) array of the library xp; whether it is finite is not looked at.
+    """Return `X` as an (n, dim) array of the library xp; whether it is finite is not looked at.
 
     is_one   whether a point (dim,) stands for one row
     """
-    given = X
+    source = X
     if xp is not np and is_array(X, xp):
         array = X
     else:
-        given = X = listed(X)
+        source = X = listed(X)
         if space is not None:
             X = _points_of_dicts(X, space)
         array = numbers("X", X, f"rows of {dim} numbers")
@@ -59,8 +59,8 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
         array = xp.reshape(array, (-1, dim))
     if array.ndim != 2 or array.shape[1] != dim:
         hint = " (a single point? write X[None, :])" if tuple(array.shape) == (dim,) else ""
-        if hasattr(given, "columns"):
-            hint = f", with the columns {', '.join(map(str, given.columns))}"
+        if hasattr(source, "columns"):
+            hint = f", with the columns {', '.join(map(str, source.columns))}"
         raise ValueError(
             f"X must have shape (n, {dim}), a row for each candidate; "
             f"got shape {tuple(array.shape)}{hint}"
@@ -69,8 +69,8 @@ def rows(X, dim: int, xp=np, space=None, is_one: bool = False):
 
 
 def objective_values(values, n: int, sign: int = 1) -> np.ndarray:
-    """`values`, times `sign`, as a new (n,) float array: NaN = failed, +inf = worst; −inf is
-    refused."""
+    """Return `values`, times `sign`, as a new (n,) float array: NaN is a failure, +inf is worst;
+    −inf is refused."""
     if type(values) is not np.ndarray or values.dtype != np.float64:
         values = _values(values)
     array = values.copy() if sign == 1 else -values  # the caller's stays as it is
@@ -89,7 +89,8 @@ def objective_values(values, n: int, sign: int = 1) -> np.ndarray:
 
 
 def values_of_rows(values, n: int) -> np.ndarray:
-    """`values` of at most n rows, as (k,) floats: those of a function that has checked them."""
+    """Return `values` of at most n rows, as (k,) floats: those of a function that has checked
+    them."""
     array = _values(values)
     if array.shape == (n, 1):
         array = array[:, 0]
@@ -98,12 +99,12 @@ def values_of_rows(values, n: int) -> np.ndarray:
     return array
 
 
-def no_value(what: str, sign: int = 1) -> str:
-    """Why −inf is no value (+inf, where larger ones are better)."""
+def no_value(subject: str, sign: int = 1) -> str:
+    """Return why −inf is no value (+inf, where larger ones are better)."""
     if sign == 1:
         hint = "an overflow, or the logarithm of an error that is zero? Tell a large negative"
-        return f"{what} must not be -inf: {hint} number in its place"
-    return f"{what} must not be inf with maximize=True: an overflow? Tell a large number"
+        return f"{subject} must not be -inf: {hint} number in its place"
+    return f"{subject} must not be inf with maximize=True: an overflow? Tell a large number"
 
 
 def _values(values) -> np.ndarray:
@@ -111,7 +112,7 @@ def _values(values) -> np.ndarray:
 
 
 def numbers(name: str, value, expected: str, texts: bool = False) -> np.ndarray:
-    """`value` as a float64 array of NumPy, of any shape; the caller's own where it is one.
+    """Return `value` as a float64 array of NumPy, of any shape; the caller's own where it is one.
 
     texts   whether strings that `float` reads are numbers too
 
@@ -135,7 +136,7 @@ def numbers(name: str, value, expected: str, texts: bool = False) -> np.ndarray:
 
 
 def _host(name, value, expected) -> np.ndarray:
-    """`value` as an array in this machine's memory, of whatever dtype."""
+    """Return `value` as an array in this machine's memory, of whatever dtype."""
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "detach"):  # a tensor of torch
@@ -166,8 +167,8 @@ def listed(value):
 
 
 def _number(value, texts: bool = False) -> float | None:
-    """A float of anything that is a real number; None of anything else. What is too large for a
-    float is infinite."""
+    """Return a float of anything that is a real number, None of anything else. What is too large
+    for a float is infinite."""
     if isinstance(value, (bytes, complex)) or value is None:
         return None
     if isinstance(value, str) and not texts:
@@ -183,7 +184,7 @@ def _number(value, texts: bool = False) -> float | None:
 
 
 def _pairs(X):
-    """(points, values) of pairs (x, value)."""
+    """Return (points, values) of pairs (x, value)."""
     try:
         pairs = [(x, value) for x, value in X]
     except (TypeError, ValueError):
@@ -195,8 +196,8 @@ def _pairs(X):
 
 
 def _points_of_dicts(X, space):
-    """Points of what may be dicts of parameters: one, a list of them, or a DataFrame whose columns
-    are their names."""
+    """Return the points of what may be dicts of parameters: one, a list of them, or a DataFrame
+    whose columns are their names."""
     if isinstance(X, Mapping):
         return space.from_dict(X)
     if hasattr(X, "columns"):
@@ -214,17 +215,17 @@ def _check_columns(columns, space):
     """Raise ValueError, naming them, for columns that are no parameters, or are there twice, and
     for parameters without a column. A constant needs none."""
     unknown = [name for name in columns if name not in space.parameters]
-    again = sorted({name for name in columns if columns.count(name) > 1})
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
     moving = [name for name, p in space.parameters.items() if p.coordinates()]
     missing = [name for name in moving if name not in columns]
-    said = []
+    problems = []
     for name in unknown:
         index = name.startswith("Unnamed:")
         hint = " (an index? read_csv(…, index_col=0))" if index else nearest(name, missing)
-        said.append(f"{name!r} is none{hint}")
-    said += [f"{name!r} is there twice" for name in again]
-    said += [f"{name!r} is missing" for name in missing]
-    if said:
+        problems.append(f"{name!r} is none{hint}")
+    problems += [f"{name!r} is there twice" for name in repeated]
+    problems += [f"{name!r} is missing" for name in missing]
+    if problems:
         raise ValueError(
-            f"the columns of X must be the parameters {', '.join(moving)}: {'; '.join(said)}"
+            f"the columns of X must be the parameters {', '.join(moving)}: {'; '.join(problems)}"
         )

@@ -17,7 +17,8 @@ BACKENDS = ("numpy", "cupy", "array_api_strict")
 
 
 def namespace(x):
-    """Array API namespace of the array `x` (NumPy itself, CuPy through array-api-compat, …)."""
+    """Return the array API namespace of the array `x` (NumPy itself, CuPy through array-api-
+    compat, …)."""
     if isinstance(x, np.ndarray):
         return np
     if hasattr(x, "__array_namespace__"):
@@ -28,7 +29,7 @@ def namespace(x):
 
 
 def load_namespace(name: str):
-    """Array API namespace called `name`, one of `BACKENDS`.
+    """Return the array API namespace called `name`, one of `BACKENDS`.
 
     Raises ValueError for an unknown name, ImportError, with the line that installs it, for a
     library that is missing, and RuntimeError where it has no device.
@@ -58,12 +59,12 @@ def load_namespace(name: str):
 
 
 def is_array(x, xp) -> bool:
-    """Is x an array of the library xp?"""
+    """Return whether x is an array of the library xp."""
     return isinstance(x, type(xp.empty(0)))
 
 
 def to_numpy(x) -> np.ndarray:
-    """`x` as a NumPy array on the host; a NumPy array comes back as it is."""
+    """Return `x` as a NumPy array on the host; a NumPy array comes back as it is."""
     if isinstance(x, np.ndarray):
         return x
     if hasattr(x, "__cuda_array_interface__"):  # CuPy's, or an array of another library on a GPU
@@ -81,8 +82,8 @@ def to_numpy(x) -> np.ndarray:
 
 
 def cast(tree, dtype: str):
-    """An array, or a tuple (of tuples) of arrays, with another dtype ("float32"); those that have
-    it are not copied."""
+    """Return an array, or a tuple (of tuples) of arrays, with another dtype ("float32"); arrays
+    that have it are not copied."""
 
     def converted(x):
         if not hasattr(x, "dtype"):
@@ -94,7 +95,8 @@ def cast(tree, dtype: str):
 
 
 def mapped(function, tree):
-    """`function` of each leaf of a tuple, with names or without, of leaves and tuples again."""
+    """Return `function` of each leaf of a tuple, with names or without, of leaves and tuples
+    again."""
     if not isinstance(tree, tuple):
         return function(tree)
     parts = [mapped(function, part) for part in tree]
@@ -102,13 +104,13 @@ def mapped(function, tree):
 
 
 def flat(a):
-    """All elements of `a` in one row; the method costs a fifth of the function."""
+    """Return all elements of `a` in one row; the method costs a fifth of the function."""
     return a.reshape(-1) if isinstance(a, np.ndarray) else namespace(a).reshape(a, (-1,))
 
 
 def compact(a):
-    """`a` in the order of its indices or in the reverse one, as files and pickles keep arrays: the
-    last bits of a product depend on the order."""
+    """Return `a` in the order of its indices or in the reverse one, as files and pickles keep
+    arrays: the last bits of a product depend on the order."""
     flags = getattr(a, "flags", None)
     if flags is None or flags.c_contiguous or flags.f_contiguous:
         return a

@@ -18,7 +18,8 @@ from .tiles import tiles
 
 
 def solve_triangular(a, b, *, lower: bool, trans: bool = False):
-    """Solution of a x = b (or aᵀ x = b with `trans`) for triangular a (d, d), b (d, n)."""
+    """Return the solution of a x = b (or aᵀ x = b with `trans`) for triangular a (d, d), b (d,
+    n)."""
     if isinstance(a, np.ndarray):
         # not LAPACK's trtrs, which wakes all of OpenBLAS' threads for d = 5: where another process
         # is at work that takes 8 ms in place of 3 µs. Fortran sees aᵀ, and b or bᵀ
@@ -35,7 +36,7 @@ def solve_triangular(a, b, *, lower: bool, trans: bool = False):
 
 
 def solve_positive(a, b):
-    """Solution of a x = b for symmetric positive definite a (d, d), b (d, n)."""
+    """Return the solution of a x = b for symmetric positive definite a (d, d), b (d, n)."""
     if isinstance(a, np.ndarray) and a.dtype == np.float64:
         _, x, failed = load_fortran().dposv(a, b)  # a fifth of np.linalg.solve's time at d = 10
         if not failed:
@@ -44,7 +45,8 @@ def solve_positive(a, b):
 
 
 def scaled_rank_update(a, scale, y, p):
-    """a scale + yᵀ p for a (d, d), y and p (r, d), and a number or (d,) of columns."""
+    """Return a scale + yᵀ p for a (d, d), y and p (r, d), where scale is a number or (d,) of
+    columns."""
     a = a * scale
     if isinstance(a, np.ndarray) and a.dtype == np.float64 and a.flags.c_contiguous:
         return load_fortran().dgemm(1.0, p.T, y.T, beta=1.0, c=a.T, trans_b=1, overwrite_c=1).T
@@ -53,8 +55,8 @@ def scaled_rank_update(a, scale, y, p):
 
 
 def orthonormal_rows(z) -> np.ndarray:
-    """Orthonormal rows that span, one after the other, the same as those of z (n, d), n ≤ d, and
-    point to the same side (Gram–Schmidt, by QR). NumPy only, and a quarter of the time of
+    """Return orthonormal rows that span, one after the other, the same as those of z (n, d), n ≤
+    d, and point to the same side (Gram–Schmidt, by QR). NumPy only, and a quarter of the time of
     np.linalg.qr where n and d are small."""
     packed, tau, _, _ = load_fortran().dgeqrf(z.T)
     q, _, _ = load_fortran().dorgqr(packed, tau)
@@ -63,7 +65,7 @@ def orthonormal_rows(z) -> np.ndarray:
 
 @cache
 def load_fortran():
-    """Routines of LAPACK and BLAS, imported when first needed."""
+    """Return routines of LAPACK and BLAS, imported when they are first needed."""
     from scipy.linalg import blas, lapack
 
     return SimpleNamespace(
@@ -77,7 +79,7 @@ def load_fortran():
 
 
 def weighted_squares(Z, w):
-    """Σ_k w_k z_k² by coordinate: (d,) of Z (n, d), w (n,)."""
+    """Return Σ_k w_k z_k² by coordinate: (d,) of Z (n, d), w (n,)."""
     total = None
     for t in tiles(Z):
         part = w[t] @ (Z[t, :] * Z[t, :])
@@ -86,17 +88,19 @@ def weighted_squares(Z, w):
 
 
 def trace(a):
-    """Trace of a (d, d); the method is three times as fast as the function where d is small."""
+    """Return the trace of a (d, d); the method is three times as fast as the function where d is
+    small."""
     return number(a.trace() if isinstance(a, np.ndarray) else namespace(a).linalg.trace(a))
 
 
 def total(a):
-    """Sum of all elements; as for `trace`."""
+    """Return the sum of all elements; the method is faster, as for `trace`."""
     return a.sum() if isinstance(a, np.ndarray) else namespace(a).sum(a)
 
 
 def add_to_diagonal(a, value):
-    """a + value I (or + diag(value)) for a square `a` that the caller has made and gives away."""
+    """Return a + value I (or + diag(value)) for a square `a` that the caller has made and gives
+    away."""
     if hasattr(a, "flags") and (a.flags.c_contiguous or a.flags.f_contiguous):  # NumPy, CuPy
         diagonal = a.ravel(order="A")[:: a.shape[0] + 1]  # a view
         diagonal += value
@@ -104,9 +108,9 @@ def add_to_diagonal(a, value):
     return a + value * namespace(a).eye(a.shape[0], dtype=a.dtype)
 
 
-def scale_parts(a, off: float, on: float):
-    """`a` (…, d, d) with its diagonal times `on` and all else times `off`."""
+def scale_parts(a, coupling: float, diagonal: float):
+    """Return `a` (…, d, d) with its diagonal times `diagonal` and all else times `coupling`."""
     if isinstance(a, np.ndarray) and a.ndim == 2:
-        return add_to_diagonal(off * a, (on - off) * a.diagonal())
+        return add_to_diagonal(coupling * a, (diagonal - coupling) * a.diagonal())
     eye = namespace(a).eye(a.shape[-1], dtype=a.dtype)
-    return a * (off + (on - off) * eye)
+    return a * (coupling + (diagonal - coupling) * eye)

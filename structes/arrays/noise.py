@@ -44,13 +44,13 @@ CANDIDATES, PROBLEM, STARTS = 0, 1, 2
 _BLOCK = 2**15  # words used at a time: the temporaries stay in cache, and are few
 _SHARED = 2**18  # words that threads share in
 _SHIFT = np.uint64(11)
-_wanted: list = [None]  # threads
+_thread_counts: list = [None]  # threads
 _BELOW_ONE = 1.0 - 2.0**-53
 _local = threading.local()
 
 
 def check_seed(seed) -> int:
-    """`seed` as an integer in [0, 2⁶⁴); None draws one from the operating system.
+    """Return `seed` as an integer in [0, 2⁶⁴); None draws one from the operating system.
 
     Raises TypeError or ValueError otherwise.
     """
@@ -67,7 +67,8 @@ def check_seed(seed) -> int:
 def normals(
     seed: int, stream: int, generation: int, start: int, count: int, dim: int, *, xp=np, dtype=None
 ):
-    """Standard normals of candidates start … start+count−1: an array (count, dim) of `xp`.
+    """Return the standard normals of candidates start … start+count−1: an array (count, dim) of
+    `xp`.
 
     `dtype` is float64 (also for None) or float32, as a string or a dtype of NumPy: one of the two
     formulas above, which share nothing but the words. What CuPy draws on its device differs from
@@ -96,14 +97,14 @@ def normals(
 
 
 def use_threads(number: int | None) -> None:
-    """How many threads draw where there is much to draw; None: as many as BLAS has. What is drawn
-    does not depend on it."""
-    _wanted[:] = [number]
+    """Set how many threads draw where there is much to draw; None: as many as BLAS has. What is
+    drawn does not depend on it."""
+    _thread_counts[:] = [number]
     _pool.cache_clear()
 
 
 def _threads():
-    return _wanted[0] or blas_threads()
+    return _thread_counts[0] or blas_threads()
 
 
 @cache
@@ -116,7 +117,8 @@ if hasattr(os, "register_at_fork"):  # threads do not live on in a child
 
 
 def _parts(count, words, threads):
-    """(rows, rows, words, words) from … to: of whole rows, or of one where these are few."""
+    """Return (rows, rows, words, words) from … to, of whole rows, or of one where these are
+    few."""
     if count >= threads:
         ends = [count * k // threads for k in range(threads + 1)]
         return [(a, b, 0, words) for a, b in pairwise(ends)]
@@ -125,14 +127,14 @@ def _parts(count, words, threads):
 
 
 def _fill_part(out, kind, seed, stream, generation, start, words, a, b, c, d):
-    """Fills rows a … b−1 of out from words c … d−1 of each."""
+    """Fill rows a … b−1 of out from words c … d−1 of each."""
     part, block = out[a:b, kind[1] * c : kind[1] * d], (start + a) * (words // 4) + c // 4
     _fill(part, kind, seed, stream, generation, block, d - c)
 
 
 def _fill(out, kind, seed, stream, generation, block, words):
-    """Fills out (n, m) from the words that begin at a block, so many for a row."""
-    fill, each = kind
+    """Fill out (n, m) from the words that begin at a block, so many for a row."""
+    fill, normals = kind
     philox, count = _philox(seed, stream, generation, block), out.shape[0]
     if count * words <= _BLOCK:
         fill(philox.random_raw(count * words).reshape(count, words), out)
@@ -142,18 +144,18 @@ def _fill(out, kind, seed, stream, generation, block, words):
         b = min(a + rows, count)
         for c in range(0, words, width):
             raw = philox.random_raw((b - a) * min(width, words - c)).reshape(b - a, -1)
-            fill(raw, out[a:b, each * c : each * (c + width)])
+            fill(raw, out[a:b, normals * c : normals * (c + width)])
 
 
 def uniforms(seed: int, stream: int, generation: int, start: int, count: int, dim: int):
-    """Uniforms in (0, 1) with the addresses of `normals`: a NumPy array (count, dim)."""
+    """Return uniforms in (0, 1) with the addresses of `normals`: a NumPy array (count, dim)."""
     words = 4 * -(-dim // 4)
     philox = _philox(seed, stream, generation, start * (words // 4))
     return _unit(philox.random_raw(count * words)).reshape(count, words)[:, :dim]
 
 
 def _philox(seed, stream, generation, block):
-    """A Philox whose next word is the first of counter (block + 1, 0, generation, 0).
+    """Return a Philox whose next word is the first of counter (block + 1, 0, generation, 0).
 
     One generator a thread is reused, because building one costs ten times as much as setting its
     state; its whole state is set here, so nothing carries over from call to call.
@@ -180,7 +182,7 @@ def _unit(words):
 
 
 def _inverse_normals(words, out):
-    """Fills out (n, m) from words (n, ≥ m)."""
+    """Fill out (n, m) from words (n, ≥ m)."""
     _ndtri()(_unit(words)[:, : out.shape[1]], out=out)
 
 
@@ -192,7 +194,7 @@ def _ndtri():
 
 
 def _box_muller(words, out):
-    """Fills out (n, m) from words (n, ≥ m / 2)."""
+    """Fill out (n, m) from words (n, ≥ m / 2)."""
     m = out.shape[1]
     halves = words[:, : (m + 1) // 2].astype("<u8", copy=False).view("<u4")
     r = halves[:, 0::2].astype(np.float32)

@@ -45,7 +45,7 @@ class PersistentList:
         self._length = len(self._items)
 
     def append(self, item) -> PersistentList:
-        """The list with this item at its end."""
+        """Return the list with this item at its end."""
         items, length = self._items, self._length
         if len(items) == length:
             items.append(item)
@@ -56,14 +56,14 @@ class PersistentList:
         return longer
 
     def last(self, n: int) -> list:
-        """The last n items, all of them where they are fewer; a list of its own."""
+        """Return the last n items, all of them where they are fewer; a list of its own."""
         return self._items[max(0, self._length - n) : self._length]
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, i: int):
-        """The item at i, which counts from the end where it is negative."""
+        """Return the item at i, which counts from the end where it is negative."""
         if not -self._length <= i < self._length:
             raise IndexError(f"a list of {self._length} has no item {i}")
         return self._items[i if i >= 0 else self._length + i]

@@ -13,24 +13,26 @@ from .libraries import namespace, to_numpy
 
 
 def number(a):
-    """A float of a NumPy array of one number; an array () of any other library as it is."""
+    """Return a float of a NumPy array of one number, and an array () of any other library as it
+    is."""
     return float(a) if isinstance(a, (np.ndarray, np.generic, float)) else a
 
 
 def not_negative(x):
-    """max(x, 0) of a number."""
+    """Return max(x, 0) of a number."""
     return max(x, 0.0) if isinstance(x, (float, int)) else namespace(x).clip(x, 0.0, None)
 
 
 def where(condition, x, otherwise: float):
-    """The number x where the condition holds, which may be an array (), else the other one."""
+    """Return the number x where the condition holds, which may be an array (), else the other
+    one."""
     if isinstance(condition, bool):
         return x if condition else otherwise
     return namespace(condition).where(condition, x, otherwise)
 
 
 def read(*numbers):
-    """Numbers, or those of one array (n,), as floats, all in one copy from the device."""
+    """Return numbers, or those of one array (n,), as floats, all in one copy from the device."""
     arrays = [x for x in numbers if not isinstance(x, (float, int))]
     if not arrays:
         return numbers

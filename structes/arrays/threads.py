@@ -14,7 +14,7 @@ _SHORT = 16, 512  # dimensions from and up to which BLAS has one thread (below i
 
 @cache
 def blas_threads() -> int:
-    """Threads that products of matrices have in this process (OMP_NUM_THREADS)."""
+    """Return how many threads products of matrices have in this process (OMP_NUM_THREADS)."""
     from threadpoolctl import threadpool_info  # here, not above: few searches need it
 
     pools = (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
@@ -23,8 +23,8 @@ def blas_threads() -> int:
 
 @lru_cache(maxsize=1)
 def _blas(modules: int) -> list:
-    """What sets the threads of BLAS' libraries; they are looked for where there are other modules
-    than before."""
+    """Return what sets the threads of BLAS' libraries; they are looked for where there are other
+    modules than before."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas").lib_controllers
@@ -32,30 +32,30 @@ def _blas(modules: int) -> list:
 
 @contextmanager
 def limited_blas(threads: int):
-    """Context in which BLAS has so many threads. (threadpoolctl's own looks for the libraries
-    every time, which takes a millisecond.)"""
+    """Make a context in which BLAS has so many threads. (threadpoolctl's own looks for the
+    libraries every time, which takes a millisecond.)"""
     libraries = _blas(len(sys.modules))
-    before = [library.get_num_threads() for library in libraries]
+    counts = [library.get_num_threads() for library in libraries]
     try:
         for library in libraries:
             library.set_num_threads(threads)
         yield
     finally:
-        for library, number in zip(libraries, before, strict=True):
+        for library, number in zip(libraries, counts, strict=True):
             library.set_num_threads(number)
 
 
 def one_thread():
-    """Context in which products of matrices have one thread, as they have in workers: an
+    """Return a context in which products of matrices have one thread, as they have in workers: an
     objective that multiplies gives the same bits here."""
     return nullcontext() if blas_threads() == 1 else limited_blas(1)
 
 
 def single_threaded(function, dim: int, *arguments):
-    """function(*arguments), which does linear algebra in `dim` dimensions. Where that is short
-    work BLAS is kept from sharing it among threads: to wake them costs more, and where another
-    process is at work up to a hundred times as much. And then the bits do not depend on how many
-    there are.
+    """Return function(*arguments), which does linear algebra in `dim` dimensions. Where that is
+    short work BLAS is kept from sharing it among threads: to wake them costs more, and where
+    another process is at work up to a hundred times as much. And then the bits do not depend on
+    how many there are.
 
     In the main thread only: the setting is one for all, and threads would take it from each other.
     """

@@ -13,22 +13,22 @@ LAUNCHED = 2**26  # and over one of a device, which has no time to wait for many
 
 
 def tiles(X, width: int | None = None):
-    """Slices that cut the rows of X (n, …), of `width` numbers each (None: its own): a pass in
-    such tiles over a large array has small temporaries, which stay in the cache."""
+    """Return slices that cut the rows of X (n, …), of `width` numbers each (None: its own): a pass
+    in such tiles over a large array has small temporaries, which stay in the cache."""
     rows, width = X.shape[0], X.shape[1] if width is None else width
     numbers = CACHED if isinstance(X, np.ndarray) else LAUNCHED
     return pieces(rows, max(1, numbers // max(1, width)))
 
 
 def pieces(rows: int, step: int) -> list[slice]:
-    """Slices of `step` rows each."""
+    """Return slices of `step` rows each."""
     if rows <= step:
         return [slice(0, rows)]
     return [slice(a, min(a + step, rows)) for a in range(0, rows, step)]
 
 
 def by_rows(function, X):
-    """function(X) for a function that acts on each row of X (n, d), tile by tile."""
+    """Return function(X) for a function that acts on each row of X (n, d), tile by tile."""
     cut = tiles(X)
     if len(cut) == 1:
         return function(X)

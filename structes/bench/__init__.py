@@ -1,22 +1,28 @@
 """The bench: structes beside its peers, on the same problems, in the same run.
 
-    bbob.py       evaluations to reach targets on COCO's suites, one row a run
-    compare.py    the paired ratio, ERT and solved shares of those rows
-    report.py     the comparison in words: by dimension, group and function
-    figures.py    the comparison in pictures: ECDF and ERT against dimension
-    coco.py       COCO's own data format beside the rows, for cocopp
-    ablation.py   the default beside each of its switches
-    reference.py  results that are kept, and README's tables made from them
-    overhead.py   seconds a generation beside the peers and beside the floor
-    scaling.py    seconds and memory against the dimension, for every structure
-    families.py   evaluations on objectives that a structure fits, and on one that it does not
-    behaviour/    what optimisers do with late values, NaN, bounds, …: a table, every cell run
-    rounding.py   how well candidates are recognised that come back rounded
-    noise.py      the true value at the mean where values are noisy
-    tasks.py      many runs in several processes, recorded as they end
-    solvers.py    names such as structes-dense@popsize=20
+    evaluations/  how many evaluations a search needs
+        bbob.py       to reach targets on COCO's suites, one row a run; coco.py: its data format
+        compare.py    the paired ratio, ERT and solved shares of those rows
+        report.py     the comparison in words; figures.py: in pictures
+        ablation.py   the default beside each of its switches
+        families.py   on objectives that a structure fits, and on one that it does not
+        noise.py      the true value at the mean where values are noisy
+        steady.py     and simulated seconds, where workers never wait
+        rounding.py   how well candidates are recognised that come back rounded
+    seconds/      how long a generation takes
+        overhead.py   beside the peers and beside the floor
+        scaling.py    and how much memory, against the dimension, for every structure
+        throughput.py with workers, beside other schedulers; calls.py: what a call costs
+        gpu.py        on a device.py, beside its floor
+    trust/        what optimisers do with late values, NaN, bounds, …: a table, every cell run
     peers/        small adapters, named in the table below
     results/      the runs behind README's tables, with command, date and versions
+    solvers.py    names such as structes-dense@popsize=20
+    tasks.py      many runs in several processes, recorded as they end
+    measuring.py  turns, timed regions, processes of their own
+    tables.py     tables of texts; kept.py: README's tables, made from results/
+    provenance.py how a result was made
+    shell.py      what the commands share; cli.py: all of them
 
 A claim about speed in this project is a line that one of these commands prints.
 """

@@ -16,53 +16,18 @@ between two lines, and the first says what it shows:
 
 from __future__ import annotations
 
-import platform
 import re
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
-import yaml
-
-from ..files.yaml_text import read_yaml
 from .evaluations import ablation, bbob
 from .evaluations.compare import compare
 from .evaluations.report import cell, everything, rows_of_kind
 from .solvers import OURS
+from .tables import markdown
 from .tasks import write_rows
 from .trust import behaviour
 
-PACKAGES = (
-    "structes",
-    "numpy",
-    "scipy",
-    "coco-experiment",
-    "cma",
-    "cmaes",
-    "pypop7",
-    "nevergrad",
-)
 MARK = re.compile(r"(<!-- bench:(\S+)(?: by=(\w+))? -->\n)(.*?)(<!-- /bench -->)", re.DOTALL)
-
-
-def provenance(command: str) -> dict:
-    """How a result is made, here and now."""
-    return {
-        "command": command,
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "processor": _processor(),
-    }
-
-
-def note(path: Path, command: str) -> None:
-    """Append `provenance(command)` to a YAML file, where it does not say so already."""
-    known = read_yaml(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
-    made = provenance(command)
-    if made not in known:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump([*known, made], sort_keys=False, allow_unicode=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def keep(folder: Path, target: Path) -> None:
@@ -107,8 +72,7 @@ def table(rows, by: str = "dimension") -> str:
     A cell is the paired ratio, the ratio of ERT, and the shares of targets solved.
     """
     if by == "ablation":
-        heads, *lines = ablation.table(rows, "dense")
-        return _markdown([heads, ["---"] * len(heads), *lines])
+        return "\n".join(markdown(ablation.table(rows, "dense")))
     solvers = list(dict.fromkeys(row["solver"] for row in rows))
     ours = [name for name in solvers if name.startswith(OURS)]
     pairs = [(a, b) for a in ours for b in solvers if b not in ours]
@@ -118,9 +82,8 @@ def table(rows, by: str = "dimension") -> str:
     labels = [f"`{a.removeprefix(OURS)}` / {b}" for a, b in pairs]
     if by != "dimension":
         cells, heads, labels = list(zip(*cells, strict=True)), labels, heads
-    lines = [["", *heads], ["---"] * (len(heads) + 1)]
-    lines += [[label, *line] for label, line in zip(labels, cells, strict=True)]
-    return _markdown(lines)
+    lines = [[label, *line] for label, line in zip(labels, cells, strict=True)]
+    return "\n".join(markdown([["", *heads], *lines]))
 
 
 def behaviour_table(path: Path) -> str:
@@ -130,12 +93,7 @@ def behaviour_table(path: Path) -> str:
     """
     if not path.exists():
         raise ValueError(f"<!-- bench:behaviour -->: there is no {path}")
-    heads, *lines = behaviour.table_of(behaviour.read(path)[0])
-    return _markdown([heads, ["---"] * len(heads), *lines])
-
-
-def _markdown(lines) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(markdown(behaviour.table_of(behaviour.read(path)[0])))
 
 
 def _cell(c):
@@ -143,21 +101,3 @@ def _cell(c):
         return "–"
     shares = f"({100 * c.solved:.0f} %, {100 * c.solved_other:.0f} %)"
     return f"{c.ratio:.2f}, {c.ert:.2f} {shares}"
-
-
-def _versions():
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # a result does not depend on what is not there
-    return found
-
-
-def _processor() -> str:
-    """The processor's model, as far as the system tells."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()

@@ -1,15 +1,17 @@
-"""What the commands of the bench share: words to numbers, a progress bar, and Ctrl-C."""
+"""What the commands of the bench share: options, words to numbers, a progress bar, and Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
 from ..registry import nearest
 from ..terminal.interrupts import exit_code
+from ..terminal.output import visible
 from .solvers import split_names
 
 
@@ -31,6 +33,49 @@ def numbers(ctx, param, text):
 def names(ctx, param, text):
     """ "a,b" as ["a", "b"], each once."""
     return list(dict.fromkeys(split_names(text)))
+
+
+def not_negative(ctx, param, text):
+    """ "0,1,20" as [0.0, 1.0, 20.0]."""
+    try:
+        found = [float(part) for part in text.split(",")]
+        if not all(0 <= value < 1e9 for value in found):
+            raise ValueError
+    except ValueError:
+        expected = "must be numbers ≥ 0, as in 0,1,20"
+        raise click.BadParameter(f"{expected}; got {text!r}") from None
+    return list(dict.fromkeys(found))
+
+
+jobs_option = click.option("--jobs", default=2, show_default=True, help="processes")
+
+
+def rows_option(default: str):
+    """The option --output of a command whose runs are rows of a CSV file."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        default=default,
+        show_default=True,
+        help="results; existing rows are kept and not run again",
+    )
+
+
+def run_and_print(title: str, bench, tasks, output: Path, jobs: int, *words) -> None:
+    """Run the tasks that are not in the file yet, and print the report of all.
+
+    Parameters
+    ----------
+    title
+        What the progress bar is called.
+    bench
+        A module with `run(tasks, path, jobs, report)` and `lines(rows, *words)`.
+    """
+    with interruptible(output), bar(title) as show:
+        rows = bench.run(tasks, output, jobs, show)
+    for line in bench.lines(rows, *words):
+        click.echo(visible(line))
 
 
 def check(words, build):

@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from .supervisor import Supervisor
 from .turns import Turns
 from .worker import Objective
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 KINDS = ("process", "ray", "serial")
 POOLS = ("executor", "map")  # of the user's
 TRANSPORTS = ("auto", "ship", "redraw")
@@ -34,43 +38,64 @@ TRANSPORTS = ("auto", "ship", "redraw")
 class Evaluator:
     """Workers that evaluate functions, on this machine or on a cluster.
 
-    workers      how many processes of this machine, -1: one for every processor; or where they
-                 are: "process", "ray" (the Ray that runs here already or whose address RAY_ADDRESS
-                 names, else one that is started for this machine alone), "ray://host:port" (a Ray
-                 client), or "serial" (here, one after the other). Or a pool that you have: an
-                 Executor (what has `submit`), or a function like `map` (`pool.map`). It stays
-                 yours: it is not shut down, nothing in it is replaced, and a call that hangs there
-                 cannot be ended, so that it goes without a timeout
-    count        how many; None or -1: one for every processor, of a cluster as many as it has now
-                 and then. Of an Executor: calls that it is given at a time; None: one for each of
-                 its workers, where it says how many they are, else one for every processor
-    address      of a Ray cluster: "auto", "host:port", "ray://host:port"
-    timeout      seconds that one evaluation may take; then its worker is ended, and the value is
-                 missing. None: for ever. Ray does not say how a worker ended, and may say it a
-                 second late: with less than some 3 s a crash there may be named a timeout
-    attempts     how often an evaluation is tried whose worker dies or that takes too long
-    finish_fraction   a generation is closed when so much of it has come (0 … 1]; the rest is told
-                 as late values. Below 1 a run does not repeat itself to the bit
-    transport    "ship": points are sent; "redraw": the seed is sent, and workers draw their own
-                 points; "auto": ship up to 32 MB a generation
-    batch        rows that a vectorised function is called with at a time; None: a 32nd of a
-                 generation. Its values may depend on this in their last bits, and on nothing else
-    resources    of Ray, for each worker: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}
-    environment  {name: value} of variables for the workers. They have one BLAS thread each, and
-                 see no GPU where resources do not give them one
-    patience     seconds to wait for a first worker, and for a factory
-    limits       of each process: {"memory": bytes, or "2GB"} (Linux). What asks for more gets a
-                 MemoryError, so that its value is missing; processes that it starts have as much
-                 each
-    max_calls    a process or an actor is replaced by a new one after so many evaluations, for
-                 simulators that leak memory. None: never
+    Parameters
+    ----------
+    workers : int, str, Executor or callable
+        How many processes of this machine (-1 is one for every processor); or where the workers
+        are: "process", "ray" (the Ray that runs here already or whose address RAY_ADDRESS names,
+        else one that is started for this machine alone), "ray://host:port" (a Ray client), or
+        "serial" (here, one after the other). Or a pool that you have: an Executor (what has
+        `submit`), or a function like `map` (`pool.map`). It stays yours: it is not shut down,
+        nothing in it is replaced, and a call that hangs there cannot be ended, so that it goes
+        without a timeout.
+    count : int, optional
+        How many workers; None or -1 is one for every processor, of a cluster as many as it has
+        now and then. Of an Executor the calls that it is given at a time; None is one for each of
+        its workers, where it says how many they are, else one for every processor.
+    address : str, optional
+        The address of a Ray cluster: "auto", "host:port", "ray://host:port".
+    timeout : float, optional
+        Seconds that one evaluation may take. Then its worker is ended, and the value is missing.
+        Ray does not say how a worker ended, and may say it a second late: with less than some 3 s
+        a crash there may be named a timeout.
+    attempts : int
+        How often an evaluation is tried whose worker dies or that takes too long.
+    finish_fraction : float
+        A generation is closed when so much of it has come, in (0, 1]; the rest is told as late
+        values. Below 1 a run does not repeat itself to the bit.
+    transport : {"auto", "ship", "redraw"}
+        "ship" sends points. "redraw" sends the seed, and workers draw their own points. "auto"
+        ships up to 32 MB a generation.
+    batch : int, optional
+        Rows that a vectorised function is called with at a time; None is a 32nd of a generation.
+        Its values may depend on this in their last bits, and on nothing else.
+    resources : mapping, optional
+        What each worker of Ray has: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}.
+    environment : mapping, optional
+        {name: value} of variables for the workers. They have one BLAS thread each, and see no GPU
+        where resources do not give them one.
+    patience : float
+        Seconds to wait for a first worker, and for a factory.
+    limits : mapping, optional
+        {"memory": bytes, or "2GB"} of each process (Linux). What asks for more gets a
+        MemoryError, so that its value is missing; processes that it starts have as much each.
+    max_calls : int, optional
+        A process or an actor is replaced by a new one after so many evaluations, for simulators
+        that leak memory; None is never.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument that does not fit; the message names it.
+
+    Notes
+    -----
     A function that turns out to take less than some 50 µs is called in this process, where that is
     faster, unless it comes of a factory, or a timeout, max_calls, limits, environment or resources
     are to be kept, or the workers are a pool of yours.
 
-    Raises ValueError or TypeError, naming the argument, for what does not fit.
-
+    Examples
+    --------
     >>> with Evaluator(2, timeout=60) as evaluator:
     ...     f = evaluator.bind(lambda x: float(x @ x))
     ...     values = f(np.ones((4, 3)))
@@ -80,19 +105,19 @@ class Evaluator:
 
     def __init__(
         self,
-        workers="process",
+        workers: int | str | Executor | Callable[..., Any] = "process",
         count: int | None = None,
         *,
         address: str | None = None,
         timeout: float | None = None,
         attempts: int = 2,
         finish_fraction: float = 1.0,
-        transport: str = "auto",
+        transport: Literal["auto", "ship", "redraw"] = "auto",
         batch: int | None = None,
-        resources: Mapping | None = None,
-        environment: Mapping | None = None,
+        resources: Mapping[str, float] | None = None,
+        environment: Mapping[str, str] | None = None,
         patience: float = 120.0,
-        limits: Mapping | None = None,
+        limits: Mapping[str, int | str] | None = None,
         max_calls: int | None = None,
     ):
         if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool):
@@ -146,20 +171,42 @@ class Evaluator:
                 raise ValueError(f"{name}={value!r} needs {words}; got {self!r}")
 
     def bind(
-        self, function, *, vectorized=False, factory=False, on_error="missing", name="objective"
+        self,
+        function: Callable[..., Any],
+        *,
+        vectorized: bool = False,
+        factory: bool = False,
+        on_error: Literal["missing", "raise"] = "missing",
+        name: str = "objective",
     ) -> ParallelFunction:
-        """The function as one of many points, evaluated by the workers.
+        """Return the function as one of many points, evaluated by the workers.
 
-        function    of one point (d,) that returns a number. It is sent to the workers by value
-                    where it is a lambda, a closure or of a script, by its name where it is
-                    imported from a module: workers must be able to import that too
-        vectorized  it takes (n, d) rows and returns (n,) values
-        factory     it takes nothing and returns such a function: called once in every worker, for
-                    what does not pickle (a simulator, a connection)
-        on_error    "missing": a failure is a NaN; "raise": it is an EvaluationError
+        Parameters
+        ----------
+        function : callable
+            It takes one point (d,) and returns a number. It is sent to the workers by value where
+            it is a lambda, a closure or of a script, by its name where it is imported from a
+            module: workers must be able to import that too.
+        vectorized : bool
+            Whether it takes (n, d) rows and returns (n,) values.
+        factory : bool
+            Whether it takes nothing and returns such a function: it is called once in every
+            worker, for what does not pickle (a simulator, a connection).
+        on_error : {"missing", "raise"}
+            "missing": a failure is a NaN; "raise": it is an EvaluationError.
+        name : str
+            What error messages call the function.
 
-        Raises TypeError at once where it cannot be sent; where a pool cannot send it, when it is
-        first evaluated.
+        Returns
+        -------
+        ParallelFunction
+            It takes (n, d) rows and returns (n,) values.
+
+        Raises
+        ------
+        TypeError
+            At once where the function cannot be sent; where a pool cannot send it, when it is
+            first evaluated.
         """
         if not callable(function):
             raise TypeError(f"function must be callable; got {function!r}")
@@ -167,12 +214,35 @@ class Evaluator:
         return self.bind_rows(function, wrap, not vectorized, factory, on_error)
 
     def bind_rows(
-        self, function, wrap, by_point, factory=False, on_error="missing", here=None, sign=1
+        self,
+        function: Callable[..., Any],
+        wrap: Callable[..., Any],
+        by_point: bool,
+        factory: bool = False,
+        on_error: Literal["missing", "raise"] = "missing",
+        here: Callable[..., Any] | None = None,
+        sign: int = 1,
     ) -> ParallelFunction:
-        """As `bind`, of a function that `wrap` makes one of rows (n, d).
+        """Return the function as `bind` does, where `wrap` makes it one of rows (n, d).
 
-        by_point   it is then a Rowwise, which is called with one point at a time
-        here       of a factory: the function of rows, if there is one in this process already
+        Parameters
+        ----------
+        function : callable
+            What the user gave.
+        wrap : callable
+            What makes it a function of rows (n, d).
+        by_point : bool
+            Whether that is a Rowwise, which is called with one point at a time.
+        factory, on_error
+            As for `bind`.
+        here : callable, optional
+            Of a factory: the function of rows, if there is one in this process already.
+        sign : int
+            −1 where larger values are better.
+
+        Returns
+        -------
+        ParallelFunction
         """
         is_sent = self.kind in ("process", "ray")
         objective = Objective(_Made(function, factory, wrap), snapshot() if is_sent else None)
@@ -240,7 +310,7 @@ class Evaluator:
         self.supervisor  # noqa: B018
         return self
 
-    def __enter__(self):
+    def __enter__(self) -> Evaluator:
         return self.open()
 
     def __exit__(self, *_):

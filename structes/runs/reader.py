@@ -12,11 +12,12 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections.abc import Iterable
 from functools import partial
 from glob import glob
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..files.locks import is_locked
 from ..files.opening import (
@@ -31,6 +32,9 @@ from ..files.opening import (
 from ..registry import brief, nearest
 from ..terminal.output import warn
 from .log import COLUMNS, COUNTS
+
+if TYPE_CHECKING:
+    import pandas
 
 LATEST = "latest"  # the word for the run that was started last
 _OF_NAME = r"\d{{8}}-\d{{6}}-{}(-\d+)?"  # names of the folders of runs of a name
@@ -146,17 +150,36 @@ def tail_log(folder, n: int) -> list[dict]:
         ) from None
 
 
-def load_runs(runs):
-    """One pandas DataFrame with the log rows of all `runs`. It needs pandas, which comes with the
-    extra `plot`: pip install 'structes[plot]'.
+def load_runs(
+    runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> pandas.DataFrame:
+    """Return the log rows of recorded runs as one pandas DataFrame.
 
-    runs   a folder, a pattern ("runs/*"; what it matches and is no run is left out), "latest" for
-           the run in `runs` that was started last, or a list of these
+    pandas comes with the extra `plot`: ``pip install 'structes[plot]'``.
 
-    Columns: run (the folder's name), structure, seed, dim, and those of log.csv, which
-    `structes.runs.log.COLUMNS` lists and explains. Raises ValueError where nothing matches or a
-    folder is no run, ImportError without pandas. A damaged folder that a pattern matches is left
-    out with a warning that says what is wrong with it.
+    Parameters
+    ----------
+    runs : str or path, or a list of these
+        A folder; a pattern such as `runs/*`, of which what is no run is left out; or "latest",
+        which is the run in the folder `runs` that was started last.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its columns are run (the folder's name), structure, seed, dim, and those of log.csv, which
+        `structes.runs.log.COLUMNS` lists and explains.
+
+    Raises
+    ------
+    ValueError
+        Where nothing matches, or a folder is no run.
+    ImportError
+        Where pandas is not installed.
+
+    Warns
+    -----
+    RuntimeWarning
+        For a damaged folder that a pattern matches: it is left out.
     """
     try:
         import pandas

@@ -11,9 +11,9 @@ from ..arrays.libraries import load_namespace
 from ..population.memory import check_population
 from ..strategy.auto import Auto
 from ..strategy.engine import Engine
+from ..strategy.monitor import Monitor, Rules
 from ..strategy.settings import default_popsize
 from ..strategy.state import MOST, check_shapes
-from ..strategy.stopping import Monitor, Rules
 from ..strategy.strategy import Strategy
 from ..strategy.uncertainty import build_noise
 from ..structures.building import build_structure, known_spec

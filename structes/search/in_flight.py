@@ -59,7 +59,7 @@ class InFlight:
         self._tell(es, np.flatnonzero(self._has_come & ~self._is_told))
 
     def tell_head(self, es: ES | RestartES) -> bool:
-        """Tell the values that have come without a gap from the first on: whether there are any."""
+        """Tell the values that have come without a gap from the first on; False: there is none."""
         come = self._has_come
         head = len(come) if come.all() else int(come.argmin())
         rows = np.flatnonzero(~self._is_told[:head])

@@ -10,8 +10,8 @@ from ..population.candidates import Candidates
 from ..population.ledger import Ledger
 from ..space.domain import Domain
 from ..strategy.engine import Engine
+from ..strategy.monitor import Monitor
 from ..strategy.state import Info, State
-from ..strategy.stopping import Monitor
 from ..strategy.strategy import Strategy
 from ..structures.base import Structure
 from .arguments import Arguments

@@ -21,9 +21,9 @@ from ..population.arrivals import Arrivals
 from ..population.ledger import Ledger
 from ..registry import brief
 from ..strategy.auto import Auto, Switch
+from ..strategy.monitor import Monitor
 from ..strategy.restarts import Plan, Run
 from ..strategy.state import MOST, Info, State
-from ..strategy.stopping import Monitor
 from ..strategy.strategy import Strategy
 from ..structures.building import build_structure, known_spec, spec_of
 

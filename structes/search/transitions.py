@@ -17,9 +17,9 @@ from ..population.generation import Generation
 from ..population.ledger import Ledger
 from ..population.places import FORMER, OWN, REPEATED
 from ..strategy.auto import Auto, Switch
+from ..strategy.monitor import Monitor
 from ..strategy.samples import shape_weights
 from ..strategy.state import Info, State
-from ..strategy.stopping import Monitor
 from ..strategy.strategy import Strategy
 from ..structures.building import build_structure
 from .state import Best, SearchState

@@ -27,10 +27,10 @@ from ..evaluators.missing import NoValue, evaluated
 from ..evaluators.worker import Outcome
 from ..population.candidates import Recipe, boundaries
 from ..population.generation import Generation
+from ..strategy.monitor import Monitor, Rules
 from ..strategy.ranking import weigh, weights_of
 from ..strategy.samples import Summed, add_sums, sums_of
 from ..strategy.state import MOST, Info, State
-from ..strategy.stopping import Monitor, Rules
 from .job import Job, Start, StepResult
 from .trees import arrays, listed, packed, settled, unpacked
 

@@ -48,15 +48,21 @@ class Branch(NamedTuple):
 class Parameters:
     """Named arrays that share a vector of `dim` numbers; made by `structure_for`.
 
-    structure   a DirectSum with a block for each array that is not empty
-    names       path of each array in the containers, keys joined by "/", in the vector's order
-    shapes      its shape
-    tree        the containers
+    Attributes
+    ----------
+    structure : DirectSum
+        It has a block for each array that is not empty.
+    names : tuple of str
+        The path of each array in the containers, keys joined by "/", in the vector's order.
+    shapes : tuple of tuple of int
+        The shape of each array.
+    tree : Branch or int
+        The containers.
     """
 
     structure: Structure
-    names: tuple
-    shapes: tuple
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
     tree: Any
 
     @property
@@ -64,7 +70,7 @@ class Parameters:
         """Numbers in all arrays together."""
         return self.structure.dim
 
-    def flatten(self, arrays):
+    def flatten(self, arrays: Any) -> Any:
         """(d,) of arrays in containers as those given to `structure_for`; (n, d) where every
         array has n in front of its shape. Row-major; a copy.
 
@@ -84,7 +90,7 @@ class Parameters:
             parts.append(namespace(leaf).reshape(leaf, (*rows, prod(shape))))
         return namespace(parts[0]).concat(parts, axis=len(rows))
 
-    def unflatten(self, x):
+    def unflatten(self, x: Any) -> Any:
         """The containers with the arrays of x (d,), as views where the library allows it; of rows
         x (n, d) arrays with n in front of their shape.
 
@@ -119,23 +125,42 @@ class Parameters:
             self._collect(child, given[key], f"{path}[{key!r}]", leaves)
 
 
-def structure_for(params, matrices="kronecker", vectors="diagonal", overrides=None) -> Parameters:
-    """The direct sum that suits arrays, and the way from them to a vector and back.
+def structure_for(
+    params: Any,
+    matrices: str | Mapping[str, Any] = "kronecker",
+    vectors: str | Mapping[str, Any] = "diagonal",
+    overrides: Mapping[str, Any] | None = None,
+) -> Parameters:
+    """Return the direct sum that suits arrays, and the way from them to a vector and back.
 
-    params     arrays or shapes in containers: dicts, lists and tuples, nested as you like. A tuple
-               of integers is a shape, `()` that of a number; a list is always a container. Arrays
-               of size 0 get no block.
-    matrices   structure of arrays with two axes or more: a name or a mapping. A Kronecker product
-               gets its rows and cols from the shape (of more than two axes, cut where the sides
-               are most equal: (64, 32, 3, 3) is read as 64 × 288), and where left or right is not
-               given it is dense for a side of at most 128 and at most twice the other side,
-               diagonal for a longer one.
-    vectors    structure of arrays with one axis, and of numbers
-    overrides  mapping name -> structure for single arrays; a name is the path in the containers
-               ("layers/0/w"), and may hold * and ? to mean several ("*/bias")
+    Parameters
+    ----------
+    params : container
+        Arrays or shapes in dicts, lists and tuples, nested as you like. A tuple of integers is a
+        shape, `()` that of a number; a list is always a container. Arrays of size 0 get no block.
+    matrices : str or mapping
+        The structure of arrays with two axes or more. A Kronecker product gets its rows and cols
+        from the shape (of more than two axes, cut where the sides are most equal: (64, 32, 3, 3)
+        is read as 64 × 288). Where left or right is not given it is dense for a side of at most
+        128 and at most twice the other side, diagonal for a longer one.
+    vectors : str or mapping
+        The structure of arrays with one axis, and of numbers.
+    overrides : mapping, optional
+        From the name of an array to its structure. A name is the path in the containers
+        ("layers/0/w"), and may hold `*` and `?` to mean several (`*/bias`).
 
-    Raises ValueError or TypeError that names the path of what does not fit.
+    Returns
+    -------
+    Parameters
+        It has `structure`, `dim`, `flatten` and `unflatten`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit; the message names its path.
+
+    Examples
+    --------
     >>> parameters = structure_for({"w": (2, 3), "b": (2,)})
     >>> parameters.dim, parameters.names
     (8, ('w', 'b'))

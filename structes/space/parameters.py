@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from math import floor, inf, isfinite, log, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,14 +48,25 @@ class Coordinate(NamedTuple):
 class Float:
     """A real number from `low` to `high`.
 
-    low, high  bounds, which belong to the range; None: open
-    log        True: it acts by its ratios, so that the search moves its logarithm; all is > 0
-    start      where the search begins; None: the middle of the range, on its scale
-    sigma      initial standard deviation, with log that of ln x; None: a fifth of the range, on
-               its scale. An open range needs start and sigma.
-    step       None, or the distance of the values: low, low + step, low + 2 step, … (not with log)
+    Parameters
+    ----------
+    low, high : float, optional
+        The bounds, which belong to the range; None is open.
+    log : bool
+        Whether the parameter acts by its ratios, so that the search moves its logarithm. All
+        numbers are then > 0.
+    start : float, optional
+        Where the search begins; None is the middle of the range, on its scale.
+    sigma : float, optional
+        The initial standard deviation, with `log` that of ln x; None is a fifth of the range, on
+        its scale. An open range needs start and sigma.
+    step : float, optional
+        The distance of the values low, low + step, low + 2 step, …; it does not go with `log`.
 
-    Raises ValueError or TypeError, naming the argument, where they do not fit together.
+    Raises
+    ------
+    ValueError, TypeError
+        Where the arguments do not fit together; the message names one.
     """
 
     low: float | None = None
@@ -105,13 +116,13 @@ class Float:
         last = None if self.high is None else round((self.high - self.low) / self.step)
         return [Coordinate(round(start), sigma, 0, last, False, True)]
 
-    def read(self, block) -> float:
+    def read(self, block: Any) -> float:
         """The value of its coordinates."""
         if not len(block):
             return float(self.low)
         return float(block[0] if self.step is None else self.low + self.step * round(block[0]))
 
-    def write(self, what: str, value) -> list:
+    def write(self, what: str, value: Any) -> list:
         """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
         it."""
         value = _within(self, what, checks.real(what, _read(value)))
@@ -128,15 +139,24 @@ class Float:
 @telling(OF_PARAMETERS)
 @dataclass(frozen=True)
 class Int:
-    """An integer from `low` to `high`, both included. A Python int in the dict.
+    """An integer from `low` to `high`, both included. It is a Python int in the dict.
 
-    low, high  bounds; None: open
-    log        True: it acts by its ratios (32, 64, 128, …); all is > 0
-    start      where the search begins; None: the middle of the range, on its scale
-    sigma      initial standard deviation, with log that of ln x; None: a fifth of the range
-               (low − ½ to high + ½), on its scale. An open range needs start and sigma.
+    Parameters
+    ----------
+    low, high : int, optional
+        The bounds; None is open.
+    log : bool
+        Whether the parameter acts by its ratios (32, 64, 128, …). All numbers are then > 0.
+    start : int, optional
+        Where the search begins; None is the middle of the range, on its scale.
+    sigma : float, optional
+        The initial standard deviation, with `log` that of ln x; None is a fifth of the range
+        (low − ½ to high + ½), on its scale. An open range needs start and sigma.
 
-    Raises ValueError or TypeError, naming the argument, where they do not fit together.
+    Raises
+    ------
+    ValueError, TypeError
+        Where the arguments do not fit together; the message names one.
     """
 
     low: int | None = None
@@ -165,11 +185,11 @@ class Int:
             return []
         return [Coordinate(self.start, self.sigma, self.low, self.high, self.log, True)]
 
-    def read(self, block) -> int:
+    def read(self, block: Any) -> int:
         """The value of its coordinates."""
         return round(float(block[0])) if len(block) else self.low
 
-    def write(self, what: str, value) -> list:
+    def write(self, what: str, value: Any) -> list:
         """The coordinates of a user's value. Raises ValueError or TypeError, with `what` for
         it."""
         value = _within(self, what, _integer(what, _read(value)))
@@ -181,17 +201,25 @@ class Int:
 class Choice:
     """One of several options, without order: strings, numbers, functions, None, …
 
-    options  different and hashable (a tuple in the place of a list), one by one or as one list
-    start    the option to begin with, which then has a lead of one standard deviation; None: all
-             have the same chance
+    Parameters
+    ----------
+    *options : hashable
+        The options, all different, one by one or as one list. In the place of a list write a
+        tuple.
+    start : hashable, optional
+        The option to begin with, which then has a lead of one standard deviation; None gives all
+        of them the same chance.
 
-    Raises ValueError or TypeError where that does not hold.
+    Raises
+    ------
+    ValueError, TypeError
+        For options that are equal, or not hashable, and for a start that is none of them.
     """
 
     options: tuple
     start: object = None
 
-    def __init__(self, *options, start=None):
+    def __init__(self, *options: Any, start: object = None):
         if len(options) == 1 and isinstance(options[0], (list, tuple)):
             options = tuple(options[0])
         if not options:
@@ -223,11 +251,11 @@ class Choice:
         first = None if self.start is None else self._number_of(self.start)
         return [Coordinate(float(i == first), 1.0) for i in range(len(self.options))]
 
-    def read(self, block):
+    def read(self, block: Any) -> Any:
         """The option that its coordinates mean: the largest one decides."""
         return self.options[int(np.argmax(block)) if len(block) else 0]
 
-    def write(self, what: str, value) -> list:
+    def write(self, what: str, value: Any) -> list:
         """The coordinates (k,) of an option: 1 for it, 0 for the others. Raises ValueError, with
         `what` for its name."""
         number = self._number_of(value)
@@ -254,7 +282,10 @@ class Choice:
 class Constant:
     """A parameter that has one value; it is handed on, and no coordinate of the search.
 
-    value   anything
+    Parameters
+    ----------
+    value : object
+        The value, which may be anything.
     """
 
     value: object
@@ -267,11 +298,11 @@ class Constant:
         """None."""
         return []
 
-    def read(self, block):
+    def read(self, block: Any) -> Any:
         """The value."""
         return self.value
 
-    def write(self, what: str, value) -> list:
+    def write(self, what: str, value: Any) -> list:
         """No coordinates. Raises ValueError, with `what` for its name, for another value."""
         if not any(alike(value, self.value) for alike in (same, equal, _alike)):
             raise ValueError(f"{what} is a constant, {self.value!r}; got {brief(value)}")
@@ -286,9 +317,16 @@ def _choice_of(options: list, start=None) -> Choice:
 
 
 def Bool(start: bool | None = None) -> Choice:
-    """True or False: a Choice of the two.
+    """Return a Choice of False and True.
 
-    start   the one to begin with; None: both have the same chance
+    Parameters
+    ----------
+    start : bool, optional
+        The one to begin with; None gives both the same chance.
+
+    Returns
+    -------
+    Choice
     """
     return Choice(False, True, start=start)
 

@@ -18,10 +18,11 @@ the user's own units; a choice of k options is k coordinates, the largest of whi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,19 +33,33 @@ from ..rowwise import rowwise
 from .parameters import Choice, Constant, build_parameter, replace_start, value_in
 from .stored import kept_value, same, value_of
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class Space:
     """Named parameters that a search moves as a vector of `dim` numbers.
 
-    parameters  mapping name -> Float, Int, Choice, Bool or Constant; a plain value, which is a
-                constant; or, as in a config, a mapping such as {"kind": "float", "low": 1e-5,
-                "high": 1e-1, "log": True}, with "kind" one of float, int, choice (with "options",
-                a list), bool and constant. Names that are identifiers may be keywords
+    `ES` and `minimize` take a space in the place of x0.
 
-    `ES` and `minimize` take a space in the place of x0. Raises ValueError or TypeError, naming
-    the parameter, for what does not fit.
+    Parameters
+    ----------
+    parameters : mapping, optional
+        From each name to a Float, Int, Choice, Bool or Constant; to a plain value, which is a
+        constant; or, as in a config, to a mapping such as {"kind": "float", "low": 1e-5, "high":
+        1e-1, "log": True}, with "kind" one of float, int, choice (with "options", a list), bool
+        and constant.
+    **named
+        The same as keywords, for names that are identifiers.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit; the message names the parameter.
+
+    Examples
+    --------
     >>> from structes import Choice, Float, Int
     >>> space = Space({"lr": Float(1e-4, 1e-2, log=True), "layers": Int(1, 8),
     ...                "act": Choice("relu", "tanh")})
@@ -54,9 +69,9 @@ class Space:
     array([2.e-03, 3.e+00, 0.e+00, 1.e+00])
     """
 
-    parameters: dict
+    parameters: dict[str, Any]
 
-    def __init__(self, parameters=None, /, **named):
+    def __init__(self, parameters: Mapping[str, Any] | None = None, /, **named: Any):
         if parameters is not None and not isinstance(parameters, Mapping):
             raise TypeError(
                 "a space is made of a mapping name -> parameter, or of keywords; got "
@@ -72,13 +87,13 @@ class Space:
 
     # -- points and dicts -------------------------------------------------------------------------
 
-    def to_dict(self, x) -> dict:
+    def to_dict(self, x: ArrayLike) -> dict[str, Any]:
         """{name: value} of a point x (d,): floats, ints and the options themselves."""
         x = checks.point("x", x, self.dim)
         places = zip(self.parameters.items(), self._places, strict=True)
         return {name: p.read(x[at]) for (name, p), at in places}
 
-    def from_dict(self, params) -> np.ndarray:
+    def from_dict(self, params: Mapping[str, Any]) -> np.ndarray:
         """(d,) point of {name: value}, of which to_dict gives the same again.
 
         Constants may be left out. Raises ValueError or TypeError for a name that is missing or
@@ -100,7 +115,7 @@ class Space:
                 raise ValueError(f"params must hold every parameter; {name!r} is missing")
         return x
 
-    def starting_at(self, params) -> Space:
+    def starting_at(self, params: Mapping[str, Any]) -> Space:
         """The same space, of which a search starts at {name: value}; what is left out stays."""
         start = {**self.to_dict(self.x0), **params}
         self.from_dict(start)
@@ -110,7 +125,7 @@ class Space:
             built[name] = replace_start(p, start[name]) if moves and name in params else p
         return Space(built)
 
-    def with_constants(self, values) -> Space:
+    def with_constants(self, values: Mapping[str, Any]) -> Space:
         """The same space with parameters, {name: value}, that do not move."""
         if not isinstance(values, Mapping):
             raise TypeError(
@@ -126,12 +141,14 @@ class Space:
             built[name] = Constant(value_in(built[name], f"fixed: {name!r}", value))
         return Space(built)
 
-    def spec(self) -> dict:
+    def spec(self) -> dict[str, dict[str, Any]]:
         """The mapping from which `Space` makes the same again; its options and constants are the
         values themselves."""
         return {name: p.spec() for name, p in self.parameters.items()}
 
-    def rows(self, function, vectorized: bool = False, name: str = "fun"):
+    def rows(
+        self, function: Callable[..., Any], vectorized: bool = False, name: str = "fun"
+    ) -> Callable[[Any], Any]:
         """`function` of a dict, or of keywords where its arguments are the names of the
         parameters, or with `vectorized` of a list of n dicts that returns n values, as a function
         of rows (n, d) that returns (n,) values.
@@ -143,7 +160,7 @@ class Space:
             return rowwise(lambda x: function(**self.to_dict(to_numpy(x))), name)
         return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
 
-    def takes_keywords(self, function, name: str = "fun") -> bool:
+    def takes_keywords(self, function: Callable[..., Any], name: str = "fun") -> bool:
         """Are the arguments of the function the names of the parameters, or any keywords, and no
         others? If not it takes the dict, as its only argument; else a TypeError says so."""
         try:
@@ -175,7 +192,7 @@ class Space:
 
     # -- what ES needs to know --------------------------------------------------------------------
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """{argument: value} of `ES` for this space: x0, sigma0, bounds, transforms, integers, and
         choices where there are any."""
         names = ["x0", "sigma0", "bounds", "transforms", "integers"]
@@ -197,22 +214,22 @@ class Space:
         return np.array([c.sigma for c in self._coordinates], dtype=float)
 
     @property
-    def bounds(self) -> list:
+    def bounds(self) -> list[tuple[float | None, float | None]]:
         """d pairs (low, high), with None where it is open."""
         return [(c.low, c.high) for c in self._coordinates]
 
     @property
-    def transforms(self) -> list:
+    def transforms(self) -> list[str | None]:
         """For each of the d coordinates "log" or None."""
         return ["log" if c.log else None for c in self._coordinates]
 
     @property
-    def integers(self) -> tuple:
+    def integers(self) -> tuple[int, ...]:
         """The coordinates that are integers."""
         return tuple(i for i, c in enumerate(self._coordinates) if c.integer)
 
     @property
-    def choices(self) -> tuple:
+    def choices(self) -> tuple[tuple[int, ...], ...]:
         """For each choice a tuple of its coordinates, one for each option."""
         return tuple(
             tuple(range(at.start, at.stop))

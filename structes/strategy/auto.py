@@ -56,7 +56,8 @@ class Switch(NamedTuple):
 
     @classmethod
     def restored(cls, row) -> Switch:
-        """The Switch that was written as a list (checkpoint.py). Raises ValueError, TypeError."""
+        """Return the Switch that was written as a list (files/checkpoint.py). Raises ValueError,
+        TypeError."""
         generation, evaluations, structure, statistic = row
         checks.choice("switches: structure", structure, ("dense", "low_rank", "diagonal"))
         return cls(
@@ -184,9 +185,9 @@ class Auto(NamedTuple):
         )
 
     def observed(self, Z, w) -> tuple[Auto, float | None]:
-        """After a generation of samples Z (n, d) in coordinates where they are N(0, I), with
-        weights w (n,): the next Auto and, when it changes the structure, the statistic that
-        decided it, else None."""
+        """Return what follows from a generation of samples Z (n, d), in coordinates where they are
+        N(0, I), with weights w (n,): the next Auto and, when it changes the structure, the
+        statistic that said so; else None."""
         Z, w = to_numpy(Z), to_numpy(w)
         S = (Z.T * w) @ Z
         diagonal = S.diagonal() - S.trace() / S.shape[0]
@@ -199,11 +200,13 @@ class Auto(NamedTuple):
         return auto._by_periods() if auto.stays else auto._by_scales()
 
     def not_separable(self) -> Auto:
-        """The same where it is known from the beginning that the function is not separable."""
+        """Return the same where it is known from the beginning that the function is not
+        separable."""
         return self if self.decided else self._staying()
 
     def _by_scales(self):
-        """Is it separable?"""
+        """Return the next Auto, and the statistic, while it is asked whether the function is
+        separable."""
         couplings, scales = self.couplings.statistic, self.scales.statistic
         if self.generations < WARM_UP:
             return self, None
@@ -227,7 +230,8 @@ class Auto(NamedTuple):
         return self._replace(couplings=couplings, generations=0)
 
     def _by_periods(self):
-        """Is `low_rank` enough? Two periods in a row must agree."""
+        """Return the next Auto, and the statistic, while it is asked whether `low_rank` is enough:
+        two periods in a row must agree."""
         if self.generations < PERIOD * self.dim:
             return self, None
         statistic = self.couplings.statistic

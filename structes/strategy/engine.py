@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from .. import checks
 from ..registry import Registry, brief
+from ..structures.base import Structure
 from .sampling import Sampling
 
 SAMPLINGS = ("auto", "independent", "orthogonal", "mirrored")
@@ -23,27 +24,40 @@ LONG = 1000  # rows longer than this are drawn independently
 
 @dataclass(frozen=True)
 class Engine:
-    """All that is better than CMA-ES on the benchmarks; every part of it is a switch.
+    """The switches of the update: all that is better than CMA-ES on the benchmarks is one.
 
-    In brackets the values that CMA-ES has.
+    Parameters
+    ----------
+    sampling : {"auto", "orthogonal", "mirrored", "independent"}
+        How the rows of a generation are drawn; CMA-ES has "independent". With "orthogonal" they
+        are orthogonal to each other, so that few candidates see many directions. With "mirrored"
+        each is, besides, followed by its mirror image, so that both sides of a direction are
+        seen, but half as many directions. "auto" is mirrored where 2 λ ≥ d, orthogonal where
+        20 λ ≥ d, else independent, and above d = 1000 in any case (there rows are nearly
+        orthogonal anyway, and a worker should draw a row by itself).
+    mirror : float
+        The mean moves away from bad candidates, too: with the weights of the good ones, reversed,
+        times −mirror / (1 + 0.6 λ/d). On the sphere the bad half knows as much as the good one,
+        as long as λ is small (Arnold 2006). CMA-ES has 0.
+    damping : float, optional
+        The damping of the step size, for small populations: a smaller one lets sigma fall as fast
+        as the better-informed mean allows. None is 0.3 + 2/d; CMA-ES has 1.
+    speed : float
+        The speed of the covariance: it multiplies c1 and cmu where the degrees of freedom are
+        many. CMA-ES has 1; diagonal covariances learn faster in any case.
+    parts : bool
+        Whether parameter groups, such as the entries of B on the diagonal, learn at rates of their
+        own, because there are few of them: an ill-scaled problem need not wait for its
+        correlations. CMA-ES has False.
+    natural : bool
+        Whether there is only the natural gradient of the expected utility, as in xNES: no paths;
+        mean and covariance with the utilities and the rate of xNES. The switches above do nothing
+        then.
 
-    sampling   "orthogonal": rows are orthogonal to each other, so that few candidates see many
-               directions; "mirrored": besides, each is followed by its mirror image, so that both
-               sides of a direction are seen, but half as many directions; "auto": mirrored where
-               2 λ ≥ d, orthogonal where 20 λ ≥ d, else independent, and above d = 1000 in any case
-               (there rows are nearly orthogonal anyway, and a worker should draw a row by itself)
-               ["independent"]
-    mirror     the mean moves away from bad candidates, too: with the weights of the good ones,
-               reversed, times −mirror / (1 + 0.6 λ/d) (on the sphere the bad half knows as much as
-               the good one, as long as λ is small: Arnold 2006) [0]
-    damping    of the step size, for small populations: a smaller one lets sigma fall as fast as
-               the better-informed mean allows; None: 0.3 + 2/d [1]
-    speed      of the covariance: multiplies c1 and cmu where the degrees of freedom are many
-               [1]; diagonal covariances learn faster in any case
-    parts      entries of B on the diagonal learn at a rate of their own, because there are few of
-               them: an ill-scaled problem need not wait for its correlations [False]
-    natural    only the natural gradient of the expected utility: no paths; mean and covariance
-               with the utilities and the rate of xNES; the switches above do nothing [False]
+    Raises
+    ------
+    ValueError, TypeError
+        For a value that does not fit; the message names the switch.
     """
 
     sampling: str = "auto"
@@ -73,7 +87,7 @@ class Engine:
                 )
 
     def sampling_of(self, popsize: int, dim: int) -> Sampling:
-        """How rows of `dim` numbers are drawn for generations of `popsize`."""
+        """Return how rows of `dim` numbers are drawn for generations of `popsize`."""
         kind = self.sampling
         if kind == "auto":
             kind = "mirrored" if 2 * popsize >= dim else "orthogonal"
@@ -83,18 +97,20 @@ class Engine:
         mirrored = kind == "mirrored"
         return Sampling(min(dim, -(-popsize // 2) if mirrored else popsize), mirrored)
 
-    def fit(self, structure):
-        """The structure as this engine uses it."""
+    def fit(self, structure: Structure) -> Structure:
+        """Return the structure as this engine uses it."""
         return structure.with_exponential() if self.natural else structure
 
 
 def cma(sampling="independent", mirror=0.0, damping=1.0, speed=1.0, parts=False) -> Engine:
-    """CMA-ES: its weights, rates, damping and sampling; single switches may be set."""
+    """Return the engine of CMA-ES: its weights, rates, damping and sampling; single switches may
+    be set."""
     return Engine(sampling, mirror, damping, speed, parts)
 
 
 def xnes() -> Engine:
-    """xNES: the natural gradient alone, no paths; with `dense` to the last digit."""
+    """Return the engine of xNES: the natural gradient alone, no paths; with `dense` to the last
+    digit."""
     return Engine(sampling="independent", natural=True)
 
 
@@ -110,7 +126,8 @@ ENGINES = Registry(
 
 
 def build_engine(spec) -> Engine:
-    """The Engine that `spec` names: a name, a mapping {"name": …, switches…}, or an Engine."""
+    """Return the Engine that `spec` names: a name, a mapping {"name": …, switches…}, or an
+    Engine."""
     engine = spec if isinstance(spec, Engine) else ENGINES.build(spec)
     if not isinstance(engine, Engine):
         raise TypeError(f"engine must be an Engine; {brief(spec)} gave {brief(engine)}")

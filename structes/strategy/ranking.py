@@ -25,14 +25,14 @@ class Weighed(NamedTuple):
 
     rows   (3, n): weights of the mean, and of the natural gradient those ≥ 0 and those < 0; None
            where all values tie, or count as less than two
-    seen   best, median and worst value
+    summary  best, median and worst value
     plan   WeightsAndRates by rank that they are of
     tied   share of the values that equal the best one, where some coordinates are integers, which
            is then their plateau; elsewhere 0
     """
 
     rows: np.ndarray | None
-    seen: tuple
+    summary: tuple
     plan: WeightsAndRates | None
     tied: float = 0.0
 
@@ -46,18 +46,18 @@ def weigh(settings: Settings, values, mass=None) -> Weighed:
     """
     integers = settings.domain.has_integers
     order, ranked = ranking(values, integers)
-    seen = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
+    summary = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
     if ranked[-1] != ranked[-1]:  # NaN sorts last
         mass = with_missing(values, mass)
     if (len(values) if mass is None else mass.sum()) < LEAST:
-        return Weighed(None, seen, None)
+        return Weighed(None, summary, None)
     if mass is None:
         plan = settings.plan(len(values))
     else:
         mass = mass[order]
         plan = weights_and_rates(settings.structure, settings.engine, mass, mirrored=False)
     rows = assign(order, ranked, plan.tables, mass, shared=not integers)
-    return Weighed(rows, seen, plan, tied_with_best(ranked) if integers else 0.0)
+    return Weighed(rows, summary, plan, tied_with_best(ranked) if integers else 0.0)
 
 
 def weights_of(settings: Settings, weighed: Weighed, like) -> tuple:
@@ -71,7 +71,8 @@ def weights_of(settings: Settings, weighed: Weighed, like) -> tuple:
 
 
 def with_missing(values: np.ndarray, mass):
-    """The masses (n,) of values of which some are missing (NaN), None where all count the same.
+    """Return the masses (n,) of values of which some are missing (NaN), None where all count the
+    same.
 
     A missing value ranks last and counts as `MISSING` of one, as more only where too few are
     known. An evaluation may fail because the point is bad, or by bad luck: counted whole, failures
@@ -83,34 +84,36 @@ def with_missing(values: np.ndarray, mass):
     if not n or n == len(values):
         return mass
     mass = np.ones(len(values)) if mass is None else mass
-    known = float(mass[~missing].sum())
-    share = max(MISSING, min(1.0, (2 - known) / float(mass[missing].sum())))
+    count = float(mass[~missing].sum())
+    share = max(MISSING, min(1.0, (2 - count) / float(mass[missing].sum())))
     return np.where(missing, share * mass, mass)
 
 
 def ranking(values: np.ndarray, twins_apart=False):
-    """(order, ranked): indices of `values` (n,) from best to worst, and the values so ordered.
+    """Return (order, ranked): indices of `values` (n,) from best to worst, and the values so
+    ordered.
 
     NaN ranks last. Equal values keep their order, but with `twins_apart` those of all even
     candidates come before those of the odd ones, which may be their mirror images (sampling.py).
     """
     if twins_apart:
-        at = np.arange(len(values))
-        order = np.lexsort((at, at % 2, values))
+        index = np.arange(len(values))
+        order = np.lexsort((index, index % 2, values))
     else:
         order = values.argsort(kind="stable")
     return order, values[order]
 
 
 def tied_with_best(ranked: np.ndarray) -> float:
-    """How many of the other known values of `ranked` (n,), best first, equal the best one: a share
-    from 0 to 1, which is 0 where fewer than two are known."""
-    known = np.count_nonzero(ranked == ranked)
-    return (np.count_nonzero(ranked == ranked[0]) - 1) / (known - 1) if known > 1 else 0.0
+    """Return how many of the other known values of `ranked` (n,), best first, equal the best one:
+    a share from 0 to 1, which is 0 where fewer than two are known."""
+    count = np.count_nonzero(ranked == ranked)
+    return (np.count_nonzero(ranked == ranked[0]) - 1) / (count - 1) if count > 1 else 0.0
 
 
 def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None, shared=True):
-    """Each row of `tables` (k, n), given by rank, handed to the candidates: (k, n), or None.
+    """Return each row of `tables` (k, n), which are by rank, handed to the candidates: (k, n), or
+    None.
 
     order, ranked   of `ranking`; NaN and +inf tie
     tables          (k, n) weights by rank, best first
@@ -120,28 +123,29 @@ def assign(order: np.ndarray, ranked: np.ndarray, tables: np.ndarray, mass=None,
 
     None when all values are equal (or all missing): then no candidate is better than another.
     """
-    known = ranked
+    filled = ranked
     if ranked[-1] != ranked[-1]:  # NaN sorts last
-        known = np.where(np.isnan(ranked), np.inf, ranked)
-    if known[0] == known[-1]:
+        filled = np.where(np.isnan(ranked), np.inf, ranked)
+    if filled[0] == filled[-1]:
         return None
-    same = known[1:] == known[:-1]
+    ties = filled[1:] == filled[:-1]
     if not shared:
-        same &= known[1:] == np.inf
-    if np.count_nonzero(same):
-        tables = _share(same, tables, mass)
-    given = np.empty_like(tables)
-    given[:, order] = tables
-    return given
+        ties &= filled[1:] == np.inf
+    if np.count_nonzero(ties):
+        tables = _share(ties, tables, mass)
+    weights = np.empty_like(tables)
+    weights[:, order] = tables
+    return weights
 
 
-def _share(same, tables, mass):
-    """Tables with each run of equal values given what its ranks have, in proportion to mass.
+def _share(ties, tables, mass):
+    """Return tables in which each run of equal values has what its ranks have, in proportion to
+    mass.
 
-    same   (n − 1,) whether a value, from the second on, equals the one before it
+    ties   (n − 1,) whether a value, from the second on, equals the one before it
     """
-    first = np.flatnonzero(np.concatenate([[True], ~same]))
-    length = np.diff(np.append(first, len(same) + 1))
+    first = np.flatnonzero(np.concatenate([[True], ~ties]))
+    length = np.diff(np.append(first, len(ties) + 1))
     if mass is None:
         return np.repeat(np.add.reduceat(tables, first, axis=1) / length, length, axis=1)
     total = np.add.reduceat(mass, first)

@@ -33,20 +33,20 @@ class Redrawn(NamedTuple):
         return self.count, self.dim
 
     def __getitem__(self, rows: slice) -> Redrawn:
-        """Those in a slice that says where it starts and stops."""
+        """Return those in a slice that says where it starts and stops."""
         squares, count = self.squares[rows], rows.stop - rows.start
         return self._replace(start=self.start + rows.start, count=count, squares=squares)
 
     def sums(self, w_mean, good, bad):
-        """Σ w_mean z and Σ w° z², both (dim,) float64, for w° = good + bad dim/‖z‖²; and the
-        numbers Σ w° and ½ Σ bad (dim/‖z‖² − 1)."""
+        """Return Σ w_mean z and Σ w° z², both (dim,) float64, for w° = good + bad dim/‖z‖²; and
+        the numbers Σ w° and ½ Σ bad (dim/‖z‖² − 1)."""
         w, weight, identity = steps.stretch(good, bad, self.squares, self.dim)
         address = self.seed, noise.CANDIDATES, self.generation, self.start
         return *kernels.sums(w_mean, w, *address, self.dim, self.dtype), weight, identity
 
 
 def sample(mean, step, seed: int, generation: int, start: int, count: int, dtype: str):
-    """(X, Redrawn) of the candidates mean + step z, start … start+count−1: X (count, d) of
+    """Return (X, Redrawn) of the candidates mean + step z, start … start+count−1: X (count, d) of
     `dtype`, for mean and step (d,) float64."""
     address = seed, noise.CANDIDATES, generation, start, count
     X, squares = kernels.sample(mean, step, *address, dtype)
@@ -54,7 +54,7 @@ def sample(mean, step, seed: int, generation: int, start: int, count: int, dtype
 
 
 def redrawn(seed: int, generation: int, start: int, count: int, dim: int, dtype: str) -> Redrawn:
-    """The same without X."""
+    """Return the Redrawn of `sample` without X."""
     address = seed, noise.CANDIDATES, generation, start, count
     squares = kernels.squares(dim, *address, dtype)
     return Redrawn(seed, generation, start, count, dim, dtype, squares)

@@ -68,10 +68,11 @@ class Run(NamedTuple):
 
     @classmethod
     def restored(cls, row) -> Run:
-        """The Run that was written as a list (checkpoint.py). Raises ValueError or TypeError."""
+        """Return the Run that was written as a list (files/checkpoint.py). Raises ValueError or
+        TypeError."""
         run = cls(*row)
-        for name, least in (("number", 0), ("popsize", 2), ("evaluations", 0), ("generations", 0)):
-            checks.count(f"run: {name}", getattr(run, name), least, MOST)
+        for name in ("number", "popsize", "evaluations", "generations"):
+            checks.count(f"run: {name}", getattr(run, name), 2 * (name == "popsize"), MOST)
         checks.text("run: regime", run.regime)
         checks.number("run: sigma0", run.sigma0, positive=True)
         checks.number("run: fun", run.fun)
@@ -94,7 +95,8 @@ class Plan(NamedTuple):
 
     @classmethod
     def restored(cls, row) -> Plan:
-        """The Plan that was written as a list (checkpoint.py). Raises ValueError or TypeError."""
+        """Return the Plan that was written as a list (files/checkpoint.py). Raises ValueError or
+        TypeError."""
         plan = cls(*row)
         checks.text("plan: regime", plan.regime)
         checks.count("plan: popsize", plan.popsize, 2, MOST)
@@ -127,20 +129,21 @@ class RestartStrategy(ABC):
         if self.factor == inf:
             raise ValueError("factor must be finite: a population is a number of candidates")
         if self.max_restarts is not None:
-            most = checks.count("max_restarts", self.max_restarts, 0)
-            object.__setattr__(self, "max_restarts", most)
+            count = checks.count("max_restarts", self.max_restarts, 0)
+            object.__setattr__(self, "max_restarts", count)
         if not 0 <= checks.number("spread", self.spread) < inf:
             raise ValueError(f"spread must be ≥ 0 and finite; got {self.spread}")
 
     @abstractmethod
     def next(self, runs: tuple[Run, ...], u) -> Plan | None:
-        """The plan of the run after `runs` (one at least); None: there shall be none.
+        """Return the plan of the run after `runs` (one at least); None where there shall be none.
 
         u   two uniform numbers in (0, 1)
         """
 
     def grow(self, runs) -> Plan | None:
-        """A run with a larger population than all before; None after `max_restarts` of them."""
+        """Return the plan of a run with a larger population than all before; None after
+        `max_restarts` of them."""
         n = sum(run.regime == "large" for run in runs)
         if self.max_restarts is not None and n >= self.max_restarts:
             return None
@@ -173,8 +176,8 @@ class BIPOP(RestartStrategy):
 
 
 def build_restarts(spec) -> RestartStrategy:
-    """The strategy of "ipop", "bipop", {"name": "ipop", "factor": 3, …}, an object, or a number:
-    "ipop" with as many restarts at most.
+    """Return the strategy of "ipop", "bipop", {"name": "ipop", "factor": 3, …}, an object, or a
+    number: "ipop" with as many restarts at most.
 
     Raises ValueError or TypeError, naming the nearest, for what is unknown or does not fit.
     """
@@ -187,8 +190,9 @@ def build_restarts(spec) -> RestartStrategy:
 
 
 def spec_of_restarts(restarts: RestartStrategy) -> dict:
-    """The mapping {"name": …, arguments…} from which `build_restarts` makes the strategy again."""
+    """Return the mapping {"name": …, arguments…} from which `build_restarts` makes the strategy
+    again."""
     kind = type(restarts)
     path = f"{kind.__module__}:{kind.__qualname__}"
-    name = next((name for name, known in RESTARTS.table.items() if known == path), path)
+    name = next((name for name, target in RESTARTS.table.items() if target == path), path)
     return {"name": name, **asdict(restarts)}

@@ -49,8 +49,8 @@ class Rows:
         weight c1."""
         Z, w, settings = self.Z, self.w, self.settings
         xp, structure = namespace(Z), settings.structure
-        many = Z.shape[0] * Z.shape[1] > max(COPIED, 4 * structure.dof)
-        if many or structure.path_parts is not None:
+        is_large = Z.shape[0] * Z.shape[1] > max(COPIED, 4 * structure.dof)
+        if is_large or structure.path_parts is not None:
             M = structure.tangent_at(self.factor, Z, w)
             return with_path(structure, M, q, c1, self.factor)
         if settings.dtype != "float64":

@@ -36,8 +36,8 @@ class Sampling(NamedTuple):
     def draw(
         self, seed: int, generation: int, start: int, count: int, dim: int, xp=np, dtype="float64"
     ):
-        """(count, dim) rows of candidates start … start+count−1 of a generation: an array of the
-        library xp. Rows that are not independent are made in float64."""
+        """Return (count, dim) rows of candidates start … start+count−1 of a generation: an array
+        of the library xp. Rows that are not independent are made in float64."""
         if self.size == 1 and not self.mirrored:
             address = seed, noise.CANDIDATES, generation, start, count, dim
             return noise.normals(*address, xp=xp, dtype=dtype)
@@ -49,17 +49,17 @@ class Sampling(NamedTuple):
         if self.size > 1:
             Z = orthogonalised(Z, self.size)
         if self.mirrored:
-            both = xp.empty((2 * Z.shape[0], dim), dtype=Z.dtype)
-            both[0::2, :], both[1::2, :] = Z, -Z
-            Z = both
+            pairs = xp.empty((2 * Z.shape[0], dim), dtype=Z.dtype)
+            pairs[0::2, :], pairs[1::2, :] = Z, -Z
+            Z = pairs
         begin = start - first * width
         Z = Z[begin : begin + count, :]
         return Z if dtype == "float64" else cast(Z, dtype)
 
 
 def orthogonalised(Z, size: int):
-    """Z (n, d), in blocks of `size` ≤ d rows: those of a block are made orthogonal one after the
-    other, and each keeps its length."""
+    """Return Z (n, d), in blocks of `size` ≤ d rows, of which those of a block are made orthogonal
+    one after the other, and each keeps its length."""
     xp = namespace(Z)
     if xp is np:
         rows = [orthonormal_rows(Z[a : a + size]) for a in range(0, Z.shape[0], size)]

@@ -185,14 +185,14 @@ class Settings:
 
 
 def _attributes(value) -> dict:
-    """The attributes of an object without its cached properties."""
+    """Return the attributes of an object without its cached properties."""
     kind = type(value)
-    kept = (k for k in vars(value) if not isinstance(getattr(kind, k, None), cached_property))
-    return {name: getattr(value, name) for name in kept}
+    names = (k for k in vars(value) if not isinstance(getattr(kind, k, None), cached_property))
+    return {name: getattr(value, name) for name in names}
 
 
 def _bare(value):
-    """A copy of an object without its cached properties."""
+    """Return a copy of an object without its cached properties."""
     bare = object.__new__(type(value))
     vars(bare).update(_attributes(value))
     return bare

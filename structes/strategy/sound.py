@@ -28,16 +28,16 @@ SMALL = 100  # dimension up to which a factorisation costs less than to write a 
 RANKS = 10.0  # what is learned of ranks, squared, is below 6 (uncertainty.py)
 
 
-def check_state(settings: Settings, state: State, own: bool = False) -> None:
-    """Raise ValueError where no search with this Strategy can go on from the State.
+def check_state(settings: Settings, state: State, from_updates: bool = False) -> None:
+    """Raise ValueError where no search with these Settings can go on from the State.
 
-    own   it came of updates, which keep B invertible: that is not looked at where it would cost
-          more than to write the state
+    from_updates   whether it came of updates, which keep B invertible: that is not looked at where
+                   it would cost more than to write the state
     """
     with np.errstate(all="ignore"):
         wrong = _wrong_numbers(settings, state) or _wrong_noise(state.noisy)
         wrong = wrong or _wrong_candidates(settings, state)
-        looked = own and settings.structure.dim > SMALL
+        looked = from_updates and settings.structure.dim > SMALL
         if not (wrong or looked or settings.structure.is_element(state.factor)):
             wrong = "the factor is none of its structure: it is singular, or far too large"
     if wrong:
@@ -45,7 +45,7 @@ def check_state(settings: Settings, state: State, own: bool = False) -> None:
 
 
 def _wrong_numbers(settings, state):
-    """What is wrong with the numbers by themselves; None: nothing."""
+    """Return what is wrong with the numbers by themselves; None: nothing."""
     if not 0 <= state.generation < MOST:
         return "its generation is no number of generations"
     if not 0 < state.sigma < inf:
@@ -69,14 +69,14 @@ def _wrong_noise(noisy):
         return None
     ranks = noisy.ratio, noisy.rank
     sums = noisy.log_sigma, noisy.variance, noisy.covariance
-    right = LEAST <= noisy.eta <= 1 and all(0 <= number < RANKS for number in ranks)
-    right = right and all(abs(number) < SUMS for number in sums) and noisy.variance >= 0
-    right = right and 0 <= noisy.measured < MOST and 0 <= noisy.wait < MOST
-    return None if right else f"{noisy}"
+    is_sound = LEAST <= noisy.eta <= 1 and all(0 <= number < RANKS for number in ranks)
+    is_sound = is_sound and all(abs(number) < SUMS for number in sums) and noisy.variance >= 0
+    is_sound = is_sound and 0 <= noisy.measured < MOST and 0 <= noisy.wait < MOST
+    return None if is_sound else f"{noisy}"
 
 
 def _wrong_candidates(settings, state):
-    """Are samples numbers, and candidates far from the mean, too?"""
+    """Return what is wrong with samples, and with candidates far from the mean; None: nothing."""
     Y = _samples(settings, state)
     if not (_within(Y, LARGEST[settings.dtype]) and _all(abs(Y) > 1 / LARGEST[settings.dtype])):
         return "the factor makes samples that are not finite, too large or too small"
@@ -90,7 +90,7 @@ def _wrong_candidates(settings, state):
 
 
 def _samples(settings, state):
-    """The y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction, found as
+    """Return the y (1, d) of one z (1, noise_dim) that is FAR from 0 in every direction, found as
     `Strategy.draw` does."""
     xp = namespace(state.mean)
     angles = xp.arange(1, settings.structure.noise_dim + 1, dtype=xp.float64)
@@ -102,19 +102,19 @@ def _samples(settings, state):
 
 
 def _arrays(factor) -> list:
-    found: list = []
-    mapped(found.append, factor)
-    return found
+    arrays: list = []
+    mapped(arrays.append, factor)
+    return arrays
 
 
-def _within(a, most) -> bool:
-    """Are all numbers finite, and at most so large?"""
+def _within(a, bound) -> bool:
+    """Return whether all numbers are finite, and at most so large."""
     if not a.size:
         return True
-    xp, most = namespace(a), min(most, np.finfo(float).max)
+    xp, bound = namespace(a), min(bound, np.finfo(float).max)
     low, high = read(number(xp.min(a)), number(xp.max(a)))  # NaN, where there is one
-    return -most <= low and high <= most < inf
+    return -bound <= low and high <= bound < inf
 
 
-def _all(which) -> bool:
-    return bool(namespace(which).all(which))
+def _all(condition) -> bool:
+    return bool(namespace(condition).all(condition))

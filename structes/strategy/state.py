@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import nan
 from typing import Any, NamedTuple
 
@@ -14,13 +15,25 @@ MOST = 2**62  # generations, evaluations: what is counted
 
 
 class State(NamedTuple):
-    """The search distribution and its memory: arrays and numbers, nothing else.
+    """The search distribution N(mean, sigma² D₀ (B Bᵀ)⁻¹ D₀) and its memory: arrays and numbers.
 
-    mean (d,) · sigma (number) · scale (d,) D₀ · factor (tuple of arrays) B, |det B| = 1 to
-    third order in the steps
-    path_sigma, path (noise_dim,) step-size path and rank-one path, both in local coordinates
-    generation (int) number of updates made
-    noisy (Noisy or None) what is known of the noise, where it is dealt with (uncertainty.py)
+    Attributes
+    ----------
+    mean : (d,) array
+        The mean, in search coordinates.
+    sigma : float
+        The step size.
+    scale : (d,) array
+        The diagonal of D₀: the standard deviations of the coordinates relative to each other at
+        the beginning.
+    factor : tuple of arrays
+        B, as the structure keeps it; `|det B|` = 1 to third order in the steps.
+    path_sigma, path : (noise_dim,) array
+        The path of the step size and that of the rank-one update, both in local coordinates.
+    generation : int
+        The number of updates made.
+    noisy : Noisy or None
+        What is known of the noise, where it is dealt with (`noise="auto"`).
     """
 
     mean: Any
@@ -36,15 +49,28 @@ class State(NamedTuple):
 class Info(NamedTuple):
     """What one update saw and did; for logs and stopping rules.
 
-    best, median, worst   of the values (NaN ranks last)
-    updated      False when all values were equal or missing: then only the generation moved
-    norm         ‖M‖, Frobenius, before the trust region; clipped: whether that acted
-    path_length  ‖path_sigma‖ over its expectation
-    missing      values that were NaN
-    late         values of earlier generations' candidates that were used, weighted by the ratio of
-                 the densities; stale: those left out, because it was next to nothing
-    injected     points that were told but never asked
-    repeated     values of candidates that were told before; left out
+    Attributes
+    ----------
+    best, median, worst : float
+        The best, the median and the worst value (NaN ranks last).
+    updated : bool
+        False when all values were equal or missing: then only the generation moved.
+    norm : float
+        ‖M‖, Frobenius, before the trust region.
+    clipped : bool
+        Whether the trust region shortened the step.
+    path_length : float
+        ‖path_sigma‖ over its expectation.
+    missing : int
+        Values that were NaN.
+    late : int
+        Values of earlier generations' candidates that were used, with an importance weight.
+    stale : int
+        Such values that were left out, because their importance weight was next to nothing.
+    injected : int
+        Points that were told but never asked.
+    repeated : int
+        Values of candidates that were told before; they are left out.
     """
 
     best: float = nan
@@ -61,14 +87,15 @@ class Info(NamedTuple):
     repeated: int = 0
 
     def signed(self, sign: int) -> Info:
-        """The same in the user's values, which are maximised where sign is −1."""
+        """Return the same in the user's values, which are maximised where sign is −1."""
         if sign == 1:
             return self
         return self._replace(best=-self.best, median=-self.median, worst=-self.worst)
 
     @classmethod
-    def restored(cls, row) -> Info:
-        """The Info that was written as a list (checkpoint.py). Raises ValueError, TypeError."""
+    def restored(cls, row: Sequence[Any]) -> Info:
+        """Return the Info that was written as a list (files/checkpoint.py). Raises ValueError,
+        TypeError."""
         info = cls(*row)
         for name in ("best", "median", "worst", "norm", "path_length"):
             if type(getattr(info, name)) is not float:
@@ -81,7 +108,7 @@ class Info(NamedTuple):
 
 
 def restored_as(like, value, xp):
-    """`value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
+    """Return `value`, made of lists and NumPy arrays, with the types of `like` and arrays of xp;
     ValueError where it differs."""
     if isinstance(like, tuple):
         if not isinstance(value, (list, tuple)) or len(value) != len(like):
@@ -109,7 +136,7 @@ def check_shapes(structure, tree) -> None:
 
 
 def same_state(a, b) -> bool:
-    """Are two states of a file the same arrays and numbers?"""
+    """Return whether two states of a file are the same arrays and numbers."""
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same_state, a, b))
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):

@@ -13,20 +13,12 @@ also tell convergence from the descent out of a penalty of 1e20, beside which ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from math import ceil, inf, isfinite, isnan
-from statistics import median
-from typing import Any, NamedTuple
-
-import numpy as np
+from dataclasses import dataclass, fields
+from math import inf
 
 from .. import checks
-from ..arrays.libraries import namespace, to_numpy
-from ..arrays.persistent import EMPTY, PersistentList
-from ..files.folders import plain
 from ..foreign import NAMES, telling
-from ..registry import brief, nearest
-from .state import MOST
+from ..registry import nearest
 
 TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
 
@@ -34,38 +26,58 @@ TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
 @telling(NAMES)
 @dataclass(frozen=True)
 class Stopping:
-    """The criteria and their tolerances. None switches one off, and so does 0, but for a budget.
-    The reason has the field's name.
+    """The criteria that end a search, and their tolerances.
 
-    target           stop when the best value is ≤ target
-    max_evaluations  stop after so many values were told
-    max_generations  stop after so many updates
-    max_seconds      stop after so many seconds since the search was made
-    tolfun           the values of the generation and the best values of the last
-                     10 + ⌈30 d/λ⌉ generations (60 d/λ where some coordinates are integers:
-                     each of them must have its chance to change; 300 d/λ where none is
-                     continuous, because nothing then shows how far a search still has to go, and
-                     plateaus last longer than that) all lie within tolfun times the
-                     range of all values so far, and the standard deviations of all coordinates
-                     that are no integers are below √tolfun · sigma0 (or the values agree to
-                     rounding)
-    tolfunhist       the same for the best values of those generations alone; where no coordinate
-                     is continuous: no better value has come in so many generations
-    tolx             standard deviations and path are below tolx · sigma0 in all coordinates
-    tolxup           sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
-                     minimum there
-    condition        condition number of the covariance above it (looked at every 5 d generations);
-                     "auto" is 10¹⁴, and none where some coordinates are integers or choices, which
-                     stay wide while all others converge
-    stagnation       medians of best and median values did not improve over so many generations;
-                     "auto" is 100 + 100 d^1.5/λ, and none where no coordinate is continuous. This
-                     and tolfun, tolfunhist rest while noise was found to matter (uncertainty.py)
-    flat             all values equal (+inf and missing ones are) in so many generations in a row;
-                     "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers
-    failures         all values missing (NaN) in so many generations in a row
-    noeffect         True: stop when a fifth of a standard deviation changes no digit of the mean
-                     in some coordinate (reason "noeffectcoord"), or a tenth of one along some axis
-                     changes no coordinate ("noeffectaxis")
+    None switches a criterion off, and so does 0, but for a budget. The reason that `stop` gives
+    has the field's name.
+
+    Parameters
+    ----------
+    target : float, optional
+        Stop when the best value is ≤ target (≥ where values are maximised).
+    max_evaluations : int, optional
+        Stop after so many values were told.
+    max_generations : int, optional
+        Stop after so many updates.
+    max_seconds : float, optional
+        Stop after so many seconds since the search was made.
+    tolfun : float, optional
+        Stop when the values of the generation, and the best values of the last 10 + ⌈30 d/λ⌉
+        generations, all lie within tolfun times the range of all values so far, and the standard
+        deviations of all coordinates that are no integers are below √tolfun · sigma0 (or the
+        values agree to rounding). It is 60 d/λ where some coordinates are integers: each of them
+        must have its chance to change; and 300 d/λ where none is continuous, because nothing then
+        shows how far a search still has to go, and plateaus last longer than that.
+    tolfunhist : float, optional
+        The same for the best values of those generations alone. Where no coordinate is
+        continuous: no better value has come in so many generations.
+    tolx : float, optional
+        Stop when standard deviations and path are below tolx · sigma0 in all coordinates.
+    tolxup : float, optional
+        Stop when sigma has grown beyond tolxup · sigma0: sigma0 was far too small, or f has no
+        minimum there.
+    condition : float or "auto", optional
+        Stop when the condition number of the covariance is above it (looked at every 5 d
+        generations). "auto" is 10¹⁴, and none where some coordinates are integers or choices,
+        which stay wide while all others converge.
+    stagnation : int or "auto", optional
+        Stop when the medians of best and median values did not improve over so many generations.
+        "auto" is 100 + 100 d^1.5/λ, and none where no coordinate is continuous. This and tolfun,
+        tolfunhist rest while noise was found to matter (`structes.strategy.uncertainty`).
+    flat : int or "auto", optional
+        Stop when all values were equal (+inf and missing ones are) in so many generations in a
+        row. "auto" is 10, and 10 + ⌈60 d/λ⌉ where some coordinates are integers.
+    failures : int, optional
+        Stop when all values were missing (NaN) in so many generations in a row.
+    noeffect : bool
+        Stop when a fifth of a standard deviation changes no digit of the mean in some coordinate
+        (reason "noeffectcoord"), or a tenth of one along some axis changes no coordinate
+        ("noeffectaxis").
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a value that does not fit; the message names the criterion.
     """
 
     target: float | None = None
@@ -106,300 +118,13 @@ class Stopping:
 REASONS = (*(f.name for f in fields(Stopping)), "noeffectcoord", "noeffectaxis")
 
 
-def stopping_from(given: dict) -> Stopping:
-    """Stopping(**given), with unknown names refused and the nearest known one named."""
-    known = [f.name for f in fields(Stopping)]
-    for name in given:
-        if name not in known:
+def stopping_from(criteria: dict) -> Stopping:
+    """Return Stopping(**criteria), with unknown names refused and the nearest known one named."""
+    names = [f.name for f in fields(Stopping)]
+    for name in criteria:
+        if name not in names:
             raise TypeError(
-                f"unknown argument {name!r}{nearest(name, known)}; stopping criteria are: "
-                f"{', '.join(known)}"
+                f"unknown argument {name!r}{nearest(name, names)}; stopping criteria are: "
+                f"{', '.join(names)}"
             )
-    return Stopping(**given)
-
-
-@dataclass(frozen=True, eq=False)
-class Rules:
-    """What a Monitor compares with; during a search only its structure changes.
-
-    stopping    criteria and tolerances
-    structure   of the search
-    popsize     candidates of a generation
-    sigma0      overall initial standard deviation; scale0: (d,) that of each coordinate over it
-    domain      where the points live (domain.py)
-    """
-
-    stopping: Stopping
-    structure: Any
-    popsize: int
-    sigma0: float
-    scale0: Any
-    domain: Any
-    window: int = field(init=False)  # generations whose best values are compared
-    flat: int | None = field(init=False)  # generations without a difference that end a search
-    half: int = field(init=False)  # of the generations that stagnation looks at; 0: it does not
-    condition: float | None = field(init=False)  # number of the covariance that ends a search
-
-    def __post_init__(self):
-        d, continuous, half = self.structure.dim, self.domain.continuous, self.stopping.stagnation
-        if half == "auto":
-            half = int(100 + 100 * d**1.5 / self.popsize) if continuous else 0
-        each, flat, condition = 30, self.stopping.flat, self.stopping.condition
-        if self.domain.has_integers:
-            each = 60 if continuous else 300
-        if condition == "auto":
-            condition = 1e14 if continuous == self.domain.dim else None
-        if flat == "auto":
-            flat = 10 + self.domain.has_integers * ceil(60 * d / self.popsize)
-        object.__setattr__(self, "window", 10 + ceil(each * d / self.popsize))
-        object.__setattr__(self, "flat", flat)
-        object.__setattr__(self, "half", half or 0)
-        object.__setattr__(self, "condition", condition)
-
-
-class Seen(NamedTuple):
-    """What a Monitor has seen so far.
-
-    reasons          {criterion: value} of those that have fired; never changed in place
-    deviation        smallest and largest standard deviation of a coordinate, relative to sigma;
-                     condition: of the covariance. Both as they were measured last, now and then,
-                     because that costs as much as an update
-    values           (best, median) of the last generations
-    low, high        the lowest and the highest finite value so far
-    flat, failures   generations in a row whose values were all equal; all missing
-    looks            at stagnation
-    improved         generation in which the lowest value came; inf: that is not known
-    """
-
-    reasons: dict
-    deviation: tuple = (1.0, 1.0)
-    condition: float = 1.0
-    values: PersistentList = EMPTY
-    low: float = inf
-    high: float = -inf
-    flat: int = 0
-    failures: int = 0
-    looks: int = -1
-    improved: float = 0
-
-
-def _float(name, value):
-    """A number of a file, which may be NaN; an integer stays one."""
-    if type(value) is float or (type(value) is int and abs(value) < MOST):
-        return value
-    raise TypeError(f"{name} must be a number; got {brief(value)}")
-
-
-def _floats(name, values) -> list:
-    """Numbers of a file: an array (n,), or a list in older ones."""
-    if isinstance(values, np.ndarray):
-        if values.ndim != 1 or values.dtype != float:
-            raise ValueError(f"{name} must be (n,) numbers; got {values.dtype} {values.shape}")
-        return values.tolist()
-    return [_float(name, value) for value in values]
-
-
-ROUNDING = 8 * 2.0**-52  # of values, relative to them
-AXES_EVERY = 10  # generations between two looks at the standard deviations
-
-
-class Monitor(NamedTuple):
-    """Watches a search and says which criteria have fired: a value, of which the methods give the
-    next one.
-
-    `told` is called for every batch of values, `closed` after every update.
-    """
-
-    rules: Rules
-    seen: Seen = Seen({})
-
-    stopping = property(lambda self: self.rules.stopping)
-    sigma0 = property(lambda self: self.rules.sigma0)
-    reasons = property(lambda self: self.seen.reasons)
-    deviation = property(lambda self: self.seen.deviation)
-    condition = property(lambda self: self.seen.condition)
-    failures = property(lambda self: self.seen.failures)
-
-    def of(self, structure) -> Monitor:
-        """The same for a search that goes on with another structure."""
-        return Monitor(replace(self.rules, structure=structure), self.seen)
-
-    def under(self, stopping: Stopping, generation: int, reasons: dict) -> Monitor:
-        """The same under other criteria, of which none has fired so far but for `reasons`, and a
-        budget of generations that is spent."""
-        most, reasons = stopping.max_generations, dict(reasons)
-        if most is not None and generation >= most:
-            reasons["max_generations"] = generation
-        seen = self.seen._replace(reasons=reasons, flat=0, failures=0)
-        return Monitor(replace(self.rules, stopping=stopping), seen)
-
-    def snapshot(self) -> dict:
-        """What `restored` takes: plain values, as in checkpoint.py."""
-        seen = self.seen._asdict()
-        seen["_ticks"] = seen.pop("looks")  # its name in files of version 1
-        values = seen.pop("values").last(self._kept)
-        kept = {name: plain(v) for name, v in seen.items()}
-        for k, name in enumerate(("best", "median")):
-            kept[name] = np.array([v[k] for v in values], dtype=float)
-        return kept
-
-    def restored(self, tree: dict) -> Monitor:
-        """The Monitor that had the snapshot `tree`. Raises ValueError or TypeError."""
-        best, median = (_floats(name, tree[name]) for name in ("best", "median"))
-        finite = [b for b in best if isfinite(b)]
-        reasons = dict(tree["reasons"])
-        for name in reasons:
-            checks.choice("reasons", name, REASONS)
-        seen = Seen(
-            reasons={name: _float(name, value) for name, value in reasons.items()},
-            deviation=tuple(_float("deviation", v) for v in tree["deviation"]),
-            condition=_float("condition", tree["condition"]),
-            values=PersistentList(zip(best, median, strict=True)),
-            low=_float("low", tree.get("low", min(finite, default=inf))),  # not in older files
-            high=_float("high", tree.get("high", max(finite, default=-inf))),
-            flat=checks.count("flat", tree["flat"], 0, MOST),
-            failures=checks.count("failures", tree["failures"], 0, MOST),
-            looks=checks.count("looks", tree["_ticks"], -1, MOST),
-            improved=_float("improved", tree.get("improved", inf)),
-        )
-        if len(seen.deviation) != 2:
-            raise ValueError(f"deviation must be two numbers; got {len(seen.deviation)}")
-        return Monitor(self.rules, seen)
-
-    def told(self, best: float, evaluations: int, seconds: float) -> Monitor:
-        """After values came in, the best of them so far, `seconds` after the search began: what
-        may end a search inside a generation."""
-        s, fired = self.rules.stopping, {}
-        if s.target is not None and best <= s.target:
-            fired["target"] = best
-        if s.max_evaluations is not None and evaluations >= s.max_evaluations:
-            fired["max_evaluations"] = evaluations
-        if s.max_seconds is not None and seconds >= s.max_seconds:
-            fired["max_seconds"] = seconds
-        if not fired:
-            return self
-        return Monitor(self.rules, self.seen._replace(reasons={**self.reasons, **fired}))
-
-    def closed(self, state, info, seconds: float) -> Monitor:
-        """After an update: the new state, what the update saw, seconds since the start."""
-        s, seen, t = self.rules.stopping, self.seen, state.generation
-        low, high, worst = seen.low, seen.high, info.worst
-        if not -inf < worst < inf:
-            worst = info.median if -inf < info.median < inf else info.best
-        improved = seen.improved
-        if -inf < info.best < inf:
-            if info.best < low:
-                low, improved = info.best, t
-            high = max(high, worst)
-        flat = 0 if info.updated else seen.flat + 1
-        failures = seen.failures + 1 if isnan(info.best) else 0
-        fired = {}
-        if s.max_generations is not None and t >= s.max_generations:
-            fired["max_generations"] = t
-        if s.max_seconds is not None and seconds >= s.max_seconds:
-            fired["max_seconds"] = seconds
-        if s.failures is not None and failures >= s.failures:
-            fired["failures"] = failures
-        elif self.rules.flat is not None and flat >= self.rules.flat:
-            fired["flat"] = flat
-        if not state.sigma < self.rules.sigma0 * (s.tolxup or inf):
-            fired["tolxup"] = state.sigma / self.rules.sigma0
-        values = seen.values.append((info.best, info.median))
-        if len(values) > 1000 and len(values) > 2 * self._kept:
-            values = PersistentList(values.last(self._kept))
-        deviation, condition, looks = seen.deviation, seen.condition, seen.looks
-        if info.updated:
-            if state.noisy is None or not state.noisy.matters:
-                looks = self._compared(values, info.worst, high - low, state, fired)
-                if self._is_over(t - improved):
-                    fired["tolfunhist"] = 0.0
-            if t % AXES_EVERY == 0:
-                deviation = self._measured(state, fired)
-            if s.condition is not None and t % max(AXES_EVERY, 5 * self.rules.structure.dim) == 0:
-                condition = self.rules.structure.condition(state.factor)
-                if not condition < (self.rules.condition or inf):
-                    fired["condition"] = condition
-        reasons = {**seen.reasons, **fired} if fired else seen.reasons
-        numbers = low, high, flat, failures, looks, improved
-        return Monitor(self.rules, Seen(reasons, deviation, condition, values, *numbers))
-
-    # -- inside -----------------------------------------------------------------------------------
-
-    @property
-    def _kept(self) -> int:
-        """Generations whose values are wanted."""
-        return max(self.rules.window, 2 * self.rules.half)
-
-    def _compared(self, values, worst, seen, state, fired) -> int:
-        """Look at the values of the last generations; `seen` is the range of all so far. Returns
-        the number of looks at stagnation."""
-        s, window, n = self.rules.stopping, self.rules.window, len(values)
-        # cheap first: the window's range is at least the distance of its newest to its oldest
-        if n >= window and (s.tolfun or s.tolfunhist):
-            near = max(s.tolfun or 0.0, s.tolfunhist or 0.0) * seen
-            if abs(values[-1][0] - values[-window][0]) <= near:
-                recent = [best for best, _ in values.last(window)]
-                spread = max(recent) - min(recent)
-                if self._agrees(spread, s.tolfunhist, seen, state):
-                    fired["tolfunhist"] = spread
-                spread = max(*recent, worst) - min(recent)
-                if self._agrees(spread, s.tolfun, seen, state):
-                    fired["tolfun"] = spread
-        half = self.rules.half
-        if not half or n < 2 * half:
-            return self.seen.looks
-        looks = (self.seen.looks + 1) % AXES_EVERY
-        if looks == 0:  # the first time, too
-            b, m = zip(*values.last(2 * half), strict=True)
-            if median(b[half:]) >= median(b[:half]) and median(m[half:]) >= median(m[:half]):
-                fired["stagnation"] = half
-        return looks
-
-    def _is_over(self, waited: float) -> bool:
-        """Has a search without continuous coordinates waited long enough for a better value?"""
-        its = self.rules
-        return waited >= its.window and not its.domain.continuous and bool(its.stopping.tolfunhist)
-
-    def _agrees(self, spread, tolerance, seen, state) -> bool:
-        """Do values that are `spread` apart agree, and have the standard deviations fallen as the
-        values have?"""
-        if not tolerance or not spread <= tolerance * seen:
-            return False
-        if spread <= ROUNDING * abs(self.seen.low):
-            return True
-        std, settling = self._relative(state), self.rules.domain.settling
-        if settling is not None:
-            std = to_numpy(std)[settling]
-        return not std.shape[0] or float(namespace(std).max(std)) <= tolerance**0.5
-
-    def _relative(self, state, vector=None):
-        """(d,) standard deviations of the coordinates, or a vector (d,), over the initial ones."""
-        if vector is None:
-            vector = self.rules.structure.deviations(state.factor)
-        ratio = state.sigma / self.rules.sigma0
-        if state.scale is not self.rules.scale0:
-            ratio = ratio * (state.scale / self.rules.scale0)
-        return ratio * vector
-
-    def _measured(self, state, fired) -> tuple:
-        """Look at the standard deviations: the smallest and the largest, relative to sigma."""
-        s, structure = self.rules.stopping, self.rules.structure
-        xp = namespace(state.mean)
-        std = structure.deviations(state.factor)
-        if s.tolx is not None:
-            largest = float(xp.max(self._relative(state, std)))
-            if largest < s.tolx:
-                path = structure.unwhiten(state.factor, state.path[None, :])[0, :]
-                if float(xp.max(xp.abs(self._relative(state, path)))) < s.tolx:
-                    fired["tolx"] = largest
-        if s.noeffect:
-            step = state.sigma * state.scale
-            if bool(xp.any(state.mean == state.mean + 0.2 * step * std)):
-                fired["noeffectcoord"] = state.sigma
-            k = (state.generation // AXES_EVERY) % structure.noise_dim
-            axis = xp.zeros_like(state.path)
-            axis[k] = 1.0
-            axis = structure.unwhiten(state.factor, axis[None, :])[0, :]
-            if bool(xp.all(state.mean == state.mean + 0.1 * step * axis)):
-                fired["noeffectaxis"] = state.sigma
-        return float(xp.min(std)), float(xp.max(std))
+    return Stopping(**criteria)

@@ -71,14 +71,14 @@ class Strategy(Settings):
         noisy = None if self.noise is None else Noisy()
         return State(d, 1.0, d, self.structure.blank(), latent, latent, 0, noisy)
 
-    def check(self, state: State, own: bool = False) -> None:
+    def check(self, state: State, from_updates: bool = False) -> None:
         """Raise ValueError where `restored` would not take this state.
 
-        own   whether it came of updates: they keep B invertible, which costs as much as a
+        from_updates  whether it came of updates: they keep B invertible, which costs as much as a
               generation to see, so that it is not looked at again
         """
         restored_as(self._like, state, np)
-        single_threaded(check_state, self.structure.dim, self, state, own)
+        single_threaded(check_state, self.structure.dim, self, state, from_updates)
 
     # -- candidates -------------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ def rows_of_tile(structure: Structure, popsize: int, on_device: bool) -> int | N
     rank (`dense`), or outweighs the population.
     """
     d = structure.dim
-    numbers, most = (DEVICE, DEVICE) if on_device else (LARGE, TILE)
+    numbers, limit = (DEVICE, DEVICE) if on_device else (LARGE, TILE)
     large = d >= LONG and d * popsize >= numbers and structure.dof <= SLIM * d
-    return max(1, min(most, numbers // d)) if large else None
+    return max(1, min(limit, numbers // d)) if large else None
 
 
 def is_redrawn(structure: Structure) -> bool:

@@ -118,7 +118,7 @@ NOISE = Registry(
 
 
 def build_noise(spec, popsize: int) -> Noise | None:
-    """The Noise of None, "auto", {"name": "auto", "target": 0.6, …} or a Noise.
+    """Return the Noise of None, "auto", {"name": "auto", "target": 0.6, …} or a Noise.
 
     Raises ValueError or TypeError, naming the argument, for what is unknown or does not fit.
     """
@@ -135,17 +135,18 @@ def build_noise(spec, popsize: int) -> Noise | None:
 
 
 def known_noise(spec) -> Noise | None:
-    """The Noise of what `spec_of_noise` has made: a name in it is not looked up."""
+    """Return the Noise of what `spec_of_noise` has made: a name in it is not looked up."""
     return spec and Noise(**{key: value for key, value in spec.items() if key != "name"})
 
 
 def spec_of_noise(settings: Noise | None) -> dict | None:
-    """The mapping from which `build_noise` makes it again."""
+    """Return the mapping from which `build_noise` makes it again."""
     return None if settings is None else {"name": "auto", **asdict(settings)}
 
 
 def measure(settings: Noise, noisy: Noisy, sigma: float, Z, values, popsize: int) -> Noisy:
-    """`noisy` after a generation: Z (n, noise_dim), values (n,) NumPy, NaN for a missing one.
+    """Return `noisy` after a generation: Z (n, noise_dim), values (n,) NumPy, NaN for a missing
+    one.
 
     Candidates 0 and popsize − 1 are compared, where this generation was to measure and both have
     a value; otherwise the next one will.
@@ -156,14 +157,14 @@ def measure(settings: Noise, noisy: Noisy, sigma: float, Z, values, popsize: int
     if len(values) < popsize or not _same(Z[first, :], Z[last, :]):
         return noisy
     pair = values[[first, last]]
-    others = np.delete(values, [first, last])
-    others = others[~np.isnan(others)]
-    m = len(others)
+    rivals = np.delete(values, [first, last])
+    rivals = rivals[~np.isnan(rivals)]
+    m = len(rivals)
     if np.isnan(pair).any() or not m:
         return noisy
     # a tie counts one half
-    below = [np.count_nonzero(others < v) + 0.5 * np.count_nonzero(others == v) for v in pair]
-    rank = float(6 * (below[0] - below[1]) ** 2 / (m * (m + 1)))
+    ranks = [np.count_nonzero(rivals < v) + 0.5 * np.count_nonzero(rivals == v) for v in pair]
+    rank = float(6 * (ranks[0] - ranks[1]) ** 2 / (m * (m + 1)))
     n = noisy.measured + 1
     ratio = noisy.ratio + max(1 / MEMORY, 1 / (n + 1)) * (rank - noisy.ratio)
     w = max(1 / LONG_MEMORY, 1 / n)
@@ -181,16 +182,17 @@ def measure(settings: Noise, noisy: Noisy, sigma: float, Z, values, popsize: int
 
 
 def share(settings: Noise, noisy: Noisy, change: float) -> tuple[float, Noisy]:
-    """The `change` of ln (eta sigma), shared out: (that of ln sigma, `noisy` with the new eta)."""
+    """Return the `change` of ln (eta sigma), shared out: (that of ln sigma, `noisy` with the new
+    eta)."""
     ratio = noisy.ratio * min(1.0, max(0.0, -noisy.slope / SLOPE))
-    wanted = settings.speed * log(ratio / settings.target) if ratio > 0 else -inf
-    now = log(noisy.eta)
-    then = min(0.0, max(log(LEAST), now + change - wanted))
-    return now + change - then, noisy._replace(eta=exp(then))
+    drift = settings.speed * log(ratio / settings.target) if ratio > 0 else -inf
+    log_eta = log(noisy.eta)
+    next_log_eta = min(0.0, max(log(LEAST), log_eta + change - drift))
+    return log_eta + change - next_log_eta, noisy._replace(eta=exp(next_log_eta))
 
 
 def _same(a, b) -> bool:
-    """Are two rows of local coordinates one candidate? Up to rounding: some structures find them
-    back from the steps."""
+    """Return whether two rows of local coordinates are one candidate, up to rounding: some
+    structures find them back from the steps."""
     xp = namespace(a)
     return float(to_numpy(xp.max(xp.abs(a - b)))) < 1e-9

@@ -94,7 +94,7 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
     sigma, generation = state.sigma * exp(change), state.generation + 1
     state = State(mean, sigma, state.scale, factor, p, q, generation, noisy)
     state = settings.domain.adjust(state, settings.structure, weighed.tied)
-    return state, Info(*weighed.seen, True, move.norm, move.clipped, length)
+    return state, Info(*weighed.summary, True, move.norm, move.clipped, length)
 
 
 def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, Info]:
@@ -103,7 +103,7 @@ def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, In
     state = state._replace(generation=state.generation + 1)
     if weighed.tied:
         state = settings.domain.adjust(state, settings.structure, weighed.tied)
-    return state, Info(*weighed.seen)
+    return state, Info(*weighed.summary)
 
 
 class Cumulation(NamedTuple):

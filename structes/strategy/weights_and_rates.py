@@ -71,13 +71,13 @@ class Weights(NamedTuple):
 
 
 def positions(mass: np.ndarray) -> np.ndarray:
-    """(n,) places 1, 2, … of ranked values that count `mass` (n,) times each: the middle of the
-    stretch that each takes up."""
+    """Return (n,) places 1, 2, … of ranked values that count `mass` (n,) times each: the middle of
+    the stretch that each takes up."""
     return np.cumsum(mass) - mass / 2 + 0.5
 
 
 def recombination_weights(mass: np.ndarray) -> Weights:
-    """Logarithmic weights w'_i = ln((N+1)/2) − ln i of ranked values, split by sign.
+    """Return the logarithmic weights w'_i = ln((N+1)/2) − ln i of ranked values, split by sign.
 
     mass   (n,) how much each value counts, in (0, 1]: 1 for a sample of the distribution, less for
            one of an earlier one; N = Σ mass ≥ 2
@@ -97,7 +97,7 @@ def recombination_weights(mass: np.ndarray) -> Weights:
 
 
 def xnes_utilities(mass: np.ndarray) -> np.ndarray:
-    """(n,) utilities by rank, best first, sum 0 (Glasmachers et al. 2010, section 3.1)."""
+    """Return (n,) utilities by rank, best first, sum 0 (Glasmachers et al. 2010, section 3.1)."""
     n = float(mass.sum())
     u = mass * np.maximum(0, np.log(n / 2 + 1) - np.log(positions(mass)))
     return u / u.sum() - mass / n
@@ -134,7 +134,7 @@ def weights_and_rates(
 def learning_rates(
     structure: Structure, engine: Engine, n: float, mueff: float, mueff_mean: float
 ) -> Rates:
-    """Rates for samples that count as n.
+    """Return the rates for samples that count as n.
 
     mueff, mueff_mean   variance-effective selection mass of the weights of the covariance (the
                         positive ones), and of the mean
@@ -167,7 +167,7 @@ def learning_rates(
 
 
 def _part(dof, structure, engine, n, mueff) -> tuple:
-    """c1 and cmu of a part with dof degrees of freedom."""
+    """Return c1 and cmu of a part with dof degrees of freedom."""
     d, m = structure.dim, max(dof, structure.dim)
     if dof <= d < structure.dof:
         s = 2 - 1.4 * (structure.dof - d) / (d * (d - 1) / 2)

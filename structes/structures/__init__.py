@@ -28,6 +28,7 @@ STRUCTURES.table.update(
         "low_rank": "structes.structures.low_rank:LowRank",
         "toeplitz_lower": "structes.structures.toeplitz:ToeplitzLower",
         "toeplitz_upper": "structes.structures.toeplitz:ToeplitzUpper",
+        "circulant": "structes.structures.circulant:Circulant",
         "sparse": "structes.structures.sparse:Sparse",
         "kronecker": "structes.structures.kronecker:Kronecker",
         "direct_sum": "structes.structures.direct_sum:DirectSum",

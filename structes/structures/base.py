@@ -1,8 +1,8 @@
-"""What a structure is.
+"""What a structure is, and the laws that it obeys.
 
 The search distribution is N(mean, sigma² (B Bᵀ)⁻¹) and B is an element of a matrix group. With
 z ~ N(0, I), a sample is y = B⁻ᵀ z and back z = Bᵀ y. A step of natural gradient is an element M of
-a linear space V, the *tangent*, and moves B along the group by the retraction
+a linear space V, the *tangent space*, and moves B along the group by the retraction
 
     B ← B h(M),   h(M) = I + M + M²/2.
 
@@ -14,54 +14,113 @@ V holds no antisymmetric matrix, which makes M unique (Lin et al. 2021, "Tractab
 natural-gradient descent using local parameterizations"; Fisher metric 2⟨sym E, sym E'⟩).
 
 A structure is a frozen dataclass of `dim` and sizes. Its *factor* (B, or B⁻ᵀ where that is the
-cheaper thing to keep) and its *tangents* are tuples of arrays in whatever compact form suits it;
-whatever is stored, `dense(retract(B, M)) = dense(B) h(dense(M))`. All operations are pure, take
-their array namespace from the arrays, and none factorises a d×d matrix in its update.
+cheaper thing to keep) and its *tangents* are tuples of arrays in whatever compact form suits it.
+All operations are pure, take their array namespace from the arrays, and write no argument.
+
+A structure is begun with one method or two. A group whose B are all the matrices with support in
+a pattern needs `support`; one whose B is linear in some numbers needs `identity`, which says how
+many, and `to_dense`. All else then follows with d×d matrices (`fallbacks.py`), and is replaced by
+something faster method by method; `structes.testing.check_structure` says what is still slow.
+
+The laws that `structes.testing` checks against the d×d matrices of `to_dense`:
+
+    identity     `identity` gives the same bits whenever it is asked; of a group, `to_dense` of it
+                 is I, bit for bit, so that the first candidates are mean + sigma D₀ z
+    samples      `unwhiten` is linear, y = A z, and A Aᵀ = (B Bᵀ)⁻¹; `whiten` gives the shortest z
+                 that makes y; `whiten_gradient` is Aᵀ, `unwhiten_gradient` the transpose of
+                 `whiten`. Of a group A = B⁻ᵀ
+    tangent      tangents form a linear space that contains I, and `tangent` is linear in the
+                 weighted samples; of a group it is the natural gradient above
+    retraction   of a group, with B' = dense(retract(B, M)) and `retraction_order` = inf,
+
+                     B' = B h(M)
+
+                 up to rounding. Where the order p is finite, the precision agrees up to terms of
+                 order p, with any rotation R: B' = B h(M) R (I + O(‖M‖^p))
+    transport    the local coordinates of a vector follow the retraction: `transport(M, q)` at B'
+                 is the same y as q at B
+
+A structure that is no group (`is_group` = False: `low_rank`) obeys those of all structures; its
+retraction moves B so that the weighted log likelihood of the samples grows, and the trace of M is
+the change of ln |det B| in first order.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from dataclasses import dataclass, fields
-from math import isfinite
-from typing import ClassVar
+from functools import cached_property
+from math import inf, isfinite
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..arrays.libraries import namespace
 from ..registry import brief
+from . import fallbacks
+
+Number = Any  # a float of NumPy's arrays; of a device's, an array () there (arrays/scalars.py)
 
 
 @dataclass(frozen=True)
 class Structure(ABC):
     """A matrix group and its operations. Rows of Z and Y are vectors: shape (n, dim).
 
-    Subclasses are final; they share by functions, not by inheritance.
+    A subclass is a frozen dataclass. It defines `support`, or `identity` and `to_dense`; whatever
+    else it leaves out works with d×d matrices. Subclasses are final; they share by functions.
 
-    dim    number of parameters, d ≥ 1
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d ≥ 1.
+
+    Attributes
+    ----------
+    is_group : bool
+        B lies in a group, and the tangent space is the same everywhere.
+    is_diagonal : bool
+        Every covariance is diagonal, and `tangent_of_squares` exists.
+    is_entrywise : bool
+        Factor and tangent are one vector (d,) each, with which everything is done entry by entry.
+    has_any_matrix : bool
+        B may be any invertible matrix, and `factor_of` takes it.
+    retraction_order : float
+        Order of the terms in which `retract` differs from B h(M): inf where it does not.
+
+    Raises
+    ------
+    ValueError
+        Where dim is no integer ≥ 1.
+    TypeError
+        Where the subclass does not say what B looks like.
     """
 
     dim: int
 
-    # -- capabilities: what a structure can do beyond the contract; callers ask before they call --
-
+    # capabilities, for which callers ask in place of a structure's class
     is_group: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = False
     is_entrywise: ClassVar[bool] = False
     has_any_matrix: ClassVar[bool] = False
 
     def __post_init__(self):
-        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
-            raise ValueError(
-                f"{type(self).__name__}: dim must be an integer ≥ 1; got {brief(self.dim)}"
+        kind = type(self)
+        if kind.support is Structure.support and (
+            kind.to_dense is Structure.to_dense or kind.identity is Structure.identity
+        ):
+            raise TypeError(
+                f"{kind.__name__}: a structure says what B looks like: define support(), or "
+                "identity(xp, dtype) and to_dense(factor)"
             )
+        if isinstance(self.dim, bool) or not isinstance(self.dim, int) or self.dim < 1:
+            raise ValueError(f"{kind.__name__}: dim must be an integer ≥ 1; got {brief(self.dim)}")
 
-    # -- sizes, from which the learning rates follow (rates.py) -----------------------------------
+    # -- sizes, from which the learning rates follow (strategy/rates.py) --------------------------
 
     @property
-    @abstractmethod
     def dof(self) -> int:
         """Degrees of freedom of the covariances of this structure (scale included)."""
+        return self._algebra.dof
 
     @property
     def row(self) -> float:
@@ -70,10 +129,8 @@ class Structure(ABC):
 
     @property
     def parts(self) -> tuple:
-        """Degrees of freedom of the parts of the algebra that learn at rates of their own.
-
-        `scale` takes one number for each. The last one holds the identity.
-        """
+        """Degrees of freedom of the parameter groups: parts of the tangent space that learn at
+        rates of their own. `scale` takes one number for each. The last one holds the identity."""
         return (self.dof,)
 
     @property
@@ -84,8 +141,13 @@ class Structure(ABC):
 
     @property
     def noise_dim(self) -> int:
-        """Numbers in a row of local coordinates z; more than `dim` where some are latent."""
+        """The latent dimension: numbers in a row of local coordinates z, at least `dim`."""
         return self.dim
+
+    @property
+    def retraction_order(self) -> float:
+        """Order of the terms in which `retract` differs from B h(M): inf where it does not."""
+        return inf
 
     def arguments(self) -> dict:
         """{name: value} of the arguments, `dim` left out, that make this structure again."""
@@ -98,34 +160,61 @@ class Structure(ABC):
 
     # -- the group --------------------------------------------------------------------------------
 
-    @abstractmethod
+    def support(self):
+        """Where B may have entries other than 0: a boolean (d, d) NumPy array.
+
+        A structure that defines it holds every invertible matrix of this pattern, which must be
+        reflexive and transitive: with (i, l) and (l, j) there is (i, j). Its factor is (B,).
+        """
+        raise TypeError(f"{type(self).__name__}: support() is not defined")
+
+    @cached_property
+    def _algebra(self):
+        named = type(self).support is not Structure.support
+        return fallbacks.pattern(self) if named else fallbacks.linear(self)
+
     def identity(self, xp, dtype) -> tuple:
-        """Factor of B = I."""
+        """Factor of B = I with arrays of the library xp: the same bits whenever it is asked."""
+        return (xp.eye(self.dim, dtype=dtype),)
 
     def blank(self) -> tuple:
         """A factor as far as its shapes go: NumPy arrays of zeros that take no memory, so that a
-        file can be compared with it before anything is allocated (checkpoint.py)."""
+        file can be compared with it before anything is allocated (files/checkpoint.py)."""
         return _blank(self.identity(np, np.float64))
 
-    @abstractmethod
+    def to_dense(self, factor):
+        """B as a (d, d) array; for tests, plots and the fallbacks."""
+        return factor[0]
+
+    def factor_of(self, B) -> tuple:
+        """Factor of the matrix B (d, d) of this structure; of any B where `has_any_matrix`.
+
+        Raises TypeError where B is not linear in the numbers of the factor.
+        """
+        return self._algebra.factor_of(B)
+
     def unwhiten(self, factor, Z):
-        """Rows B⁻ᵀ z of the rows z of Z (n, d): what makes samples."""
+        """Rows y = B⁻ᵀ z (n, d) of the rows z of Z (n, noise_dim): what makes samples."""
+        return fallbacks.unwhiten(self.to_dense(factor), Z)
 
-    @abstractmethod
     def whiten(self, factor, Y):
-        """Rows Bᵀ y of the rows y of Y (n, d): the inverse of `unwhiten`."""
+        """Rows z = Bᵀ y (n, noise_dim) of the rows y of Y (n, d): the inverse of `unwhiten`."""
+        return Y @ self.to_dense(factor)
 
-    @abstractmethod
     def whiten_gradient(self, factor, G):
-        """Rows B⁻¹ g of the rows g of G (n, d): gradients in local coordinates."""
+        """Rows B⁻¹ g of the rows g of G (n, d): gradients in local coordinates.
 
-    @abstractmethod
+        With x = mean + B⁻ᵀ z and g = ∇f(x), the gradient of f as a function of z is B⁻¹ g.
+        """
+        return fallbacks.whiten_gradient(self.to_dense(factor), G)
+
     def unwhiten_gradient(self, factor, G):
-        """Rows B g of the rows g of G (n, d): the inverse of `whiten_gradient`."""
+        """Rows B g of the rows g of G (n, noise_dim): the inverse of `whiten_gradient`."""
+        return G @ self.to_dense(factor).T
 
-    @abstractmethod
     def logdet(self, factor) -> float:
         """log |det B|."""
+        return float(namespace(factor[0]).linalg.slogdet(self.to_dense(factor))[1])
 
     def is_element(self, factor) -> bool:
         """Is this, arrays of the right shapes with finite numbers, the factor of an invertible B?
@@ -135,23 +224,16 @@ class Structure(ABC):
         except (ArithmeticError, ValueError):  # LinAlgError is one of them
             return False
 
-    @abstractmethod
-    def to_dense(self, factor):
-        """B as a (d, d) array; for tests and plots."""
-
     # -- the tangent space ------------------------------------------------------------------------
 
-    @abstractmethod
     def tangent(self, Z, w, factor=None) -> tuple:
-        """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve.
-
-        factor   where; a group ignores it, its tangent is the same everywhere
-        """
+        """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve."""
+        return self._algebra.tangent(fallbacks.moments(Z, w))
 
     def tangent_at(self, factor, Z, w) -> tuple:
         """Natural gradient at the factor, for callers who hold any structure.
 
-        The tangent of a group is the same everywhere, and this is `tangent(Z, w)`.
+        The tangent space of a group is the same everywhere, and this is `tangent(Z, w)`.
         """
         return self.tangent(Z, w)
 
@@ -160,19 +242,31 @@ class Structure(ABC):
         raise TypeError(f"{type(self).__name__}: its tangent needs more than sums of squares")
 
     def tangent_of_pairs(self, factor, Z, U, w) -> tuple:
-        """Natural gradient of Σ w sym(z uᵀ), with sym(z uᵀ) = ½ (z uᵀ + u zᵀ), signed to improve.
+        """Natural gradient of a sum of symmetric pairs, Σ w sym(z uᵀ), signed as `tangent`:
 
-        Z, U of shape (n, noise_dim) hold the pairs row by row, w (n,) their weights. By
-        polarisation, sym(z uᵀ) = ¼ [(z + u)(z + u)ᵀ − (z − u)(z − u)ᵀ], it is the tangent of 2 n
-        samples whose weights sum to 0, so that the identity of z zᵀ − I cancels.
+            sym M = −½ Proj_{sym V} Σ w sym(z uᵀ),   sym(z uᵀ) = ½ (z uᵀ + u zᵀ)
+
+        By polarisation, sym(z uᵀ) = ¼ [(z + u)(z + u)ᵀ − (z − u)(z − u)ᵀ], so it is the tangent of
+        2 n samples with weights ± w/4; their sum is 0, and the identity in z zᵀ − I cancels.
+
+        Parameters
+        ----------
+        factor : tuple
+            Where the natural gradient is taken; of a group it makes no difference.
+        Z, U : arrays (n, noise_dim)
+            The pairs, row by row, in local coordinates: z of `whiten`, and u of `whiten_gradient`
+            where u is a gradient (Stein: E[∇²f] = E[sym(z gᵀ)] in local coordinates).
+        w : array (n,)
+            Their weights, of any sign.
         """
         xp = namespace(Z)
-        return self.tangent_at(factor, xp.concat([Z + U, Z - U]), xp.concat([0.25 * w, -0.25 * w]))
+        w = 0.25 * w
+        return self.tangent_at(factor, xp.concat([Z + U, Z - U]), xp.concat([w, -w]))
 
     def with_samples(self, M, Y) -> tuple:
-        """M, where it can use that `unwhiten(factor, Z)` is Y for the first rows of its Z.
+        """M, knowing that `unwhiten(factor, Z)` is Y for the first rows of the Z that made it.
 
-        It saves `retract` a product in structures that keep M as low rank; others return M.
+        It saves `retract` a product where M is kept as low rank; other structures return M.
         """
         return M
 
@@ -180,58 +274,53 @@ class Structure(ABC):
         """The structure with B exp(M) for its retraction, where it has that; else itself."""
         return self
 
-    def factor_of(self, B) -> tuple:
-        """Factor of the matrix B (d, d); only where `has_any_matrix`."""
-        raise TypeError(f"{type(self).__name__}: not every matrix is one of this structure")
-
-    @abstractmethod
     def retract(self, factor, M, Y=None) -> tuple:
-        """Factor of B h(M). h is never singular on V, so B stays invertible.
+        """Factor of B h(M). h is never singular on V, so B stays invertible."""
+        return self.factor_of(fallbacks.retract(self.to_dense(factor), self.tangent_to_dense(M)))
 
-        Y   `unwhiten(factor, Z)` for the first rows of the Z that made M, where the caller has
-            them; saves a product in structures that keep M as low rank, ignored by the others.
-        """
-
-    @abstractmethod
     def transport(self, M, q):
         """h(M)ᵀ q of a vector q (d,), or of the rows of q (n, d): how a path in local coordinates
         follows the retraction."""
+        return fallbacks.transport(self.tangent_to_dense(M), q)
 
     def move(self, factor, M, q, Y=None) -> tuple:
-        """(retract(factor, M, Y), transport(M, q)), for structures where they share work."""
-        return self.retract(factor, M, Y), self.transport(M, q)
+        """(retract(factor, M), transport(M, q)), for structures where they share work."""
+        M = M if Y is None else self.with_samples(M, Y)
+        return self.retract(factor, M), self.transport(M, q)
 
-    @abstractmethod
-    def norm(self, M) -> float:
-        """Frobenius norm of M; of arrays of a device an array () there, as `trace`."""
+    def norm(self, M) -> Number:
+        """Frobenius norm of M: a float, or an array () of a device's."""
+        return fallbacks.norm(self.tangent_to_dense(M))
 
     def add(self, M, N) -> tuple:
         """M + N."""
         return tuple(m + n for m, n in zip(M, N, strict=True))
 
-    def scale(self, M, factor) -> tuple:
-        """factor · M; `factor` is a number, or one for each of `parts`."""
-        if isinstance(factor, tuple):
-            (factor,) = factor
-        return tuple(factor * m for m in M)
+    def scale(self, M, rates) -> tuple:
+        """M times `rates`: a number, or a tuple with one for each of `parts`."""
+        if isinstance(rates, tuple):
+            (rates,) = rates
+        return tuple(rates * m for m in M)
 
-    @abstractmethod
     def shift(self, M, value) -> tuple:
-        """M + value · I; every structure here contains the identity."""
+        """M + value · I; every structure contains the identity."""
+        eye = self.identity(namespace(M[0]), M[0].dtype)
+        return tuple(m + value * e for m, e in zip(M, eye, strict=True))
 
-    @abstractmethod
-    def trace(self, M) -> float:
-        """Trace of M."""
+    def trace(self, M) -> Number:
+        """Trace of M: a float, or an array () of a device's."""
+        return fallbacks.trace(self.tangent_to_dense(M))
 
-    @abstractmethod
     def tangent_to_dense(self, M):
-        """M as a (d, d) array; for tests."""
+        """M as a (d, d) array; for tests. Where the tangent has the form of the factor, and B is
+        linear in it, that is `to_dense(M)`."""
+        return self.to_dense(M)
 
     # -- what a stopping rule asks (not every generation) -----------------------------------------
 
-    @abstractmethod
     def deviations(self, factor):
         """(d,) standard deviations of the coordinates: √diag (B Bᵀ)⁻¹."""
+        return fallbacks.deviations(self.to_dense(factor))
 
     def condition(self, factor) -> float:
         """Condition number of the covariance (B Bᵀ)⁻¹ (largest over smallest eigenvalue).

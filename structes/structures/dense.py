@@ -28,6 +28,7 @@ the plain form M (d×d) is the cheaper one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, NamedTuple
 
 from ..arrays.libraries import flat, namespace
@@ -101,6 +102,12 @@ class Dense(Structure):
     def parts(self):
         """Off the diagonal, and on it."""
         return (self.dof, self.dim)
+
+    @property
+    def retraction_order(self):
+        """B exp(M) differs from B h(M) in terms of third order, and so does the step in two, which
+        takes at least 5 parameters a sample."""
+        return inf if self.retraction == "h" and self.dim <= _RANK else 3
 
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)

@@ -86,6 +86,10 @@ class DirectSum(Structure):
             return None
         return tuple(p for parts, n in each for p in parts or (1,) * n)
 
+    @property
+    def retraction_order(self):
+        return min(b.structure.retraction_order for b in self.blocks)
+
     # -- where the blocks are ---------------------------------------------------------------------
 
     @cached_property

@@ -80,6 +80,11 @@ class Kronecker(Structure):
     def row(self):
         return self.left.row / self.cols + self.right.row / self.rows
 
+    @property
+    def retraction_order(self):
+        """h(M₁) ⊗ h(M₂) differs from h(M) in terms of third order."""
+        return min(3, self.left.retraction_order, self.right.retraction_order)
+
     # -- a row of d numbers as a matrix -----------------------------------------------------------
 
     def _rows(self, Z):

@@ -33,8 +33,8 @@ _NOWHERE = np.uint64(0)  # a null pointer; CuPy has no other way to pass one
 
 
 def source(name: str) -> str:
-    """The source of the kernels of "population" (with the macro FLOAT32 that of the float32 ones),
-    or of "steps"."""
+    """Return the source of the kernels of "population" (with the macro FLOAT32 that of the float32
+    ones), or of "steps"."""
     files = "portable.h", f"{name}.cu"
     return "\n".join((Path(__file__).parent / f).read_text(encoding="utf-8") for f in files)
 
@@ -46,7 +46,7 @@ def options(dtype: str) -> tuple:
 
 
 def normals(seed, stream, generation, start, count, dim, dtype):
-    """`noise.normals` on the device: (count, dim)."""
+    """Return the normals of `noise.normals`, drawn on the device: (count, dim)."""
     import cupy
 
     out = cupy.empty((count, dim), dtype=dtype)
@@ -65,7 +65,8 @@ def normals(seed, stream, generation, start, count, dim, dtype):
 
 
 def sample(mean, step, seed, stream, generation, start, count, dtype):
-    """Candidates mean + step z of rows start … start+count−1, for mean and step (dim,) float64.
+    """Return the candidates mean + step z of rows start … start+count−1, for mean and step (dim,)
+    float64, and Σ z² of each.
 
     Returns X (count, dim) and Σ z² of each row (count,), float64. The sum mean + step z is made in
     float64 and rounded to `dtype`.
@@ -82,7 +83,8 @@ def sample(mean, step, seed, stream, generation, start, count, dtype):
 
 
 def squares(dim, seed, stream, generation, start, count, dtype):
-    """Σ z² of rows start … start+count−1 of dim numbers, which are not kept: (count,) float64."""
+    """Return Σ z² of rows start … start+count−1 of dim numbers, which are not kept: (count,)
+    float64."""
     address = _address(seed, stream, generation, start)
     return _sample(None, None, None, address, count, dim, dtype)
 
@@ -110,7 +112,8 @@ def _sample(X, mean, step, address, count, dim, dtype):
 
 
 def sums(w_mean, w_shape, seed, stream, generation, start, dim, dtype):
-    """Σ w_mean z and Σ w_shape z² over rows start, start+1, …, one for each weight: (dim,) both.
+    """Return Σ w_mean z and Σ w_shape z² over rows start, start+1, …, one for each weight: (dim,)
+    both.
 
     The rows are drawn again. The weights are float64, of one length.
     """
@@ -136,7 +139,8 @@ def sums(w_mean, w_shape, seed, stream, generation, start, dim, dtype):
 
 
 def prints(X, factors):
-    """`fingerprints` of the rows of X (n, dim), float64 or float32: (n,) uint64 on the device.
+    """Return the fingerprints of the rows of X (n, dim), float64 or float32: (n,) uint64 on the
+    device.
 
     factors   what rows of `dim` numbers are multiplied with, as a function of dim: (m,) uint64 of
               NumPy, for a whole chunk, if any, then for the rest
@@ -175,21 +179,21 @@ def _kernel(name, dtype):
 
 @cache
 def compiled(name, dtype):
-    """A source as a module of CuPy."""
+    """Return a source as a module of CuPy."""
     import cupy
 
     return cupy.RawModule(code=source(name), options=options(dtype))
 
 
 def _launch(name, dtype, threads, *arguments):
-    """Queues a kernel for so many threads."""
+    """Queue a kernel for so many threads."""
     if threads > 0:
         grid = min(-(-threads // _BLOCK), _GRID)
         _kernel(name, dtype)((grid,), (_BLOCK,), arguments)
 
 
 def ints(*values):
-    """Arguments of 64 bits."""
+    """Return arguments of 64 bits."""
     return tuple(np.int64(v) for v in values)  # a kernel takes a number by its type
 
 
@@ -198,17 +202,18 @@ def _address(seed, stream, generation, start):
 
 
 def _blocks(dim, dtype):
-    """Philox blocks of a row."""
+    """Return the number of Philox blocks of a row."""
     return -(-dim // _WIDTH[dtype])
 
 
 def _group(work):
-    """Threads of a warp that share a row of so much work: the power of two that covers it."""
+    """Return how many threads of a warp share a row of so much work: the power of two that covers
+    it."""
     return min(32, 1 << max(0, work - 1).bit_length())
 
 
 def _slices(threads, count):
-    """Rows that are begun at the same time, for so many threads to a row."""
+    """Return how many rows are begun at the same time, for so many threads to a row."""
     return max(1, min(count, _THREADS // max(1, threads)))
 
 

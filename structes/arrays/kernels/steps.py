@@ -20,21 +20,21 @@ _BLOCK = 1024  # threads, the most that the source allows
 
 
 def stretch(good, bad, squares, dim: int):
-    """w° = good + bad dim/squares, (n,) all, and the numbers Σ w° and ½ Σ bad (dim/squares − 1) of
-    the device: the weights of samples of these squared lengths, and how much of the identity they
-    have that is not theirs."""
+    """Return w° = good + bad dim/squares, (n,) all, and the numbers Σ w° and ½ Σ bad (dim/squares
+    − 1) of the device: the weights of samples of these squared lengths, and how much of the
+    identity they have that is not theirs."""
     import cupy
 
     n = squares.shape[0]
-    out = cupy.empty(n + 2)
-    w, about = out[:n], out[n:]
-    _launch("stretch", n, w, about, *_arrays(good, bad, squares), *ints(n, dim))
-    return w, about[0], about[1]
+    buffer = cupy.empty(n + 2)
+    w, numbers = buffer[:n], buffer[n:]
+    _launch("stretch", n, w, numbers, *_arrays(good, bad, squares), *ints(n, dim))
+    return w, numbers[0], numbers[1]
 
 
 def paths(state, dz, dy, far: float, pulls: tuple):
-    """(mean, path_sigma, q, ‖path_sigma‖²) after the steps dz = Σ w z (noise_dim,) and dy = Σ w y
-    (dim,).
+    """Return (mean, path_sigma, q, ‖path_sigma‖²) after the steps dz = Σ w z (noise_dim,) and dy =
+    Σ w y (dim,).
 
     far     sigma times the mean's learning rate
     pulls   cs, √(cs (2 − cs) mueff), cc, √(cc (2 − cc) mueff), and ‖path_sigma‖² from which on the
@@ -44,16 +44,16 @@ def paths(state, dz, dy, far: float, pulls: tuple):
 
     dim, noise_dim = dy.shape[0], dz.shape[0]
     mean, path_sigma, q, square = map(cupy.empty, (dim, noise_dim, noise_dim, ()))
-    out = mean, path_sigma, q, square
-    its = state.mean, state.path_sigma, state.path, state.scale, dz, dy
+    outputs = mean, path_sigma, q, square
+    inputs = state.mean, state.path_sigma, state.path, state.scale, dz, dy
     sizes = ints(dim, noise_dim)
-    _launch("paths", noise_dim, *out, *_arrays(*its), *sizes, *_floats(far, *pulls))
-    return out
+    _launch("paths", noise_dim, *outputs, *_arrays(*inputs), *sizes, *_floats(far, *pulls))
+    return outputs
 
 
 def stride(state, sums, far: float, pulls: tuple, rates: tuple):
-    """All of a step where B = diag(b): ((mean, path_sigma, path, b), numbers), the latter (4,):
-    ‖path_sigma‖², the trace of M over dim, the norm of the rest, the part of the identity.
+    """Return all of a step where B = diag(b): ((mean, path_sigma, path, b), numbers), the latter
+    (4,): ‖path_sigma‖², the trace of M over dim, the norm of the rest, the part of the identity.
 
     sums    Σ w z and the samples' natural gradient, (dim,) both, and the identity of `stretch`
     rates   weight of the path in the natural gradient, what both are multiplied by, and the
@@ -62,13 +62,19 @@ def stride(state, sums, far: float, pulls: tuple, rates: tuple):
     import cupy
 
     dim = state.mean.shape[0]
-    out = cupy.empty((4, dim))
+    outputs = cupy.empty((4, dim))
     numbers = cupy.empty(4)
-    its = state.mean, state.path_sigma, state.path, state.factor[0], state.scale, *sums
+    inputs = state.mean, state.path_sigma, state.path, state.factor[0], state.scale, *sums
     _launch(
-        "stride", dim, *out, numbers, *_arrays(*its), *ints(dim), *_floats(far, *pulls, *rates)
+        "stride",
+        dim,
+        *outputs,
+        numbers,
+        *_arrays(*inputs),
+        *ints(dim),
+        *_floats(far, *pulls, *rates),
     )
-    return tuple(out), numbers
+    return tuple(outputs), numbers
 
 
 def _arrays(*arrays):
@@ -87,7 +93,7 @@ def _kernel(name):
 
 
 def _launch(name, length, *arguments):
-    """Queues a kernel of one block for vectors of this length, which alone decides the order of
-    the additions."""
+    """Queue a kernel of one block for vectors of this length, which alone decides the order of the
+    additions."""
     threads = min(_BLOCK, 32 * max(1, -(-length // 32)))
     _kernel(name)((1,), (threads,), arguments)

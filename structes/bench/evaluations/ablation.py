@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..solvers import name_of
+from ..tables import aligned
 from .compare import compare
-from .report import aligned
 
 
 class Switch(NamedTuple):

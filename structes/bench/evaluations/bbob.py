@@ -16,7 +16,6 @@ Solvers that call the function themselves restart by themselves; see `structes.b
 from __future__ import annotations
 
 import time
-import warnings
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 
 from ...arrays import noise
 from ...named_problems import load_problem
+from ..measuring import quiet
 from ..solvers import build
 from ..tasks import read_rows, run_tasks
 from . import coco
@@ -113,8 +113,7 @@ def solve(task: Task, folder: Path | None = None) -> dict:
              10⁻⁸, the last target of cocopp.
     """
     problem = load_problem(f"{task.suite}:f{task.f}:i{task.i}", task.d)
-    with coco.observed(task, folder, problem.function) as function, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a peer's advice to its user is no part of the bench
+    with coco.observed(task, folder, problem.function) as function, quiet():
         _warm_up(task.solver, task.d)
         began = time.process_time()
         last = TARGETS[-1] if folder is None else coco.LAST

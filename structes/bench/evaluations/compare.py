@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ..measuring import geometric_mean
 from .bbob import HITS
 
 LOSS = 1.05  # a ratio above this is a loss
@@ -79,25 +80,25 @@ class Comparison(NamedTuple):
 def compare(rows, ours: str, other: str, where=lambda row: True) -> Comparison:
     """Comparison over the rows that both solvers have, of those for which `where` is true."""
     both = _both(rows, ours, other, where)
-    logs, hit, hit_other = [], 0, 0
+    ratios, hit, hit_other = [], 0, 0
     for a, b in both:
         for key in HITS:
             hit += a[key] != ""
             hit_other += b[key] != ""
             if a[key] != "" and b[key] != "":
-                logs.append(math.log(a[key] / b[key]))
+                ratios.append(a[key] / b[key])
     n = max(1, len(both) * len(HITS))
     cpu, used = _sums(both, "seconds"), _sums(both, "evaluations")
     seconds = _divide(_divide(cpu[0], used[0]), _divide(cpu[1], used[1]))
     erts = _ert_pairs(both)
-    finite = [math.log(a / b) for a, b in erts if a < math.inf and b < math.inf]
+    finite = [a / b for a, b in erts if a < math.inf and b < math.inf]
     return Comparison(
-        ratio=_geometric(logs),
-        pairs=len(logs),
+        ratio=geometric_mean(ratios),
+        pairs=len(ratios),
         solved=hit / n,
         solved_other=hit_other / n,
         seconds=seconds,
-        ert=_geometric(finite),
+        ert=geometric_mean(finite),
         erts=len(finite),
         ert_only=sum(a < b == math.inf for a, b in erts),
         ert_only_other=sum(b < a == math.inf for a, b in erts),
@@ -142,10 +143,6 @@ def _ert_pairs(both):
         for pairs in problems.values()
         for key in HITS
     ]
-
-
-def _geometric(logs):
-    return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
 def _sums(both, column):

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import statistics
 import time
-import warnings
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from ...structures import STRUCTURES
 from ...structures.building import build_structure
 from ...structures.random_elements import element, example
 from .. import PEERS
+from ..measuring import quiet
 from ..tasks import run_tasks
 
 CONDITION = 1e6
@@ -76,8 +76,7 @@ def solve(task: Task) -> dict:
     function = objective(task.family, task.d, task.seed)
     x0 = 8 * noise.uniforms(task.seed, noise.STARTS, 0, 0, 1, task.d)[0] - 4
     used, best, ended, in_function = 0, np.inf, "cap", 0.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a peer's advice to its user is no part of the bench
+    with quiet():
         began = time.process_time()
         search = _solver(task.solver, task.d)(x0=x0, sigma0=2.0, seed=task.seed)
         while used < task.cap:

@@ -11,7 +11,6 @@ a run. Every solver has the same starts, standard normal around a point far from
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +18,9 @@ import numpy as np
 
 from ...arrays import noise
 from ...search.es import ES
+from ..measuring import geometric_mean, quiet
 from ..peers import load_package
+from ..tables import markdown
 from ..tasks import run_tasks
 
 COLUMNS = {"solver": str, "function": str, "d": int, "strength": float, "seed": int}
@@ -127,8 +128,7 @@ def solve(task: Task) -> dict:
     x0 = middle + noise.normals(task.seed, noise.STARTS, 0, 0, 1, task.d)[0]
     target = SHARE * task.strength or QUIET
     early, reached = None, 0
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # a peer's advice to its user is no part of the bench
+    with quiet(), np.errstate(all="ignore"):
         for mean in SOLVERS[task.solver](objective, x0, sigma0, task.seed):
             true = float(function(mean[None, :])[0])
             if not reached and true <= target:
@@ -137,15 +137,8 @@ def solve(task: Task) -> dict:
                 early = true
             if objective.used >= task.budget or (reached and not task.strength):
                 break
-    late = true
-    return (
-        task._asdict()
-        | {"early": late if early is None else early}
-        | {
-            "late": late,
-            "reached": reached,
-        }
-    )
+    early = true if early is None else early
+    return task._asdict() | {"early": early, "late": true, "reached": reached}
 
 
 def tasks_of(functions, dims, strengths, seeds: int, budget: int) -> list[Task]:
@@ -172,38 +165,38 @@ def lines(rows):
     """The report, line by line: Markdown."""
     yield "True value at the mean after budget/10 → budget: geometric means over seeds."
     yield ""
-    yield "| function | d | strength | " + " | ".join(SOLVERS) + " |"
-    yield "|" + "---|" * (3 + len(SOLVERS))
     loud = [row for row in rows if row["strength"] > 0]
+    table = [["function", "d", "strength", *SOLVERS]]
     for key in dict.fromkeys(_key(row) for row in loud):
         cells = [[r for r in loud if (_key(r), r["solver"]) == (key, s)] for s in SOLVERS]
         words = [f"{_mean(c, 'early'):.2g} → {_mean(c, 'late'):.2g}" for c in cells]
-        yield f"| {key[0]} | {key[1]} | {key[2]:g} | " + " | ".join(words) + " |"
+        table.append([key[0], str(key[1]), f"{key[2]:g}", *words])
+    yield from markdown(table)
     yield ""
     yield "`auto` against the others: ratio of true values after budget/10, after budget (below 1:"
     yield "closer); shares of runs that reached strength/100, `auto`'s and the other's."
     yield ""
     functions = list(dict.fromkeys(row["function"] for row in loud))
     others = [name for name in SOLVERS if name != "auto"]
-    yield "| `auto` / | " + " | ".join([*functions, "all"]) + " |"
-    yield "|" + "---|" * (2 + len(functions))
+    table = [["`auto` /", *functions, "all"]]
     for other in others:
         cells = [
             _against([r for r in loud if r["function"] in f], other)
             for f in [*([f] for f in functions), functions]
         ]
-        yield f"| {other} | " + " | ".join(cells) + " |"
+        table.append([other, *cells])
+    yield from markdown(table)
     still = [row for row in rows if row["strength"] == 0]
     if still:
         yield ""
         yield f"Without noise: evaluations to {QUIET:g}, `auto` / the other, where both reach it."
         yield ""
-        yield "| function | d | " + " | ".join(others) + " |"
-        yield "|" + "---|" * (2 + len(others))
+        table = [["function", "d", *others]]
         for key in dict.fromkeys(_key(row) for row in still):
             here = [row for row in still if _key(row) == key]
             ratios = [_ratio(*_paired(here, other, "reached")) for other in others]
-            yield f"| {key[0]} | {key[1]} | " + " | ".join(ratios) + " |"
+            table.append([key[0], str(key[1]), *ratios])
+        yield from markdown(table)
 
 
 def _key(row):
@@ -211,8 +204,7 @@ def _key(row):
 
 
 def _mean(rows, column):
-    values = [max(row[column], FLOOR) for row in rows]
-    return float(np.exp(np.mean(np.log(values)))) if values else np.nan
+    return geometric_mean(max(row[column], FLOOR) for row in rows)
 
 
 def _paired(rows, other, column):
@@ -223,8 +215,8 @@ def _paired(rows, other, column):
 
 def _ratio(ours, theirs):
     """Geometric mean of the ratios of positive pairs."""
-    logs = [np.log(a / b) for a, b in zip(ours, theirs, strict=True) if a > 0 and b > 0]
-    return f"{np.exp(np.mean(logs)):.2g}" if logs else "–"
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True) if a > 0 and b > 0]
+    return f"{geometric_mean(ratios):.2g}" if ratios else "–"
 
 
 def _against(rows, other):

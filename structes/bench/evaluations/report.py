@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..tables import aligned
 from .compare import compare, group_of, losses
 
 LEGEND = """\
@@ -105,15 +106,3 @@ def lost(rows, ours: str, other: str) -> list[str]:
 
 def _ratio(value: float) -> str:
     return "nan" if math.isnan(value) else f"{value:.2f}"
-
-
-def aligned(table, left) -> list[str]:
-    """Lines of a table of texts; the columns whose numbers are in `left` are flush left."""
-    widths = [max(len(row[k]) for row in table) for k in range(len(table[0]))]
-    return [
-        "  ".join(
-            text.ljust(width) if k in left else text.rjust(width)
-            for k, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections import deque
 from contextlib import contextmanager
 from functools import cache
@@ -47,10 +46,11 @@ from ...arrays import noise
 from ...population import late as arrivals
 from ...search.es import ES
 from ...strategy.settings import default_popsize
+from ..measuring import geometric_mean, quiet
 from ..peers.ours import Structes
 from ..peers.pycma import Pycma
+from ..tables import aligned
 from ..tasks import run_tasks
-from .report import aligned
 
 TARGET = 1e-8
 FASTEST = 4.0  # speed of the fastest worker that there may be; the slowest has 1
@@ -239,8 +239,7 @@ def solve(task: Task) -> dict:
     """Run one task: a row of COLUMNS."""
     x0, sigma0 = start(task.function, task.d, task.seed)
     workers = Workers(task.workers, task.seed)
-    with late_values(LATE.get(task.solver, LATE["steady"])), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a peer's advice to its user is no part of the bench
+    with late_values(LATE.get(task.solver, LATE["steady"])), quiet():
         if task.solver in LATE:
             search = Steady(ES(x0, sigma0, seed=task.seed, popsize=task.popsize))
         else:
@@ -311,7 +310,7 @@ def ratios(rows, solver: str, other: str) -> str:
     if not pairs:
         return "–"
     means = (
-        math.exp(sum(math.log(a[column] / b[column]) for a, b in pairs) / len(pairs))
+        geometric_mean(a[column] / b[column] for a, b in pairs)
         for column in ("evaluations", "time")
     )
     return " / ".join(f"{mean:.2f}" for mean in means)

@@ -14,15 +14,11 @@ peer to be compared with, and `correct` is False; read in evosax 0.3.2 and EvoTo
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
-import os
-import subprocess
-import sys
 from statistics import median
 from typing import NamedTuple
 
-PREFIX = "peer:"  # begins a line that is an answer; libraries print lines of their own
+from ..measuring import Skipped, in_own_process, region, warm_up
 
 
 class Peer(NamedTuple):
@@ -100,45 +96,24 @@ def measure(peer: Peer, cells, device, repeats: int, limit: float) -> list[Answe
         else:
             asked.append((d, popsize))
     if asked:
-        given = [peer.name, device.backend, device.dtype, repeats, limit, asked]
-        answers |= _answers(peer, *_run(given, 120 + 3 * limit * len(asked)), asked)
-    return [answers[cell] for cell in cells]
-
-
-def _run(given, seconds):
-    """(what the process printed, why it ended)."""
-    command = [sys.executable, "-c", "from structes.bench.peers.gpu import _child; _child()"]
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    try:
-        done = subprocess.run(
-            [*command, json.dumps(given)],
-            capture_output=True,
-            timeout=seconds,
-            env=environment,
+        found, why = in_own_process(
+            "peers.gpu:answers",
+            [peer.name, device.backend, device.dtype, repeats, limit, asked],
+            timeout=120 + 3 * limit * len(asked),
+            XLA_PYTHON_CLIENT_PREALLOCATE="false",
         )
-    except subprocess.TimeoutExpired as error:
-        return error.stdout or b"", f"ended after {seconds:.0f} s"
-    last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-    killed = [f"killed by signal {-done.returncode}"] if done.returncode < 0 else []
-    return done.stdout, (killed or last or ["it said nothing"])[0]
-
-
-def _answers(peer, printed, why, asked) -> dict:
-    """{(d, popsize): Answer} from the lines of a process; `why`: of those that are not there."""
-    found = {cell: Answer(peer, *cell, math.nan, why) for cell in asked}
-    for line in printed.decode(errors="replace").splitlines():
-        if line.startswith(PREFIX):
-            d, popsize, seconds, said = json.loads(line.removeprefix(PREFIX))
+        answers |= {cell: Answer(peer, *cell, math.nan, why) for cell in asked}
+        for d, popsize, seconds, said in found:
             seconds = math.nan if seconds is None else seconds
-            found[d, popsize] = Answer(peer, d, popsize, seconds, said)
-    return found
+            answers[d, popsize] = Answer(peer, d, popsize, seconds, said)
+    return [answers[cell] for cell in cells]
 
 
 # -- in the process of its own --------------------------------------------------------------------
 
 
-def _child():
-    name, backend, dtype, repeats, limit, cells = json.loads(sys.argv[-1])
+def answers(name: str, backend: str, dtype: str, repeats: int, limit: float, cells):
+    """Yield [d, popsize, seconds of a generation or None, why there are none] of each cell."""
     peer = next(p for p in PEERS if p.name == name)
     for d, popsize in cells:
         seconds, said = None, ""
@@ -146,7 +121,7 @@ def _child():
             seconds = _seconds(peer, backend, dtype, d, popsize, repeats, limit)
         except Exception as error:  # whatever a peer raises is its answer
             said = first_line(error)
-        print(PREFIX + json.dumps([d, popsize, seconds, said]), flush=True)
+        yield [d, popsize, seconds, said]
 
 
 def first_line(error) -> str:
@@ -156,8 +131,6 @@ def first_line(error) -> str:
 
 
 def _seconds(peer, backend, dtype, d, popsize, repeats, limit) -> float:
-    from ..seconds.gpu import Skipped, region, warm_up
-
     make = {"evotorch": _evotorch, "evosax": _evosax}[peer.package]
     step, synchronise = make(peer, backend, dtype, d, popsize)
     try:

@@ -1,29 +1,84 @@
-"""`structes bench throughput` and `structes bench workers`: generations with many workers."""
+"""`structes bench overhead`, `scaling`, `throughput` and `workers`: seconds of a generation."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
-from ..shell import bar, check, known, names, numbers
+from ..shell import bar, check, known, names, not_negative, numbers
+from .gpu_commands import on_device, opened
 
 
-def milliseconds(ctx, param, text):
-    """ "0,1,20" as [0.0, 1.0, 20.0]."""
-    try:
-        found = [float(part) for part in text.split(",")]
-        if not all(0 <= value < 1e9 for value in found):
-            raise ValueError
-    except ValueError:
-        expected = "must be numbers ≥ 0, as in 0,1,20"
-        raise click.BadParameter(f"{expected}; got {text!r}") from None
-    return list(dict.fromkeys(found))
+@click.command()
+@click.option("--dims", default="10,100,1000", callback=numbers, show_default=True)
+@click.option("--seconds", default=2.0, show_default=True, help="time for each row")
+def overhead(dims, seconds):
+    """Milliseconds a generation (ask, tell, stop) beside peers and the floor, on one core.
+
+    Floor: drawing the normals of a generation, and for full matrices one product of them with a
+    d×d matrix. Every line is the smallest of interleaved repetitions, so a busy machine harms all
+    alike. Set OPENBLAS_NUM_THREADS=1 for one core.
+    """
+    from .overhead import measure
+
+    click.echo(f"{'d':>5} {'kind':10} {'solver':12} {'ms':>9}  structes/this")
+    for row in measure(dims, seconds):
+        click.echo(f"{row.d:5d} {row.kind:10} {row.name:12} {row.ms:9.3f}  {row.ratio:6.2f}")
+
+
+@click.command()
+@click.option("--structures", callback=names, default="", help="default: all")
+@click.option("--dims", default="1000,10000,100000,1000000", callback=numbers, show_default=True)
+@click.option("--popsize", default=32, type=click.IntRange(min=2), show_default=True)
+@on_device("numpy")
+def scaling(structures, dims, popsize, backend, dtype):
+    """Seconds and peak memory of a generation against the dimension, and their exponents.
+
+    One process at a time for each structure and dimension. floor: seconds for drawing the normals
+    alone; x floor: how many times that; arrays: peak of all arrays, in GB and in units of a
+    population (8 bytes · popsize · d; 4 in float32); resident: growth of resident memory. On a
+    device both are of CuPy's memory pool. Structures that keep d² numbers stop at d = 3000. The
+    exponents are least-squares slopes of logarithms; that of `x floor` has 1 added, for the floor
+    is linear: a busy machine changes it least. Set
+    OPENBLAS_NUM_THREADS=1 for one core.
+    """
+    from ...structures.building import build_structure
+    from ...structures.random_elements import example
+    from . import scaling
+
+    specs = {name: scaling.VARIANTS.get(name, name) for name in structures}
+    check(specs, lambda name: build_structure(example(specs[name], 50), 50))
+    opened(backend, dtype)
+    heads = ("dof", "seconds", "floor", "x floor", "arrays", "units", "resident")
+    click.echo(f"{'structure':24} {'d':>8}" + "".join(f"{h:>10}" for h in heads))
+    table = {}
+    for name in structures or scaling.names():
+        for d in sorted({min(d, scaling.largest(name)) for d in dims}):
+            try:
+                row = scaling.measure(name, d, popsize, backend, dtype)
+            except RuntimeError as error:
+                click.echo(f"skipped: {error}", err=True)
+                continue
+            table.setdefault(name, []).append(row)
+            click.echo(
+                f"{name:24} {d:8d}{row.dof:10d}{row.seconds:10.4g}{row.floor:10.4g}"
+                f"{row.seconds / row.floor:10.2f}{row.arrays / 1e9:10.4g}{row.units:10.2f}"
+                f"{row.resident / 1e9:10.4g}"
+            )
+    click.echo(f"\n{'exponents against d':24} {'seconds':>10} {'x floor':>10} {'arrays':>10}")
+    for name, rows in table.items():
+        d = [row.d for row in rows]
+        slopes = (
+            scaling.exponent(d, [row.seconds for row in rows]),
+            1 + scaling.exponent(d, [row.seconds / row.floor for row in rows]),
+            scaling.exponent(d, [row.arrays for row in rows]),
+        )
+        words = "".join(f" {slope:10.2f}" for slope in slopes)
+        click.echo(f"{name:24}{words}   d = {d[0]} … {d[-1]}")
 
 
 @click.command()
 @click.option("--populations", default="16,256,4096", callback=numbers, show_default=True)
-@click.option("--costs", default="0,1,20", callback=milliseconds, show_default=True, help="in ms")
+@click.option("--costs", default="0,1,20", callback=not_negative, show_default=True, help="in ms")
 @click.option("--workers", default=2, type=click.IntRange(min=1), show_default=True)
 @click.option("--solvers", default="", callback=names, help="default: all")
 @click.option("--repeats", default=5, type=click.IntRange(min=1), show_default=True, help="least")
@@ -67,64 +122,24 @@ def throughput(populations, costs, workers, solvers, repeats, seconds, limit, sp
 
 
 @click.command()
-@click.option("--workers", default="10,100,1000,10000", callback=numbers, show_default=True)
-@click.option("--costs", default="1,20,1000,60000", callback=milliseconds, show_default=True)
-@click.option(
-    "--ratios", default="4,1", callback=numbers, show_default=True, help="popsize/worker"
-)
+@click.option("--workers", default="2,16", callback=numbers, show_default=True)
 @click.option("--kinds", default="process,ray", callback=names, show_default=True)
-@click.option("--dim", default=100, type=click.IntRange(min=1), show_default=True)
-@click.option("--spread", default=0.5, type=click.FloatRange(min=0), show_default=True)
-@click.option("--bandwidth", default=1.0, show_default=True, help="of the driver's network, Gb/s")
-@click.option("--try", "trial", default="2,4,8", callback=numbers, help="workers; default: 2,4,8")
-def workers(workers, costs, ratios, kinds, dim, spread, bandwidth, trial):
-    """Seconds of a generation for up to 10000 workers, calculated from what calls cost here.
+@click.option("--costs", default="20,1000", callback=not_negative, show_default=True)
+def workers(workers, kinds, costs):
+    """What a call of a worker costs the driver, and how many workers it can keep busy.
 
-    First what was measured on this machine, and predictions for a few workers beside their
-    measurement. Then, for evaluations of so many ms (log-normal, of the given spread) and points
-    that are sent: seconds with ask and tell, efficiency (cost·popsize/workers over that), the
-    driver's busy share, and what limits: the part without which a generation would be shortest,
-    and what it takes of it. calls: the driver's time for them, waiting for answers, and spans made
-    longer for their sake; stragglers: unequal durations; bytes: the points' way over the network.
-    Processes are those of one machine, 100 at most.
+    Milliseconds of a call, measured with so many workers whose function costs nothing; then, for
+    evaluations of so many ms, the number of workers with which the driver spends half of its time
+    on calls (help(structes.bench.seconds.calls)). More are of use, but less and less.
     """
-    from . import call_costs, prediction, throughput
+    from . import calls, throughput
 
-    check(kinds, known("kind of workers", dict.fromkeys(prediction.KINDS)))
-    if bandwidth <= 0 or 0 in costs:
-        raise click.UsageError("--bandwidth and --costs must be positive")
-    for name, line in throughput.missing(kinds).items():
+    check(kinds, known("kind of workers", dict.fromkeys(calls.KINDS)))
+    absent = throughput.missing(kinds)
+    for name, line in absent.items():
         click.echo(f"skipped: {name} needs a package that is not installed: {line}", err=True)
-        kinds.remove(name)
-    popsizes = sorted({ratio * n for ratio in ratios for n in workers})
-    updates = {n: call_costs.update_seconds(dim, n) for n in popsizes}
-    taken = {s: throughput.alone(partial(throughput.sleep, s)) for s in (1e-3, 20e-3)}
-    measured, checks = {}, []
-    with throughput.ray_for(max(trial) if "ray" in kinds else 0):
-        for kind in kinds:
-            measured[kind] = call_costs.measure_costs(kind)
-            checks += call_costs.validate(kind, measured[kind], trial, taken)
-    text = [*prediction.constants_lines(measured, dim, updates), ""]
-    text += prediction.check_lines(checks)
-    for line in text:
+    kinds = [kind for kind in kinds if kind not in absent]
+    with throughput.ray_for(max(workers) if "ray" in kinds else 0):
+        rows = [calls.measure(kind, n) for kind in kinds for n in workers]
+    for line in calls.lines(rows, costs):
         click.echo(line)
-    for kind, constants in measured.items():
-        here = [n for n in workers if kind != "process" or n <= prediction.LOCAL]
-        network = {"size": 8.0 * dim}
-        if kind != "process":
-            network["bandwidth"] = bandwidth * 1e9 / 8
-        rows = [
-            prediction.predict(
-                1e-3 * cost, n, ratio * n, constants, updates[ratio * n], spread, **network
-            )
-            for cost in costs
-            for ratio in ratios
-            for n in here
-        ]
-        for line in ["", f"{kind}, d = {dim}", *prediction.prediction_lines(rows)]:
-            click.echo(line)
-        for cost in costs:
-            found = prediction.enough(
-                1e-3 * cost, ratios[0], constants, updates, spread=spread, **network
-            )
-            click.echo(prediction.enough_line(found, 1e-3 * cost, ratios[0]))

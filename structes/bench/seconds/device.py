@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
 import re
 import sys
 import tracemalloc
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy as np
 from ...arrays import noise
 from ...arrays.libraries import load_namespace
 from ...search.es import ES
+from ..provenance import processor, versions
 
 
 class NoDevice(RuntimeError):
@@ -115,10 +114,8 @@ class Host:
 
     def words(self) -> list[str]:
         """Lines that say what it is."""
-        from ..kept import provenance
-
-        processor = provenance("")["processor"]
-        return [f"device: {processor}, {os.cpu_count()} threads, {self.free() / 1e9:.1f} GB free"]
+        free = f"{self.free() / 1e9:.1f} GB free"
+        return [f"device: {processor()}, {os.cpu_count()} threads, {free}"]
 
 
 class Cuda(Host):
@@ -185,12 +182,8 @@ def _cuda_version(number: int) -> str:
 
 
 def _cupy_version() -> str:
-    for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return "of unknown version"
+    found = versions(("cupy-cuda13x", "cupy-cuda12x", "cupy"))
+    return [*found.values(), "of unknown version"][1]
 
 
 def _driver() -> str:
@@ -201,14 +194,3 @@ def _driver() -> str:
         return "unknown"
     found = re.search(r"\s(\d+\.\d+(?:\.\d+)*)\s", line)
     return found[1] if found else "unknown"
-
-
-def versions(packages) -> str:
-    """ "python 3.12.1, numpy 2.1.0, …" of those that are installed."""
-    found = [f"python {platform.python_version()}"]
-    for name in packages:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue  # a result does not depend on what is not there
-    return ", ".join(found)

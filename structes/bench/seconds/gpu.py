@@ -24,12 +24,13 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from typing import NamedTuple
 
 from ...arrays import noise
 from ...structures.building import build_structure
 from ...structures.random_elements import example
+from .. import measuring
+from ..measuring import Skipped
 from . import scaling
 from .device import search
 
@@ -38,9 +39,6 @@ DENSE_POPSIZE = 64  # of structures that keep d² numbers
 STORED = 4  # arrays of the population's size: X, Z, and what is made on the way
 COPIES = 8  # of the numbers of a structure: the factor, its change, and what is made on the way
 DRAWN = 2**27  # numbers that are drawn by one call, at most
-WARM = 2  # generations that are not timed, at least: kernels are compiled, memory is taken
-REGION = 0.1  # seconds that a region lasts at least,
-CALLS = (3, 50)  # with no fewer and no more generations
 
 LINEAR = 2.0  # goals: times the floor, for structures whose numbers grow as d,
 LARGE = 10**8  # from so many numbers in a population on;
@@ -67,14 +65,6 @@ class Row(NamedTuple):
     @property
     def ratio(self) -> float:
         return self.seconds / self.floor
-
-
-class Skipped(Exception):
-    """A cell that is left out; the message says why. seconds: of a generation, where known."""
-
-    def __init__(self, why: str, seconds: float | None = None):
-        super().__init__(why)
-        self.seconds = seconds
 
 
 # -- what is measured
@@ -152,12 +142,12 @@ def measure(device, name: str, d: int, popsize: int, bandwidth: float, repeats: 
     def draw():
         _draw(device, popsize, d)
 
-    calls = warm_up(step, device.synchronise, repeats, limit)
-    draws = warm_up(draw, device.synchronise, repeats, math.inf)
+    calls = measuring.warm_up(step, device.synchronise, repeats, limit)
+    draws = measuring.warm_up(draw, device.synchronise, repeats, math.inf)
     times, drawing = [], []
     for _ in range(repeats):
-        times.append(region(step, device.synchronise, calls))
-        drawing.append(region(draw, device.synchronise, draws))
+        times.append(measuring.region(step, device.synchronise, calls))
+        drawing.append(measuring.region(draw, device.synchronise, draws))
     return Row(
         name,
         d,
@@ -183,8 +173,8 @@ def bandwidth_of(device, repeats: int) -> float:
     def copy():
         target[...] = source
 
-    calls = warm_up(copy, device.synchronise, repeats, math.inf)
-    times = [region(copy, device.synchronise, calls) for _ in range(repeats)]
+    calls = measuring.warm_up(copy, device.synchronise, repeats, math.inf)
+    times = [measuring.region(copy, device.synchronise, calls) for _ in range(repeats)]
     return 2 * source.nbytes / statistics.median(times)
 
 
@@ -192,51 +182,6 @@ def values_on(device, popsize: int):
     """(popsize,) values without meaning on the device, all different."""
     values = noise.uniforms(1, noise.PROBLEM, 0, 0, 1, popsize)[0]
     return device.xp.asarray(values, dtype=getattr(device.xp, device.dtype))
-
-
-# -- time
-
-
-def warm_up(step, synchronise, repeats: int, limit: float) -> int:
-    """Calls of a region, after some that are not timed; raises as `affordable` does."""
-    began = time.perf_counter()
-    for _ in range(WARM):
-        region(step, synchronise, 1)
-        if time.perf_counter() - began > limit:
-            break
-    return affordable(region(step, synchronise, 1), repeats, limit)
-
-
-def affordable(seconds: float, repeats: int, limit: float, takes: str = "takes") -> int:
-    """Calls of a region, where one takes so long.
-
-    Raises Skipped where `repeats` regions would take more than `limit` seconds.
-    """
-    calls = calls_of(seconds)
-    total = calls * repeats * seconds
-    if total > limit:
-        raise Skipped(
-            f"a generation {takes} {seconds:.2g} s, so this cell {total:.0f} s; "
-            f"--limit {math.ceil(1.5 * total)} measures it",
-            seconds,
-        )
-    return calls
-
-
-def calls_of(seconds: float) -> int:
-    """Calls of a region, where one takes so long."""
-    least, most = CALLS
-    return min(most, max(least, math.ceil(REGION / max(seconds, 1e-9))))
-
-
-def region(step, synchronise, calls: int) -> float:
-    """Seconds of a call, of so many that nobody waits in between."""
-    synchronise()
-    began = time.perf_counter()
-    for _ in range(calls):
-        step()
-    synchronise()
-    return (time.perf_counter() - began) / calls
 
 
 def _generation(es, values):

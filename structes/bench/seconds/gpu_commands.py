@@ -67,12 +67,10 @@ def gpu(backend, dtype, structures, dims, popsizes, dense_dims, limit, peers, re
     Structures that keep d² numbers are measured in --dense-dims, 64 candidates. Then EvoTorch and
     evosax beside them, where they are installed, and the goals.
     """
-    from datetime import datetime, timezone
-
     from ...structures.building import build_structure
     from ...structures.random_elements import example
+    from ..provenance import today, versions
     from . import gpu
-    from .device import versions
 
     if min(popsizes) < 2:
         raise click.UsageError("--popsizes must be at least 2")
@@ -89,8 +87,8 @@ def gpu(backend, dtype, structures, dims, popsizes, dense_dims, limit, peers, re
 
     for line in device.words():
         say(line)
-    say(f"date: {datetime.now(timezone.utc).date().isoformat()}; {dtype}")
-    say(f"versions: {versions(PACKAGES)}")
+    say(f"date: {today()}; {dtype}")
+    say("versions: " + ", ".join(f"{name} {v}" for name, v in versions(PACKAGES).items()))
     bandwidth = gpu.bandwidth_of(device, repeats)
     say(f"copy: {bandwidth / 1e9:.4g} GB/s, read and written")
     say(f"\nmilliseconds of a generation, median of {repeats} regions\n{gpu.head_line()}")
@@ -106,6 +104,7 @@ def gpu(backend, dtype, structures, dims, popsizes, dense_dims, limit, peers, re
 
 def _rows(device, cells, bandwidth, repeats, limit, say):
     """(the Rows that could be measured, how many cells failed)."""
+    from ..measuring import Skipped, affordable
     from ..peers.gpu import first_line
     from . import gpu
 
@@ -118,11 +117,11 @@ def _rows(device, cells, bandwidth, repeats, limit, say):
             if name in known:
                 before, seconds = known[name]
                 about = seconds * d * popsize / before
-                gpu.affordable(about, repeats, limit, "would take about")
+                affordable(about, repeats, limit, "would take about")
             rows.append(gpu.measure(device, *cell, bandwidth, repeats, limit))
             known[name] = d * popsize, rows[-1].seconds
             say(gpu.row_line(rows[-1]))
-        except gpu.Skipped as why:
+        except Skipped as why:
             if why.seconds:
                 known[name] = d * popsize, why.seconds
             say(gpu.skipped_line(cell, why))

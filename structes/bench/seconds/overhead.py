@@ -8,7 +8,6 @@ values are drawn beforehand, with enough disorder that nothing converges).
 from __future__ import annotations
 
 import time
-import warnings
 from functools import partial
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...arrays import noise
 from .. import PEERS
+from ..measuring import quiet, turns
 from ..peers.ours import Structes
 
 FULL = ("pycma", "cmaes", "cmaes-xnes")
@@ -51,9 +51,13 @@ def measure(dims, seconds: float):
             makers["noise"] = partial(_noise, d, popsize)
             if kind == "full":
                 makers["floor"] = partial(_floor, d, popsize)
-            best = _interleaved(makers, seconds)
-            for name, ms in best.items():
-                yield Row(d, kind, name, ms, best["structes"] / ms)
+            end, measurements = seconds * len(makers), {}
+            for name, maker in makers.items():
+                measurements[name] = partial(_batch, maker)
+            with quiet():
+                best, _ = turns(measurements, lambda rounds, passed, end=end: passed < end)
+            for name, found in best.items():
+                yield Row(d, kind, name, 1e3 * found, best["structes"] / found)
 
 
 def _search(solver, d, popsize):
@@ -78,21 +82,13 @@ def _floor(d, popsize):
     return lambda t: noise.normals(1, noise.CANDIDATES, t, 0, popsize, d) @ A.T
 
 
-def _interleaved(makers: dict, seconds: float) -> dict:
-    """{name: milliseconds a generation}: each time the mean over a batch of a fresh search, the
-    smallest of many; the solvers take turns, so that all see the same noise of the machine."""
-    best = {name: np.inf for name in makers}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a peer's advice to its user is no part of the bench
-        end = time.perf_counter() + seconds * len(makers)
-        while time.perf_counter() < end:
-            for name, maker in makers.items():
-                step = maker()
-                step(0)
-                step(1)
-                began, n = time.perf_counter(), 0
-                while n < BATCH - 2 and time.perf_counter() - began < 0.05:
-                    n += 1
-                    step(n + 1)
-                best[name] = min(best[name], 1e3 * (time.perf_counter() - began) / n)
-    return best
+def _batch(maker) -> float:
+    """Seconds of a generation: the mean over a batch of a fresh search."""
+    step = maker()
+    step(0)
+    step(1)
+    began, n = time.perf_counter(), 0
+    while n < BATCH - 2 and time.perf_counter() - began < 0.05:
+        n += 1
+        step(n + 1)
+    return (time.perf_counter() - began) / n

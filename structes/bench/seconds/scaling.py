@@ -21,11 +21,7 @@ The exponent is the slope of the logarithms, by least squares over all dimension
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +29,7 @@ import numpy as np
 from ...arrays import noise
 from ...structures import STRUCTURES
 from ...structures.random_elements import example
+from ..measuring import in_own_process, region
 from .device import open_device, search
 
 QUADRATIC = {name: 3000 for name in ("dense", "lower", "upper")}  # largest d: they keep d² numbers
@@ -78,13 +75,10 @@ def measure(
 
     Raises RuntimeError with the last line of what it said where that process fails.
     """
-    command = [sys.executable, "-c", "from structes.bench.seconds.scaling import _child; _child()"]
-    asked = json.dumps([name, d, popsize, backend, dtype])
-    done = subprocess.run([*command, asked], capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"killed by signal {-done.returncode}"]
-        raise RuntimeError(f"{name}, d = {d}: {said[-1]}")
-    return Row(*json.loads(done.stdout.splitlines()[-1]))
+    found, why = in_own_process("seconds.scaling:rows", [name, d, popsize, backend, dtype])
+    if why:
+        raise RuntimeError(f"{name}, d = {d}: {why}")
+    return Row(*found[0])
 
 
 def exponent(dims, values) -> float:
@@ -97,11 +91,8 @@ def exponent(dims, values) -> float:
 # -- in the process of its own --------------------------------------------------------------------
 
 
-def _child():
-    print(json.dumps(_measure_here(*json.loads(sys.argv[-1]))))
-
-
-def _measure_here(name, d, popsize, backend, dtype) -> Row:
+def rows(name: str, d: int, popsize: int, backend: str, dtype: str):
+    """Yield the one Row, measured here."""
     device = open_device(backend, dtype)
     small = _search(name, 50, popsize, device)
     for _ in range(3):
@@ -123,7 +114,7 @@ def _measure_here(name, d, popsize, backend, dtype) -> Row:
         arrays = peak()
     seconds, floor = statistics.median(times[1:]), statistics.median(floors[1:])
     units = arrays / (device.itemsize * popsize * d)
-    return Row(name, d, dof, seconds, floor, arrays, resident, units)
+    yield Row(name, d, dof, seconds, floor, arrays, resident, units)
 
 
 def _search(name, d, popsize, device):
@@ -134,17 +125,9 @@ def _search(name, d, popsize, device):
 def _generation(es, device):
     """Seconds of one."""
     values = noise.uniforms(1, noise.PROBLEM, es.generation, 0, 1, es.popsize)[0]
-    device.synchronise()
-    began = time.perf_counter()
-    X = es.ask()
-    es.tell(X, values)
-    device.synchronise()
-    return time.perf_counter() - began
+    return region(lambda: es.tell(es.ask(), values), device.synchronise, 1)
 
 
 def _draw(d, popsize, device):
-    device.synchronise()
-    began = time.perf_counter()
-    device.normals(popsize, d)
-    device.synchronise()
-    return time.perf_counter() - began
+    """Seconds of drawing the normals of one."""
+    return region(lambda: device.normals(popsize, d), device.synchronise, 1)

@@ -32,7 +32,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import noise
-from ..evaluations.report import aligned
+from ..measuring import turns
+from ..tables import aligned
 
 D = 100  # numbers of a candidate
 WARM = 64  # candidates at most of the first generations, which are not timed
@@ -257,18 +258,20 @@ def warm_up(evaluate, X, seconds: float = 0.3) -> None:
 
 def _turns(run, X, repeats, seconds):
     """({solver: seconds}, rounds): the best of turns that all take one after the other."""
-    best, rounds, began = dict.fromkeys(run, np.inf), 0, time.perf_counter()
-    while True:
-        for name, evaluate in run.items():
-            start = time.perf_counter()
-            values = evaluate(X)
-            best[name] = min(best[name], time.perf_counter() - start)
-            if not np.array_equal(values, X[:, 0]):
-                raise RuntimeError(f"{name} gave other values than the objective")
-        rounds += 1
+
+    def timed(name):
+        began = time.perf_counter()
+        values = run[name](X)
         passed = time.perf_counter() - began
-        if passed * (rounds + 1) / rounds > seconds or (rounds >= repeats and passed > LEAST):
-            return best, rounds
+        if not np.array_equal(values, X[:, 0]):
+            raise RuntimeError(f"{name} gave other values than the objective")
+        return passed
+
+    def goes_on(rounds, passed):
+        fits = passed * (rounds + 1) / rounds <= seconds
+        return fits and (rounds < repeats or passed <= LEAST)
+
+    return turns({name: partial(timed, name) for name in run}, goes_on)
 
 
 # -- words

@@ -1,1 +1,1 @@
-"""What goes wrong, planted and watched: hosts that die, optimisers in a real tuning job."""
+"""What optimisers do in situations of a real tuning job: a table, every cell of which is run."""

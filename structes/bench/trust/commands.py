@@ -1,81 +1,40 @@
-"""`structes bench faults` and `structes bench wire`: what goes wrong; what goes over the wire."""
+"""`structes bench behaviour`: what optimisers do in situations of a real tuning job."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from ..shell import check, known, names, numbers
+from ...terminal.output import visible
+from ..shell import bar, check, jobs_option, known, names
 
 
 @click.command()
-@click.option("--kinds", default="process,ray", callback=names, show_default=True)
-@click.option("--stories", default="", callback=names, help="of the cluster; default: all")
-@click.option("--timeout", default=2.0, show_default=True, help="on the cluster; 0: none")
-def faults(kinds, stories, timeout):
-    """Crashes, hangs, dead and unreachable hosts, planted in the middle of a search.
+@click.option("--against", default="pycma,cmaes,nevergrad", callback=names, show_default=True)
+@click.option("--only", callback=names, default="", metavar="ROW", help="default: all rows")
+@jobs_option
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="YAML file that keeps it")
+def behaviour(against, only, jobs, output):
+    """What optimisers do in situations of a real tuning job: late values, NaN, bounds, resume, …
 
-    On this machine 64 points with a crash, an endless sleep, an exception, an endless loop that
-    holds Python's lock and a segmentation fault: only these may be missing, for the right reason,
-    within ten times the time of a clean run. Then a cluster of three pretend hosts (Linux, as
-    root): a host is killed, one is cut off, one joins, and the search has to end with the bits of
-    one that ran alone. Exit code 1 where one of them fails.
+    Every cell is run, in a process of its own with a time limit, and says what happened and
+    whether that is in order. Exit code 1 where not all of structes' are.
     """
-    from . import faults
-    from .hosts import why_not
+    from ..provenance import provenance
+    from . import behaviour
 
-    stories = stories or list(faults.STORIES)
-    check(kinds, known("kind of workers", ("process", "ray")))
-    check(stories, known("story", faults.STORIES))
-    good = []
-    click.echo(f"{'':12} {'seconds':>8} {'clean':>8} {'ratio':>6}")
-    for kind in kinds:
-        row = faults.local(kind)
-        good.append(row.ok)
-        words = f"{row.seconds:8.2f} {row.clean:8.2f} {row.seconds / row.clean:6.1f}"
-        click.echo(f"{kind:12} {words}  {_word(row.ok)}")
-        for at, reason in sorted(row.reasons.items()):
-            click.echo(f"    point {at} ({faults.TRAPS.get(at, 'no trap')}): {reason}")
-    if why_not() is not None:
-        click.echo(f"\nno cluster: {why_not()}")
-        stories = []
-    else:
-        click.echo(f"\n{'cluster':12} {'seconds':>8} {'longest':>8} {'lost':>6}  bits")
-    for name in stories:
-        story = faults.tell(name, timeout=timeout)
-        good.append(story.ok)
-        words = f"{story.seconds:8.1f} {story.longest:8.2f} {story.deaths:6d}"
-        click.echo(f"{name:12} {words}  {_word(story.ok)}")
-    if stories:
-        click.echo("longest: seconds of the longest generation; lost: workers")
-    if not all(good):
+    check(only, known("row", behaviour.SITUATIONS))
+    check(against, known("solver", behaviour.CLIENTS))
+    rows = [name for name in behaviour.SITUATIONS if name in only or not only]
+    solvers = list(dict.fromkeys(["structes", *against]))
+    with bar("behaviour") as show:
+        table = behaviour.measure(rows, solvers, jobs, show)
+    for line in behaviour.lines(table):
+        click.echo(visible(line))
+    if output:
+        words = ["structes bench behaviour --against", ",".join(against)]
+        words += ["--only", ",".join(only)] if only else []
+        behaviour.keep(output, table, provenance(" ".join(words)))
+    if not all(cell.ok for cell in table if cell.solver == "structes"):
         raise SystemExit(1)
-
-
-@click.command()
-@click.option("--dim", default=10**6, show_default=True, help="number of parameters")
-@click.option("--popsizes", default="32,64", callback=numbers, show_default=True)
-def wire(dim, popsizes):
-    """Bytes over the network in a generation of a long search on two pretend hosts.
-
-    From the counters of the hosts' interfaces, beside λ d 8, which a population would take. What
-    every candidate adds is the slope between populations.
-    """
-    from . import faults
-    from .hosts import why_not
-
-    if why_not() is not None:
-        raise click.ClickException(why_not())
-    rows = faults.wire(dim, popsizes)
-    click.echo(f"{'popsize':>8} {'MB/gen':>9} {'λd8, MB':>9} {'share':>8}")
-    for row in rows:
-        share = row.received / row.population
-        mb = f"{row.received / 1e6:9.2f} {row.population / 1e6:9.1f}"
-        click.echo(f"{row.popsize:8d} {mb} {share:8.2%}")
-    if len(rows) > 1:
-        more = rows[-1].popsize - rows[0].popsize
-        slope = (rows[-1].received - rows[0].received) / more
-        click.echo(f"each further candidate: {slope:.0f} bytes, of {8 * dim} that it has")
-
-
-def _word(ok):
-    return "in order" if ok else "WRONG"

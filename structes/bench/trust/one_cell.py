@@ -1,8 +1,8 @@
 """The process of one cell: an optimiser in a situation, and what happened, as a file.
 
-python -m structes.bench.trust.behaviour.one_cell check   SOLVER ANSWER
-python -m structes.bench.trust.behaviour.one_cell cell    SOLVER ANSWER SITUATION
-python -m structes.bench.trust.behaviour.one_cell resume  SOLVER ANSWER FILE CANDIDATES
+python -m structes.bench.trust.one_cell check   SOLVER ANSWER
+python -m structes.bench.trust.one_cell cell    SOLVER ANSWER SITUATION
+python -m structes.bench.trust.one_cell resume  SOLVER ANSWER FILE CANDIDATES
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from ....registry import load_object
+from ...registry import load_object
 from .around import resume
 from .clients import CLIENTS
 from .situations import SITUATIONS

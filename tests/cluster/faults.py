@@ -19,14 +19,16 @@ import hashlib
 import os
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ...evaluators import Evaluator
-from ...search.es import ES
-from ...search.loop import run
+from structes.evaluators import Evaluator
+from structes.search.es import ES
+from structes.search.loop import run
 
+ROOT = Path(__file__).parents[2]  # where `tests` is found
 COST = 0.02  # seconds of an evaluation
 TIMEOUT = 0.5
 TRAPS = {7: "exit", 19: "sleep", 23: "raise", 41: "lock", 55: "segfault"}
@@ -170,8 +172,8 @@ def drive(address: str, timeout: float, *numbers) -> None:
 def driver(hosts, search: Search, timeout: float = 0, address: str | None = None):
     """`drive` on the head of Hosts: the running program."""
     arguments = address or hosts.address, timeout, *search
-    words = f"from structes.bench.trust.faults import drive; drive{arguments!r}"
-    return hosts.run(hosts.head, [sys.executable, "-c", words])
+    words = f"from tests.cluster.faults import drive; drive{arguments!r}"
+    return hosts.run(hosts.head, [sys.executable, "-c", words], cwd=ROOT)
 
 
 class Story(NamedTuple):

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ....registry import Registry
-from ...peers import load_package, refuse_numpy
+from ...registry import Registry
+from ..peers import load_package, refuse_numpy
 
 CLIENTS = Registry(
     "solver",
     {
-        "structes": "structes.bench.trust.behaviour.clients:Structes",
-        "pycma": "structes.bench.trust.behaviour.clients:Pycma",
-        "cmaes": "structes.bench.trust.behaviour.clients:Cmaes",
-        "nevergrad": "structes.bench.trust.behaviour.clients:Nevergrad",
+        "structes": "structes.bench.trust.clients:Structes",
+        "pycma": "structes.bench.trust.clients:Pycma",
+        "cmaes": "structes.bench.trust.clients:Cmaes",
+        "nevergrad": "structes.bench.trust.clients:Nevergrad",
     },
 )
 
@@ -74,7 +74,7 @@ class Structes(Client):
         return options if bounds is None else {**options, "bounds": bounds}
 
     def __init__(self, x0, sigma0, options):
-        from ....search.es import ES
+        from ...search.es import ES
 
         self.es = ES(x0, sigma0, **options)
 
@@ -95,7 +95,7 @@ class Structes(Client):
 
     @classmethod
     def load(cls, path):
-        from ....search.es import ES
+        from ...search.es import ES
 
         client = cls.__new__(cls)
         client.es = ES.load(path)

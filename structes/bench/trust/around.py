@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....files.folders import plain
+from ...files.folders import plain
 from . import cells
 from .observing import DIM, POPSIZE, SEED, Log, Situation, search, short, sphere, unfit
 

@@ -11,7 +11,7 @@ of what was observed, the same for all. Nothing is written down beforehand.
     around.py     bounds, files, global generators, the caller's data
     clients.py    the optimisers, in the same few words
     situations.py all of them by name
-    cells.py      one cell in one process, one_cell.py
+    cells.py      one cell in a process of its own, one_cell.py
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import yaml
 
-from ....files.yaml_text import read_yaml
-from ...evaluations.report import aligned
+from ...files.yaml_text import read_yaml
+from ..tables import aligned
 from . import cells
 from .clients import CLIENTS
 from .observing import short
@@ -109,7 +109,7 @@ def counts(table: list[Cell]) -> dict:
 
 
 def keep(path: Path, table: list[Cell], made: dict) -> None:
-    """Write the table, and how it was made (`reference.provenance`), to a YAML file."""
+    """Write the table, and how it was made (`provenance`), to a YAML file."""
     rows: dict = {}
     for cell in table:
         rows.setdefault(cell.situation, {})[cell.solver] = {

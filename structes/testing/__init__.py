@@ -1,0 +1,148 @@
+"""The laws of a structure, checked against d×d matrices: for your own class as for those here.
+
+    from structes.testing import check_structure
+
+    print(check_structure(MyStructure, dims=[1, 2, 5, 13]))
+
+What the laws say stands in `structes/structures/base.py`. Each is a function that takes a `Case`
+(a structure, an element of it that is not the identity, samples) and raises `LawError`, with the
+error found and the tolerance, where the law does not hold. Elements are made by retracting random
+tangents from the identity, so nothing here knows how a structure keeps them. NumPy's arrays are
+handed in read-only: an operation that writes its arguments fails.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..arrays.libraries import load_namespace
+from ..registry import brief, place_of
+from ..structures.base import Structure
+from ..structures.fallbacks import SLOW
+from .case import Case, LawError
+from .group import description, determinant, gradients, identity, samples, sizes, spread, whitening
+from .steps import (
+    capabilities,
+    known_samples,
+    precision,
+    retraction,
+    stated_order_is_reached,
+    transport,
+)
+from .tangents import (
+    degrees_of_freedom,
+    fisher_metric,
+    likelihood,
+    linear_space,
+    linearity,
+    natural_gradient,
+    pairs,
+    parameter_groups,
+)
+
+__all__ = ["LAWS", "Case", "LawError", "Report", "check_structure", "stated_order_is_reached"]
+
+LAWS = (
+    description,
+    sizes,
+    identity,
+    samples,
+    whitening,
+    gradients,
+    determinant,
+    spread,
+    linear_space,
+    parameter_groups,
+    linearity,
+    natural_gradient,
+    pairs,
+    degrees_of_freedom,
+    likelihood,
+    fisher_metric,
+    retraction,
+    transport,
+    known_samples,
+    capabilities,
+    precision,
+)
+
+
+class Report(NamedTuple):
+    """What `check_structure` has found, where all laws hold."""
+
+    name: str
+    dims: tuple
+    laws: tuple  # their names
+    slow: tuple  # methods that the structure leaves to d×d matrices
+
+    def __str__(self):
+        dims = ", ".join(map(str, self.dims))
+        text = f"{self.name}: {len(self.laws)} laws hold at dims {dims}."
+        if not self.slow:
+            return text + " Nothing is left to d×d matrices."
+        return text + f" Slow, because left to d×d matrices: {', '.join(self.slow)}."
+
+
+def check_structure(structure, dims=(1, 2, 5, 13), *, backend="numpy", seed=0) -> Report:
+    """Check that a structure obeys the laws, and say what of it is slow.
+
+    Parameters
+    ----------
+    structure : callable
+        A subclass of `structes.Structure`, or any function of dim that makes a structure, such as
+        `lambda dim: MyStructure(dim, k=2)`.
+    dims : sequence of int
+        Numbers of parameters to check it at. Choose edge sizes too: 1, and where blocks are empty.
+    backend : str
+        Whose arrays it works with: "numpy", "cupy" or "array_api_strict" (the standard and nothing
+        else; it must be installed).
+    seed : int
+        Of the random samples.
+
+    Returns
+    -------
+    Report
+        Its text says how many laws hold, and which methods work by d×d matrices.
+
+    Raises
+    ------
+    LawError
+        Naming each law that does not hold, the first of `dims` where it does not, the error found
+        and the tolerance.
+    """
+    xp, dims = load_namespace(backend), tuple(dims)
+    broken, cases = {}, []
+    for dim in dims:
+        try:
+            cases.append(Case(structure(dim), xp, seed))
+        except Exception as error:
+            broken.setdefault("construction", f"(dim {dim}) {_raised(error)}")
+    for law in LAWS:
+        for case in cases:
+            try:
+                law(case)
+            except LawError as error:
+                broken.setdefault(law.__name__, f"(dim {case.dim}) {error}")
+            except Exception as error:
+                broken.setdefault(law.__name__, f"(dim {case.dim}) {_raised(error)}")
+    if not broken:
+        try:
+            stated_order_is_reached(cases)
+        except LawError as error:
+            broken["stated_order_is_reached"] = str(error)
+    name = type(cases[0].structure).__name__ if cases else brief(structure)
+    names = (*(law.__name__ for law in LAWS), "stated_order_is_reached")
+    if broken:
+        lines = [f"\n  {law} {message}" for law, message in broken.items()]
+        raise LawError(f"{name} breaks {len(broken)} of {len(names)} laws:" + "".join(lines))
+    kind = type(cases[0].structure)
+    slow = tuple(method for method in SLOW if getattr(kind, method) is getattr(Structure, method))
+    return Report(name, dims, names, slow)
+
+
+def _raised(error):
+    """What an exception says that a structure has raised."""
+    text = f"raised {type(error).__name__}: {error}{place_of(error)}"
+    if "read-only" in str(error):
+        text += " (an operation must not write its arguments)"
+    return text

@@ -1,0 +1,135 @@
+"""What the laws are checked on: a structure at an element of it, samples, and comparisons."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays.libraries import mapped, to_numpy
+from ..registry import brief
+from ..structures.base import Structure
+
+TOLERANCE = 1e-10  # of what is exact but for rounding
+LENGTH = 0.4  # Frobenius norm of the tangents
+
+
+class LawError(AssertionError):
+    """A structure breaks a law."""
+
+
+class Case:
+    """A structure at an element that is not the identity, and samples; arrays of the library xp.
+
+    frozen   are NumPy's arrays handed in read-only?
+    """
+
+    def __init__(self, structure, xp=np, seed=0, frozen=True):
+        if not isinstance(structure, Structure):
+            raise TypeError(f"a structure is a structes.Structure; got {brief(structure)}")
+        self.structure, self.dim, self.xp = structure, structure.dim, xp
+        self.frozen = frozen and xp is np
+        self.random = np.random.default_rng([seed, structure.dim])
+        self.identity = self.freeze(structure.identity(xp, xp.float64))
+        self.factor = self.identity
+        for _ in range(3):
+            self.factor = self.freeze(structure.retract(self.factor, self.tangent()))
+
+    def array(self, value, dtype="float64"):
+        return self.freeze(self.xp.asarray(np.array(value), dtype=getattr(self.xp, dtype)))
+
+    def freeze(self, tree):
+        """An array, or a tuple (of tuples) of arrays, that may not be written."""
+
+        def freeze(x):
+            if isinstance(x, np.ndarray):
+                x.flags.writeable = False
+            return x
+
+        return mapped(freeze, tree) if self.frozen else tree
+
+    def normals(self, n):
+        """n vectors y or gradients: an array (n, d)."""
+        return self.array(self.random.normal(size=(n, self.dim)))
+
+    def samples(self, n=4):
+        """Local coordinates Z (n, noise_dim) and weights w (n,) of both signs, whose sum is not 0;
+        of a structure that is no group those of vectors, as `whiten` makes them."""
+        Z = self.normals(n)
+        if not self.structure.is_group:
+            Z = self.freeze(self.structure.whiten(self.factor, Z))
+        return Z, self.array(self.random.normal(size=n) * 0.2 + 0.1)
+
+    def gradient(self, n=4):
+        """The natural gradient of n samples."""
+        return self.freeze(self.structure.tangent_at(self.factor, *self.samples(n)))
+
+    def tangent(self, n=4, length=LENGTH):
+        """The same, not longer than `length`."""
+        M = self.gradient(n)
+        norm = float(self.structure.norm(M))
+        return self.freeze(self.structure.scale(M, length / max(norm, length)))
+
+    def tangents(self):
+        """Tangents of every kind: of one sample, of few and of many, moved by I, with rates for
+        the parameter groups, and sums."""
+        s, groups = self.structure, len(self.structure.parts)
+        yield self.tangent(2)
+        yield self.tangent(4)
+        yield self.freeze(s.shift(self.tangent(2), -0.05))
+        yield self.freeze(s.scale(s.add(self.tangent(2), self.tangent(3)), 0.5))
+        if groups > 1:
+            for n in (1, 2, 4):
+                rates = tuple(1 / (1 + p) for p in range(groups))
+                yield self.freeze(s.scale(self.tangent(n), rates))
+            yield self.freeze(s.scale(self.tangent(2), (*(1.0,) * (groups - 1), 0.5)))
+
+    def numpy(self, x):
+        return np.array(to_numpy(x))
+
+    def B(self, factor=None):
+        """to_dense of the factor, NumPy."""
+        return self.numpy(self.structure.to_dense(self.factor if factor is None else factor))
+
+    def M(self, tangent):
+        """tangent_to_dense, NumPy."""
+        return self.numpy(self.structure.tangent_to_dense(tangent))
+
+    def A(self):
+        """(d, noise_dim): what makes y = A z, as `unwhiten` of unit vectors says it."""
+        eye = self.array(np.eye(self.structure.noise_dim))
+        return self.numpy(self.structure.unwhiten(self.factor, eye)).T
+
+
+def close(what, got, wanted, tolerance=TOLERANCE, relative=None):
+    """Raise LawError where `got` differs from `wanted` by more than the tolerance (and relative ·
+    |wanted|, of the same size unless it is said)."""
+    got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
+    if got.shape != wanted.shape:
+        raise LawError(f"{what}: of shape {got.shape} in place of {wanted.shape}")
+    relative = tolerance if relative is None else relative
+    error, bound = np.abs(got - wanted), tolerance + relative * np.abs(wanted)
+    if (error <= bound).all():
+        return
+    at = np.unravel_index(int(np.argmax(np.where(error <= bound, -1.0, error))), error.shape)
+    where = f" at {tuple(map(int, at))}" if at else ""
+    raise LawError(
+        f"{what}: got {got[at]:.10g} in place of {wanted[at]:.10g}{where}, an error of "
+        f"{error[at]:.2g} (tolerance {bound[at]:.1g})"
+    )
+
+
+def true(what, condition):
+    """Raise LawError where the condition does not hold."""
+    if not condition:
+        raise LawError(what)
+
+
+def h(M):
+    """h(M) = I + M + M²/2 of a NumPy matrix."""
+    return np.eye(len(M)) + M + M @ M / 2
+
+
+def leaves(tree):
+    """The arrays of a tuple (of tuples) of arrays."""
+    if not isinstance(tree, tuple):
+        return [tree]
+    return [leaf for part in tree for leaf in leaves(part)]

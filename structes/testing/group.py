@@ -1,0 +1,150 @@
+"""Laws of the object, of its sizes, and of B: the identity, samples, whitening, gradients."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import fields
+from math import inf
+
+import numpy as np
+
+from ..arrays.libraries import mapped
+from ..registry import brief
+from ..structures.building import build_structure, spec_of
+from .case import LawError, close, leaves, true
+
+
+def description(case):
+    """It is a frozen value: equal and hashed by its arguments, which make it again."""
+    s, name = case.structure, type(case.structure).__name__
+    same = type(s)(s.dim, **{f.name: getattr(s, f.name) for f in fields(s) if f.name != "dim"})
+    true(
+        f"{name} made again of its fields is another one: is it a dataclass(frozen=True)?",
+        same == s and hash(same) == hash(s),
+    )
+    try:
+        s.dim = s.dim
+    except AttributeError:
+        pass
+    else:
+        raise LawError(f"{name} can be changed: it must be a dataclass(frozen=True)")
+    try:
+        copy = pickle.loads(pickle.dumps(s))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise LawError(
+            f"{name} cannot be pickled, as workers and checkpoints need it: {error} (is the class "
+            "at the top level of a module?)"
+        ) from error
+    true(f"{name} unpickled is another one", copy == s and hash(copy) == hash(s))
+    spec = spec_of(s)
+    again = build_structure(spec, s.dim)
+    true(f"{name}: arguments() make another one: {brief(spec)} gives {brief(again)}", again == s)
+
+
+def sizes(case):
+    """Numbers of degrees of freedom, latent dimension and parameter groups fit each other."""
+    s, d = case.structure, case.dim
+    true(f"dof must be an integer from 1 to {d * (d + 1) // 2}; got {s.dof}", _whole(s.dof))
+    true(
+        f"dof must be an integer from 1 to {d * (d + 1) // 2}; got {s.dof}",
+        1 <= s.dof <= d * (d + 1) // 2,
+    )
+    true(f"row must be a positive number; got {s.row}", 0 < s.row < inf)
+    N = s.noise_dim
+    fits = d == N if s.is_group else d <= N
+    true(f"noise_dim must be dim {d} (of a group), or more; got {N}", _whole(N) and fits)
+    groups = isinstance(s.parts, tuple) and len(s.parts) > 0 and all(p > 0 for p in s.parts)
+    true(f"parts must be a tuple of positive numbers; got {brief(s.parts)}", groups)
+    path = s.path_parts is None or len(s.path_parts) == len(s.parts)
+    true(f"path_parts must have one entry for each of {len(s.parts)} parts", path)
+
+
+def _whole(x):
+    return isinstance(x, int) and not isinstance(x, bool)
+
+
+# -- the group ------------------------------------------------------------------------------------
+
+
+def identity(case):
+    """Its bits are always the same; of a group `to_dense` of it is I, bit for bit."""
+    s, first = case.structure, case.identity
+    again = s.identity(case.xp, case.xp.float64)
+    for a, b in zip(leaves(first), leaves(again), strict=True):
+        same = np.array_equal(case.numpy(a), case.numpy(b))
+        true("identity(xp, dtype) gives other numbers the second time", same)
+    if s.is_group:
+        B, eye = case.B(first), np.eye(case.dim)
+        true(
+            "to_dense(identity(xp, dtype)) must be I, bit for bit; it is off by "
+            f"{np.abs(B - eye).max() if B.shape == eye.shape else B.shape}",
+            np.array_equal(B, eye),
+        )
+    for dtype in ("float64", "float32"):
+        for a in leaves(s.identity(case.xp, getattr(case.xp, dtype))):
+            got = str(a.dtype)
+            true(f"identity(xp, {dtype}) has an array of {got}", got.endswith(dtype))
+    shapes = [a.shape for a in leaves(s.blank())], [a.shape for a in leaves(first)]
+    true(f"blank() has shapes {shapes[0]}, identity() {shapes[1]}", shapes[0] == shapes[1])
+
+
+def samples(case):
+    """unwhiten is linear, y = A z, and A Aᵀ = (B Bᵀ)⁻¹; of a group A = B⁻ᵀ."""
+    s, A, B = case.structure, case.A(), case.B()
+    close("covariance A Aᵀ of unwhiten against (B Bᵀ)⁻¹", A @ A.T, np.linalg.inv(B @ B.T))
+    if s.is_group:
+        close("unwhiten against B⁻ᵀ of to_dense", A, np.linalg.inv(B).T)
+    Z = case.array(case.random.normal(size=(3, s.noise_dim)))
+    got = case.numpy(s.unwhiten(case.factor, Z))
+    close("unwhiten of rows against that of unit vectors", got, case.numpy(Z) @ A.T)
+
+
+def whitening(case):
+    """whiten gives the shortest z that makes y; of a group z = Bᵀ y."""
+    s, A = case.structure, case.A()
+    Y = case.normals(3)
+    Z = s.whiten(case.factor, Y)
+    y, z = case.numpy(Y), case.numpy(Z)
+    close("whiten against the shortest z with A z = y", z, y @ np.linalg.pinv(A).T)
+    if s.is_group:
+        close("whiten against Bᵀ y of to_dense", z, y @ case.B())
+    back = case.numpy(s.unwhiten(case.factor, case.freeze(Z)))
+    close("unwhiten(whiten(Y)) against Y", back, y)
+
+
+def gradients(case):
+    """whiten_gradient is Aᵀ g, unwhiten_gradient is the transpose of whiten."""
+    s, A = case.structure, case.A()
+    G = case.normals(3)
+    local = s.whiten_gradient(case.factor, G)
+    close("whiten_gradient against Aᵀ g (of a group B⁻¹ g)", case.numpy(local), case.numpy(G) @ A)
+    H = case.array(case.random.normal(size=(3, s.noise_dim)))
+    got = case.numpy(s.unwhiten_gradient(case.factor, H))
+    wanted = case.numpy(H) @ np.linalg.pinv(A)
+    close("unwhiten_gradient against the transpose of whiten (of a group B g)", got, wanted)
+    back = case.numpy(s.unwhiten_gradient(case.factor, case.freeze(local)))
+    close("unwhiten_gradient(whiten_gradient(G)) against G", back, case.numpy(G))
+
+
+def determinant(case):
+    """logdet is log |det B|, and says whether B is invertible."""
+    s = case.structure
+    close(
+        "logdet against slogdet of to_dense", s.logdet(case.factor), np.linalg.slogdet(case.B())[1]
+    )
+    true("is_element must hold for an element", s.is_element(case.factor))
+    nothing = case.freeze(mapped(lambda a: 0 * a, case.factor))
+    with np.errstate(all="ignore"):
+        true("is_element must not hold for a factor of zeros", not s.is_element(nothing))
+
+
+def spread(case):
+    """deviations and condition are those of (B Bᵀ)⁻¹."""
+    s, B = case.structure, case.B()
+    C = np.linalg.inv(B @ B.T)
+    got = case.numpy(s.deviations(case.factor))
+    close("deviations against √diag (B Bᵀ)⁻¹", got, np.sqrt(np.diag(C)))
+    wanted, got = np.linalg.cond(C), s.condition(case.factor)
+    # power iteration is a lower bound; elements here have no far ends
+    within = 0.7 * wanted <= got <= wanted * (1 + 1e-8)
+    true(f"condition {got:.6g} must lie between 0.7 and 1 times {wanted:.6g}", within)

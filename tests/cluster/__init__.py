@@ -1,0 +1,1 @@
+"""A cluster of pretend hosts, what goes wrong on it, and what goes over its wires."""

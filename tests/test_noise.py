@@ -1,0 +1,122 @@
+"""Noise: a pure function of its address, by NumPy in any number of threads and pieces."""
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.special import ndtr, ndtri
+
+from structes.arrays import noise
+from structes.arrays.libraries import load_namespace
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("count, dim", [(1, 1_100_003), (2, 600_001), (3, 2**19), (70_000, 9)])
+def test_what_threads_draw_together_is_what_one_draws(count, dim, dtype):
+    address = (5, 0, 3, 11, count, dim)
+    drawn = []
+    try:
+        for threads in (1, 2, 3, 8):
+            noise.use_threads(threads)
+            drawn.append(noise.normals(*address, dtype=dtype))
+    finally:
+        noise.use_threads(None)
+    for other in drawn[1:]:
+        np.testing.assert_array_equal(other, drawn[0])
+    row = noise.normals(5, 0, 3, 11 + count - 1, 1, dim, dtype=dtype)
+    np.testing.assert_array_equal(drawn[0][-1:], row)
+
+
+def test_a_child_that_was_forked_draws_with_threads_of_its_own():
+    script = """
+import multiprocessing as m, numpy as np
+from structes.arrays import noise
+noise.use_threads(2)
+draw = lambda: noise.normals(1, 0, 0, 0, 4, 2**18).sum()
+def child(queue):
+    queue.put(draw())
+if __name__ == "__main__":
+    here, fork = draw(), m.get_context("fork")
+    queue = fork.Queue()
+    process = fork.Process(target=child, args=(queue,))
+    process.start()
+    print(queue.get(timeout=30) == here)
+    process.join()
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert out.stdout == "True\n", out.stderr
+
+
+def test_rows_drawn_one_by_one_are_the_block():
+    for dim in (1, 3, 4, 7, 5000):
+        block = noise.normals(5, 0, 9, 2, 4, dim)
+        for i in range(4):
+            np.testing.assert_array_equal(noise.normals(5, 0, 9, 2 + i, 1, dim), block[i : i + 1])
+
+
+def test_noise_has_a_pinned_value_and_no_collisions():
+    # integers and exact arithmetic up to the uniforms: the same bits on every machine
+    golden = noise.uniforms(2026, 0, 3, 0, 100, 1000)
+    digest = hashlib.sha256(golden.tobytes()).hexdigest()
+    assert digest == "d52a157f3cebb27f5f66bba57226dce9d6b56d5f61a306f8bc5519d240c48a5d"
+    z = noise.normals(2026, 0, 3, 0, 100, 1000)[99, 996:]
+    np.testing.assert_allclose(
+        z,
+        [0.20370814049736785, 1.603673723259834, -0.35080140481129285, 0.5802188263872794],
+        rtol=1e-13,
+    )
+    first = {
+        tuple(noise.normals(seed, stream, generation, start, 1, 2)[0])
+        for seed in (1, 2)
+        for stream in (0, 1)
+        for generation in (0, 1)
+        for start in (0, 1)
+    }
+    assert len(first) == 16
+
+
+def test_noise_is_philox_by_its_published_vector():
+    # Random123's known answer for counter 0, key 0; the counter is incremented before use
+    words = np.random.Philox(key=0, counter=2**256 - 1).random_raw(4)
+    assert [hex(w) for w in words[:2]] == ["0x16554d9eca36314c", "0xdb20fe9d672d0fdc"]
+    words = np.random.Philox(key=(7, 2), counter=(12, 0, 5, 0)).random_raw(4)
+    wanted = ndtri((words >> np.uint64(11)) * 2.0**-53 + 2.0**-54)
+    np.testing.assert_array_equal(noise.normals(7, 2, 5, 12, 1, 4)[0], wanted)
+
+
+def test_noise_is_standard_normal():
+    z = np.sort(noise.normals(1, 0, 0, 0, 200, 1000).ravel())
+    n = z.size
+    distance = np.abs(ndtr(z) - (np.arange(n) + 0.5) / n).max()  # Kolmogorov–Smirnov
+    assert distance < 1.95 / np.sqrt(n)  # p = 0.001
+
+
+def test_seed_is_checked():
+    with pytest.raises(TypeError, match="seed must be an integer"):
+        noise.check_seed(1.5)
+    with pytest.raises(TypeError, match="seed must be an integer"):
+        noise.check_seed(True)
+    with pytest.raises(ValueError, match="seed must lie in"):
+        noise.check_seed(-1)
+    assert noise.check_seed(2**64 - 1) == 2**64 - 1
+    assert noise.check_seed(None) != noise.check_seed(None)
+
+
+def test_dtypes_and_namespaces_of_noise():
+    address = 1, 0, 2, 3, 4, 5
+    strict = load_namespace("array_api_strict")
+    for dtype in (np.float32, "float32", np.dtype("float32")):
+        z = noise.normals(*address, dtype=dtype)
+        assert z.dtype == np.float32
+        assert np.array_equal(z, noise.normals(*address, dtype="float32"))
+        there = noise.normals(*address, xp=strict, dtype=dtype)
+        assert there.__array_namespace__() is strict and there.dtype == strict.float32
+        assert np.array_equal(np.from_dlpack(there), z)
+    assert np.array_equal(noise.normals(*address), noise.normals(*address, dtype=np.float64))
+    for bad in ("float16", np.int64, "complex64"):
+        with pytest.raises(ValueError, match="float64 or float32"):
+            noise.normals(*address, dtype=bad)
