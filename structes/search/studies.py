@@ -131,7 +131,7 @@ def usable(
 
 
 def spread_of(X: np.ndarray, is_log: np.ndarray, fixed: Mapping[int, float]) -> np.ndarray:
-    """The standard deviations (d,) of points, those of ln x for logarithms; 1 where one is fixed."""
+    """The standard deviations (d,) of points, of ln x for logarithms; 1 where one is fixed."""
     U = np.where(is_log, np.log(np.where(is_log, X, 1.0)), X)
     largest = np.maximum(np.max(np.abs(U), axis=0, initial=0.0), 1e-300)  # squares are numbers
     deviations = np.std(U / largest, axis=0) * largest
