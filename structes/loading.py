@@ -11,12 +11,13 @@ import importlib
 import os
 import re
 import sys
+from typing import Any
 
 from .error_text import brief, nearest, place_of
 from .whose import belongs, is_standard
 
 
-def load_object(path: str):
+def load_object(path: str) -> Any:
     """Return the object at "module:attribute".
 
     Raises
@@ -51,7 +52,7 @@ def load_object(path: str):
     return value
 
 
-def load_own(path: str):
+def load_own(path: str) -> Any:
     """As `load_object`, for a path that may have come from somebody else's file: a module of the
     standard library, of which some do things when they are imported (antigravity opens a browser),
     is not imported for it. Raises the same."""

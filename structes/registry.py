@@ -22,6 +22,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from .error_text import brief, nearest
 from .loading import as_path, load_object, load_own
@@ -30,7 +31,7 @@ from .whose import description_of
 _PIECE = re.compile(r"([A-Za-z_]+?)(-?\d[\d.eE+-]*)$")
 
 
-class Registry(Mapping):
+class Registry(Mapping[str, Any]):
     """A table of names: `registry[name]` imports and returns the object.
 
     Parameters
@@ -54,7 +55,7 @@ class Registry(Mapping):
         self.base = base
 
     @property
-    def table(self) -> dict:
+    def table(self) -> dict[str, str]:
         if isinstance(self._table, str):
             self._table = load_object(self._table)
         return self._table
@@ -68,7 +69,7 @@ class Registry(Mapping):
     def __contains__(self, name):
         return name in self.table
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         if name in self.table:
             return load_object(self.table[name])
         names = [*self.also, *self.table]
