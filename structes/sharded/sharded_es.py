@@ -253,9 +253,9 @@ class ShardedES(ReplicaProperties, BaseSearch):
 
     def snapshot(self) -> dict[str, Any]:
         """All of the search in plain values and arrays, as a checkpoint holds it."""
-        given = {"popsize": self.popsize, "seed": self.seed, "shards": self.shards}
+        numbers = {"popsize": self.popsize, "seed": self.seed, "shards": self.shards}
         return {
-            "arguments": {**self.arguments.plain(), **given},
+            "arguments": {**self.arguments.plain(), **numbers},
             "engine": asdict(self.strategy.engine),
             "structure": spec_of(self.structure),
             "replica": self._ask("snapshot"),
