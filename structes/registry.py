@@ -28,6 +28,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
+from typing import Any
 
 from .whose import belongs, is_standard, said_of
 
@@ -77,7 +78,7 @@ def place_of(error: BaseException) -> str:
     return f" ({_from_here(frame.filename)}, line {frame.lineno})"
 
 
-def load_object(path: str):
+def load_object(path: str) -> Any:
     """The object at "module:attribute".
 
     Raises ValueError, saying which half failed, where there is no such module or attribute, and
@@ -197,7 +198,7 @@ def _from_here(path) -> str:
     return path if shorter.startswith("..") else shorter
 
 
-class Registry(Mapping):
+class Registry(Mapping[str, Any]):
     """A table of names: `registry[name]` imports and returns the object.
 
     `kind` is the word for error messages; `table` is a dict name -> "module:attribute", or the
@@ -214,7 +215,7 @@ class Registry(Mapping):
         self.base = base
 
     @property
-    def table(self) -> dict:
+    def table(self) -> dict[str, str]:
         if isinstance(self._table, str):
             self._table = load_object(self._table)
         return self._table
@@ -228,7 +229,7 @@ class Registry(Mapping):
     def __contains__(self, name):
         return name in self.table
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         if name in self.table:
             return load_object(self.table[name])
         known = [*self.also, *self.table]

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ..arrays.libraries import to_numpy
 from .kinds import runs_of
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+    from ..strategy.restarts import Run
+    from .es import ES
+    from .restart_es import RestartES
+
+    class Result(OptimizeResult):
+        """SciPy's OptimizeResult with the attributes of a search, for type checkers alone."""
+
+        x: np.ndarray
+        fun: float
+        mean: np.ndarray
+        nfev: int
+        nit: int
+        success: bool
+        message: str
+        stop: dict[str, Any]
+        restarts: tuple[Run, ...]
+        es: ES | RestartES
+        errors: int
+        params: dict[str, Any]
+
 
 CONVERGED = ("tolfun", "tolfunhist", "tolx", "noeffectcoord", "noeffectaxis")
 
@@ -49,7 +75,7 @@ def is_flat(run) -> bool:
     return run.generations > run.stop.get("flat", run.generations)
 
 
-def result_of(es, reasons: dict, errors: int = 0):
+def result_of(es, reasons: dict, errors: int = 0) -> Result:
     """SciPy's OptimizeResult of a search that ended for `reasons`, in which so many evaluations
     gave no value."""
     from scipy.optimize import OptimizeResult
@@ -75,7 +101,7 @@ def result_of(es, reasons: dict, errors: int = 0):
     )
     if es.space is not None:
         result.params = es.space.to_dict(result.x)
-    return result
+    return result  # pyright: ignore[reportReturnType]
 
 
 def intermediate_result(es):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Run(NamedTuple):
     evaluations: int
     generations: int
     fun: float  # best value of this run
-    stop: dict  # {criterion: value} that ended it; {} while it goes on
+    stop: dict[str, Any]  # {criterion: value} that ended it; {} while it goes on
 
     @classmethod
     def restored(cls, row) -> Run:
