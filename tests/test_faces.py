@@ -100,6 +100,9 @@ def test_a_copy_and_a_file_hold_all_of_a_search(face, again, tmp_path):
     if isinstance(es, RestartES):  # the age of the search at which its run began
         assert tree["began"][2] == pytest.approx(before["began"][2])
     assert_same(tree, before)
+    for name in ("state", "mean", "evaluations", "generation", "info", "switches", "runs"):
+        assert_same(getattr(twin, name, None), getattr(es, name, None), name)
+    assert_same(tuple(twin.best), tuple(es.best), "best")
     assert 0 <= es.seconds - twin.seconds < 1 or 0 <= twin.seconds - es.seconds < 1
 
 
