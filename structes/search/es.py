@@ -236,7 +236,7 @@ class ES(StateProperties, BaseSearch):
         """Go on under these criteria, as `BaseSearch.go_under`."""
         with self._lock:
             search = self._search
-            monitor = search.monitor.under(stopping, search.state.generation, reasons or {})
+            monitor = search.monitor.under(stopping, search.state.generation, dict(reasons or {}))
             monitor = monitor.told(search.best.fun, search.evaluations, self.seconds)
             self.arguments = replace(self.arguments, stopping=stopping)
             self._search = search._replace(monitor=monitor)
