@@ -29,6 +29,18 @@ def test_the_reference_has_an_entry_for_every_public_name(module):
     assert sorted(entries(module.__name__)) == sorted(module.__all__)
 
 
+def test_the_reference_shows_members_that_classes_inherit():
+    """Those of a search are in what its class is built of (search/base.py)."""
+    text = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.rst"))
+    shown = dict(re.findall(r"autoclass:: structes\.(\w+)\n((?: {3}:.*\n)*)", text))
+    searches = {"ES", "RestartES", "ShardedES"}
+    assert searches <= shown.keys()
+    for name in searches:
+        parents = getattr(structes, name).__mro__[1:-1]
+        assert any(not member.startswith("_") for parent in parents for member in vars(parent))
+        assert ":inherited-members:" in shown[name], name
+
+
 def test_readme_shows_every_room():
     layout = (ROOT / "README.md").read_text().partition("\n## Layout\n")[2]
     rooms = {p.parent.name for p in (ROOT / "structes").glob("*/__init__.py")}
