@@ -34,7 +34,7 @@ def element(structure, rng, size=0.5, steps=8):
     factor = structure.identity(np, np.float64)
     rows = structure.whiten(factor, rng.normal(size=(5, structure.dim)))
     for _ in range(steps):
-        M = structure.tangent(rows, rng.normal(size=5), factor)
+        M = structure.tangent_at(factor, rows, rng.normal(size=5))
         norm = structure.norm(M)
         factor = structure.retract(factor, structure.scale(M, size / norm if norm > 0 else 0.0))
     return factor
@@ -98,7 +98,7 @@ def test_of_a_foreign_one_it_takes_the_nearest(case, precision):
     here, step = distance(state.factor), 0.02
     rows = structure.whiten(state.factor, rng.normal(size=(4, d)))
     for _ in range(5):
-        M = structure.tangent(rows, rng.normal(size=4), state.factor)
+        M = structure.tangent_at(state.factor, rows, rng.normal(size=4))
         M = structure.scale(M, step / structure.norm(M))
         there, back = (
             distance(structure.retract(state.factor, structure.scale(M, s))) for s in (1, -1)

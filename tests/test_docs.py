@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,10 @@ def exists(name):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_code_in_the_docs_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "docs"}
+    page = types.ModuleType("docs")  # so that the classes of a page can be found and pickled
+    monkeypatch.setitem(sys.modules, "docs", page)
     for block in re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
-        exec(compile(block, str(path), "exec"), names)
+        exec(compile(block, str(path), "exec"), vars(page))
 
 
 @pytest.mark.slow

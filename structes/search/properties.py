@@ -31,7 +31,7 @@ class StateProperties:
     def pending(self) -> Any:
         """The points (n, d) that were asked and not told, the oldest first.
 
-        A candidate is waited for until `structes.population.ledger.KEPT` generations have closed
+        A candidate is waited for until `structes.population.asked.KEPT` generations have closed
         after its own.
         """
         waiting = self.waiting

@@ -229,7 +229,7 @@ class Structure(ABC):
 
     # -- the tangent space ------------------------------------------------------------------------
 
-    def tangent(self, Z: Array, w: Array, factor: Factor | None = None) -> Tangent:
+    def tangent(self, Z: Array, w: Array) -> Tangent:
         """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve."""
         return self._algebra.tangent(fallbacks.moments(Z, w))
 
@@ -277,7 +277,7 @@ class Structure(ABC):
         """The structure with B exp(M) for its retraction, where it has that; else itself."""
         return self
 
-    def retract(self, factor: Factor, M: Tangent, Y: Array | None = None) -> Factor:
+    def retract(self, factor: Factor, M: Tangent) -> Factor:
         """Factor of B h(M). h is never singular on V, so B stays invertible."""
         return self.factor_of(fallbacks.retract(self.to_dense(factor), self.tangent_to_dense(M)))
 
@@ -286,11 +286,8 @@ class Structure(ABC):
         follows the retraction."""
         return fallbacks.transport(self.tangent_to_dense(M), q)
 
-    def move(
-        self, factor: Factor, M: Tangent, q: Array, Y: Array | None = None
-    ) -> tuple[Factor, Array]:
+    def move(self, factor: Factor, M: Tangent, q: Array) -> tuple[Factor, Array]:
         """(retract(factor, M), transport(M, q)), for structures where they share work."""
-        M = M if Y is None else self.with_samples(M, Y)
         return self.retract(factor, M), self.transport(M, q)
 
     def norm(self, M: Tangent) -> Number:

@@ -144,7 +144,7 @@ def check_structure(
                 broken.setdefault(law.__name__, f"(dim {case.dim}) {error}")
             except Exception as error:
                 broken.setdefault(law.__name__, f"(dim {case.dim}) {_raised(error)}")
-    if not broken:
+    if not {"construction", "retraction"} & broken.keys():
         try:
             stated_order_is_reached(cases)
         except LawError as error:

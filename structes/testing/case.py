@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import noise
 from ..arrays.libraries import mapped, to_numpy
 from ..registry import brief
 from ..structures.base import Array, Structure
@@ -39,7 +40,7 @@ class Case:
             raise TypeError(f"a structure is a structes.Structure; got {brief(structure)}")
         self.structure, self.dim, self.xp = structure, structure.dim, xp
         self.frozen = frozen and xp is np
-        self.random = np.random.default_rng([seed, structure.dim])
+        self.seed, self._drawn = seed, 0
         self.identity = self.freeze(structure.identity(xp, xp.float64))
         self.factor = self.identity
         for _ in range(3):
@@ -59,9 +60,11 @@ class Case:
 
         return mapped(freeze, tree) if self.frozen else tree
 
-    def normals(self, n: int) -> Array:
-        """n vectors y or gradients: an array (n, d)."""
-        return self.array(self.random.normal(size=(n, self.dim)))
+    def normals(self, n: int, width: int | None = None) -> Array:
+        """n vectors of `width` normals (None: d, for vectors y and gradients): an array."""
+        self._drawn += 1
+        width = self.dim if width is None else width
+        return self.array(noise.normals(self.seed, noise.PROBLEM, self._drawn, 0, n, width))
 
     def samples(self, n: int = 4) -> tuple[Array, Array]:
         """Local coordinates Z (n, noise_dim) and weights w (n,) of both signs, whose sum is not 0;
@@ -69,7 +72,7 @@ class Case:
         Z = self.normals(n)
         if not self.structure.is_group:
             Z = self.freeze(self.structure.whiten(self.factor, Z))
-        return Z, self.array(self.random.normal(size=n) * 0.2 + 0.1)
+        return Z, self.array(self.numpy(self.normals(n, 1))[:, 0] * 0.2 + 0.1)
 
     def gradient(self, n: int = 4) -> tuple:
         """The natural gradient of n samples."""

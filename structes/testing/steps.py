@@ -117,7 +117,7 @@ def capabilities(case):
         close("is_entrywise: B", case.B(), np.diag(case.numpy(b)))
         close("is_entrywise: M", case.M((m,)), np.diag(case.numpy(m)))
     if s.has_any_matrix:
-        B = np.eye(case.dim) + 0.3 * case.random.normal(size=(case.dim, case.dim))
+        B = np.eye(case.dim) + 0.3 * case.numpy(case.normals(case.dim))
         close("has_any_matrix: to_dense(factor_of(B))", case.B(s.factor_of(case.array(B))), B)
     other = s.with_exponential()
     if other != s:
