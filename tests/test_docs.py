@@ -47,8 +47,6 @@ def test_the_glossary_gives_a_word_one_meaning():
 def test_prose_names_files_and_modules_that_exist(path):
     """In backticks: paths with a folder, modules of tests and of structes; and links."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
-    if path.name == "CHANGELOG.md":
-        text = re.sub(r"^ *\|.*$", "", text, flags=re.MULTILINE)  # where modules were before
     for name in re.findall(r"`([\w.]+/[\w./]*)`", text):
         assert (ROOT / name).exists(), f"{path.name}: {name}"
     if DOCS not in path.parents:  # of those Sphinx sees to the links
