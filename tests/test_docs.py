@@ -57,12 +57,13 @@ def test_the_glossary_gives_a_word_one_meaning():
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_prose_names_files_and_modules_that_exist(path):
-    """Where they stand in backticks: paths with a folder, modules of tests and of structes."""
+    """In backticks: paths with a folder, modules of tests and of structes; and links."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
-    if path.name == "CHANGELOG.md":
-        text = re.sub(r"^ *\|.*$", "", text, flags=re.MULTILINE)  # where modules were before
     for name in re.findall(r"`([\w.]+/[\w./]*)`", text):
         assert (ROOT / name).exists(), f"{path.name}: {name}"
+    if DOCS not in path.parents:  # of those Sphinx sees to the links
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
     for name in re.findall(r"`(test_\w+)`", text):
         assert (ROOT / "tests" / f"{name}.py").exists(), f"{path.name}: {name}"
     for name in re.findall(r"(?:`|help\()(structes(?:\.\w+)+)(?:`|\))", text):

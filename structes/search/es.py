@@ -59,7 +59,7 @@ class ES(StateProperties, BaseSearch):
     bounds : sequence of pairs, or scipy.optimize.Bounds, optional
         (lower, upper) for each coordinate, with None for open: every candidate is inside.
     boundary : str, optional
-        How candidates are kept inside (`structes.space.domain.BOUNDARIES`).
+        How candidates are kept inside (`structes.space.building.BOUNDARIES`).
     transforms : sequence or mapping, optional
         "log" or None for each coordinate, or {index: "log"}: the search moves ln x.
     integers : sequence of int, or True, optional

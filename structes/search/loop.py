@@ -105,7 +105,7 @@ def _in_process(es, evaluate, callback, after_tell) -> bool:
             X = es.ask(lazy=es.strategy.tile is not None)
         X = part(X, 0, _within_budget(es, X.shape[0]))
         began = time.monotonic()
-        evaluate.until = _deadline(es)
+        evaluate.deadline = _deadline(es)
         rows = X.unit if isinstance(X, Candidates) else 1 if slow else X.shape[0]
         _evaluate_rows(es, evaluate, X, rows, after_tell)
         slow = evaluate.by_point and time.monotonic() - began > 1
@@ -129,7 +129,7 @@ def _evaluate_rows(es, evaluate, X, rows, after_tell):
             new = forms.values_of_rows(evaluate(part(X, i, i + wanted)), wanted)
             evaluate.finished = []
             values += new.tolist()
-            is_last = i + wanted == n or len(new) < wanted or time.monotonic() >= evaluate.until
+            is_last = i + wanted == n or len(new) < wanted or time.monotonic() >= evaluate.deadline
             if is_last or rows == 1 or time.monotonic() - last > 1:
                 es.tell(part(X, start, start + len(values)), np.array(values))
                 start, values = start + len(values), []

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..evaluators import guard
+from ..evaluators import recursion_guard
 from ..evaluators.channel import pickled
-from ..evaluators.ray import Ray, said_of
+from ..evaluators.ray import Ray, ending_in_words
 from ..evaluators.supervisor import EvaluationError
 
 
@@ -26,7 +26,7 @@ class _Actor:
         os.environ.update(environment)
 
     def make(self, code: bytes, begin):
-        with guard.unpickling():
+        with recursion_guard.unpickling():
             kind, job = pickle.loads(code)
         self.held = kind(job, begin)
 
@@ -135,7 +135,7 @@ class Actors:
             except self._ray.exceptions.RayTaskError as error:
                 raise EvaluationError(f"an actor failed:\n{error}") from None
             except self._ray.exceptions.RayError as error:
-                lost[k] = said_of(error)
+                lost[k] = ending_in_words(error)
         for k in lost:
             self._dismiss(k)
         return answers, lost
