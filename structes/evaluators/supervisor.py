@@ -49,13 +49,7 @@ class Supervisor:
     """
 
     def __init__(
-        self,
-        channel: Channel,
-        things,
-        timeout: float | None = None,
-        attempts: int = 2,
-        patience: float = 120.0,
-        max_calls: int | None = None,
+        self, channel: Channel, things, timeout=None, attempts=2, patience=120.0, max_calls=0
     ):
         self.channel, self.things, self.timeout = channel, things, timeout
         self.attempts, self.patience, self.max_calls = attempts, patience, max_calls or inf
