@@ -132,7 +132,8 @@ def test_a_package_that_starts_workers_where_it_is_imported(tmp_path, imports):
 REFUSED = {
     # what an experiment names is imported by its workers, to be called there
     "by its name": """
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
+from structes.runs.running import run_experiment
 spec = {"problems": ["tune_me:f"], "dim": 2, "seed": 1, "max_evaluations": 12, "workers": 2}
 done = run_experiment(experiment_from(spec), os.environ["IMPORTS"] + "-runs")
 print(done.result)

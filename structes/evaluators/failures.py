@@ -40,6 +40,12 @@ class EvaluationError(RuntimeError):
     """A function, or all workers, failed: in words, with the worker's traceback."""
 
 
+def check_that_it_works(outcome) -> None:
+    """Raises EvaluationError where the function as such is wrong."""
+    if outcome.fatal is not None:
+        raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
+
+
 class Failure(NamedTuple):
     """One evaluation without a value: which row; what kind (the exception's class, "NoValue",
     "Timeout" or "WorkerDied"); in words; the traceback, where there is one; the point, a list of

@@ -12,10 +12,9 @@ from ..arrays.forms import no_value
 from ..arrays.libraries import to_numpy
 from ..arrays.threads import one_thread
 from .channel import pickled
-from .failures import Counted, Failure, point_at
+from .failures import Counted, EvaluationError, Failure, check_that_it_works, point_at
 from .missing import NoValue, check_on_error
 from .spans import Batch, Done
-from .supervisor import EvaluationError, check_that_it_works
 from .worker import Call, Objective, Runner
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers

@@ -136,6 +136,21 @@ class Objective:
         return self._make()
 
 
+class _Made:
+    """The function of rows that `wrap` makes of a function, or of what a factory returns."""
+
+    def __init__(self, function, factory, wrap):
+        self.function, self.factory, self.wrap = function, factory, wrap
+
+    def __call__(self):
+        return self.wrap(self.function() if self.factory else self.function)
+
+
+def as_it_is(function):
+    """Return the function, which is one of rows already."""
+    return function
+
+
 class Runner:
     """A worker's functions and recipes, by key, and what it does with them."""
 

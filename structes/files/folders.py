@@ -213,6 +213,13 @@ def to_json(value) -> str:
     return json.dumps(_finite(plain(value)), indent=1, allow_nan=False) + "\n"
 
 
+def to_yaml(value) -> str:
+    """Return YAML of a mapping of plain values, in its own order."""
+    import yaml  # not for everybody
+
+    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True)
+
+
 def _finite(value):
     if isinstance(value, dict):
         return {key: _finite(v) for key, v in value.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import wraps
 
 from ..terminal.output import Output, visible
 
@@ -117,6 +118,20 @@ class Writes:
         error = self._error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         return f"{str(self._folder() / self._name)!r}: {reason}"
+
+
+def apart(method):
+    """Return a method of what has `_writes`, in which an exception ends nothing: it is handed to
+    `Writes.fail`, which tells it once, and raises it at the end."""
+
+    @wraps(method)
+    def call(self, *arguments, **keywords):
+        try:
+            method(self, *arguments, **keywords)
+        except Exception as error:
+            self._writes.fail(error)
+
+    return call
 
 
 def say(message: str) -> None:

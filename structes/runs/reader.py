@@ -1,4 +1,4 @@
-"""Reading run folders: what `record.py` has written, for the shell and for pandas.
+"""Reading run folders: what a Recorder has written, for the shell and for pandas.
 
 A folder may have been cut short by a full disk, edited by hand, or come from somebody else. So
 what is read is checked before it is used: `read_run` raises ValueError for a damaged folder and

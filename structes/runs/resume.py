@@ -19,9 +19,11 @@ from ..search.kinds import restored
 from ..search.restart_es import RestartES
 from ..strategy.stopping import Stopping
 from ..terminal.output import visible
-from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all
+from .experiment import Experiment, evaluator_of, experiment_from
+from .plan import Task, plan
 from .reader import RunFolder
 from .recorder import Recorder
+from .running import search_all
 from .trust import check
 
 CHANGEABLE = (*(f.name for f in fields(Stopping)), "target_error")

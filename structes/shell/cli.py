@@ -88,7 +88,8 @@ def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
                   or a file                 129 by HUP)
                 2 wrong usage
     """
-    from ..runs.experiment import LoadError, run_experiment
+    from ..runs.plan import LoadError
+    from ..runs.running import run_experiment
     from .flags import experiment_of
 
     try:
@@ -134,7 +135,7 @@ def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **
     What a run names as module:function is imported where you have run it yourself; else --trust.
     """
     from ..runs.config import coerce
-    from ..runs.experiment import LoadError
+    from ..runs.plan import LoadError
     from ..runs.reader import find_run, read_run
     from ..runs.resume import resume_experiment
     from ..runs.trust import check

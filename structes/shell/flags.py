@@ -35,7 +35,8 @@ def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
         For what is wrong with them, naming it.
     """
     from ..runs.config import parse_value
-    from ..runs.experiment import experiment_from, label_of
+    from ..runs.experiment import experiment_from
+    from ..runs.plan import label_of
 
     mapping = with_settings({} if config is None else _config(config, runs, trust), settings)
     problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
