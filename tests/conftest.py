@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 import numpy as np
@@ -19,8 +20,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 
 def pytest_configure():
-    """The key by which runs are signed is one of the tests, and not the user's own."""
+    """The key by which runs are signed is one of the tests, and not the user's own; and the many
+    processes of the tests do not compile the library anew each."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="structes-tests-")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure():

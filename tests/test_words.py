@@ -4,8 +4,9 @@
 middle of a function has to go back to its assignment. The names are read from the source: what is
 assigned, what a loop or a `with` binds, parameters, exceptions, and attributes of `self`.
 
-`left` and `right` are nouns where both sides are named in one function or class. `now` is the name
-that Python programs give to the present moment, and is allowed.
+`out` is what the array libraries call an array that is written into. `left` and `right` are nouns
+where both sides are named in one function or class. `now` is the name that Python programs give to
+the present moment, and is allowed.
 """
 
 import ast
@@ -23,7 +24,7 @@ PRONOUNS = """
 """
 PARTICLES = """
     about above after again ahead along around at away back before behind below beneath beside
-    besides between beyond by down for_ forth from_ if_ in_ inside into off on out outside over
+    besides between beyond by down for_ forth from_ if_ in_ inside into off on outside over
     past since so then through thus to towards under until up upon with_ within without yet
     else_ too
 """
@@ -40,7 +41,6 @@ SIDES = {"left", "right"}
 # Bindings that are still to be renamed: the number may only go down, and a room that is not named
 # has none.
 TO_DO = {
-    "arrays": 10,
     "bench": 210,
     "population": 118,
     "search": 55,

@@ -52,7 +52,7 @@ structes.minimize(sphere, np.ones(10), np.full(10, 0.5), "diagonal", 1, 1000, 1e
 structes.minimize(shifted, x0=(1, 2, 3), sigma0=1, args=(2.0,), popsize=20, maximize=True)
 structes.minimize(rows, [1.0], 1.0, vectorized=True, bounds=[(0, None)], boundary="reflect")
 structes.minimize(sphere, bounds=[(0.0, 1.0)], integers=[0], first=[[0.5]])
-structes.minimize(sphere, [1.0], 1.0, restarts="ipop", max_evaluations=10_000, noise="auto")
+structes.minimize(sphere, [1.0], 1.0, restarts="ipop", max_evaluations=1e4, noise="auto")
 structes.minimize(sphere, [1.0], 1.0, restarts={"name": "bipop", "max_restarts": 3})
 structes.minimize(sphere, [1.0, 1.0], 1.0, fixed={0: 1.5}, transforms={1: "log"})
 structes.minimize(sphere, prior=([[1.0]], [2.0]), covariance=np.eye(1), tolfun=0, tolx=None)

@@ -114,9 +114,9 @@ class Evaluator:
         transport: Literal["auto", "ship", "redraw"] = "auto",
         batch: int | None = None,
         resources: Mapping[str, float] | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, Any] | None = None,
         patience: float = 120.0,
-        limits: Mapping[str, int | str] | None = None,
+        limits: Mapping[str, float | str] | None = None,
         max_calls: int | None = None,
     ):
         if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool):

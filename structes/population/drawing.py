@@ -66,7 +66,7 @@ class DrawnGeneration:
         # worked out when it is wanted
         self._recipe: Recipe | None = None
         self._index: tuple[int, dict[int, list[int]]] = 0, {}  # of so many portions
-        self._redrawn: tuple | None = None
+        self._redrawn: tuple[int, tuple[Any, Any]] | None = None
         self._volume: float | None = None
 
     def __getstate__(self) -> tuple:

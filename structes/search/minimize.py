@@ -47,7 +47,7 @@ def minimize(
     sigma0: ArrayLike | None = None,
     structure: StructureSpec = "auto",
     seed: int | None = None,
-    max_evaluations: int | None = None,
+    max_evaluations: float | None = None,
     target: float | None = None,
     vectorized: bool = False,
     callback: Callable[..., Any] | None = None,

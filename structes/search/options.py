@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class RunCriteria(TypedDict, total=False):
     """The fields of `structes.Stopping`, without those that some faces name themselves."""
 
-    max_generations: int | None
+    max_generations: float | None
     max_seconds: float | None
     tolfun: float | None
     tolfunhist: float | None
@@ -47,7 +47,7 @@ class Criteria(RunCriteria, total=False):
     """The fields of `structes.Stopping`, as `extend` takes them."""
 
     target: float | None
-    max_evaluations: int | None
+    max_evaluations: float | None
 
 
 class CommonOptions(RunCriteria, total=False):
