@@ -19,8 +19,9 @@ Ways to reach workers, each a `Channel` (channel.py):
 
     serial.py                       the driver itself
     process.py                      processes of this machine
-    exit_status.py, subreaper.py,   how they have ended; nothing is left of them; what goes through
-    framed_socket.py                the socket of each
+    launch.py, subreaper.py         what each is started with, and what sees to its end
+    framed_socket.py                what goes through the socket of each
+    exit_status.py                  how they have ended, in words
     ray.py                          Ray actors: a cluster, or GPUs
     ray_cluster.py, ray_watch.py    the Ray itself, and its end
     pools.py, parcels.py            an Executor of the user's, or a function like map

@@ -321,7 +321,7 @@ class Evaluator:
         return state
 
 
-def build_evaluator(spec, **options) -> Evaluator:
+def build_evaluator(spec: Any, **options: Any) -> Evaluator:
     """Return the Evaluator that a specification means.
 
     Parameters

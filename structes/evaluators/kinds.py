@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..error_text import nearest
 from .channel import Channel
 from .options import processors
@@ -10,7 +12,7 @@ KINDS = ("process", "ray", "serial")
 POOLS = ("executor", "map")  # of the user's
 
 
-def kind_of(workers, refused: tuple) -> str:
+def kind_of(workers: Any, refused: tuple) -> str:
     """Return the kind of workers that is meant: one of KINDS, or of POOLS.
 
     Parameters
@@ -41,7 +43,7 @@ def kind_of(workers, refused: tuple) -> str:
     )
 
 
-def check_fits(evaluator) -> None:
+def check_fits(evaluator: Any) -> None:
     """Raise ValueError where an Evaluator has an argument that its kind of workers cannot keep."""
     not_ray = {"process", "serial", *POOLS}
     not_ours, not_local = {"serial", *POOLS}, {"serial", "ray", *POOLS}
@@ -61,7 +63,7 @@ def check_fits(evaluator) -> None:
             raise ValueError(f"{name}={value!r} needs {words}; got {evaluator!r}")
 
 
-def channel_of(evaluator) -> Channel:
+def channel_of(evaluator: Any) -> Channel:
     """Return the channel to the workers of an Evaluator, which starts them when it is asked to."""
     if evaluator.kind == "serial":
         from .serial import Serial

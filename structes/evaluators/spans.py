@@ -9,7 +9,7 @@ alone, and goes where its point stands.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Batch:
         (n,) NaN where there is none.
     """
 
-    def __init__(self, objective, points, unit: int):
+    def __init__(self, objective: Any, points: Any, unit: int):
         self.objective, self.points, self.unit = objective, points, max(1, unit)
         self.size = points.shape[0]
         self.values = np.full(self.size, np.nan)
@@ -46,7 +46,7 @@ class Batch:
         if not hasattr(points, "dtype"):
             ((self.recipe, self.indices),) = points.recipes()
 
-    def rows(self, start, stop):
+    def rows(self, start: int, stop: int) -> Any:
         """Return what a Call takes for its points."""
         if self.recipe is None:
             return self.points[start:stop]

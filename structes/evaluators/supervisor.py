@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from math import ceil, inf
+from typing import Any
 
 from .channel import Channel
 from .failures import EvaluationError, check_that_it_works
@@ -43,7 +44,13 @@ class Supervisor:
     """
 
     def __init__(
-        self, channel: Channel, things, timeout=None, attempts=2, patience=120.0, max_calls=0
+        self,
+        channel: Channel,
+        things: dict,
+        timeout: float | None = None,
+        attempts: int = 2,
+        patience: float = 120.0,
+        max_calls: int | None = 0,
     ):
         self.channel, self.things, self.timeout = channel, things, timeout
         self.attempts, self.patience, self.max_calls = attempts, patience, max_calls or inf
@@ -125,7 +132,7 @@ class Supervisor:
         for slot in [slot for slot in self.slots if slot.calls]:
             self._workers.end(slot)
 
-    def forget(self, key) -> None:
+    def forget(self, key: Any) -> None:
         """A function is not needed any more."""
         self.things.pop(key, None)
         self.costs.pop(key, None)

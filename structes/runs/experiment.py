@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from .. import checks
 from ..arrays import noise
@@ -168,7 +169,9 @@ def experiment_from(config: Mapping) -> Experiment:
     return Experiment(stopping=Stopping(**stopping), **values)
 
 
-def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
+def evaluator_of(
+    workers: Any, timeout: float | None = None, mode: str | None = None
+) -> Evaluator | None:
     """Return the Evaluator that an experiment names, None where it has no workers.
 
     Raises

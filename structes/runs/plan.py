@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def plan(experiment: Experiment) -> list[Task]:
     return tasks
 
 
-def start(experiment: Experiment, task: Task):
+def start(experiment: Experiment, task: Task) -> Any:
     """Return the ES, or RestartES, of one search."""
     return search_of(task.arguments, experiment.restarts)
 
@@ -131,7 +131,7 @@ def _load(load, label, experiment):
 _FACTS = ("vectorized", "lower", "upper", "minimum", "start", "scale", "device", "space")
 
 
-def label_of(spec) -> str:
+def label_of(spec: Any) -> str:
     """Return a specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20",
     and {"name": "svm:loss", "space": {…}} is "svm:loss"."""
     if not isinstance(spec, Mapping):

@@ -10,10 +10,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,17 +59,16 @@ class Recorder:
         Where the folder cannot be written.
     """
 
-    def __init__(self, runs, name: str, config: Mapping, problems, facts: Mapping):
+    def __init__(
+        self,
+        runs: str | os.PathLike[str],
+        name: str,
+        config: Mapping,
+        problems: Iterable[str],
+        facts: Mapping,
+    ):
         now = datetime.now(timezone.utc)
-        self._result = Result(
-            {
-                "name": name,
-                "status": "running",
-                "started": now.isoformat(),
-                **facts,
-                "problems": [{"problem": p, "status": "not run"} for p in problems],
-            }
-        )
+        self._result = Result.new(name, now, facts, problems)
         self._config = dict(config)
         texts = {"config.yaml": to_yaml(config), "versions.json": to_json(versions(now))}
         texts |= trust.signature(config)
@@ -76,7 +76,7 @@ class Recorder:
         self._open(OwnFolder.make(runs, name, now, texts, changing))
 
     @classmethod
-    def reopen(cls, path) -> Recorder:
+    def reopen(cls, path: str | os.PathLike[str]) -> Recorder:
         """Return the Recorder of a folder that is no longer being written, to go on with it; `run`
         is what the folder holds.
 
@@ -117,7 +117,9 @@ class Recorder:
     def __exit__(self, *_):
         self._own_folder.close()
 
-    def begin(self, problem: str, es, minimum: float | None, space=None, evaluate=None) -> None:
+    def begin(
+        self, problem: str, es: Any, minimum: float | None, space: Any = None, evaluate: Any = None
+    ) -> None:
         """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
         of its parameters where it has one, and the Evaluation or ParallelFunction, whose failures
         are written down."""
@@ -190,7 +192,7 @@ class Recorder:
         self._failures = Table(self._entry["problem"], self._space, *failures)
 
     @apart
-    def told(self, es) -> None:
+    def told(self, es: Any) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
         self._leave_forks()
         start = time.monotonic()
@@ -232,7 +234,7 @@ class Recorder:
         self._own_folder.replace(name, checkpoint.writer("search", tree))
 
     @apart
-    def generation(self, es) -> None:
+    def generation(self, es: Any) -> None:
         """A row of the log: to be called after every generation of the search that began."""
         self._leave_forks()
         restart = len(runs_of(es)) - 1

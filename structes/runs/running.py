@@ -5,8 +5,11 @@ The config in the folder is the experiment again, so running it repeats the run.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from operator import methodcaller
+from typing import Any
 
 from ..evaluators.failures import traceback_of
 from ..evaluators.missing import Evaluation
@@ -14,14 +17,16 @@ from ..rowwise import Rowwise
 from ..search.loop import run
 from ..search.progress import progress_of
 from .experiment import Experiment, evaluator_of
-from .plan import label_of, plan, start
+from .plan import Task, label_of, plan, start
 from .reader import RunFolder
 from .recorder import Recorder
 
 _ROWS = methodcaller("rows")
 
 
-def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) -> RunFolder:
+def run_experiment(
+    experiment: Experiment, runs: str | os.PathLike[str] = "runs", progress: bool = False
+) -> RunFolder:
     """Search all problems, and record it in a new folder.
 
     An exception in a problem is a missing value, and the first one is recorded with its traceback.
@@ -62,7 +67,14 @@ def _recorder(runs, experiment, tasks) -> Recorder:
     return Recorder(runs, experiment.name, experiment.config(), labels, facts)
 
 
-def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore=None) -> None:
+def search_all(
+    experiment: Experiment,
+    tasks: Iterable[Task],
+    evaluator: Any,
+    record: Recorder,
+    progress: bool,
+    restore: Callable[[Task], tuple | None] | None = None,
+) -> None:
     """Search the tasks one after the other, and record it.
 
     Parameters

@@ -301,6 +301,6 @@ class Space:
         return [slice(a, b) for a, b in pairwise(ends)]
 
 
-def build_space(spec) -> Space:
+def build_space(spec: Any) -> Space:
     """Return the Space of a mapping; a Space stays as it is."""
     return spec if isinstance(spec, Space) else Space(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from .space import Space, build_space
 from .stored import kept_value, value_of
@@ -20,7 +21,7 @@ def kept_space(space: Space) -> dict:
     return stored
 
 
-def space_of(stored: Mapping, space=None) -> Space:
+def space_of(stored: Mapping, space: Any = None) -> Space:
     """Return the Space of what `kept_space` has written.
 
     Parameters
