@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from structes.runs import trust
 from structes.runs.config import load_config
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
 from structes.runs.resume import resume_experiment
+from structes.runs.running import run_experiment
 from structes.shell.cli import cli
 
 CONFIG = {"problems": ["trust_own:f"], "dim": 3, "seed": 1, "max_evaluations": 40}
