@@ -13,6 +13,7 @@ handed in read-only: an operation that writes its arguments fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..arrays.libraries import load_namespace
@@ -71,11 +72,11 @@ class Report(NamedTuple):
     """What `check_structure` has found, where all laws hold."""
 
     name: str
-    dims: tuple
-    laws: tuple  # their names
-    slow: tuple  # methods that the structure leaves to d×d matrices
+    dims: tuple[int, ...]
+    laws: tuple[str, ...]  # their names
+    slow: tuple[str, ...]  # methods that the structure leaves to d×d matrices
 
-    def __str__(self):
+    def __str__(self) -> str:
         dims = ", ".join(map(str, self.dims))
         text = f"{self.name}: {len(self.laws)} laws hold at dims {dims}."
         if not self.slow:
@@ -83,7 +84,13 @@ class Report(NamedTuple):
         return text + f" Slow, because left to d×d matrices: {', '.join(self.slow)}."
 
 
-def check_structure(structure, dims=(1, 2, 5, 13), *, backend="numpy", seed=0) -> Report:
+def check_structure(
+    structure: Callable[[int], Structure],
+    dims: Iterable[int] = (1, 2, 5, 13),
+    *,
+    backend: str = "numpy",
+    seed: int = 0,
+) -> Report:
     """Check that a structure obeys the laws, and say what of it is slow.
 
     Parameters
@@ -140,7 +147,7 @@ def check_structure(structure, dims=(1, 2, 5, 13), *, backend="numpy", seed=0) -
     return Report(name, dims, names, slow)
 
 
-def _raised(error):
+def _raised(error: Exception) -> str:
     """What an exception says that a structure has raised."""
     text = f"raised {type(error).__name__}: {error}{place_of(error)}"
     if "read-only" in str(error):

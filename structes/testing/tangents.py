@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .case import close, true
+from .case import Case, close, true
 
 
-def linear_space(case):
+def linear_space(case: Case) -> None:
     """add, scale, shift, norm and trace are those of M as a matrix."""
     s, M, N = case.structure, case.tangent(), case.tangent(7)
     m, n = case.M(M), case.M(N)
@@ -27,7 +27,7 @@ def linear_space(case):
     close("trace against the change of ln |det B|", float(s.trace(M)), slope, 1e-8, 1e-5)
 
 
-def parameter_groups(case):
+def parameter_groups(case: Case) -> None:
     """scale by one rate for each parameter group; the groups add up to the whole."""
     s, M, n = case.structure, case.tangent(), len(case.structure.parts)
     same = case.M(s.scale(M, (0.5,) * n))
@@ -41,14 +41,14 @@ def parameter_groups(case):
     wanted = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
     close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), wanted)
     eye = s.shift(s.scale(M, 0.0), 1.0)
-    for p, unit in enumerate(units):
-        piece = case.M(s.scale(eye, unit))
-        share = piece.diagonal().round()
-        close(f"part {p} of the identity, which holds whole coordinates", piece, np.diag(share))
-    true("the last of the parts must hold the identity", share.any())
+    pieces = [case.M(s.scale(eye, unit)) for unit in units]
+    for p, piece in enumerate(pieces):
+        whole = np.diag(piece.diagonal().round())
+        close(f"part {p} of the identity, which holds whole coordinates", piece, whole)
+    true("the last of the parts must hold the identity", pieces[-1].any())
 
 
-def linearity(case):
+def linearity(case: Case) -> None:
     """The tangent of samples together is the sum of their tangents; weight 0 adds nothing."""
     s, xp, (Z, w), (X, v) = case.structure, case.xp, case.samples(), case.samples(6)
 
@@ -65,7 +65,7 @@ def linearity(case):
     close("retract along it", case.B(got), case.B(wanted))
 
 
-def natural_gradient(case):
+def natural_gradient(case: Case) -> None:
     """⟨M + Mᵀ, D⟩ = −⟨G, D⟩ for every D of the tangent space, whose metric is 2⟨sym, sym⟩."""
     if not case.structure.is_group:
         return
@@ -80,7 +80,7 @@ def natural_gradient(case):
         )
 
 
-def pairs(case):
+def pairs(case: Case) -> None:
     """tangent_of_pairs is the natural gradient of Σ w sym(z uᵀ), without an identity."""
     s, (Z, w), (U, _) = case.structure, case.samples(), case.samples()
     M = case.M(s.tangent_of_pairs(case.factor, Z, U, w))
@@ -103,7 +103,7 @@ def pairs(case):
             close("⟨M + Mᵀ, D⟩ of tangent_of_pairs", np.sum((M + M.T) * D), wanted, 1e-9)
 
 
-def degrees_of_freedom(case):
+def degrees_of_freedom(case: Case) -> None:
     """dof is the dimension of the covariances: the rank of sym D over the tangent space."""
     if not case.structure.is_group:
         return
@@ -113,7 +113,7 @@ def degrees_of_freedom(case):
     true(f"dof is {dof}; the tangent space has {rank} dimensions", rank == dof)
 
 
-def likelihood(case):
+def likelihood(case: Case) -> None:
     """The tangent is the gradient of the weighted log likelihood: a step along it ascends."""
     s, (Z, w) = case.structure, case.samples()
     Y = case.freeze(s.unwhiten(case.factor, Z))
@@ -137,7 +137,7 @@ def likelihood(case):
         close("slope of the log likelihood against 2⟨sym M, sym D⟩", slope(D), wanted, 1e-8, 1e-6)
 
 
-def fisher_metric(case):
+def fisher_metric(case: Case) -> None:
     """The exact divergence of a small step along D is ‖sym D‖²: the metric of the gradient."""
     if not case.structure.is_group:
         return
