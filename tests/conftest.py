@@ -1,8 +1,10 @@
-"""Backends for the laws: plain NumPy, NumPy that may not be written, the strict standard, CuPy."""
+"""Backends for the laws: NumPy that may not be written, the strict standard, CuPy."""
 
+import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 
 import numpy as np
@@ -18,8 +20,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 
 def pytest_configure():
-    """The key by which runs are signed is one of the tests, and not the user's own."""
+    """The key by which runs are signed is one of the tests, and not the user's own; and the many
+    processes of the tests do not compile the library anew each."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="structes-tests-")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_unconfigure():
@@ -32,6 +37,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not any(item.get_closest_marker(name) for name in ("slow", "gpu")):
             item.add_marker(pytest.mark.fast)
+
+
+def pytest_collection_finish():
+    """What was collected is never garbage: no later collection need look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 class Backend:
@@ -81,8 +92,7 @@ def _cupy():
 
 @pytest.fixture(
     params=[
-        "numpy",
-        "read-only",
+        "read-only",  # NumPy: what it calculates is the same for arrays that may be written
         pytest.param("strict", marks=pytest.mark.slow),  # ten times the time of an operation
         pytest.param("cupy", marks=pytest.mark.gpu),
     ]

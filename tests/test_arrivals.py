@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from structes import ES
+from structes.population.asked import KEPT
 from structes.population.fingerprints import fingerprints
 from structes.population.late import NEGLIGIBLE, late, temper
-from structes.population.ledger import KEPT, OVER
+from structes.population.ledger import OVER
 from structes.strategy.engine import Engine
 from structes.strategy.strategy import Strategy
 from structes.strategy.weights_and_rates import recombination_weights, xnes_utilities
@@ -177,9 +178,10 @@ def test_what_is_never_told_does_not_pile_up():
         X = es.ask(es.popsize + 1)  # the last one never comes back
         es.tell(X[:-1], np.random.default_rng(k).uniform(size=es.popsize))
         its = es.ledger
-        sizes.append((len(its.late), len(its.over), len(pickle.dumps(its))))
+        if k % 5 == 4:
+            sizes.append((len(its.late), len(its.over), len(pickle.dumps(its))))
     assert sizes[-1][0] <= KEPT + 1 and sizes[-1][1] <= 2 * OVER
-    assert sizes[-1][2] < 1.2 * max(size for _, _, size in sizes[:-100])
+    assert sizes[-1][2] < 1.2 * max(size for _, _, size in sizes[:-20])
 
 
 def test_fingerprints():

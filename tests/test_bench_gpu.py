@@ -323,7 +323,7 @@ def test_a_peer_that_is_wrong_is_marked():
 def test_the_list_of_peers():
     names = [peer.name for peer in peers.PEERS]
     assert len(set(names)) == len(names)
-    assert {peer.beside for peer in peers.PEERS} == {"diagonal", "dense"}
+    assert {peer.counterpart for peer in peers.PEERS} == {"diagonal", "dense"}
     assert [peer.name for peer in peers.PEERS if not peer.correct] == ["evosax-xnes"]
     assert all(peer.note for peer in peers.PEERS if not peer.correct)
 
@@ -339,7 +339,7 @@ def test_outer_products_that_do_not_fit_are_not_tried(monkeypatch):
     answers = peers.measure(SLOW, [(1000, 64), (10, 64)], Small(8 * 64 * 1000**2 - 1), 1, 1.0)
     assert asked == [(10, 64)]
     assert [answer.d for answer in answers] == [1000, 10]
-    assert "does not fit" in answers[0].said and answers[1].seconds == 0.5
+    assert "does not fit" in answers[0].reason and answers[1].seconds == 0.5
     asked.clear()
     peers.measure(GOOD, [(1000, 64)], Small(8 * 64 * 1000), 1, 1.0)
     assert asked == [(1000, 64)]  # this one holds no products
@@ -350,8 +350,8 @@ def test_cells_without_an_answer_say_why(monkeypatch):
     monkeypatch.setattr(peers, "in_own_process", lambda *_, **__: (found, "killed"))
     first, second, third = peers.measure(GOOD, [(10, 4), (20, 4), (30, 4)], Small(10**9), 1, 1.0)
     assert first == Answer(GOOD, 10, 4, 0.5, "")
-    assert math.isnan(second.seconds) and second.said == "RuntimeError: no memory"
-    assert math.isnan(third.seconds) and third.said == "killed"
+    assert math.isnan(second.seconds) and second.reason == "RuntimeError: no memory"
+    assert math.isnan(third.seconds) and third.reason == "killed"
 
 
 def test_a_process_answers_for_every_cell(monkeypatch):
@@ -373,7 +373,7 @@ def test_a_peer_that_is_installed_answers(peer):
     if peers.missing(peer):
         pytest.skip(f"not installed: {peers.missing(peer)}")
     (answer,) = peers.measure(peer, [(6, 8)], Host("float32"), 1, 30.0)
-    assert answer.said == "" and 0 < answer.seconds < 10
+    assert answer.reason == "" and 0 < answer.seconds < 10
 
 
 # -- the command

@@ -188,15 +188,11 @@ def test_a_measurement_sees_the_arrays_that_there_must_be():
     assert 3 <= row.units == row.arrays / (8 * 8 * 20_000) < 20  # Z, Y, X at least
     assert 0.5 < row.resident / row.arrays < 3
     assert 0 < row.floor < 100 * row.seconds
+    single = scaling.measure("diagonal", 20_000, 8, dtype="float32")
+    assert single.units == single.arrays / (4 * 8 * 20_000) and single.units >= 3
+    assert single.arrays < row.arrays  # numbers of half the width
     dense = scaling.measure("dense", 300, 8)
     assert dense.arrays > 8 * 300**2  # and A
-
-
-@pytest.mark.slow
-def test_numbers_of_half_the_width_take_less_memory():
-    row = scaling.measure("diagonal", 20_000, 8, dtype="float32")
-    assert row.units == row.arrays / (4 * 8 * 20_000) and row.units >= 3
-    assert row.arrays < scaling.measure("diagonal", 20_000, 8).arrays
 
 
 def test_scaling_hands_on_the_backend_and_the_type(monkeypatch):

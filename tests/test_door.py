@@ -32,6 +32,7 @@ def minimized(*given, **more):
 
 
 FACES = {"ES": ES, "RestartES": restarting, "ShardedES": sharded, "minimize": minimized}
+WORKERS = pytest.param({"workers": 2}, marks=pytest.mark.slow)  # it starts processes
 SPACE = Space({"a": Float(0, 1), "n": Int(1, 9), "c": Choice("x", "y", "z")})
 
 
@@ -373,7 +374,7 @@ def up(f):
     return lambda *its: -f(*its)
 
 
-@pytest.mark.parametrize("more", [{}, {"restarts": "ipop"}, {"workers": 2}, {"vectorized": True}])
+@pytest.mark.parametrize("more", [{}, {"restarts": "ipop"}, {"vectorized": True}, WORKERS])
 def test_maximize_is_minimize_upside_down(more):
     """Points, evaluations and ends are the same, values have the other sign."""
     f = objective if "vectorized" in more else sphere
@@ -430,7 +431,7 @@ def test_args_are_handed_on():
         minimize(f, [1.0, 2.0], 0.5, args=2.0)
 
 
-@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize("workers", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_points_that_are_evaluated_first(workers):
     first = [[0.1, 0.1], [5.0, 5.0]]
     given = {"seed": 1, "max_evaluations": 40, "workers": workers}

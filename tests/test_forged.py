@@ -338,7 +338,8 @@ def test_values_that_are_no_numbers_are_saved(tmp_path):
     "options",
     [
         {"seed": 2**64 - 1},
-        {"popsize": 100_000},
+        {"popsize": 20_000},
+        pytest.param({"popsize": 100_000}, marks=pytest.mark.slow),
         {"dtype": "float32"},
         {"maximize": True},
         {"stagnation": 10**6},

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 import structes
-from structes.space.domain import build_domain
+from structes.space.building import build_domain
 from structes.space.integers import margin, with_margin
 from structes.strategy.settings import default_popsize
 from structes.strategy.strategy import Strategy
@@ -20,12 +20,10 @@ def leaving(domain, state, structure, samples=40_001):
     """(d,) by quadrature: probabilities, below and above, of another integer than the mean's."""
     std = structure.deviations(state.factor) * state.sigma * state.scale
     z = np.linspace(-9, 9, samples)
+    X = domain.decode(state.mean + np.outer(z, std))  # coordinate by coordinate
     below, above = [], []
     for i in range(domain.dim):
-        U = np.broadcast_to(state.mean, (samples, domain.dim)).copy()
-        U[:, i] += std[i] * z
-        x = domain.decode(U)[:, i]
-        edges = np.flatnonzero(np.diff(x))  # where the integer changes
+        edges = np.flatnonzero(np.diff(X[:, i]))  # where the integer changes
         left, right = edges[edges < samples // 2], edges[edges >= samples // 2]
         below.append(ndtr(z[left[-1]]) if len(left) else 0.0)
         above.append(ndtr(-z[right[0]]) if len(right) else 0.0)

@@ -18,6 +18,7 @@ from structes.population.fingerprints import factors, fingerprints
 from .compiled import SUFFIX, Block, Steps, call, compile_block
 
 DTYPES = ("float64", "float32")
+ARCHITECTURES = ["sm_70", *(pytest.param(a, marks=pytest.mark.slow) for a in ("sm_80", "sm_90"))]
 NAMES = ("normals", "sample", "sums", "prints")
 STEPS = ("stretch", "paths", "stride")
 # float64: the two inverses of Φ differ by a few units in the last place of at most 8.3.
@@ -288,7 +289,7 @@ def all_options(dtype, architecture):
     return (*kernels.options(dtype), *theirs, f"--gpu-architecture={architecture}")
 
 
-@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_source_compiles_for_gpus(nvrtc, dtype, architecture):
     out = cubin(nvrtc, kernels.source("population"), all_options(dtype, architecture))
@@ -297,7 +298,7 @@ def test_the_source_compiles_for_gpus(nvrtc, dtype, architecture):
         assert f".text.{name}_{SUFFIX[dtype]}\0".encode() in out
 
 
-@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_steps_compile_for_gpus(nvrtc, architecture):
     out = cubin(nvrtc, kernels.source("steps"), all_options("float64", architecture))
     assert out.startswith(b"\x7fELF")

@@ -125,19 +125,21 @@ def _bar(title):
     console = Console(stderr=True)
     with Progress(*columns, console=console, speed_estimate_period=1e9) as progress:
         task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        yield lambda count, total: progress.update(task, completed=count, total=total)
 
 
 def _lines(title, every=30.0):
-    began = said = time.monotonic()
+    began = last = time.monotonic()
 
-    def report(done, total):
-        nonlocal said
+    def report(count, total):
+        nonlocal last
         now = time.monotonic()
-        if now - said >= every or done == total:
-            said, passed = now, now - began
-            left = f"{passed * (total - done) / done:.0f} s left" if done else "just begun"
-            click.echo(f"{title}: {done / total:.0%}, {passed:.0f} s elapsed, {left}", err=True)
+        if now - last >= every or count == total:
+            last, passed = now, now - began
+            remaining = f"{passed * (total - count) / count:.0f} s left" if count else "just begun"
+            click.echo(
+                f"{title}: {count / total:.0%}, {passed:.0f} s elapsed, {remaining}", err=True
+            )
 
     yield report
 

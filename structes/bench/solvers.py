@@ -52,15 +52,17 @@ def build(solver: str, x0, sigma0, popsize, seed: int, budget: int, bounds=None,
 
     Raises ValueError or TypeError for a wrong name or option, ImportError for a missing package.
     """
-    name, given = parse(solver)
-    first = given.pop("popsize", None)
+    name, options = parse(solver)
+    first = options.pop("popsize", None)
     target = PEERS.resolve(name)
     context = {"x0": x0, "sigma0": sigma0, "seed": seed}
     context["popsize"] = first if popsize is None else popsize
-    told = {"budget": budget, "bounds": bounds, "integers": integers}
+    optional = {"budget": budget, "bounds": bounds, "integers": integers}
     takes = inspect.signature(target).parameters
-    context |= {key: value for key, value in told.items() if key in takes and key not in given}
-    return PEERS.call(target, name, given, **context)
+    context |= {
+        key: value for key, value in optional.items() if key in takes and key not in options
+    }
+    return PEERS.call(target, name, options, **context)
 
 
 def check(solver: str, dim: int) -> None:

@@ -56,14 +56,14 @@ def run_tasks(
     rows, wanted = read_rows(path, columns), set(tasks)
     fields = type(tasks[0])._fields if tasks else ()
     done = {tuple(row[k] for k in fields) for row in rows}
-    left = [task for task in tasks if tuple(task) not in done]
-    if left:
+    remaining = [task for task in tasks if tuple(task) not in done]
+    if remaining:
         write_rows(path, rows, columns)
         with open(path, "a", newline="") as file:
             writer = csv.DictWriter(file, columns)
-            gone, total, failures = 0, sum(map(size, left)), {}
-            report(gone, total)
-            with closing(_solved(left, solve, jobs)) as solved:
+            size_done, total, failures = 0, sum(map(size, remaining)), {}
+            report(size_done, total)
+            with closing(_solved(remaining, solve, jobs)) as solved:
                 for task, row, error in solved:
                     if error is None:
                         rows.append(row)
@@ -71,10 +71,10 @@ def run_tasks(
                         file.flush()
                     else:
                         failures[task] = error
-                    gone += size(task)
-                    report(gone, total)
+                    size_done += size(task)
+                    report(size_done, total)
         if failures:
-            raise Failed(failures, len(left)) from next(iter(failures.values()))
+            raise Failed(failures, len(remaining)) from next(iter(failures.values()))
     return [row for row in rows if tuple(row[k] for k in fields) in wanted]
 
 

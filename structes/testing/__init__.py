@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..arrays.libraries import load_namespace
-from ..registry import brief, place_of
+from ..error_text import brief, place_of
 from ..structures.base import Structure
 from ..structures.fallbacks import SLOW
 from .case import Case, LawError
@@ -69,12 +69,24 @@ LAWS = (
 
 
 class Report(NamedTuple):
-    """What `check_structure` has found, where all laws hold."""
+    """What `check_structure` has found, where all laws hold. Its text says so in words.
+
+    Attributes
+    ----------
+    name : str
+        The name of the class.
+    dims : tuple of int
+        Where it was checked.
+    laws : tuple of str
+        The names of the laws.
+    slow : tuple of str
+        The methods that the structure leaves to d×d matrices.
+    """
 
     name: str
     dims: tuple[int, ...]
-    laws: tuple[str, ...]  # their names
-    slow: tuple[str, ...]  # methods that the structure leaves to d×d matrices
+    laws: tuple[str, ...]
+    slow: tuple[str, ...]
 
     def __str__(self) -> str:
         dims = ", ".join(map(str, self.dims))

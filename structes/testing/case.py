@@ -10,20 +10,29 @@ import numpy as np
 from ..arrays import noise
 from ..arrays.libraries import mapped, to_numpy
 from ..registry import brief
-from ..structures.base import Structure
+from ..structures.base import Array, Structure
 
 TOLERANCE = 1e-10  # of what is exact but for rounding
 LENGTH = 0.4  # Frobenius norm of the tangents
 
 
 class LawError(AssertionError):
-    """A structure breaks a law."""
+    """A structure breaks a law: which, the error that was found, and the tolerance."""
 
 
 class Case:
     """A structure at an element that is not the identity, and samples; arrays of the library xp.
 
-    frozen   are NumPy's arrays handed in read-only?
+    Parameters
+    ----------
+    structure : Structure
+        The structure at some dim.
+    xp : module
+        The array library.
+    seed : int
+        The seed of the random samples.
+    frozen : bool
+        Whether NumPy's arrays are handed in read-only.
     """
 
     def __init__(self, structure: Structure, xp: Any = np, seed: int = 0, frozen: bool = True):
@@ -37,7 +46,8 @@ class Case:
         for _ in range(3):
             self.factor = self.freeze(structure.retract(self.factor, self.tangent()))
 
-    def array(self, value: Any, dtype: str = "float64") -> Any:
+    def array(self, value: Any, dtype: str = "float64") -> Array:
+        """An array of the library, which may not be written."""
         return self.freeze(self.xp.asarray(np.array(value), dtype=getattr(self.xp, dtype)))
 
     def freeze(self, tree: Any) -> Any:
@@ -50,13 +60,13 @@ class Case:
 
         return mapped(freeze, tree) if self.frozen else tree
 
-    def normals(self, n: int, width: int | None = None) -> Any:
+    def normals(self, n: int, width: int | None = None) -> Array:
         """n vectors of `width` normals (None: d, for vectors y and gradients): an array."""
         self._drawn += 1
         width = self.dim if width is None else width
         return self.array(noise.normals(self.seed, noise.PROBLEM, self._drawn, 0, n, width))
 
-    def samples(self, n: int = 4) -> tuple:
+    def samples(self, n: int = 4) -> tuple[Array, Array]:
         """Local coordinates Z (n, noise_dim) and weights w (n,) of both signs, whose sum is not 0;
         of a structure that is no group those of vectors, as `whiten` makes them."""
         Z = self.normals(n)
@@ -88,7 +98,8 @@ class Case:
                 yield self.freeze(s.scale(self.tangent(n), rates))
             yield self.freeze(s.scale(self.tangent(2), (*(1.0,) * (groups - 1), 0.5)))
 
-    def numpy(self, x: Any) -> np.ndarray:
+    def numpy(self, x: Array) -> np.ndarray:
+        """A copy of the array on the host."""
         return np.array(to_numpy(x))
 
     def B(self, factor: tuple | None = None) -> np.ndarray:

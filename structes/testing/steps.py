@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, log2
 
 import numpy as np
@@ -60,7 +61,7 @@ def measured_order(case: Case) -> float:
     return least
 
 
-def stated_order_is_reached(cases: list[Case]) -> None:
+def stated_order_is_reached(cases: Sequence[Case]) -> None:
     """Somewhere the retraction differs from B h(M) in terms of the order that is stated: a
     structure must not promise less than it keeps."""
     stated = [c.structure.retraction_order for c in cases if c.structure.is_group]

@@ -55,10 +55,10 @@ def lines(rows, structure: str, switches=SWITCHES) -> list[str]:
 
 def table(rows, structure: str, switches=SWITCHES) -> list[list[str]]:
     """Heads, and a line for each switch that the rows hold: ratios of the switch / the default."""
-    there = {row["solver"] for row in rows}
+    names = {row["solver"] for row in rows}
     table = [["switch", "ratio", "ERT", "solved", "(default)", "cpu", "what is different"]]
     for switch in switches:
-        if name_of(structure, switch.options) not in there:
+        if name_of(structure, switch.options) not in names:
             continue
         c = compare(rows, name_of(structure, switch.options), name_of(structure))
         numbers = [f"{c.ratio:.3f}", f"{c.ert:.3f}", f"{c.solved:.3f}", f"({c.solved_other:.3f})"]

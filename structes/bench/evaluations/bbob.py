@@ -168,7 +168,7 @@ def _search(task, evaluations, frame) -> int:
         restart += 1
 
 
-def run(tasks, path: Path, jobs: int, report=lambda done, total: None, folder=None) -> list[dict]:
+def run(tasks, path: Path, jobs: int, report=lambda count, total: None, folder=None) -> list[dict]:
     """Run the tasks that are not in the CSV file yet, appending a row for each: all rows.
 
     folder   where COCO's own data go, or None. Raises ValueError where rows are there without.

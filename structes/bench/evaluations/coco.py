@@ -60,17 +60,17 @@ def observed(task, folder: Path | None, function):
         return
     import cocoex
 
-    here = place(task, folder).absolute()
+    target = place(task, folder).absolute()
     shutil.rmtree(
-        here, ignore_errors=True
+        target, ignore_errors=True
     )  # of a run that was interrupted: COCO would not reuse it
     cocoex.log_level("warning")  # else a line on stdout for every run
     suite = cocoex.Suite(task.suite, f"instances:{task.i}", f"dimensions:{task.d}")
     problem = suite.get_problem_by_function_dimension_instance(task.f, task.d, task.i)
     observer = cocoex.Observer(
         task.suite,
-        f'outer_folder: "{here.parent}" result_folder: {here.name} '
-        f"algorithm_name: {here.parent.name} algorithm_info: structes-bench",
+        f'outer_folder: "{target.parent}" result_folder: {target.name} '
+        f"algorithm_name: {target.parent.name} algorithm_info: structes-bench",
     )
     problem.observe_with(observer)
     try:

@@ -79,18 +79,18 @@ class Comparison(NamedTuple):
 
 def compare(rows, ours: str, other: str, where=lambda row: True) -> Comparison:
     """Comparison over the rows that both solvers have, of those for which `where` is true."""
-    both = _both(rows, ours, other, where)
+    matched = _both(rows, ours, other, where)
     ratios, hit, hit_other = [], 0, 0
-    for a, b in both:
+    for a, b in matched:
         for key in HITS:
             hit += a[key] != ""
             hit_other += b[key] != ""
             if a[key] != "" and b[key] != "":
                 ratios.append(a[key] / b[key])
-    n = max(1, len(both) * len(HITS))
-    cpu, used = _sums(both, "seconds"), _sums(both, "evaluations")
+    n = max(1, len(matched) * len(HITS))
+    cpu, used = _sums(matched, "seconds"), _sums(matched, "evaluations")
     seconds = _divide(_divide(cpu[0], used[0]), _divide(cpu[1], used[1]))
-    erts = _ert_pairs(both)
+    erts = _ert_pairs(matched)
     finite = [a / b for a, b in erts if a < math.inf and b < math.inf]
     return Comparison(
         ratio=geometric_mean(ratios),
@@ -133,10 +133,10 @@ def _both(rows, ours, other, where):
     return [(t[ours], t[other]) for t in table.values() if ours in t and other in t]
 
 
-def _ert_pairs(both):
+def _ert_pairs(matched):
     """[(ERT, ERT of the other)] for each (suite, function, dimension, target)."""
     problems = {}
-    for a, b in both:
+    for a, b in matched:
         problems.setdefault((a["suite"], a["f"], a["d"]), []).append((a, b))
     return [
         tuple(ert(side, key) for side in zip(*pairs, strict=True))
@@ -145,8 +145,8 @@ def _ert_pairs(both):
     ]
 
 
-def _sums(both, column):
-    return [sum(pair[side][column] for pair in both) for side in (0, 1)]
+def _sums(matched, column):
+    return [sum(pair[side][column] for pair in matched) for side in (0, 1)]
 
 
 def _divide(a, b):

@@ -144,7 +144,7 @@ def smaller(dim: int) -> list[str]:
     return found
 
 
-def run(tasks, path: Path, jobs: int, report=lambda done, total: None) -> list[dict]:
+def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all."""
     return run_tasks(tasks, solve, COLUMNS, path, jobs, report)
 
@@ -174,16 +174,16 @@ def cell(rows, solver: str, family: str, d: int) -> Cell | None:
     A run that missed the target ranks behind all that reached it, however early it ended; the
     median is the run in the middle (of an even number, the worse of the two).
     """
-    mine = [r for r in rows if (r["solver"], r["family"], r["d"]) == (solver, family, d)]
-    if not mine:
+    runs = [r for r in rows if (r["solver"], r["family"], r["d"]) == (solver, family, d)]
+    if not runs:
         return None
-    mine.sort(key=lambda r: (r["ended"] != "target", r["evaluations"]))
-    middle = mine[len(mine) // 2]
+    runs.sort(key=lambda r: (r["ended"] != "target", r["evaluations"]))
+    middle = runs[len(runs) // 2]
     return Cell(
         middle["evaluations"],
-        statistics.median(r["seconds"] for r in mine),
-        sum(r["ended"] == "target" for r in mine),
-        len(mine),
+        statistics.median(r["seconds"] for r in runs),
+        sum(r["ended"] == "target" for r in runs),
+        len(runs),
         middle["ended"],
     )
 

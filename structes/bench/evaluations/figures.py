@@ -51,15 +51,15 @@ def ecdf_figure(rows, solvers):
     for axis, d in zip(axes, dims, strict=True):
         end = max(row["evaluations"] / d for row in rows if row["d"] == d)
         for k, solver in enumerate(solvers):
-            mine = [row for row in rows if (row["solver"], row["d"]) == (solver, d)]
-            if not mine:
+            runs = [row for row in rows if (row["solver"], row["d"]) == (solver, d)]
+            if not runs:
                 continue
-            times, shares = ecdf(mine)
+            times, shares = ecdf(runs)
             x, y = np.r_[1 / d, times, end], np.r_[0, shares, shares[-1] if len(shares) else 0]
             axis.step(x, y, where="post", color=_colour(k), linewidth=1.6, label=_words(solver))
-            cut = [row["evaluations"] / d for row in mine if row[HITS[-1]] == ""]
+            cut = [row["evaluations"] / d for row in runs if row[HITS[-1]] == ""]
             if cut:
-                level = np.searchsorted(times, max(cut), side="right") / (len(mine) * len(HITS))
+                level = np.searchsorted(times, max(cut), side="right") / (len(runs) * len(HITS))
                 axis.plot(max(cut), level, "x", color=_colour(k), markersize=7, clip_on=False)
         axis.set(xscale="log", xlim=(1, end), ylim=(0, 1.01), title=f"d = {d}")
         axis.set_xlabel("evaluations / dimension")

@@ -153,7 +153,7 @@ def tasks_of(functions, dims, strengths, seeds: int, budget: int) -> list[Task]:
     ]
 
 
-def run(tasks, path: Path, jobs: int, report=lambda done, total: None) -> list[dict]:
+def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all."""
     size = {"plain": 1, "auto": 1, "cmaes-lra": 4, "pycma-handler": 4}
     return run_tasks(
@@ -165,10 +165,10 @@ def lines(rows):
     """The report, line by line: Markdown."""
     yield "True value at the mean after budget/10 → budget: geometric means over seeds."
     yield ""
-    loud = [row for row in rows if row["strength"] > 0]
+    noisy_rows = [row for row in rows if row["strength"] > 0]
     table = [["function", "d", "strength", *SOLVERS]]
-    for key in dict.fromkeys(_key(row) for row in loud):
-        cells = [[r for r in loud if (_key(r), r["solver"]) == (key, s)] for s in SOLVERS]
+    for key in dict.fromkeys(_key(row) for row in noisy_rows):
+        cells = [[r for r in noisy_rows if (_key(r), r["solver"]) == (key, s)] for s in SOLVERS]
         words = [f"{_mean(c, 'early'):.2g} → {_mean(c, 'late'):.2g}" for c in cells]
         table.append([key[0], str(key[1]), f"{key[2]:g}", *words])
     yield from markdown(table)
@@ -176,25 +176,25 @@ def lines(rows):
     yield "`auto` against the others: ratio of true values after budget/10, after budget (below 1:"
     yield "closer); shares of runs that reached strength/100, `auto`'s and the other's."
     yield ""
-    functions = list(dict.fromkeys(row["function"] for row in loud))
+    functions = list(dict.fromkeys(row["function"] for row in noisy_rows))
     others = [name for name in SOLVERS if name != "auto"]
     table = [["`auto` /", *functions, "all"]]
     for other in others:
         cells = [
-            _against([r for r in loud if r["function"] in f], other)
+            _against([r for r in noisy_rows if r["function"] in f], other)
             for f in [*([f] for f in functions), functions]
         ]
         table.append([other, *cells])
     yield from markdown(table)
-    still = [row for row in rows if row["strength"] == 0]
-    if still:
+    quiet_rows = [row for row in rows if row["strength"] == 0]
+    if quiet_rows:
         yield ""
         yield f"Without noise: evaluations to {QUIET:g}, `auto` / the other, where both reach it."
         yield ""
         table = [["function", "d", *others]]
-        for key in dict.fromkeys(_key(row) for row in still):
-            here = [row for row in still if _key(row) == key]
-            ratios = [_ratio(*_paired(here, other, "reached")) for other in others]
+        for key in dict.fromkeys(_key(row) for row in quiet_rows):
+            group = [row for row in quiet_rows if _key(row) == key]
+            ratios = [_ratio(*_paired(group, other, "reached")) for other in others]
             table.append([key[0], str(key[1]), *ratios])
         yield from markdown(table)
 

@@ -245,8 +245,10 @@ def solve(task: Task) -> dict:
         else:
             peer = {"sync": Structes, "pycma": Pycma}[task.solver]
             search = Barrier(peer(x0, sigma0, popsize=task.popsize, seed=task.seed))
-        done = simulate(search, FUNCTIONS[task.function], workers, TARGET, task.cap)
-    row = done._replace(time=round(done.time, 4), seconds=round(done.seconds, 4))._asdict()
+        outcome = simulate(search, FUNCTIONS[task.function], workers, TARGET, task.cap)
+    row = outcome._replace(
+        time=round(outcome.time, 4), seconds=round(outcome.seconds, 4)
+    )._asdict()
     return task._asdict() | row | {"late": search.late, "stale": search.stale}
 
 
@@ -267,7 +269,7 @@ def tasks_of(functions, dims, workers, seeds: int, solvers=SOLVERS, cap: int = 2
     ]
 
 
-def run(tasks, path: Path, jobs: int, report=lambda done, total: None) -> list[dict]:
+def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all."""
     return run_tasks(tasks, solve, COLUMNS, path, jobs, report)
 
@@ -279,9 +281,9 @@ def lines(rows) -> list[str]:
     for d in dict.fromkeys(row["d"] for row in rows):
         heads = ["workers", "popsize", "solver", *functions, "all", "pycma"]
         table = [[*heads, "late", "stale", "solved", "ms"]]
-        here = [row for row in rows if row["d"] == d]
-        for n, popsize in sorted({(row["workers"], row["popsize"]) for row in here}):
-            group = [r for r in here if (r["workers"], r["popsize"]) == (n, popsize)]
+        of_dim = [row for row in rows if row["d"] == d]
+        for n, popsize in sorted({(row["workers"], row["popsize"]) for row in of_dim}):
+            group = [r for r in of_dim if (r["workers"], r["popsize"]) == (n, popsize)]
             for solver in dict.fromkeys(row["solver"] for row in group):
                 table.append([str(n), str(popsize), solver, *_cells(group, solver, functions)])
         text += ["", f"d = {d}", *aligned(table, {2})]
@@ -290,14 +292,14 @@ def lines(rows) -> list[str]:
 
 def _cells(rows, solver, functions):
     """What stands in a line behind its solver."""
-    mine = [row for row in rows if row["solver"] == solver]
+    runs = [row for row in rows if row["solver"] == solver]
     cells = [ratios([r for r in rows if r["function"] == f], solver, "sync") for f in functions]
-    told = sum(row["evaluations"] for row in mine)
-    shares = [f"{sum(row[key] for row in mine) / told:.0%}" for key in ("late", "stale")]
-    solved = sum(row["ended"] == "target" for row in mine)
-    cost = 1e3 * sum(row["seconds"] for row in mine) / told
+    evaluations = sum(row["evaluations"] for row in runs)
+    shares = [f"{sum(row[key] for row in runs) / evaluations:.0%}" for key in ("late", "stale")]
+    solved = sum(row["ended"] == "target" for row in runs)
+    cost = 1e3 * sum(row["seconds"] for row in runs) / evaluations
     cells += [ratios(rows, solver, "sync"), ratios(rows, solver, "pycma"), *shares]
-    return [*cells, f"{solved}/{len(mine)}", f"{cost:.2f}"]
+    return [*cells, f"{solved}/{len(runs)}", f"{cost:.2f}"]
 
 
 def ratios(rows, solver: str, other: str) -> str:

@@ -13,16 +13,16 @@ class Cmaes:
 
     kind = "CMA"
 
-    def __init__(self, x0, sigma0, popsize=None, seed=1, bounds=None, **given):
+    def __init__(self, x0, sigma0, popsize=None, seed=1, bounds=None, **options):
         cmaes = load_package("cmaes")
 
         if bounds is not None:
-            given["bounds"] = np.array(bounds)
+            options["bounds"] = np.array(bounds)
         if np.ndim(sigma0):
             overall = float(np.exp(np.mean(np.log(sigma0))))
-            sigma0, given["cov"] = overall, np.diag((sigma0 / overall) ** 2)
+            sigma0, options["cov"] = overall, np.diag((sigma0 / overall) ** 2)
         self.es = getattr(cmaes, self.kind)(
-            mean=np.array(x0), sigma=sigma0, seed=seed, population_size=popsize, **given
+            mean=np.array(x0), sigma=sigma0, seed=seed, population_size=popsize, **options
         )
         self.popsize = self.es.population_size
 

@@ -24,16 +24,16 @@ from ..measuring import Skipped, in_own_process, region, warm_up
 class Peer(NamedTuple):
     """An optimiser of a package.
 
-    beside    our structure that it stands beside
-    kind      its class, and the options that it is made with
-    products  does it hold the outer products of all samples, λ d² numbers?
-    note      what is to be said of it; correct: nothing that changes the work
+    counterpart  our structure that it stands beside
+    kind         its class, and the options that it is made with
+    products     does it hold the outer products of all samples, λ d² numbers?
+    note         what is to be said of it; correct: nothing that changes the work
     """
 
     name: str
     package: str
     kind: str
-    beside: str
+    counterpart: str
     options: dict = {}
     products: bool = False
     correct: bool = True
@@ -67,13 +67,13 @@ NEEDS = {"evotorch": ("torch", "evotorch"), "evosax": ("jax", "evosax")}
 
 
 class Answer(NamedTuple):
-    """seconds of a generation; nan where there are none, and `said` is why."""
+    """seconds of a generation; nan where there are none, and `reason` says why."""
 
     peer: Peer
     d: int
     popsize: int
     seconds: float
-    said: str = ""
+    reason: str = ""
 
 
 def missing(peer: Peer) -> str:
@@ -91,8 +91,8 @@ def measure(peer: Peer, cells, device, repeats: int, limit: float) -> list[Answe
     for d, popsize in cells:
         least = popsize * d * (d if peer.products else 1) * device.itemsize
         if least > free:
-            said = f"an array of {least / 1e9:.1f} GB does not fit into {free / 1e9:.1f} GB"
-            answers[d, popsize] = Answer(peer, d, popsize, math.nan, said)
+            reason = f"an array of {least / 1e9:.1f} GB does not fit into {free / 1e9:.1f} GB"
+            answers[d, popsize] = Answer(peer, d, popsize, math.nan, reason)
         else:
             asked.append((d, popsize))
     if asked:
@@ -103,9 +103,9 @@ def measure(peer: Peer, cells, device, repeats: int, limit: float) -> list[Answe
             XLA_PYTHON_CLIENT_PREALLOCATE="false",
         )
         answers |= {cell: Answer(peer, *cell, math.nan, why) for cell in asked}
-        for d, popsize, seconds, said in found:
+        for d, popsize, seconds, reason in found:
             seconds = math.nan if seconds is None else seconds
-            answers[d, popsize] = Answer(peer, d, popsize, seconds, said)
+            answers[d, popsize] = Answer(peer, d, popsize, seconds, reason)
     return [answers[cell] for cell in cells]
 
 
@@ -116,18 +116,18 @@ def answers(name: str, backend: str, dtype: str, repeats: int, limit: float, cel
     """Yield [d, popsize, seconds of a generation or None, why there are none] of each cell."""
     peer = next(p for p in PEERS if p.name == name)
     for d, popsize in cells:
-        seconds, said = None, ""
+        seconds, reason = None, ""
         try:
             seconds = _seconds(peer, backend, dtype, d, popsize, repeats, limit)
         except Exception as error:  # whatever a peer raises is its answer
-            said = first_line(error)
-        yield [d, popsize, seconds, said]
+            reason = first_line(error)
+        yield [d, popsize, seconds, reason]
 
 
 def first_line(error) -> str:
     """Type and first line of what an exception says, not longer than a line."""
-    said = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {said[0][:200]}"
+    reason = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {reason[0][:200]}"
 
 
 def _seconds(peer, backend, dtype, d, popsize, repeats, limit) -> float:

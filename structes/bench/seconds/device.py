@@ -45,8 +45,8 @@ def open_device(backend: str, dtype: str = "float64") -> Host | Cuda:
 
 def search(spec, d: int, popsize: int, backend: str, dtype: str) -> ES:
     """An ES in d dimensions."""
-    given = {"popsize": popsize, "backend": backend, "dtype": dtype}
-    return ES(np.zeros(d), 1.0, spec, seed=1, **given)
+    options = {"popsize": popsize, "backend": backend, "dtype": dtype}
+    return ES(np.zeros(d), 1.0, spec, seed=1, **options)
 
 
 class Host:

@@ -236,7 +236,7 @@ def peer_head() -> str:
 
 def peer_line(peer, d: int, popsize: int, seconds: float, ours: float) -> str:
     """Of a peer that took so many seconds a generation beside our seconds."""
-    words = (peer.name, peer.beside, f"{d}", f"{popsize}", f"{1e3 * seconds:.4g}")
+    words = (peer.name, peer.counterpart, f"{d}", f"{popsize}", f"{1e3 * seconds:.4g}")
     note = f"  {'' if peer.correct else 'not counted: '}{peer.note}" if peer.note else ""
     return _line((*words, f"{1e3 * ours:.4g}", f"{seconds / ours:.2f}")) + note
 
@@ -260,8 +260,8 @@ def goals(rows, peers) -> list[str]:
         what = f"dense, d = {d}, popsize {popsize}: under {ms:g} ms"
         lines.append(_goal(what, found, found is not None and found < ms))
     for name in dict.fromkeys(peer.name for peer, *_ in peers if peer.correct):
-        mine = [p for p in peers if p[0].name == name]
-        _, d, popsize, seconds, ours = min(mine, key=lambda p: p[3] / p[4])
+        pairs = [p for p in peers if p[0].name == name]
+        _, d, popsize, seconds, ours = min(pairs, key=lambda p: p[3] / p[4])
         found = seconds / ours
         what = f"{name}: at least {AHEAD:g} times our time"
         lines.append(_goal(what, found, found >= AHEAD, f"d = {d}, popsize {popsize}"))

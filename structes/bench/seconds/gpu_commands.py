@@ -116,8 +116,8 @@ def _rows(device, cells, bandwidth, repeats, limit, say):
         try:
             if name in known:
                 before, seconds = known[name]
-                about = seconds * d * popsize / before
-                affordable(about, repeats, limit, "would take about")
+                estimate = seconds * d * popsize / before
+                affordable(estimate, repeats, limit, "would take about")
             rows.append(gpu.measure(device, *cell, bandwidth, repeats, limit))
             known[name] = d * popsize, rows[-1].seconds
             say(gpu.row_line(rows[-1]))
@@ -142,16 +142,18 @@ def _beside(device, rows, repeats, limit, say):
     say(f"\npeers, the same way\n{gpu.peer_head()}")
     device.release()  # the peers want the memory of the device
     for peer in PEERS:
-        ours = {(r.d, r.popsize): r.seconds for r in rows if r.structure == peer.beside}
+        ours = {(r.d, r.popsize): r.seconds for r in rows if r.structure == peer.counterpart}
         absent = missing(peer)
         if absent:
             say(f"{peer.name:18}  not installed: {absent}")
         elif not ours:
-            say(f"{peer.name:18}  nothing of {peer.beside} to stand beside")
+            say(f"{peer.name:18}  nothing of {peer.counterpart} to stand beside")
         else:
-            for _, d, popsize, seconds, said in measure(peer, list(ours), device, repeats, limit):
+            for _, d, popsize, seconds, reason in measure(
+                peer, list(ours), device, repeats, limit
+            ):
                 if seconds != seconds:
-                    say(gpu.skipped_line((peer.name, d, popsize), said, "failed"))
+                    say(gpu.skipped_line((peer.name, d, popsize), reason, "failed"))
                     continue
                 found.append((peer, d, popsize, seconds, ours[d, popsize]))
                 say(gpu.peer_line(*found[-1]))

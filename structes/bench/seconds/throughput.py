@@ -195,7 +195,7 @@ def ray_for(cpus: int):
     if not cpus:
         yield
         return
-    from ...evaluators.ray import start, stop
+    from ...evaluators.ray_cluster import start, stop
 
     ours = start(cpus)
     try:
@@ -233,8 +233,8 @@ def measure(cells, workers, solvers, repeats, seconds, spinning=False, report=la
     on_ray = [name for name in solvers if NEEDS.get(name) == "ray"]
     cpus = workers * (bool(on_ray) + ("ray" in on_ray))  # our actors hold theirs
     with ray_for(cpus):
-        for done, (population, cost) in enumerate(cells):
-            report(done, len(cells))
+        for number, (population, cost) in enumerate(cells):
+            report(number, len(cells))
             function = partial(spin if spinning else sleep, 1e-3 * cost)
             X = noise.normals(1, noise.PROBLEM, 0, 0, population, D)
             with ExitStack() as stack:

@@ -141,17 +141,17 @@ def judge_code(facts):
 def generators():
     """{word: function that gives the state} of the generators that a process shares; put back at
     the end. (They are read here, and drawn from by nobody.)"""
-    own, numpy_ = import_module("random"), import_module(".random", "numpy")
+    standard, numpy_ = import_module("random"), import_module(".random", "numpy")
 
     def numpys():
         name, keys, *more = numpy_.get_state()
         return name, keys.tobytes(), more
 
-    kept = own.getstate(), numpy_.get_state()
+    kept = standard.getstate(), numpy_.get_state()
     try:
-        yield {"random": own.getstate, "numpy": numpys}, numpy_
+        yield {"random": standard.getstate, "numpy": numpys}, numpy_
     finally:
-        own.setstate(kept[0])
+        standard.setstate(kept[0])
         numpy_.set_state(kept[1])
 
 
@@ -193,10 +193,10 @@ def callers_data(client):
     for form in (list, list, np.array):
         X = made.ask()
         values = sphere(X)[::-1]
-        given = made.arguments(form(X), form(values))
-        before = plain(given)
-        made.give(*given)
-        if plain(given) != before:
+        arguments = made.arguments(form(X), form(values))
+        before = plain(arguments)
+        made.give(*arguments)
+        if plain(arguments) != before:
             changed.add("what is told")
         if not np.array_equal(x0, kept[0]):
             changed.add("x0")

@@ -33,7 +33,7 @@ def run(*words: str, limit: float = LIMIT) -> dict:
             *more,
         ]
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command,
                 env={**os.environ, "PYTHONPATH": paths},
                 cwd=folder,  # some write logs
@@ -48,10 +48,10 @@ def run(*words: str, limit: float = LIMIT) -> dict:
             return {"failed": f"no end after {limit:g} s"}
         if answer.exists():
             return json.loads(answer.read_text(encoding="utf-8"))
-        if done.returncode < 0:
-            return {"failed": f"killed by signal {-done.returncode}"}
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return {"failed": said[-1]}
+        if process.returncode < 0:
+            return {"failed": f"killed by signal {-process.returncode}"}
+        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+        return {"failed": lines[-1]}
 
 
 def name_of(client) -> str:

@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from ...registry import load_object
+from ...loading import load_object
 from .around import resume
 from .clients import CLIENTS
 from .situations import SITUATIONS
@@ -45,9 +45,9 @@ def cell(client, situation: str) -> dict:
 
 def main(verb, solver, answer, *more):
     found = {"check": check, "cell": cell, "resume": resume}[verb](load_client(solver), *more)
-    beside = Path(f"{answer}.tmp")
-    beside.write_text(json.dumps(found), encoding="utf-8")
-    beside.rename(answer)
+    temporary = Path(f"{answer}.tmp")
+    temporary.write_text(json.dumps(found), encoding="utf-8")
+    temporary.rename(answer)
 
 
 if __name__ == "__main__":

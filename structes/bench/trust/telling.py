@@ -26,9 +26,9 @@ def ask_twice_tell_once(made, values, log):
 
 def parts(made, values, log, first):
     X = made.ask()
-    told = values(0, X[:first]), values(1, X[first:])
-    log.attempt(f"{first} of {len(X)}", made.tell, X[:first], told[0])
-    log.attempt("the rest", made.tell, X[first:], told[1])
+    values = values(0, X[:first]), values(1, X[first:])
+    log.attempt(f"{first} of {len(X)}", made.tell, X[:first], values[0])
+    log.attempt("the rest", made.tell, X[first:], values[1])
 
 
 def in_parts(client, popsize, first):
@@ -137,8 +137,12 @@ def other_order(client):
             log.attempt("tell", made.tell, X[::step], sphere(X)[::step])
         return made.state(), log.error
 
-    (there, error), (back, _) = run(1), run(-1)
-    return {"error": error, "exact": same(there, back, True), "same": same(there, back)}
+    (forward, error), (backward, _) = run(1), run(-1)
+    return {
+        "error": error,
+        "exact": same(forward, backward, True),
+        "same": same(forward, backward),
+    }
 
 
 def judge_order(facts):
