@@ -154,7 +154,8 @@ class Structure(ABC):
 
     def arguments(self) -> dict[str, Any]:
         """{name: value} of the arguments, `dim` left out, that make this structure again."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "dim"}
+        own = (f.name for f in fields(self) if f.init and f.name != "dim")
+        return {name: getattr(self, name) for name in own}
 
     @classmethod
     def implied_dim(cls, **given: Any) -> int | None:
@@ -190,10 +191,8 @@ class Structure(ABC):
         return factor[0]
 
     def factor_of(self, B: Array) -> Factor:
-        """Factor of the matrix B (d, d) of this structure; of any B where `has_any_matrix`.
-
-        Raises TypeError where B is not linear in the numbers of the factor.
-        """
+        """Factor of the matrix B (d, d) of this structure; of any B where `has_any_matrix`. Raises
+        TypeError where B is not linear in the numbers of the factor."""
         return self._algebra.factor_of(B)
 
     def unwhiten(self, factor: Factor, Z: Array) -> Array:

@@ -128,8 +128,12 @@ def check_structure(
     LawError
         Naming each law that does not hold, the first of `dims` where it does not, the error found
         and the tolerance.
+    ValueError
+        Where dims is empty, or the backend has no such name.
     """
     xp, dims = load_namespace(backend), tuple(dims)
+    if not dims:
+        raise ValueError("dims must hold at least one number of parameters; got none")
     broken, cases = {}, []
     for dim in dims:
         try:

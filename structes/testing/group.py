@@ -17,7 +17,7 @@ from .case import Case, LawError, close, leaves, true
 def description(case: Case) -> None:
     """It is a frozen value: equal and hashed by its arguments, which make it again."""
     s, name = case.structure, type(case.structure).__name__
-    same = type(s)(s.dim, **{f.name: getattr(s, f.name) for f in fields(s) if f.name != "dim"})
+    same = type(s)(**{f.name: getattr(s, f.name) for f in fields(s) if f.init})
     true(
         f"{name} made again of its fields is another one: is it a dataclass(frozen=True)?",
         same == s and hash(same) == hash(s),
