@@ -9,16 +9,18 @@ from .case import Case, close, true
 
 def linear_space(case: Case) -> None:
     """add, scale, shift, norm and trace are those of M as a matrix."""
-    s, M, N = case.structure, case.tangent(), case.tangent(7)
-    m, n = case.M(M), case.M(N)
-    close("add against M + N", case.M(s.add(M, N)), m + n)
-    close("scale by a number", case.M(s.scale(M, -2.5)), -2.5 * m)
-    close("shift against M − 0.7 I", case.M(s.shift(M, -0.7)), m - 0.7 * np.eye(len(m)))
-    for tangent in (M, s.add(M, N), s.scale(M, 3.0), s.shift(M, 0.2)):
-        norm, trace = float(s.norm(tangent)), float(s.trace(tangent))
-        close("norm against the Frobenius norm", norm, np.linalg.norm(case.M(tangent)))
-        if s.is_group:
-            close("trace against that of the matrix", trace, np.trace(case.M(tangent)))
+    s, N = case.structure, case.tangent(7)
+    for M in case.tangents():
+        m, eye = case.M(M), np.eye(s.noise_dim)
+        close("add against M + N", case.M(s.add(M, N)), m + case.M(N))
+        close("scale by a number", case.M(s.scale(M, -2.5)), -2.5 * m)
+        close("shift against M − 0.7 I", case.M(s.shift(M, -0.7)), m - 0.7 * eye)
+        for tangent in (M, s.add(M, N), s.scale(M, 3.0), s.shift(M, 0.2)):
+            norm, trace = float(s.norm(tangent)), float(s.trace(tangent))
+            close("norm against the Frobenius norm", norm, np.linalg.norm(case.M(tangent)))
+            if s.is_group:
+                close("trace against that of the matrix", trace, np.trace(case.M(tangent)))
+    M = case.tangent()
 
     def volume(eps):
         return s.logdet(s.retract(case.factor, s.scale(M, eps)))
@@ -29,23 +31,24 @@ def linear_space(case: Case) -> None:
 
 def parameter_groups(case: Case) -> None:
     """scale by one rate for each parameter group; the groups add up to the whole."""
-    s, M, n = case.structure, case.tangent(), len(case.structure.parts)
-    same = case.M(s.scale(M, (0.5,) * n))
-    close("scale by the same rate for all parts", same, 0.5 * case.M(M))
-    if not s.is_group:
-        return
+    s, n = case.structure, len(case.structure.parts)
     units = [tuple(float(p == q) for q in range(n)) for p in range(n)]
-    pieces = [case.M(s.scale(M, unit)) for unit in units]
-    close("the sum of the parts against M", sum(pieces), case.M(M))
     rates = tuple(1 + 0.5 * p for p in range(n))
-    wanted = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
-    close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), wanted)
-    eye = s.shift(s.scale(M, 0.0), 1.0)
-    pieces = [case.M(s.scale(eye, unit)) for unit in units]
-    for p, piece in enumerate(pieces):
-        whole = np.diag(piece.diagonal().round())
-        close(f"part {p} of the identity, which holds whole coordinates", piece, whole)
-    true("the last of the parts must hold the identity", pieces[-1].any())
+    for M in (case.tangent(2), case.tangent(4)):
+        same = case.M(s.scale(M, (0.5,) * n))
+        close("scale by the same rate for all parts", same, 0.5 * case.M(M))
+        if not s.is_group:
+            continue
+        pieces = [case.M(s.scale(M, unit)) for unit in units]
+        close("the sum of the parts against M", sum(pieces), case.M(M))
+        wanted = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
+        close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), wanted)
+        eye = s.shift(s.scale(M, 0.0), 1.0)
+        pieces = [case.M(s.scale(eye, unit)) for unit in units]
+        for p, piece in enumerate(pieces):
+            whole = np.diag(piece.diagonal().round())
+            close(f"part {p} of the identity, which holds whole coordinates", piece, whole)
+        true("the last of the parts must hold the identity", pieces[-1].any())
 
 
 def linearity(case: Case) -> None:
