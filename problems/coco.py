@@ -58,23 +58,35 @@ _MIXINT_FACTORS += [1e-1, 1, 1e-1, 1, 10, 1, 10, 1e-1, 1, 1, 10, 1e-1]
 
 
 def bbob(dim: int, f: int, i: int = 1) -> Problem:
-    """Function f of the noiseless BBOB test bed, instance i.
+    """Return function f of the noiseless BBOB test bed, instance i.
 
-    dim   2 … 40: every number between, not only the six that the suite lists
-    f     1 … 24
-    i     1, 2, …; 1 … 15 are customary
+    Its box is [−5, 5], its start 0, its scale 2; optimum and minimum are known. It takes points
+    (n, dim) and returns values (n,), always a NumPy array; COCO gives a row that holds NaN the
+    value NaN.
 
-    Box [−5, 5]; start 0, scale 2; optimum and minimum known. Raises TypeError or ValueError naming
-    the argument, and ImportError without cocoex. (n, dim) -> (n,), always a NumPy array; COCO
-    gives a row that holds NaN the value NaN.
+    Parameters
+    ----------
+    dim : int
+        2 … 40: every number between, not only the six that the suite lists.
+    f : int
+        1 … 24.
+    i : int
+        1, 2, …; 1 … 15 are customary.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that does not fit; the message names it.
+    ImportError
+        Where cocoex is not installed.
     """
     return _problem("bbob", dim, f, i)
 
 
 def bbob_noisy(dim: int, f: int, i: int = 1) -> Problem:
-    """Function f of the noisy BBOB test bed, instance i: as `bbob`, with f 101 … 130 and dim 2, 3,
-    5, 10, 20 or 40. `optimum` and `minimum` are those without noise; no value lies below the
-    minimum, and a value at the optimum may lie above it.
+    """Return function f of the noisy BBOB test bed, instance i: as `bbob`, with f 101 … 130 and
+    dim 2, 3, 5, 10, 20 or 40. `optimum` and `minimum` are those without noise; no value lies below
+    the minimum, and a value at the optimum may lie above it.
 
     The noise is COCO's: one counter in the C library, shared by all noisy problems of a process,
     advanced by every evaluation, and set back whenever a problem of any suite other than bbob is
@@ -87,17 +99,19 @@ def bbob_noisy(dim: int, f: int, i: int = 1) -> Problem:
 
 
 def bbob_largescale(dim: int, f: int, i: int = 1) -> Problem:
-    """Function f of bbob-largescale, instance i: as `bbob`, with dim 20, 40, 80, 160, 320 or 640,
-    and no optimum (cocoex does not tell it). Its rotations are block-diagonal and permuted."""
+    """Return function f of bbob-largescale, instance i: as `bbob`, with dim 20, 40, 80, 160, 320
+    or 640, and no optimum (cocoex does not tell it). Its rotations are block-diagonal and
+    permuted.
+    """
     return _problem("bbob-largescale", dim, f, i)
 
 
 def bbob_mixint(dim: int, f: int, i: int = 1) -> Problem:
-    """Function f of bbob-mixint, instance i: as `bbob`, with dim 5, 10, 20, 40, 80 or 160, and no
-    optimum (cocoex does not tell it).
+    """Return function f of bbob-mixint, instance i: as `bbob`, with dim 5, 10, 20, 40, 80 or 160,
+    and no optimum (cocoex does not tell it).
 
-    The first four fifths of the coordinates are integers: {0, 1}, {0 … 3}, {0 … 7} and {0 … 15},
-    a fifth each; the rest are real in [−5, 5]. COCO rounds an integer coordinate to the nearest
+    The first four fifths of the coordinates are integers: {0, 1}, {0 … 3}, {0 … 7} and {0 … 15}, a
+    fifth each; the rest are real in [−5, 5]. COCO rounds an integer coordinate to the nearest
     integer, clips it to its range, and evaluates there, so a search over real numbers sees steps.
     Start: COCO's. Scale: (dim,), a fifth of each coordinate's range.
     """
@@ -105,8 +119,8 @@ def bbob_mixint(dim: int, f: int, i: int = 1) -> Problem:
 
 
 def bbob_boxed(dim: int, f: int, i: int = 1) -> Problem:
-    """Function f of bbob-boxed, instance i: as `bbob`, with dim 2, 3, 5, 10, 20 or 40, and no
-    optimum (cocoex does not tell it). The value of a point outside the box is +inf."""
+    """Return function f of bbob-boxed, instance i: as `bbob`, with dim 2, 3, 5, 10, 20 or 40, and
+    no optimum (cocoex does not tell it). The value of a point outside the box is +inf."""
     return _problem("bbob-boxed", dim, f, i)
 
 
@@ -153,7 +167,13 @@ def _problem(suite: str, dim, f, i) -> Problem:
 
 class CocoFunction:
     """(n, dim) -> (n,) values of one C problem: picklable and copyable, because it holds only the
-    four words that name the problem. Raises ValueError for another shape."""
+    four words that name the problem.
+
+    Raises
+    ------
+    ValueError
+        For another shape.
+    """
 
     def __init__(self, suite: str, f: int, dim: int, i: int):
         self.suite, self.f, self.dim, self.i = suite, f, dim, i
@@ -173,7 +193,7 @@ class CocoFunction:
 
 @lru_cache(maxsize=256)
 def _open(suite, f, dim, i):
-    """The C problem of this process, after whatever owns it: the last of a tuple."""
+    """Return the C problem of this process, after whatever owns it: the last of a tuple."""
     cocoex = _cocoex()
     if suite == "bbob":
         return (cocoex.BareProblem("bbob", f, dim, i),)

@@ -25,7 +25,10 @@ _LIBRARY = "as in Surjanovic and Bingham, Virtual library of simulation experime
 def rastrigin(dim: int, rotate: int | None = None, shift: int | None = None) -> Problem:
     """10 d + Σ zᵢ² − 10 cos 2πzᵢ. Minimum 0 at 0; box [−5.12, 5.12]; start 3, scale 2.
 
-    Raises TypeError or ValueError unless dim ≥ 1 and the seeds are integers in [0, 2⁶⁴).
+    Raises
+    ------
+    TypeError, ValueError
+        Unless dim ≥ 1 and the seeds are integers in [0, 2⁶⁴).
     """
     return place(
         "rastrigin",

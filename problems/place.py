@@ -23,8 +23,8 @@ import numpy as np
 
 from structes.arrays import noise
 from structes.arrays.libraries import namespace
+from structes.error_text import brief
 from structes.problem import Problem
-from structes.registry import brief
 
 _ROTATION, _SHIFT = 0, 1  # addresses in the problem stream: equal seeds share no words
 
@@ -33,10 +33,16 @@ _ROTATION, _SHIFT = 0, 1  # addresses in the problem stream: equal seeds share n
 class Placed:
     """x -> function(z* + R (x − x*)): a callable (n, d) -> (n,) that pickles.
 
-    function   the function of textbook coordinates, (n, d) -> (n,)
-    textbook   (d,) its optimum z*
-    optimum    (d,) the optimum x* of the placed function
-    rotation   (d, d) orthogonal R, or None for the identity
+    Parameters
+    ----------
+    function : Callable[[Any], Any]
+        The function of textbook coordinates, (n, d) -> (n,).
+    textbook : np.ndarray
+        (d,) its optimum z*.
+    optimum : np.ndarray
+        (d,) the optimum x* of the placed function.
+    rotation : np.ndarray or None
+        (d, d) orthogonal R, or None for the identity.
     """
 
     function: Callable[[Any], Any]
@@ -64,37 +70,61 @@ def place(
     scale: float,
     source: str,
     minimum: float = 0.0,
-    least: int = 1,
+    min_dim: int = 1,
 ) -> Problem:
-    """The Problem of a textbook function (n, d) -> (n,), turned and moved as the seeds say.
+    """Return the Problem of a textbook function (n, d) -> (n,), turned and moved as the seeds say.
 
-    box       (lower, upper), the same for every coordinate; it is neither turned nor moved
-    optimum   z*: a number for all coordinates, or a function of dim that returns (d,)
-    minimum   g(z*) / dim
-    start     the start, the same for every coordinate; it is neither turned nor moved
-    least     the smallest dim for which the function is defined
+    Parameters
+    ----------
+    name : str
+        The name of the problem.
+    function : callable
+        The function of textbook coordinates: (n, d) -> (n,).
+    dim : int
+        The number of parameters, d.
+    rotate, shift : int or None
+        The seeds of the rotation and of the optimum; None: the function is not turned, or not
+        moved.
+    box : tuple of float
+        (lower, upper), the same for every coordinate; it is neither turned nor moved.
+    optimum : float or callable
+        The optimum z* of the textbook function: a number for all coordinates, or a function of dim
+        that returns (d,).
+    start : float
+        The start, the same for every coordinate; it is neither turned nor moved.
+    scale : float
+        The initial standard deviation.
+    source : str
+        Where the definition comes from.
+    minimum : float
+        The value g(z*), divided by dim.
+    min_dim : int
+        The smallest dim for which the function is defined.
 
-    Raises TypeError or ValueError, naming the argument, for a dim below `least` or a bad seed.
+    Raises
+    ------
+    TypeError, ValueError
+        For a dim below `min_dim` or a bad seed; the message names the argument.
     """
-    dim = integer(f"{name}: dim", dim, least)
+    dim = integer(f"{name}: dim", dim, min_dim)
     textbook = optimum(dim) if callable(optimum) else np.full(dim, float(optimum))
     lower, upper = (np.full(dim, float(b)) for b in box)
-    where, R = textbook, None
+    position, R = textbook, None
     if shift is not None:
         shift = integer(f"{name}: shift", shift, 0, 2**64 - 1)
         u = noise.uniforms(shift, noise.PROBLEM, _SHIFT, 0, 1, dim)[0]
-        where = lower + (0.1 + 0.8 * u) * (upper - lower)
+        position = lower + (0.1 + 0.8 * u) * (upper - lower)
     if rotate is not None:
         R = rotation(dim, integer(f"{name}: rotate", rotate, 0, 2**64 - 1))
     if shift is not None or rotate is not None:
-        function = Placed(function, textbook, where, R)
+        function = Placed(function, textbook, position, R)
     return Problem(
         function,
         dim,
         name,
         lower=lower,
         upper=upper,
-        optimum=where.copy(),
+        optimum=position.copy(),
         minimum=float(minimum * dim),
         start=np.full(dim, float(start)),
         scale=float(scale),
@@ -103,7 +133,7 @@ def place(
 
 
 def rotation(dim: int, seed: int) -> np.ndarray:
-    """(d, d) uniformly distributed orthogonal matrix: a pure function of dim and seed.
+    """Return (d, d) uniformly distributed orthogonal matrix: a pure function of dim and seed.
 
     The Q of a Gaussian matrix, with the signs chosen so that R has a positive diagonal; without
     that, Q depends on the library's convention and is not uniform (Mezzadri, 2007, "How to
@@ -113,40 +143,51 @@ def rotation(dim: int, seed: int) -> np.ndarray:
     return Q * np.where(np.diag(R) < 0, -1.0, 1.0)
 
 
-def integer(what: str, value, low: int, high: int | None = None) -> int:
-    """`value` as an int in [low, high].
+def integer(name: str, value, low: int, high: int | None = None) -> int:
+    """Return `value` as an int in [low, high].
 
-    Raises TypeError for anything that is not an integer and ValueError outside the range.
+    Raises
+    ------
+    TypeError
+        For anything that is not an integer.
+    ValueError
+        For an integer outside the range.
     """
     span = f"of at least {low}" if high is None else f"from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be an integer {span}; got {brief(value)}")
+        raise TypeError(f"{name} must be an integer {span}; got {brief(value)}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{what} must be an integer {span}; got {brief(value)}")
+        raise ValueError(f"{name} must be an integer {span}; got {brief(value)}")
     return int(value)
 
 
-def positive(what: str, value) -> float:
-    """`value` as a float. Raises TypeError or ValueError unless it is a finite number > 0."""
+def positive(name: str, value) -> float:
+    """Return `value` as a float.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Unless it is a finite number > 0.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{what} must be a positive number; got {brief(value)}")
+        raise TypeError(f"{name} must be a positive number; got {brief(value)}")
     if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{what} must be a positive, finite number; got {value}")
+        raise ValueError(f"{name} must be a positive, finite number; got {value}")
     return float(value)
 
 
 def ramp(X):
-    """(d,) (i − 1)/(d − 1) for i = 1 … d, as an array like X (n, d); zero where d = 1."""
+    """Return (d,) (i − 1)/(d − 1) for i = 1 … d, as an array like X (n, d); zero where d = 1."""
     xp = namespace(X)
     return xp.linspace(0.0, 1.0, X.shape[1], dtype=X.dtype, device=X.device)
 
 
 def count(X):
-    """(d,) 1 … d, as an array like X (n, d)."""
+    """Return (d,) 1 … d, as an array like X (n, d)."""
     xp = namespace(X)
     return xp.arange(1, X.shape[1] + 1, dtype=X.dtype, device=X.device)
 
 
 def _like(X, constant: np.ndarray):
-    """The NumPy array `constant` in the library, dtype and device of X."""
+    """Return the NumPy array `constant` in the library, dtype and device of X."""
     return namespace(X).asarray(constant, dtype=X.dtype, device=X.device)

@@ -15,8 +15,11 @@ def kernel_ridge(params) -> float:
     """Root mean square error, on the last 30 of 90 noisy points of a curve with a kink, of kernel
     ridge regression with a polynomial trend that was fitted to the other 60.
 
-    params   {"kernel": "gauss", "laplace" or "matern", "length": > 0, "ridge": > 0,
-             "degree": integer ≥ 0 of the trend, "trend": whether there is one}
+    Parameters
+    ----------
+    params
+        {"kernel": "gauss", "laplace" or "matern", "length": > 0, "ridge": > 0, "degree": integer ≥
+        0 of the trend, "trend": whether there is one}.
     """
     r = np.abs(_x[:, None] - _x[None, :60]) / params["length"]
     K = {

@@ -28,7 +28,10 @@ _BBOB = "Hansen, Finck, Ros and Auger, 2009, Noiseless functions definitions, RR
 def sphere(dim: int, rotate: int | None = None, shift: int | None = None) -> Problem:
     """Σ zᵢ². Minimum 0 at 0; box [−5, 5]; start 3, scale 1.
 
-    Raises TypeError or ValueError unless dim ≥ 1 and the seeds are integers in [0, 2⁶⁴).
+    Raises
+    ------
+    TypeError, ValueError
+        Unless dim ≥ 1 and the seeds are integers in [0, 2⁶⁴).
     """
     return place("sphere", _sphere, dim, rotate, shift, **_CONVEX, source=f"{_BBOB}, f1")
 
@@ -110,7 +113,7 @@ def rosenbrock(dim: int, rotate: int | None = None, shift: int | None = None) ->
         optimum=1,
         start=0,
         scale=0.5,
-        least=2,
+        min_dim=2,
         source="Rosenbrock, 1960, The Computer Journal 3:175; box: Surjanovic and Bingham, "
         "Virtual library of simulation experiments",
     )

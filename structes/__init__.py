@@ -24,7 +24,8 @@ from .search.restart_es import RestartES
 from .search.state import Best
 from .sharded.sharded_es import ShardedES
 from .space.arrays_of_parameters import structure_for
-from .space.parameters import Bool, Choice, Constant, Float, Int
+from .space.number_parameters import Float, Int
+from .space.parameters import Bool, Choice, Constant
 from .space.space import Space
 from .strategy.engine import ENGINES, Engine
 from .strategy.restarts import RESTARTS

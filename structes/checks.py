@@ -8,11 +8,11 @@ from numbers import Real
 import numpy as np
 
 from .arrays import forms
-from .registry import brief, nearest
+from .error_text import brief, nearest
 
 
 def point(name: str, value, dim: int | None = None) -> np.ndarray:
-    """`value` as a new finite float vector (d,)."""
+    """Return `value` as a new finite float vector (d,)."""
     array = numbers(name, value, "a 1-d sequence of finite numbers")
     if array.ndim != 1 or array.size == 0:
         raise ValueError(
@@ -29,7 +29,8 @@ def point(name: str, value, dim: int | None = None) -> np.ndarray:
 
 
 def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
-    """A positive number or `dim` of them, as (overall, (d,) per coordinate): their product."""
+    """Return a positive number or `dim` of them, as (overall, (d,) per coordinate): their
+    product."""
     array = numbers(name, value, f"a positive number or {dim} of them")
     if array.ndim > 1 or (array.ndim == 1 and array.size != dim):
         raise ValueError(
@@ -44,89 +45,90 @@ def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
     return overall, array / overall
 
 
-def count(name: str, value, least: int, most: int | None = None) -> int:
-    """`value` as an integer, least ≤ value (≤ most)."""
-    wanted = f"≥ {least}" if most is None else f"from {least} to {most}"
+def count(name: str, value, low: int, high: int | None = None) -> int:
+    """Return `value` as an integer, low ≤ value (≤ high)."""
+    expected = f"≥ {low}" if high is None else f"from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         if isinstance(value, float) and value.is_integer():  # 1e5 is a common way to write it
             value = int(value)
         else:
-            raise TypeError(f"{name} must be an integer {wanted}; got {brief(value)}")
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"{name} must be an integer {wanted}; got {brief(value)}")
+            raise TypeError(f"{name} must be an integer {expected}; got {brief(value)}")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name} must be an integer {expected}; got {brief(value)}")
     return int(value)
 
 
 def flag(name: str, value) -> bool:
-    """`value`, True or False."""
+    """Return `value`, True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; got {brief(value)}")
     return bool(value)
 
 
 def text(name: str, value) -> str:
-    """`value`, a text."""
+    """Return `value`, a text."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text; got {brief(value)}")
     return value
 
 
 def seconds(name: str, value) -> float:
-    """`value`, seconds that have passed: from 0 to some ten thousand years."""
+    """Return `value`, seconds that have passed: from 0 to some ten thousand years."""
     if not 0 <= number(name, value) < 1e12:
         raise ValueError(f"{name} must be a number of seconds; got {brief(value)}")
     return float(value)
 
 
 def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
-    """`value` as a tuple of n different coordinates in 0 … dim − 1."""
+    """Return `value` as a tuple of n different coordinates in 0 … dim − 1."""
     try:
-        chosen = tuple(value)
+        coordinates = tuple(value)
     except TypeError:
         raise TypeError(f"{name} must be a list of {n} coordinates; got {brief(value)}") from None
-    chosen = tuple(count(f"{name}[{j}]", i, 0, dim - 1) for j, i in enumerate(chosen))
-    if len(chosen) != n:
-        raise ValueError(f"{name} must name {n} coordinates; got {len(chosen)}")
-    if len(set(chosen)) != n:
-        again = sorted({i for i in chosen if chosen.count(i) > 1})
-        raise ValueError(f"{name} must name each coordinate once; repeated: {again}")
-    return chosen
+    coordinates = tuple(count(f"{name}[{j}]", i, 0, dim - 1) for j, i in enumerate(coordinates))
+    if len(coordinates) != n:
+        raise ValueError(f"{name} must name {n} coordinates; got {len(coordinates)}")
+    if len(set(coordinates)) != n:
+        repeated = sorted({i for i in coordinates if coordinates.count(i) > 1})
+        raise ValueError(f"{name} must name each coordinate once; repeated: {repeated}")
+    return coordinates
 
 
-def choice(name: str, value, known):
-    """`value`, one of the words `known`."""
-    if value not in known:
-        hint = nearest(value, known) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {brief(value)}{hint}")
+def choice(name: str, value, options):
+    """Return `value`, one of the words `options`."""
+    if value not in options:
+        hint = nearest(value, options) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(options)}; got {brief(value)}{hint}")
     return value
 
 
 def dtype(value) -> str:
-    """The name of a dtype that candidates can have, given by name or as NumPy's."""
+    """Return the name of a dtype that candidates can have, given by name or as NumPy's."""
     name = getattr(value, "__name__", getattr(value, "name", value))
     return choice("dtype", name, ("float64", "float32"))
 
 
 def number(name: str, value, *, positive: bool = False) -> float:
-    """`value`, of Python's int or float or of NumPy's, as a float (not NaN), positive if asked."""
+    """Return `value`, of Python's int or float or of NumPy's, as a float (not NaN), positive if
+    asked."""
     if not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number; got {brief(value)}")
     return real(name, value, positive=positive)
 
 
 def real(name: str, value, *, positive: bool = False) -> float:
-    """The same of any real number; the value itself must not be used."""
+    """Return the same of any real number; the value itself must not be used."""
     if isinstance(value, bool) or not is_number(value):
         raise TypeError(f"{name} must be a number; got {brief(value)}")
     try:
-        its = float(value)
+        result = float(value)
     except OverflowError:
         raise ValueError(f"{name} is too large for a number: {brief(value)}") from None
     except ValueError:  # a NaN of the decimal module
-        its = float("nan")
-    if its != its or (positive and its <= 0):
+        result = float("nan")
+    if result != result or (positive and result <= 0):
         raise ValueError(f"{name} must be a {'positive ' * positive}number; got {brief(value)}")
-    return its
+    return result
 
 
 def is_number(value) -> bool:
@@ -135,12 +137,12 @@ def is_number(value) -> bool:
 
 
 def numbers(name: str, value, expected: str) -> np.ndarray:
-    """`value` as a new float array, of any shape; a matrix of one row is a vector."""
+    """Return `value` as a new float array, of any shape; a matrix of one row is a vector."""
     if isinstance(value, np.matrix) and value.shape[0] == 1:
         value = value.A1
     return np.array(forms.numbers(name, value, expected))
 
 
 def gigabytes(number: int) -> str:
-    """A number of bytes in words: "2.5 GB"."""
+    """Return a number of bytes in words: "2.5 GB"."""
     return f"{number / 1e9:.3g} GB"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TypeVar
 
-from .registry import nearest
+from .error_text import nearest
 
 T = TypeVar("T")
 
@@ -242,34 +242,34 @@ OF_MINIMIZE = ("callback", "progress", "workers", "vectorized", "on_error", "tim
 OF_MINIMIZE += ("mode", "args", "first", "restarts")
 
 
-def unknown(name, known, where: str, names: Mapping = NAMES) -> TypeError:
-    """The error for an argument that `where`, a function or class, does not take: what it is
-    called here, by `names`, or the nearest of the names that are known."""
-    here = names.get(str(name).lower())
-    if here is not None:
-        return TypeError(f"{where} has no argument {name!r}: here it is {here}")
-    if names is NAMES and name in OF_MINIMIZE and name not in known:
-        return TypeError(f"{where} has no argument {name!r}: it is one of structes.minimize")
-    hint = nearest(name, known)
-    listed = "" if hint else f"; it takes: {', '.join(known)}"
-    return TypeError(f"{where} has no argument {name!r}{hint}{listed}")
+def unknown(name, arguments, owner: str, names: Mapping = NAMES) -> TypeError:
+    """Return the error for an argument that `owner`, a function or class, does not take: what it
+    is called here, by `names`, or the nearest of the names that are known."""
+    equivalent = names.get(str(name).lower())
+    if equivalent is not None:
+        return TypeError(f"{owner} has no argument {name!r}: here it is {equivalent}")
+    if names is NAMES and name in OF_MINIMIZE and name not in arguments:
+        return TypeError(f"{owner} has no argument {name!r}: it is one of structes.minimize")
+    hint = nearest(name, arguments)
+    listed = "" if hint else f"; it takes: {', '.join(arguments)}"
+    return TypeError(f"{owner} has no argument {name!r}{hint}{listed}")
 
 
 def telling(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
-    """A decorator of classes: an argument that a class does not take is told what it is called
-    there, by `names`, where Python says no more than that it is unexpected."""
+    """Return a decorator of classes: an argument that a class does not take is told what it is
+    called there, by `names`, where Python says no more than that it is unexpected."""
 
     def decorate(cls: type[T]) -> type[T]:
         plain = cls.__init__
         parameters = [p for p in inspect.signature(plain).parameters.values() if p.name != "self"]
-        known = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        arguments = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
 
         @wraps(plain)
-        def __init__(self, *given, **named):
-            for name in named:
-                if name not in known:
-                    raise unknown(name, known, cls.__name__, names)
-            plain(self, *given, **named)
+        def __init__(self, *positional, **keywords):
+            for name in keywords:
+                if name not in arguments:
+                    raise unknown(name, arguments, cls.__name__, names)
+            plain(self, *positional, **keywords)
 
         cls.__init__ = __init__
         return cls

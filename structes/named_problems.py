@@ -8,7 +8,7 @@ from .problem import Problem
 from .problems import TABLE
 from .registry import Registry, brief
 from .rowwise import rowwise
-from .whose import home_of, is_library, is_standard, said_of
+from .whose import description_of, home_of, is_library, is_standard
 
 
 class _Problems(Registry):
@@ -28,13 +28,13 @@ class _Problems(Registry):
         if not fits:
             raise TypeError(
                 "problem must be a Problem, a subclass of it, or a function in a module of your "
-                f"own; {brief(name)} is {said_of(target)}"
+                f"own; {brief(name)} is {description_of(target)}"
             )
 
 
 def _holds_no_problem(module: str) -> bool:
-    ours, inside = f"{module}.".startswith("structes."), f"{module}.".split(".")[1]
-    return (ours and inside != "problems") or is_standard(module)
+    is_structes, room = f"{module}.".startswith("structes."), f"{module}.".split(".")[1]
+    return (is_structes and room != "problems") or is_standard(module)
 
 
 PROBLEMS = _Problems("problem", TABLE)
@@ -50,41 +50,64 @@ def _makes_problems(name, target) -> bool:
         return False
 
 
-def _refuse_library(name, target, what: str) -> None:
+def _refuse_library(name, target, reason: str) -> None:
     """A library's function takes points, which are numbers; whatever else a config says is for
     functions that were written for it (`yaml.unsafe_load` of the right words runs them)."""
     if is_library(target):
         raise TypeError(
-            f"problem {brief(name)} is {said_of(target)}, a library, and {what}: write a function "
-            "of your own that calls it"
+            f"problem {brief(name)} is {description_of(target)}, a library, and {reason}: write a "
+            "function of your own that calls it"
         )
 
 
 def load_problem(spec, dim: int | None = None) -> Problem:
-    """The problem that `spec` names.
+    """Return the problem that a specification names.
 
-    spec   a name of the table ("rosenbrock"), a name with numbers ("bbob:f10:i3"), a mapping
-           ({"name": "rosenbrock", "dim": 20, "rotate": 3}), "module:function", or a Problem.
-           The attribute behind "module:function" may be a Problem, a function with a parameter
-           `dim` that returns one, or a plain objective: a function of one point (d,). The mapping
-           may then also hold vectorized (bool) and the fields of Problem; with `space` the
-           function takes a dict.
-    dim    number of parameters, where the spec does not say
+    Parameters
+    ----------
+    spec : str, Mapping or Problem
+        A name of the table ("rosenbrock"); a name with numbers ("bbob:f10:i3"); a mapping
+        ({"name": "rosenbrock", "dim": 20, "rotate": 3}); "module:attribute"; or a Problem. What is
+        behind "module:attribute" may be a Problem, a function with a parameter `dim` that returns
+        one, or a plain objective: a function of one point (d,). A mapping may then also hold
+        vectorized (bool) and the fields of Problem; with `space` the function takes a dict.
+    dim : int, optional
+        The number of parameters, where the specification does not say.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or argument (the nearest is named), and for a value that does not fit.
+    TypeError
+        For an object that is no problem.
+    ImportError
+        Where the module cannot be imported, because it raises.
+
+    Examples
+    --------
+    >>> load_problem("rosenbrock", dim=3).minimum
+    0.0
     """
     if isinstance(spec, Problem):
         return _of_dim(spec, dim)
-    name, given = PROBLEMS.parse(spec)
+    name, arguments = PROBLEMS.parse(spec)
     target = PROBLEMS.resolve(name)
     if isinstance(target, Problem):
-        if given:
-            raise ValueError(f"problem {name!r} is ready-made and takes no arguments; got {given}")
+        if arguments:
+            raise ValueError(
+                f"problem {name!r} is ready-made and takes no arguments; got {arguments}"
+            )
         return _of_dim(target, dim)
-    context = {} if dim is None or "dim" in given else {"dim": dim}
-    if "space" in given and "dim" not in {**given, **context}:
+    context = {} if dim is None or "dim" in arguments else {"dim": dim}
+    if "space" in arguments and "dim" not in {**arguments, **context}:
         context = {"dim": None}
     if _makes_problems(name, target):
         _refuse_library(name, target, "makes no Problem")
-        problem = PROBLEMS.call(target, name, given, **context)
+        problem = PROBLEMS.call(target, name, arguments, **context)
         if not isinstance(problem, Problem):
             raise ValueError(f"problem {name!r} must return a Problem; got {brief(problem)}")
         return problem
@@ -117,7 +140,7 @@ def load_problem(spec, dim: int | None = None) -> Problem:
             space=space,
         )
 
-    return PROBLEMS.call(objective, name, given, **context)
+    return PROBLEMS.call(objective, name, arguments, **context)
 
 
 def _of_dim(problem: Problem, dim):

@@ -24,34 +24,34 @@ class Problem:
     Parameters
     ----------
     function : callable
-        It takes an (n, dim) array and returns (n,) values, and writes nothing into its argument.
-        With a space it takes a dict of parameters and returns a number.
+        It takes an array (n, dim), into which it writes nothing, and returns (n,) values. With a
+        space it takes a dict of parameters and returns a number.
     dim : int, optional
         The number of parameters, d; a space says it.
     name : str
         A short name for logs and tables.
-    lower, upper : (d,) array, optional
+    lower, upper : array of shape (d,), optional
         The box of interest; outside a value is still given, maybe +inf.
-    optimum : (d,) array, optional
+    optimum : array of shape (d,), optional
         The best point, where it is known.
     minimum : float, optional
         The value at the optimum, where it is known.
-    start : (d,) array, optional
-        Where a search starts; None is the middle of the box.
-    scale : float or (d,) array, optional
-        The initial standard deviation that suits the start; None is a fifth of the box.
+    start : array of shape (d,), optional
+        Where a search starts; None means the middle of the box.
+    scale : float or array of shape (d,), optional
+        The initial standard deviation that suits the start.
     source : str
         Where the definition comes from.
     device : bool
-        Whether, in a search on a GPU, the function takes CuPy's arrays, and may return such. If
-        not it is given NumPy's.
-    space : Space or mapping, optional
-        The named parameters, which say dim, start, deviations and bounds.
+        Whether, in a search on a GPU, the function takes the arrays as they are (CuPy's), and may
+        return such; else it is given NumPy's.
+    space : Space or Mapping, optional
+        Named parameters, which say dim, start, deviations and bounds.
 
     Raises
     ------
     TypeError
-        Where there is neither dim nor space.
+        Where neither dim nor a space is handed in.
     ValueError
         Where dim is not that of the space.
     """
@@ -82,7 +82,15 @@ class Problem:
             raise TypeError(f"problem {self.name!r} needs dim, or a space")
 
     def __call__(self, X: Any) -> Any:
-        """Values (n,) of the rows of X (n, dim); a single point (dim,) gives a float."""
+        """Return the values (n,) of the rows of X (n, dim); of a single point (dim,) a float.
+
+        Raises
+        ------
+        TypeError
+            Where X is no array.
+        ValueError
+            Where X has another shape.
+        """
         if not hasattr(X, "ndim"):
             raise TypeError(f"problem {self.name!r} takes an array; got {type(X).__name__}")
         if X.ndim == 1:
@@ -94,7 +102,7 @@ class Problem:
         return self.rows()(X)
 
     def rows(self) -> Callable[[Any], Any]:
-        """The function of rows (n, dim); a `Rowwise` where it is one of single points."""
+        """Return the function of rows (n, dim); a `Rowwise` where it is one of single points."""
         if self.space is not None:
             return self.space.rows(self.function, name=self.name)
         if self.device:
@@ -104,7 +112,7 @@ class Problem:
         return _OnHost(self.function)
 
     def x0(self) -> np.ndarray:
-        """(d,) the start: the space's, `start`, else the middle of the box, else zeros."""
+        """Return the start (d,): the space's, `start`, else the middle of the box, else zeros."""
         if self.space is not None:
             return self.space.x0
         if self.start is not None:
@@ -114,7 +122,10 @@ class Problem:
         return np.zeros(self.dim)
 
     def sigma0(self) -> float | np.ndarray:
-        """Initial standard deviation: the space's, `scale`, else a fifth of the box, else 1."""
+        """Return the initial standard deviation, a number or (d,).
+
+        It is the space's, or `scale`, else a fifth of the box, else 1.
+        """
         if self.space is not None:
             return self.space.sigma0
         if self.scale is not None:

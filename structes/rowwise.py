@@ -7,13 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays.forms import numbers
-from .registry import brief
+from .error_text import brief
 
 
 class Rowwise:
     """A function of one point (d,) as a function of many: (n, d) -> (n,) array.
 
-    of_point   the function of one point; name: what error messages call it
+    Parameters
+    ----------
+    of_point : Callable
+        The function of one point; name: what error messages call it.
     """
 
     def __init__(self, of_point: Callable, name: str = "objective"):
@@ -24,12 +27,14 @@ class Rowwise:
 
 
 def rowwise(function: Callable, name: str = "objective") -> Rowwise:
-    """`function` of one point (d,) as a function of many: (n, d) -> (n,) array."""
+    """Return `function` of one point (d,) as a function of many: (n, d) -> (n,) array."""
     return Rowwise(function, name)
 
 
 def scalar(value, name: str) -> float:
-    """The value of one point as a float; ValueError, with `name` of the function, otherwise."""
+    """Return the value of one point as a float; ValueError, with `name` of the function,
+    otherwise.
+    """
     if isinstance(value, float):
         return value
     try:

@@ -46,9 +46,9 @@ def is_standard(module: str) -> bool:
 
 
 def home_of(target) -> str:
-    """Name of the module in which the code was written that a call of `target` runs: what a
-    partial, a method or a decorated function is made of counts, and of another object its
-    class."""
+    """Return name of the module in which the code was written that a call of `target` runs: what a
+    partial, a method or a decorated function is made of counts, and of another object its class.
+    """
     for _ in range(100):  # a chain that never ends is nobody's
         if isinstance(target, functools.partial):
             target = target.func
@@ -76,8 +76,9 @@ def is_library(target) -> bool:
     return home_of(target).partition(".")[0] in LIBRARIES
 
 
-def said_of(target) -> str:
-    """What an object is, in words, and nothing of it is called: "a function of subprocess"."""
+def description_of(target) -> str:
+    """Return what an object is, in words, and nothing of it is called: "a function of
+    subprocess"."""
     if isinstance(target, ModuleType):
         return "a module"
     if isinstance(target, type):

@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 
 from structes import Evaluator
-from structes.evaluators.channel import Event, Transport
-from structes.evaluators.worker import Desk
+from structes.evaluators.channel import Channel, Event
+from structes.evaluators.worker import Runner
 
 DIM = 24
 MATRIX = np.random.default_rng(5).standard_normal((DIM, 17))
@@ -301,12 +301,12 @@ class _Clerk:
     """A worker of Chaos."""
 
     def __init__(self):
-        self.desk, self.calls, self.due, self.begun = Desk(), [], None, 0.0
+        self.runner, self.calls, self.due, self.begun = Runner(), [], None, 0.0
         self.ready = self.silent = False
         self.rows = 0  # that it was ever given
 
 
-class Chaos(Transport):
+class Chaos(Channel):
     """Workers in this process that answer in any order, die, or say nothing more; one that dies
     may take the answer of its call before with it.
 
@@ -348,15 +348,15 @@ class Chaos(Transport):
     def capacity(self):
         return self.moods.randint(0 if self.moods.random() < 0.2 else 1, self.count)
 
-    def hire(self):
+    def start_worker(self):
         self.clerks.append(_Clerk())
         return self.clerks[-1]
 
-    def give(self, worker, key, thing):
-        worker.desk.take(key, self.packed(key, thing))
+    def put(self, worker, key, thing):
+        worker.runner.put(key, self.packed(key, thing))
 
-    def take_away(self, worker, key):
-        worker.desk.drop(key)
+    def drop(self, worker, key):
+        worker.runner.drop(key)
 
     def send(self, worker, call):
         assert worker.ready
@@ -419,7 +419,7 @@ class Chaos(Transport):
         cost = self.moods.choice((1e-5, 1e-3, 1e-2)) * len(rows)
         self.clock.now += cost
         clerk.begun = self.clock.now
-        return [Event(clerk, clerk.desk.run(call._replace(timeout=None))._replace(seconds=cost))]
+        return [Event(clerk, clerk.runner.run(call._replace(timeout=None))._replace(seconds=cost))]
 
     def _ends(self, calls):
         first = [set(_numbers(call)[: call.unit]) for call in calls]
@@ -435,9 +435,9 @@ class Chaos(Transport):
 
     def _gone(self, clerk):
         self.clerks.remove(clerk)
-        return Event(clerk, gone="bad luck")
+        return Event(clerk, ending="bad luck")
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         self.clerks.remove(worker)
 
     def close(self):

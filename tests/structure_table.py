@@ -20,11 +20,13 @@ DIMS = (1, 2, 5, 13)  # 13 with one or two samples takes dense through its low-r
 
 class Truth(NamedTuple):
     """cases: (specification, dim) to try. algebra(structure, D): does the d×d matrix D lie in V?
-    closed: is V closed under products (then B − I and B⁻¹ have its pattern)?"""
+    closed: is V closed under products (then B − I and B⁻¹ have its pattern)? no_group: cases of a
+    structure that is no group, which obeys the laws of all structures alone."""
 
     cases: list
     algebra: Any
     closed: bool = True
+    no_group: tuple | list = ()
 
 
 def symmetric(structure, D):
@@ -247,7 +249,10 @@ def latent_blocks(s, D):
 
 
 TRUTH["low_rank"] = Truth(
-    [
+    [],
+    latent_blocks,
+    closed=False,
+    no_group=[
         ({"name": "low_rank", "long": long, "short": short}, d)
         for d, long, short in [
             (1, 0, 0),
@@ -258,10 +263,9 @@ TRUTH["low_rank"] = Truth(
             (7, 3, 2),
             (3, 5, 4),
             (13, 1, 2),
+            (7, 2, 1),
         ]
     ],
-    latent_blocks,
-    closed=False,
 )
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # its line, also where it names them in a string. A new folder gets a line: that is the moment to
 # ask where it belongs.
 FLOORS = """
-    whose registry                   names to objects, and whose code they are
+    whose error_text loading registry   names to objects, and whose code they are
     terminal                         what a terminal is shown, and signals
     arrays                           NumPy, CuPy, randomness
     rowwise checks foreign           what users hand in
@@ -39,7 +39,7 @@ ORDER = [
 ]
 LEVEL = {name: level for level, name in enumerate(ORDER)}
 ALONE = {"building", "configs", "version"}  # of structes they import nothing
-RAY = ("evaluators/ray.py", "bench/seconds/throughput.py")
+RAY = ("evaluators/ray.py", "evaluators/ray_cluster.py", "bench/seconds/throughput.py")
 ARRAYS = ("arrays/libraries.py", "arrays/linalg.py")
 
 # structes/problems and structes/configs are links, which a glob does not follow

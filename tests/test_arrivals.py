@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from structes import ES
+from structes.population.asked import KEPT
 from structes.population.fingerprints import fingerprints
 from structes.population.late import NEGLIGIBLE, late, temper
-from structes.population.ledger import KEPT, OVER
+from structes.population.ledger import OVER
 from structes.strategy.engine import Engine
 from structes.strategy.strategy import Strategy
 from structes.strategy.weights_and_rates import recombination_weights, xnes_utilities

@@ -13,8 +13,8 @@ import pytest
 from structes import ES, Float, RestartES, Space
 from structes.arrays.libraries import load_namespace, to_numpy
 from structes.population import candidates
+from structes.population.asked import KEPT
 from structes.population.candidates import Candidates
-from structes.population.ledger import KEPT
 from structes.strategy import tiling
 from structes.strategy.engine import Engine
 from structes.strategy.strategy import Strategy

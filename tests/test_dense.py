@@ -37,7 +37,7 @@ def test_low_rank_tangents_do_what_plain_ones_do(dim, rates, backend):
     same(structure.retract((A,), M)[0], wanted)
     for n in (1, r):
         Y = structure.unwhiten((A,), Z[:n, :])
-        same(structure.retract((A,), M, Y)[0], wanted)
+        same(structure.retract((A,), structure.with_samples(M, Y))[0], wanted)
     more = structure.tangent(
         backend.array(random.normal(size=(dim, dim))), backend.array(np.ones(dim))
     )

@@ -4,11 +4,13 @@ import importlib.util
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 import structes
+import structes.core
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -16,14 +18,27 @@ PAGES = sorted(DOCS.rglob("*.md"))
 PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / ".github" / "CONTRIBUTING.md", *PAGES]
 
 
-def entries():
-    """The public names that the reference has an entry for."""
+def entries(module):
+    """The names of a module that the reference has an entry for."""
     text = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.rst"))
-    return re.findall(r"^\.\. auto\w+:: structes\.(\w+)$", text, re.MULTILINE)
+    return re.findall(rf"^\.\. (?:auto\w+|py:data):: {module}\.(\w+)$", text, re.MULTILINE)
 
 
-def test_the_reference_has_an_entry_for_every_public_name():
-    assert sorted(entries()) == sorted(structes.__all__)
+@pytest.mark.parametrize("module", [structes, structes.core], ids=["structes", "core"])
+def test_the_reference_has_an_entry_for_every_public_name(module):
+    assert sorted(entries(module.__name__)) == sorted(module.__all__)
+
+
+def test_the_reference_shows_members_that_classes_inherit():
+    """Those of a search are in what its class is built of (search/base.py)."""
+    text = "\n".join(path.read_text() for path in (DOCS / "reference").glob("*.rst"))
+    shown = dict(re.findall(r"autoclass:: structes\.(\w+)\n((?: {3}:.*\n)*)", text))
+    searches = {"ES", "RestartES", "ShardedES"}
+    assert searches <= shown.keys()
+    for name in searches:
+        parents = getattr(structes, name).__mro__[1:-1]
+        assert any(not member.startswith("_") for parent in parents for member in vars(parent))
+        assert ":inherited-members:" in shown[name], name
 
 
 def test_readme_shows_every_room():
@@ -42,12 +57,15 @@ def test_the_glossary_gives_a_word_one_meaning():
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_prose_names_files_and_modules_that_exist(path):
-    """Where it stands in backticks: a path with a folder, and a module of structes."""
+    """In backticks: paths with a folder, modules of tests and of structes; and links."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
-    if path.name == "CHANGELOG.md":
-        text = re.sub(r"^ *\|.*$", "", text, flags=re.MULTILINE)  # where modules were before
     for name in re.findall(r"`([\w.]+/[\w./]*)`", text):
         assert (ROOT / name).exists(), f"{path.name}: {name}"
+    if DOCS not in path.parents:  # of those Sphinx sees to the links
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+    for name in re.findall(r"`(test_\w+)`", text):
+        assert (ROOT / "tests" / f"{name}.py").exists(), f"{path.name}: {name}"
     for name in re.findall(r"(?:`|help\()(structes(?:\.\w+)+)(?:`|\))", text):
         assert exists(name), f"{path.name}: {name}"
 
@@ -72,9 +90,10 @@ def exists(name):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_code_in_the_docs_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "docs"}
+    page = types.ModuleType("docs")  # so that the classes of a page can be found and pickled
+    monkeypatch.setitem(sys.modules, "docs", page)
     for block in re.findall(r"^```python\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
-        exec(compile(block, str(path), "exec"), names)
+        exec(compile(block, str(path), "exec"), vars(page))
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds
 
 import structes
-from structes.space.domain import BOUNDARIES, Domain, build_domain
+from structes.space.building import BOUNDARIES, build_domain
+from structes.space.domain import Domain
 from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 

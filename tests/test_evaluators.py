@@ -18,7 +18,8 @@ import pytest
 
 from structes import EvaluationError, Evaluator, Space, minimize
 from structes.evaluators import build_evaluator, parallel_function, supervisor
-from structes.space.parameters import Choice, Float, Int
+from structes.space.number_parameters import Float, Int
+from structes.space.parameters import Choice
 
 from . import crew
 from .crew import AWKWARD, X, awkward, bits, check_traps, serial

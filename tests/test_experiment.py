@@ -9,8 +9,9 @@ import yaml
 import structes
 from structes.runs import experiment as module
 from structes.runs.config import configs, load_config, with_setting
-from structes.runs.experiment import experiment_from, label_of, plan, run_experiment
+from structes.runs.experiment import experiment_from, label_of, plan, run_experiment, start
 from structes.runs.reader import read_run
+from structes.search.options import LIMITS
 
 SPHERE = {"problems": ["sphere"], "dim": 3, "seed": 1}
 
@@ -107,6 +108,41 @@ def test_all_is_checked_before_anything_is_written(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         run_experiment(experiment, tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_config_takes_all_limits_of_the_parameters(tmp_path):
+    config = yaml.safe_load(
+        """
+        problems: sphere
+        dim: 6
+        seed: 1
+        max_evaluations: 60
+        bounds: [[-9, 9], [-9, 9], [0.1, 9], [-9, 9], [-9, 9], [-9, 9]]
+        boundary: reflect
+        integers: [1]
+        transforms: {2: log}
+        choices: [[3, 4]]
+        fixed: {0: "5e-1"}
+        x0: [0.5, 1, 1, 0, 0, 1]
+        """
+    )
+    experiment = experiment_from(config)
+    assert experiment_from(experiment.config()).config() == experiment.config()
+    (task,) = plan(experiment)
+    assert set(task.arguments.limits) == set(LIMITS) and task.arguments.seed == 1
+    run = run_experiment(experiment, tmp_path / "runs")
+    best = run.result["problems"][0]["x"]
+    assert best[0] == 0.5 and best[1] == round(best[1]) and best[2] > 0
+    choices = start(experiment, task).domain.moving.choices
+    assert [list(choice) for choice in choices] == [[2, 3]]  # of those that move
+
+
+def test_an_experiment_and_an_es_are_given_the_same(tmp_path):
+    (task,) = plan(experiment_from({**SPHERE, "structure": "dense", "tolx": 1e-5, "popsize": 7}))
+    x0, sigma0 = task.problem.x0(), task.problem.sigma0()
+    es = structes.ES(x0, sigma0, "dense", 1, 7, tolx=1e-5)
+    for name, value in vars(es.arguments).items():
+        np.testing.assert_array_equal(getattr(task.arguments, name), value)
 
 
 def test_numbers_may_be_strings_because_yaml_says_so():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 import structes
-from structes.space.domain import build_domain
+from structes.space.building import build_domain
 from structes.space.integers import margin, with_margin
 from structes.strategy.settings import default_popsize
 from structes.strategy.strategy import Strategy

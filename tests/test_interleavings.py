@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from structes import ES, RestartES
-from structes.population.ledger import KEPT
+from structes.population.asked import KEPT
 
 STRUCTURES = ("dense", "diagonal", "auto", {"name": "block_lower", "k": 1}, {"name": "low_rank"})
 VALUES = st.one_of(

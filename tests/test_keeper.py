@@ -152,7 +152,7 @@ def test_a_keeper_that_is_killed(tag):
         f = its.bind(sleepers)
         f(X[:2])
         before = torture.tagged(tag)
-        os.kill(its.supervisor.seats[0].worker.process.pid, signal.SIGKILL)
+        os.kill(its.supervisor.slots[0].worker.process.pid, signal.SIGKILL)
         assert bits(f(X[:2])) == bits(serial(crew.sphere, X[:2]))
         assert crew.survivors(before, 1.0) == []
     assert ended(tag, 0.0)
@@ -229,7 +229,7 @@ def test_a_stopped_worker_holds_up_neither_others_nor_the_end():
 
 def test_a_worker_that_is_stopped_while_it_starts(monkeypatch):
     monkeypatch.setattr(Processes, "start_limit", 1.0)
-    hire, hired = Processes.hire, []
+    hire, hired = Processes.start_worker, []
 
     def stopped(self):
         worker = hire(self)
@@ -238,7 +238,7 @@ def test_a_worker_that_is_stopped_while_it_starts(monkeypatch):
         hired.append(worker)
         return worker
 
-    monkeypatch.setattr(Processes, "hire", stopped)
+    monkeypatch.setattr(Processes, "start_worker", stopped)
     with Evaluator(1, timeout=30) as its:
         began = time.monotonic()
         assert bits(its.bind(crew.sphere)(X[:3])) == bits(serial(crew.sphere, X[:3]))
@@ -307,10 +307,10 @@ def test_half_an_answer(timeout, monkeypatch):
         if x[0] == 2:
             import gc
 
-            from structes.evaluators.line import WorkerLine, _framed
+            from structes.evaluators.framed_socket import WorkerEnd, _framed
 
-            (line,) = (thing for thing in gc.get_objects() if isinstance(thing, WorkerLine))
-            whole = b"".join(_framed(bytes(line._ours), line._sent, b"answer"))
+            (line,) = (thing for thing in gc.get_objects() if isinstance(thing, WorkerEnd))
+            whole = b"".join(_framed(bytes(line._worker_mark), line._n_sent, b"answer"))
             os.write(line._fd, whole[:-3])
             time.sleep(1000)
         return crew.of_point(x)
@@ -341,7 +341,7 @@ def test_as_many_workers_as_there_can_be(monkeypatch):
         f = its.bind(lambda x: time.sleep(0.02) or float(x @ x))
         with pytest.warns(RuntimeWarning, match="others go on.*temporarily unavailable") as said:
             assert bits(f(X)) == bits(serial(crew.sphere))
-        assert len(said) == 1 and len(its.supervisor.seats) == 2
+        assert len(said) == 1 and len(its.supervisor.slots) == 2
 
 
 def test_no_worker_at_all(monkeypatch):

@@ -17,7 +17,7 @@ from .structure_table import TRUTH, retraction
 
 def each(name, backend):
     """The cases of a structure of the table, with arrays of a backend."""
-    for spec, dim in TRUTH[name].cases:
+    for spec, dim in [*TRUTH[name].cases, *TRUTH[name].no_group]:
         yield Case(build_structure(spec, dim), backend.xp, frozen=backend.read_only)
 
 

@@ -11,9 +11,9 @@ from multiprocessing import connection
 import numpy as np
 import pytest
 
-from structes.evaluators import line as lines
-from structes.evaluators.line import BrokenLine, Line, WorkerLine
-from structes.evaluators.worker import Call, Desk, Objective, Outcome
+from structes.evaluators import framed_socket as lines
+from structes.evaluators.framed_socket import BrokenStream, DriverEnd, WorkerEnd
+from structes.evaluators.worker import Call, Objective, Outcome, Runner
 from structes.rowwise import rowwise
 
 
@@ -21,8 +21,8 @@ from structes.rowwise import rowwise
 def ends():
     """Both ends, and the descriptor of the worker's."""
     mine, theirs = connection.Pipe(True)
-    driver = Line(mine)
-    worker = WorkerLine(os.dup(theirs.fileno()))
+    driver = DriverEnd(mine)
+    worker = WorkerEnd(os.dup(theirs.fileno()))
     theirs.close()
     yield driver, worker, worker._fd
     driver.close()
@@ -40,7 +40,7 @@ def heard(driver, seconds=5.0):
 
 
 def frame(worker, payload, number=0):
-    return b"".join(lines._framed(bytes(worker._ours), number, payload))
+    return b"".join(lines._framed(bytes(worker._worker_mark), number, payload))
 
 
 def test_frames_there_and_back(ends):
@@ -97,7 +97,7 @@ def test_noise_is_no_answer(noise, ends):
     driver.expect(1000)
     os.write(fd, NOISE[noise])
     worker.send(b"answer")
-    with pytest.raises(BrokenLine):
+    with pytest.raises(BrokenStream):
         heard(driver)
 
 
@@ -108,7 +108,7 @@ def test_noise_within_a_frame(at, ends):
     driver.expect(1000)
     whole = frame(worker, b"values " * 9)
     os.write(fd, whole[:at] + b"noise" + whole[at:])
-    with pytest.raises(BrokenLine):
+    with pytest.raises(BrokenStream):
         heard(driver)
 
 
@@ -119,7 +119,7 @@ def test_answers_that_nobody_asked_for(ends):
     worker.send(b"another")
     assert heard(driver) == [b"answer"]
     assert driver.stalled(time.monotonic()) > lines.STALL
-    with pytest.raises(BrokenLine):
+    with pytest.raises(BrokenStream):
         driver.receive()
 
 
@@ -129,15 +129,15 @@ def test_an_answer_that_is_repeated(ends):
         driver.expect(1000)
         os.write(fd, frame(worker, b"answer"))
     assert heard(driver) == [b"answer"]
-    with pytest.raises(BrokenLine):
+    with pytest.raises(BrokenStream):
         driver.receive()
 
 
 def test_a_frame_that_is_too_long_is_not_waited_for(ends):
     driver, worker, fd = ends
     driver.expect(1000)
-    os.write(fd, lines._HEAD.pack(bytes(worker._ours), 0, 1001))
-    with pytest.raises(BrokenLine):
+    os.write(fd, lines._HEAD.pack(bytes(worker._worker_mark), 0, 1001))
+    with pytest.raises(BrokenStream):
         heard(driver)
 
 
@@ -174,7 +174,7 @@ def test_a_function_that_reads_from_its_line(stolen, ends):
     driver.send(b"points " * 6)
     driver.send(b"points " * 6)
     assert len(os.read(fd, stolen)) == stolen
-    with pytest.raises(BrokenLine):
+    with pytest.raises(BrokenStream):
         worker.receive()
 
 
@@ -224,9 +224,9 @@ def test_an_outcome_is_not_longer_than_is_said(rows):
     def function(x):
         raise kind("\U0001f600" * 50_000)
 
-    desk = Desk()
-    desk.take("f", Objective(lambda: rowwise(function)))
-    outcome = desk.run(Call("f", np.zeros((rows, 2)), 1))
+    runner = Runner()
+    runner.put("f", Objective(lambda: rowwise(function)))
+    outcome = runner.run(Call("f", np.zeros((rows, 2)), 1))
     assert len(outcome.failures) == rows
     assert len(outcome.to_bytes()) <= Outcome.most_bytes(rows) <= 10**8
     assert Outcome.of_bytes(outcome.to_bytes()).failures == outcome.failures

@@ -54,7 +54,7 @@ class Case:
         return Z, self.backend.array(self.random.normal(size=n) * 0.2 + 0.1)
 
     def tangent(self, size=0.3):
-        M = self.structure.tangent(*self.samples(), self.factor)
+        M = self.structure.tangent_at(self.factor, *self.samples())
         return self.structure.scale(M, size / max(self.structure.norm(M), size))
 
     def numpy(self, x):
@@ -144,7 +144,7 @@ def test_no_step_where_the_samples_have_the_covariance(case):
     # E[z zᵀ] = P: rows of A have Σ y yᵀ = C
     s, N = case.structure, case.structure.noise_dim
     Z = s.whiten(case.factor, s.unwhiten(case.factor, eye(case, N)))
-    M = s.tangent(Z, case.backend.array(np.full(N, 1.0)), case.factor)
+    M = s.tangent_at(case.factor, Z, case.backend.array(np.full(N, 1.0)))
     # each block saw Σ z zᵀ = P but Σ w = N, so M = ½ (N − 1) P on its blocks
     wanted = s.scale(M._replace(M=M.P), N - 1.0)
     for got, whole, c in zip(M.M, wanted.M, (0.5, 1, 0.5, 1, 0.5), strict=True):
@@ -155,7 +155,7 @@ def test_step_ascends_the_weighted_log_likelihood(case):
     # by central differences; the slope is the square of M in the metric of the larger space
     s = case.structure
     Z, w = case.samples()
-    M = s.tangent(Z, w, case.factor)
+    M = s.tangent_at(case.factor, Z, w)
     y, weights = case.numpy(s.unwhiten(case.factor, Z)), case.numpy(w)
 
     def likelihood(eps):
@@ -194,8 +194,8 @@ def test_tangents_are_a_linear_space(case):
     assert float(s.norm(M)) == pytest.approx(np.linalg.norm(case.M(M)))
     (Z, w), (more, v) = case.samples(), case.samples(6)
     xp = case.backend.xp
-    whole = s.tangent(xp.concat([Z, more]), xp.concat([w, v]), case.factor)
-    halves = s.tangent(Z, w, case.factor), s.tangent(more, v, case.factor)
+    whole = s.tangent_at(case.factor, xp.concat([Z, more]), xp.concat([w, v]))
+    halves = s.tangent_at(case.factor, Z, w), s.tangent_at(case.factor, more, v)
     close(case.M(s.add(*halves)), case.M(whole))
 
 
@@ -271,7 +271,7 @@ def test_long_axes_are_block_upper_in_the_larger_space(numpy_case, d, k):
     B = np.block([[np.eye(k), -V], [np.zeros((d, k)), np.diag(1 / s)]])
     Z, w, rows, weights = lifted(case, slice(None))
     after = np.linalg.inv(group_step(BlockUpper(k + d, k), B, rows, weights, w.sum())).T
-    M = case.structure.scale(case.structure.tangent(Z, w, case.factor), 0.05)
+    M = case.structure.scale(case.structure.tangent_at(case.factor, Z, w), 0.05)
     close(case.C(case.structure.retract(case.factor, M)), (after @ after.T)[k:, k:])  # marginal
 
 
@@ -288,7 +288,7 @@ def test_short_axes_are_block_lower_in_the_larger_space(numpy_case, d, k):
     rest = (vectors * np.sqrt(np.maximum(values, 0))).T
     rows, weights = np.concatenate([moments, rest]), np.append(w, np.full(k + d, w.sum()))
     after = group_step(BlockLower(k + d, k), B, rows, weights, w.sum())[k:]
-    M = case.structure.scale(case.structure.tangent(Z, w, case.factor), 0.05)
+    M = case.structure.scale(case.structure.tangent_at(case.factor, Z, w), 0.05)
     close(np.linalg.inv(case.C(case.structure.retract(case.factor, M))), after @ after.T)
 
 
@@ -297,7 +297,7 @@ def test_without_axes_it_is_diagonal(case):
     Z, w = case.normals(4, s.dim), case.samples()[1]
     other = Diagonal(s.dim)
     ours, theirs = (x.identity(case.backend.xp, case.backend.xp.float64) for x in (s, other))
-    ours = s.retract(ours, s.tangent(Z, w, ours))
+    ours = s.retract(ours, s.tangent_at(ours, Z, w))
     theirs = other.retract(theirs, other.tangent(Z, w))
     close(1 / case.numpy(ours[0]), case.numpy(theirs[0]))
     assert s.dof == other.dof and s.parts == other.parts and s.noise_dim == s.dim
@@ -313,7 +313,7 @@ def test_steps_end_at_a_covariance_of_the_family(numpy_case, d, long, short):
     rows = np.linalg.cholesky(wanted).T * d**0.5  # Σ y yᵀ / d = C*
     factor = s.identity(np, np.float64)
     for _ in range(4000):
-        M = s.tangent(s.whiten(factor, rows), np.full(d, 1 / d), factor)
+        M = s.tangent_at(factor, s.whiten(factor, rows), np.full(d, 1 / d))
         factor = s.retract(factor, s.scale(M, min(1.0, 0.5 / s.norm(M))))
     close(np.linalg.solve(wanted, covariance(factor)), np.eye(d), 1e-3)
 
@@ -330,7 +330,7 @@ def test_scaling_and_reordering_coordinates_changes_nothing_else(numpy_case, d, 
     Y, (_, w) = case.normals(4, d), case.samples()
 
     def step(factor, Y):
-        M = st.tangent(st.whiten(factor, Y), w, factor)
+        M = st.tangent_at(factor, st.whiten(factor, Y), w)
         return covariance(st.retract(factor, st.scale(M, 0.3 / max(0.3, st.norm(M)))))
 
     wanted = (c[:, None] * step(case.factor, Y) * c)[np.ix_(order, order)]
@@ -375,7 +375,7 @@ def test_a_million_coordinates_take_no_square_matrix():
     st = LowRank(10**6, 2, 2)
     factor = st.identity(np, np.float64)
     Z = st.whiten(factor, st.unwhiten(factor, np.ones((2, st.noise_dim))))
-    M = st.tangent(Z, np.array([0.01, 0.01]), factor)
+    M = st.tangent_at(factor, Z, np.array([0.01, 0.01]))
     factor = st.retract(factor, st.scale(M, 1e-6))
     assert np.isfinite(st.logdet(factor)) and st.deviations(factor).shape == (10**6,)
 

@@ -95,11 +95,11 @@ class Broken(io.StringIO):
 def test_a_stream_that_fails_is_silent_from_then_on(error):
     stream = Broken(error, good=1)
     output = Output(stream)
-    assert output.write("one") == 3 and output.lost is None
+    assert output.write("one") == 3 and output.error is None
     for _ in range(3):
         assert output.write("two") == 3
         output.flush()
-    assert output.lost is error and stream.getvalue() == "one"
+    assert output.error is error and stream.getvalue() == "one"
     assert output.isatty() is False
     print("more", file=output, flush=True)
 
@@ -114,13 +114,13 @@ def test_what_is_no_text_is_refused_as_by_any_stream():
     for wrong in (b"bytes", 3, None):
         with pytest.raises(TypeError, match="takes text"):
             output.write(wrong)
-    assert output.lost is None
+    assert output.error is None
 
 
 def test_there_may_be_no_stream():
     output = Output(None)
     print("x", file=output, flush=True)
-    assert not output.isatty() and output.encoding == "utf-8" and output.lost is None
+    assert not output.isatty() and output.encoding == "utf-8" and output.error is None
 
     class Mute:
         said = ""
@@ -139,7 +139,7 @@ def test_a_reader_that_is_slow_loses_a_text_and_not_the_stream():
     output.write("lost")
     stream.good = 5
     output.write("there")
-    assert stream.getvalue() == "there" and output.lost is None
+    assert stream.getvalue() == "there" and output.error is None
 
 
 @posix
@@ -147,10 +147,10 @@ def test_a_stream_of_the_process_is_pointed_at_nothing_when_it_is_lost():
     read, write = os.pipe()
     os.close(read)
     stream = os.fdopen(write, "w")
-    output = Output(stream, own=True)
+    output = Output(stream, is_own=True)
     output.write("x")
     output.flush()
-    assert was_cut_off(output.lost)
+    assert was_cut_off(output.error)
     os.write(write, b"what anybody else writes there")  # raises where the pipe is still there
     stream.close()  # which flushes what was buffered
 
@@ -160,10 +160,10 @@ def test_bytes_below_an_output_cannot_fail_either():
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as stream:
-        output = Output(stream, own=True)
+        output = Output(stream, is_own=True)
         assert output.buffer.write(b"xyz") == 3
         output.buffer.flush()
-        assert was_cut_off(output.lost)
+        assert was_cut_off(output.error)
         with pytest.raises(TypeError):
             output.buffer.write("text")
 

@@ -171,7 +171,7 @@ def test_values_are_told_as_they_come_in_long_generations(crews):
 
     told = []
     es = ES(START, 1.0, seed=5, popsize=12, max_evaluations=24)
-    run(es, crews[2].bind(slow), told=lambda es: told.append(es.evaluations))
+    run(es, crews[2].bind(slow), after_tell=lambda es: told.append(es.evaluations))
     other = ES(START, 1.0, seed=5, popsize=12, max_evaluations=24)
     run(other, lambda X: np.array([rough(x) for x in X]))
     assert es.mean.tobytes() == other.mean.tobytes()

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from structes import ES, EvaluationError, Evaluator, minimize
 from structes.arrays import libraries as backend
-from structes.evaluators import guard, pools
+from structes.evaluators import parcels, recursion_guard
 from structes.search.loop import run
 
 from . import crew
@@ -253,18 +253,18 @@ class Pickling(Executor):
         data, future = pickle.dumps(call), Future()
         self.sizes.append(len(data))
         store = self.moods.choice(self.stores)
-        pools._kept.clear()
-        pools._kept.update(store)
+        parcels._parcel_cache.clear()
+        parcels._parcel_cache.update(store)
         function, *arguments = pickle.loads(data)
         future.set_result(function(*arguments))
         store.clear()
-        store.update(pools._kept)
-        pools._kept.clear()
+        store.update(parcels._parcel_cache)
+        parcels._parcel_cache.clear()
         return future
 
 
 def test_a_large_function_is_not_sent_to_workers_that_have_it(monkeypatch):
-    monkeypatch.setattr(guard, "_is_worker", [])
+    monkeypatch.setattr(recursion_guard, "_is_worker", [])
     large, executor = np.ones(200_000), Pickling(3)
     f = Evaluator(executor, count=1).bind(lambda x: crew.of_point(x) + large[0] - 1)
     expected = serial(lambda x: crew.of_point(x) + large[0] - 1)
@@ -275,12 +275,12 @@ def test_a_large_function_is_not_sent_to_workers_that_have_it(monkeypatch):
 
 
 def test_workers_keep_the_latest_functions_only(monkeypatch):
-    monkeypatch.setattr(guard, "_is_worker", [])
+    monkeypatch.setattr(recursion_guard, "_is_worker", [])
     executor = Pickling(1)
     with Evaluator(executor) as evaluator:
-        for k in range(3 * pools.KEPT):
+        for k in range(3 * parcels.KEPT):
             assert evaluator.bind(lambda x, k=k: float(k))(X[:2]).tolist() == [k, k]
-    assert len(executor.stores[0]) == pools.KEPT
+    assert len(executor.stores[0]) == parcels.KEPT
 
 
 def test_a_function_is_forgotten_with_its_search():

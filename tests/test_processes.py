@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from structes import Evaluator
-from structes.evaluators import guard, process
+from structes.evaluators import process, recursion_guard
 from structes.evaluators.channel import pickled
 from structes.evaluators.process import Processes
 from structes.evaluators.worker import Call
@@ -172,10 +172,10 @@ print(structes.minimize(made, workers=2, factory=True, **given).fun)
 
 def test_a_module_is_being_imported_until_it_is_there(tmp_path, monkeypatch):
     (tmp_path / "half_there.py").write_text(
-        "from structes.evaluators import guard\n"
+        "from structes.evaluators import recursion_guard\n"
         "from structes.evaluators.channel import pickled\n"
         "def f(x): return 1.0\n"
-        "found = [module.__name__ for module in guard.importing()]\n"
+        "found = [module.__name__ for module in recursion_guard.importing()]\n"
         "now = pickled(f)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -183,7 +183,7 @@ def test_a_module_is_being_imported_until_it_is_there(tmp_path, monkeypatch):
     import half_there
 
     assert half_there.found == ["half_there"]
-    assert guard.importing() == []
+    assert recursion_guard.importing() == []
     assert len(half_there.now) > 2 * len(pickled(half_there.f))  # by value, by name
     assert "half_there" not in cloudpickle.list_registry_pickle_by_value()
     monkeypatch.delitem(sys.modules, "half_there")
@@ -294,14 +294,14 @@ def ready(transport, seconds=30.0):
     found, end = [], time.monotonic() + seconds
     while len(found) < len(transport._workers) and time.monotonic() < end:
         for event in transport.poll(0.01):
-            assert event.gone is None, event
+            assert event.ending is None, event
             found.append(event.worker)
         yield found
 
 
 @pytest.mark.slow
 def test_an_interrupt_while_workers_start_is_not_theirs(transport, capfd):
-    workers = [transport.hire() for _ in range(4)]
+    workers = [transport.start_worker() for _ in range(4)]
     shots = 0
     for found in ready(transport):
         for worker in set(workers) - set(found):
@@ -310,7 +310,7 @@ def test_an_interrupt_while_workers_start_is_not_theirs(transport, capfd):
     assert len(found) == 4 and shots > 8
     for worker in workers:
         worker.process.send_signal(signal.SIGINT)
-        transport.give(worker, "f0", objective(1))
+        transport.put(worker, "f0", objective(1))
         transport.send(worker, Call("f0", X[:2], 1))
     for _ in range(4):
         assert all(event.outcome is not None for event in transport.poll(10.0))
@@ -326,14 +326,14 @@ def slow(x):
 def test_a_worker_that_loses_its_driver_says_nothing(when, transport, capfd):
     """It notices when it answers, or when it reads on: its line is closed, a moment before it is
     killed, or the driver is."""
-    worker = transport.hire()
+    worker = transport.start_worker()
     for _ in ready(transport):
         pass
-    transport.give(worker, "f", pickled_of(slow if when == "it works" else crew.sphere))
+    transport.put(worker, "f", pickled_of(slow if when == "it works" else crew.sphere))
     transport.send(worker, Call("f", X[:1], 1))
     if when == "it has answered":
-        assert connection.wait([worker.line], 10.0)
-    worker.line.close()
+        assert connection.wait([worker.socket], 10.0)
+    worker.socket.close()
     assert worker.process.wait(10.0) == 0
     assert capfd.readouterr().err == ""
 
@@ -354,7 +354,7 @@ def test_an_interrupt_while_a_worker_is_hired_forgets_none(transport):
         timer = threading.Timer(moods.uniform(0, 0.004), os.kill, (os.getpid(), signal.SIGINT))
         try:
             timer.start()
-            transport.hire()
+            transport.start_worker()
             timer.join()
             time.sleep(1e-3)
         except KeyboardInterrupt:

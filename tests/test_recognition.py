@@ -12,8 +12,8 @@ import pytest
 from structes import ES, Choice, Float, Int, RestartES, Space
 from structes.bench.evaluations.rounding import measure
 from structes.population.fingerprints import fingerprints
+from structes.population.places import FARTHEST, FORGOTTEN, LATE, OPEN, OWN, REPEATED, reach
 from structes.population.portion import NUMBERS
-from structes.population.recognition import FARTHEST, FORGOTTEN, LATE, OPEN, OWN, REPEATED, reach
 from structes.strategy import tiling
 
 from .structure_table import TRUTH

@@ -510,7 +510,7 @@ def test_it_goes_on_after_an_interrupt(when, monkeypatch):
 @pytest.fixture(scope="module")
 def ray():
     """A Ray of our own that stays."""
-    from structes.evaluators.ray import start, stop
+    from structes.evaluators.ray_cluster import start, stop
 
     ours = start(2)
     yield

@@ -205,7 +205,7 @@ def test_a_script_may_be_edited(tmp_path):
             g = evaluator.bind(f)
             g(np.ones((2, 2)))
             open(__file__, "w").write("nonsense(")
-            os.kill(evaluator.supervisor.seats[0].worker.process.pid, signal.SIGKILL)
+            os.kill(evaluator.supervisor.slots[0].worker.process.pid, signal.SIGKILL)
             print(g(np.ones((2, 2))))
         """)
     )

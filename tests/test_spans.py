@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from structes.evaluators.channel import Event, Transport
+from structes.evaluators.channel import Channel, Event
 from structes.evaluators.spans import LONGEST, SHORTEST, SPAN, Batch, Span, cut, span_length
 from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.worker import Outcome
 
 
-class Simulated(Transport):
+class Simulated(Channel):
     """Workers that need exactly so many seconds for each point, on a clock that jumps.
 
     durations   of the points of a batch, by their first number
@@ -25,14 +25,14 @@ class Simulated(Transport):
     def __init__(self, count, durations):
         super().__init__()
         self.count, self.durations = count, durations
-        self.now, self.free, self.sizes, self.due, self.hired = 0.0, {}, [], [], []
+        self.now, self.free, self.sizes, self.due, self.started = 0.0, {}, [], [], []
 
     def capacity(self):
         return self.count
 
-    def hire(self):
+    def start_worker(self):
         worker = object()
-        self.hired.append(Event(worker))
+        self.started.append(Event(worker))
         return worker
 
     def send(self, worker, call):
@@ -43,21 +43,21 @@ class Simulated(Transport):
         heappush(self.due, (self.free[worker], id(event), event))
 
     def poll(self, seconds):
-        if self.hired:
-            events, self.hired = self.hired, []
+        if self.started:
+            events, self.started = self.started, []
             return events
         self.now, events = self.due[0][0], []
         while self.due and self.due[0][0] == self.now:
             events.append(heappop(self.due)[2])
         return events
 
-    def give(self, worker, key, thing):
+    def put(self, worker, key, thing):
         """It has it."""
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         """It may keep it."""
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         """There is nobody."""
 
     def close(self):
@@ -69,18 +69,18 @@ def generation(monkeypatch):
     """A function that runs generations: (workers, durations (n,)) -> (seconds, sizes of spans)."""
 
     def run(workers, durations):
-        transport = Simulated(workers, np.asarray(durations))
-        clock = SimpleNamespace(monotonic=lambda: transport.now)
+        channel = Simulated(workers, np.asarray(durations))
+        clock = SimpleNamespace(monotonic=lambda: channel.now)
         monkeypatch.setattr("structes.evaluators.supervisor.time", clock)
-        supervisor = Supervisor(transport, {"f": None})
+        supervisor = Supervisor(channel, {"f": None})
 
         def evaluate(n):
-            began = transport.now
-            transport.sizes.clear()
+            began = channel.now
+            channel.sizes.clear()
             supervisor.submit(Batch("f", np.arange(n)[:, None] * 1.0, 1))
             while supervisor.busy:
                 supervisor.wait()
-            return transport.now - began, list(transport.sizes)
+            return channel.now - began, list(channel.sizes)
 
         for _ in range(2):  # the supervisor learns what a point costs
             evaluate(min(20, len(durations)))

@@ -15,7 +15,7 @@ from structes.evaluators.evaluator import _Made
 from structes.evaluators.serial import Serial
 from structes.evaluators.spans import Batch
 from structes.evaluators.supervisor import Supervisor
-from structes.evaluators.worker import Desk, Objective, Outcome
+from structes.evaluators.worker import Objective, Outcome, Runner
 from structes.rowwise import rowwise
 
 from . import crew
@@ -163,12 +163,12 @@ def ready(*numbers):
 
 
 def answered(clerk):
-    return Event(clerk, clerk.desk.run(clerk.calls.pop(0)))
+    return Event(clerk, clerk.runner.run(clerk.calls.pop(0)))
 
 
 def gone(transport, clerk):
     transport.clerks.remove(clerk)
-    return Event(clerk, gone="bad luck")
+    return Event(clerk, ending="bad luck")
 
 
 def test_work_queued_behind_a_death_costs_no_attempt():
@@ -239,16 +239,16 @@ def test_a_worker_that_has_done_its_calls_is_replaced_at_once():
     answer = lambda clerks: [answered(clerks[0])]  # noqa: E731
     transport = Scripted([ready(0), answer, answer, ready(0), answer, answer, ready(0), answer])
     transport.count, seen = 1, []
-    transport.hire = lambda: seen.append(Scripted.hire(transport)) or seen[-1]
+    transport.start_worker = lambda: seen.append(Scripted.start_worker(transport)) or seen[-1]
     crewed = Supervisor(transport, {"f0": objective(1)}, max_calls=2)
     crewed._length = lambda cost, share: 1
     worked_off(crewed, [batch])
     assert [clerk.rows for clerk in seen] == [2, 2, 1]
-    assert transport.clerks == seen[2:] == [seat.worker for seat in crewed.seats]
+    assert transport.clerks == seen[2:] == [slot.worker for slot in crewed.slots]
     (batch,) = batches_of([1], [1])
     transport.script = [answer]
     worked_off(crewed, [batch])
-    assert transport.clerks == crewed.seats == []
+    assert transport.clerks == crewed.slots == []
 
 
 def test_a_worker_whose_last_call_shows_a_wrong_function_is_replaced_too():
@@ -312,11 +312,11 @@ def test_outcomes_as_bytes(n):
 
 
 def test_a_desk_makes_a_thing_once_and_forgets_it():
-    made, desk = [], Desk()
-    desk.take("f", Objective(lambda: made.append(1) or rowwise(crew.of_point)))
-    assert desk.made("f") is desk.made("f")
+    made, runner = [], Runner()
+    runner.put("f", Objective(lambda: made.append(1) or rowwise(crew.of_point)))
+    assert runner.made("f") is runner.made("f")
     assert len(made) == 1
-    desk.drop("f")
-    desk.drop("f")
+    runner.drop("f")
+    runner.drop("f")
     with pytest.raises(KeyError):
-        desk.made("f")
+        runner.made("f")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from structes import EvaluationError, Evaluator, minimize
-from structes.evaluators.turns import Turns
+from structes.evaluators.thread_lock import ThreadLock
 
 pytestmark = pytest.mark.slow  # they start processes
 
@@ -92,14 +92,14 @@ def test_points_within_points_are_refused():
 
 
 def test_turns():
-    turns = Turns()
-    assert not turns.take() and not turns.take() and turns.is_mine
+    turns = ThreadLock()
+    assert not turns.acquire() and not turns.acquire() and turns.is_mine
     assert not copy.deepcopy(turns).is_mine
-    waits = threading.Thread(target=turns.take)  # it ends without giving it back
+    waits = threading.Thread(target=turns.acquire)  # it ends without giving it back
     waits.start()
     time.sleep(0.05)
     assert waits.is_alive()
-    turns.give_back()
+    turns.release()
     waits.join(5)
     assert not waits.is_alive() and not turns.is_mine
-    assert turns.take() and turns.is_mine
+    assert turns.acquire() and turns.is_mine

@@ -155,7 +155,7 @@ NO_PROBLEM = [
     "structes.files.folders:replace",
     "structes.report.structures:draw_all",
     "structes.shell.cli:run",
-    "structes.registry:load_object",
+    "structes.loading:load_object",
     "structes.problems.coco:lru_cache",
     "whose_own:system",
     "whose_own:os.system",

@@ -21,7 +21,6 @@ structes.minimize(sphere, [3.0], 1.0, mode="steadily")  # flagged
 structes.minimize(sphere, [3.0], 1.0, on_error="ignore")  # flagged
 structes.minimize(sphere, [3.0], 1.0, maximize="yes")  # flagged
 structes.minimize(sphere, [3.0], 1.0, workers=2.5)  # flagged
-print(structes.minimize(sphere, [3.0], 1.0).pun)  # flagged
 structes.ES([3.0], 1.0, tolfum=1e-9)  # flagged
 structes.ES([3.0], 1.0, seed="one")  # flagged
 structes.ES([3.0], 1.0, structure=3)  # flagged

@@ -8,9 +8,10 @@ tests/test_types.py has it checked. It is never run.
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from scipy.optimize import Bounds
 
 import structes
+import structes.core
+import structes.testing
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -31,6 +32,14 @@ def train(params: dict[str, float]) -> float:
     return params["lr"]
 
 
+def start_of(number: int) -> list[float]:
+    return [float(number)] * 3
+
+
+def report(es: structes.ES) -> None:
+    print(es.best.fun)
+
+
 # minimize, and what comes out of it
 result = structes.minimize(sphere, [3.0] * 10, 1.0, seed=1, target=1e-8)
 best: float = result.fun
@@ -42,14 +51,14 @@ for run in result.restarts:
 structes.minimize(sphere, np.ones(10), np.full(10, 0.5), "diagonal", 1, 1000, 1e-8)
 structes.minimize(shifted, x0=(1, 2, 3), sigma0=1, args=(2.0,), popsize=20, maximize=True)
 structes.minimize(rows, [1.0], 1.0, vectorized=True, bounds=[(0, None)], boundary="reflect")
-structes.minimize(sphere, bounds=Bounds([0.0], [1.0]), integers=[0], first=[[0.5]])
-structes.minimize(sphere, [1.0], 1.0, restarts="ipop", max_evaluations=10_000, noise="auto")
+structes.minimize(sphere, bounds=[(0.0, 1.0)], integers=[0], first=[[0.5]])
+structes.minimize(sphere, [1.0], 1.0, restarts="ipop", max_evaluations=1e4, noise="auto")
 structes.minimize(sphere, [1.0], 1.0, restarts={"name": "bipop", "max_restarts": 3})
 structes.minimize(sphere, [1.0, 1.0], 1.0, fixed={0: 1.5}, transforms={1: "log"})
 structes.minimize(sphere, prior=([[1.0]], [2.0]), covariance=np.eye(1), tolfun=0, tolx=None)
-structes.minimize(sphere, lambda number: [float(number)] * 3, 1.0, restarts=2)
+structes.minimize(sphere, start_of, 1.0, restarts=2)
 structes.minimize(sphere, es=result.es, max_evaluations=20_000)
-structes.minimize(sphere, [1.0], 1.0, callback=lambda es: print(es.best.fun), progress=True)
+structes.minimize(sphere, [1.0], 1.0, callback=report, progress=True)
 structes.minimize(sphere, [1.0], 1.0, workers=4, timeout=30, mode="steady", on_error="raise")
 with ProcessPoolExecutor() as pool:
     structes.minimize(sphere, [1.0], 1.0, workers=pool)
@@ -71,7 +80,7 @@ if es.best.x is not None:
 es.save("search.ckpt")
 loaded: structes.ES = structes.ES.load("search.ckpt")
 again: structes.RestartES = structes.RestartES([1.0], 1.0, restarts="bipop", max_evaluations=100)
-again.tell(X := again.ask(), rows(X))
+again.tell(Y := again.ask(), rows(Y))
 print(again.restart, again.runs[0].stop, again.mean, again.seed)
 
 # a state, and how it is described
@@ -111,7 +120,7 @@ structes.ES([1.0], 1.0, engine=engine, backend="cupy", dtype="float32")
 with structes.Evaluator(4, timeout=30, limits={"memory": "2GB"}) as workers:
     structes.minimize(sphere, [1.0], 1.0, workers=workers)
     evaluate = workers.bind(sphere)
-    es.tell(X := es.ask(), evaluate(X))
+    es.tell(Z := es.ask(), evaluate(Z))
 with structes.ShardedES(rows, [1.0] * 1000, 0.3, seed=1, replicas=4) as sharded:
     sharded.run(lambda es: es.generation == 100)
     print(sharded.best.fun, sharded.mean[:3])
@@ -120,3 +129,9 @@ with structes.ShardedES(rows, [1.0] * 1000, 0.3, seed=1, replicas=4) as sharded:
 problem = structes.Problem(rows, 3, "mine", lower=[-1.0] * 3)
 value: float = structes.minimize(problem, problem.x0(), problem.sigma0()).fun
 print(structes.load_runs("runs/*"), structes.__version__)
+
+# a structure of one's own, and what moves it
+gaussian = structes.core.Gaussian.standard(structes.STRUCTURES["dense"](3))
+step: structes.core.Step = structes.core.step(gaussian.structure, es.state.factor, 0.5)
+print(gaussian.moved(step).entropy(), step.clipped)
+print(structes.testing.check_structure(structes.STRUCTURES["diagonal"], dims=[1, 5]).laws)

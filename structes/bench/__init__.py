@@ -28,7 +28,7 @@ A claim about speed in this project is a line that one of these commands prints.
 """
 
 from ..registry import Registry
-from ..whose import said_of
+from ..whose import description_of
 
 
 class _Peers(Registry):
@@ -40,7 +40,7 @@ class _Peers(Registry):
         if not (isinstance(target, type) and answers):
             raise TypeError(
                 "peer must be a class with ask and tell, or with minimise; "
-                f"{name!r} is {said_of(target)}"
+                f"{name!r} is {description_of(target)}"
             )
 
 

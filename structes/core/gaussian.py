@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays import noise
 from ..arrays.libraries import namespace, to_numpy
-from ..structures.base import Structure
+from ..structures.base import Array, Factor, Structure
 from .step import Step
 
 
@@ -40,10 +40,17 @@ class Gaussian(NamedTuple):
     mean: Any
     sigma: float
     scale: Any
-    factor: tuple
+    factor: Factor
 
     @classmethod
-    def standard(cls, structure: Structure, mean=None, sigma: float = 1.0, scale=None, xp=np):
+    def standard(
+        cls,
+        structure: Structure,
+        mean: Any = None,
+        sigma: float = 1.0,
+        scale: Any = None,
+        xp: Any = np,
+    ) -> Gaussian:
         """Return the Gaussian with B = I, by default N(0, I), with float64 arrays of `xp`.
 
         Parameters
@@ -62,7 +69,9 @@ class Gaussian(NamedTuple):
 
     # -- samples ----------------------------------------------------------------------------------
 
-    def draw(self, seed: int, count: int, start: int = 0, generation: int = 0):
+    def draw(
+        self, seed: int, count: int, start: int = 0, generation: int = 0
+    ) -> tuple[Array, Array]:
         """Return (Z, X) of samples start … start+count−1: (count, noise_dim) and (count, d).
 
         A sample depends on the seed, the generation and its number alone, whoever draws it
@@ -72,22 +81,22 @@ class Gaussian(NamedTuple):
         Z = noise.normals(*address, xp=namespace(self.mean))
         return Z, self.at(Z)
 
-    def at(self, Z):
+    def at(self, Z: Array) -> Array:
         """Return the points (n, d) whose local coordinates are the rows of Z (n, noise_dim)."""
         return self.placed(self.structure.unwhiten(self.factor, Z))
 
-    def placed(self, Y):
+    def placed(self, Y: Array) -> Array:
         """Return mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
         X = (self.sigma * self.scale) * Y
         X += self.mean
         return X
 
-    def whiten(self, X):
+    def whiten(self, X: Array) -> Array:
         """Return the local coordinates (n, noise_dim) of the rows of X (n, d): of all z that lead
         to a point the shortest one."""
         return self.structure.whiten(self.factor, (X - self.mean) / (self.sigma * self.scale))
 
-    def whiten_gradient(self, G):
+    def whiten_gradient(self, G: Array) -> Array:
         """Return the gradients (n, d) with respect to z of functions whose gradients with respect
         to x are the rows of G (n, d): sigma B⁻¹ D₀ g."""
         return self.structure.whiten_gradient(self.factor, (self.sigma * self.scale) * G)
@@ -95,28 +104,28 @@ class Gaussian(NamedTuple):
     # -- densities --------------------------------------------------------------------------------
 
     def volume(self) -> float:
-        """Return log |det (sigma D₀ B⁻ᵀ)| = d log sigma + Σ log D₀ − log |det B|."""
+        """Return `log |det (sigma D₀ B⁻ᵀ)| = d log sigma + Σ log D₀ − log |det B|`."""
         scale = float(namespace(self.scale).sum(namespace(self.scale).log(self.scale)))
         d, logdet = self.structure.dim, self.structure.logdet(self.factor)
         return d * log(self.sigma) + scale - logdet
 
-    def log_density(self, X) -> np.ndarray:
+    def log_density(self, X: Array) -> np.ndarray:
         """Return (n,) log densities of the rows of X (n, d), in nats."""
         Z = self.whiten(X)
         squares = to_numpy(namespace(Z).vecdot(Z, Z))
         return -0.5 * squares - self.volume() - 0.5 * self.structure.dim * log(2 * pi)
 
     def entropy(self) -> float:
-        """Return the entropy in nats: d/2 (1 + log 2π) + log |det (sigma D₀ B⁻ᵀ)|."""
+        """Return the entropy in nats: `d/2 (1 + log 2π) + log |det (sigma D₀ B⁻ᵀ)|`."""
         return 0.5 * self.structure.dim * (1 + log(2 * pi)) + self.volume()
 
-    def deviations(self):
+    def deviations(self) -> Array:
         """Return (d,) standard deviations of the coordinates."""
         return self.sigma * self.scale * self.structure.deviations(self.factor)
 
     # -- others -----------------------------------------------------------------------------------
 
-    def moved(self, step: Step, dz=None) -> Gaussian:
+    def moved(self, step: Step, dz: Array | None = None) -> Gaussian:
         """Return the Gaussian after a step.
 
         Parameters

@@ -16,7 +16,7 @@ from math import inf, sqrt
 from typing import Any, NamedTuple
 
 from ..arrays.scalars import read
-from ..structures.base import Structure
+from ..structures.base import Structure, Tangent
 
 
 class Step(NamedTuple):
@@ -36,7 +36,7 @@ class Step(NamedTuple):
         The numbers that were read in the same look at the device.
     """
 
-    shape: Any
+    shape: Tangent
     scale: float
     norm: float
     clipped: bool
@@ -45,12 +45,12 @@ class Step(NamedTuple):
 
 def step(
     structure: Structure,
-    M: tuple,
+    M: Tangent,
     longest: float = inf,
     *,
-    parts: tuple | None = None,
+    parts: tuple[float, ...] | None = None,
     identity: Any = 0.0,
-    also: Sequence = (),
+    also: Sequence[Any] = (),
 ) -> Step:
     """Return the step of a natural gradient.
 

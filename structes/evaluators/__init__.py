@@ -11,7 +11,7 @@
     process.py      processes of this machine
     ray.py          Ray actors: a cluster, or GPUs
     pools.py        an Executor of the user's, or a function like map
-    guard.py        why a module that starts workers does not start them for ever
+    recursion_guard.py        why a module that starts workers does not start them for ever
 
 They know nothing of search. What does, and evaluates where it draws (`ShardedES`), is apart:
 

@@ -12,34 +12,44 @@ from abc import ABC, abstractmethod
 from math import inf
 from typing import Any, NamedTuple
 
-from .guard import check_may_start, importing
+from .recursion_guard import check_may_start, importing
 from .worker import Call, Outcome
 
 
 class Event(NamedTuple):
     """Something that a worker did.
 
-    worker   which
-    outcome  of its oldest call; None where it only says that it is ready, or has made a function,
-             or is gone
-    gone     None, or in words why it is no more
-    lost     it did not end by itself, with its call: its whole host is gone, or somebody else has
-             ended it before it was ready
-    alarm    was it ended by the alarm of its timeout? None: that cannot be seen
+    Parameters
+    ----------
+    worker
+        The worker, as its channel has started it.
+    outcome : Outcome or None
+        The outcome of its oldest call; None where it only says that it is ready, or has made a
+        function, or is no more.
+    ending : str or None
+        In words, why the worker is no more; None where it lives.
+    is_innocent : bool
+        Whether the worker has not ended by itself, with its call: its whole host is gone, or
+        somebody else has ended it before it was ready.
+    alarm : bool or None
+        Whether it was ended by the alarm of its timeout; None where that cannot be seen.
     """
 
     worker: Any
     outcome: Outcome | None = None
-    gone: str | None = None
-    lost: bool = False
+    ending: str | None = None
+    is_innocent: bool = False
     alarm: bool | None = None
 
 
 def pickled(thing, by_value=None) -> bytes:
-    """The pickle of a thing: functions of a script, lambdas and closures by value, and so what is
-    of the modules `by_value`, where that can be; None: those that are being imported.
+    """Return the pickle of a thing: functions of a script, lambdas and closures by value, and so
+    what is of the modules `by_value`, where that can be; None: those that are being imported.
 
-    Raises TypeError where it does not pickle, and says what to do.
+    Raises
+    ------
+    TypeError
+        Where it does not pickle, and says what to do.
     """
     modules = importing() if by_value is None else by_value
     if "__mp_main__" in sys.modules:  # the script of the parent, in a child of multiprocessing
@@ -67,8 +77,8 @@ def _sent_by_value(modules):
     """Context in which cloudpickle takes what is of these modules by value."""
     import cloudpickle
 
-    others = cloudpickle.list_registry_pickle_by_value()  # the user's own, which stay
-    modules = [module for module in modules if module.__name__ not in others]
+    registered = cloudpickle.list_registry_pickle_by_value()  # the user's own, which stay
+    modules = [module for module in modules if module.__name__ not in registered]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -78,11 +88,11 @@ def _sent_by_value(modules):
             cloudpickle.unregister_pickle_by_value(module)
 
 
-class Transport(ABC):
+class Channel(ABC):
     """Workers are whatever `hire` returns; they are told apart by identity."""
 
     def __init__(self):
-        """Raises RuntimeError in a worker that is still being made (guard.py)."""
+        """Raises RuntimeError in a worker that is still being made (recursion_guard.py)."""
         if not self.is_local:
             check_may_start()
         self._packed: dict = {}
@@ -95,21 +105,24 @@ class Transport(ABC):
 
     @abstractmethod
     def capacity(self) -> int:
-        """How many workers there can be now."""
+        """Return how many workers there can be now."""
 
     def wants(self) -> str:
-        """What a worker needs that may not be there, to be said where none can be had."""
+        """Return what a worker needs that may not be there, to be said where none can be had."""
         return ""
 
     @abstractmethod
-    def hire(self):
+    def start_worker(self):
         """Start a worker; an Event without outcome says that it is ready.
 
-        Raises OSError where none can be started now.
+        Raises
+        ------
+        OSError
+            Where none can be started now.
         """
 
     @abstractmethod
-    def give(self, worker, key, thing) -> None:
+    def put(self, worker, key, thing) -> None:
         """Let a worker have a thing by its key; it must be given what its calls name."""
 
     def make(self, worker, key) -> bool:
@@ -118,7 +131,7 @@ class Transport(ABC):
         return False
 
     @abstractmethod
-    def take_away(self, worker, key) -> None:
+    def drop(self, worker, key) -> None:
         """Let a worker forget a thing."""
 
     @abstractmethod
@@ -127,7 +140,7 @@ class Transport(ABC):
 
     @abstractmethod
     def poll(self, seconds: float) -> list[Event]:
-        """What happened, as soon as anything did, or nothing after so many seconds."""
+        """Return what happened, as soon as anything did, or nothing after so many seconds."""
 
     def is_stopped(self, worker) -> bool:
         """Has somebody stopped a worker (SIGSTOP), so that nothing can be said of how long it
@@ -135,13 +148,16 @@ class Transport(ABC):
         return False
 
     @abstractmethod
-    def dismiss(self, worker) -> None:
+    def end_worker(self, worker) -> None:
         """End a worker at once; nothing more is heard of it."""
 
     def packed(self, key, thing) -> bytes:
-        """A thing as bytes, which are made once.
+        """Return a thing as bytes, which are made once.
 
-        Raises TypeError where it does not pickle.
+        Raises
+        ------
+        TypeError
+            Where it does not pickle.
         """
         if key not in self._packed:
             self._packed[key] = pickled(thing)

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import checks
-from ..registry import nearest
+from ..error_text import nearest
 from ..rowwise import rowwise
 from .channel import pickled
-from .given import mapping, memory_of, number_of, processors
+from .options import mapping, memory_of, number_of, processors
 from .parallel_function import ParallelFunction
 from .sources import snapshot
 from .supervisor import Supervisor
-from .turns import Turns
+from .thread_lock import ThreadLock
 from .worker import Objective
 
 if TYPE_CHECKING:
@@ -38,61 +38,61 @@ TRANSPORTS = ("auto", "ship", "redraw")
 class Evaluator:
     """Workers that evaluate functions, on this machine or on a cluster.
 
+    A function that turns out to take less than some 50 µs is called in this process, where that is
+    faster, unless it comes of a factory, or a timeout, max_calls, limits, environment or resources
+    are to be kept, or the workers are a pool of yours.
+
     Parameters
     ----------
     workers : int, str, Executor or callable
-        How many processes of this machine (-1 is one for every processor); or where the workers
-        are: "process", "ray" (the Ray that runs here already or whose address RAY_ADDRESS names,
-        else one that is started for this machine alone), "ray://host:port" (a Ray client), or
-        "serial" (here, one after the other). Or a pool that you have: an Executor (what has
-        `submit`), or a function like `map` (`pool.map`). It stays yours: it is not shut down,
-        nothing in it is replaced, and a call that hangs there cannot be ended, so that it goes
-        without a timeout.
+        A number of processes of this machine, -1 for one for every processor. Or where the workers
+        are: "process"; "ray" (the Ray that runs here already or whose address RAY_ADDRESS names,
+        else one that is started for this machine alone); "ray://host:port" (a Ray client);
+        "serial" (in this process, one evaluation after the other). Or a pool that you have: an
+        Executor (what has `submit`), or a function like `map` (`pool.map`). A pool stays yours: it
+        is not shut down, nothing in it is replaced, and a call that hangs there cannot be ended,
+        so that it goes without a timeout.
     count : int, optional
-        How many workers; None or -1 is one for every processor, of a cluster as many as it has
-        now and then. Of an Executor the calls that it is given at a time; None is one for each of
-        its workers, where it says how many they are, else one for every processor.
+        The number of workers. None or -1 means one for every processor, and of a cluster as many
+        as it has at the moment. Of an Executor it is the number of calls that it is given at a
+        time; None means one for each of its workers, where it says how many they are, else one for
+        every processor.
     address : str, optional
         The address of a Ray cluster: "auto", "host:port", "ray://host:port".
     timeout : float, optional
-        Seconds that one evaluation may take. Then its worker is ended, and the value is missing.
-        Ray does not say how a worker ended, and may say it a second late: with less than some 3 s
-        a crash there may be named a timeout.
+        The seconds that one evaluation may take; then its worker is ended, and the value is
+        missing. None means for ever. Ray does not say how a worker ended, and may say it a second
+        late: with less than some 3 s a crash there may be named a timeout.
     attempts : int
         How often an evaluation is tried whose worker dies or that takes too long.
     finish_fraction : float
-        A generation is closed when so much of it has come, in (0, 1]; the rest is told as late
+        A generation is closed when this share of it has come, in (0, 1]; the rest is told as late
         values. Below 1 a run does not repeat itself to the bit.
     transport : {"auto", "ship", "redraw"}
-        "ship" sends points. "redraw" sends the seed, and workers draw their own points. "auto"
-        ships up to 32 MB a generation.
+        "ship": points are sent. "redraw": the seed is sent, and workers draw their own points.
+        "auto": points are sent up to 32 MB a generation.
     batch : int, optional
-        Rows that a vectorised function is called with at a time; None is a 32nd of a generation.
-        Its values may depend on this in their last bits, and on nothing else.
-    resources : mapping, optional
-        What each worker of Ray has: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}.
-    environment : mapping, optional
+        The number of rows with which a vectorised function is called at a time; None means a 32nd
+        of a generation. Values may depend on it in their last bits, and on nothing else.
+    resources : Mapping, optional
+        What each worker needs of Ray: {"num_gpus": 0.25, "num_cpus": 1, "my_resource": 1}.
+    environment : Mapping, optional
         {name: value} of variables for the workers. They have one BLAS thread each, and see no GPU
         where resources do not give them one.
     patience : float
-        Seconds to wait for a first worker, and for a factory.
-    limits : mapping, optional
-        {"memory": bytes, or "2GB"} of each process (Linux). What asks for more gets a
-        MemoryError, so that its value is missing; processes that it starts have as much each.
+        The seconds to wait for a first worker, and for a factory.
+    limits : Mapping, optional
+        What each process may use: {"memory": bytes, or "2GB"} (Linux). A process that asks for
+        more gets a MemoryError, so that its value is missing; processes that it starts have as
+        much each.
     max_calls : int, optional
         A process or an actor is replaced by a new one after so many evaluations, for simulators
-        that leak memory; None is never.
+        that leak memory. None means never.
 
     Raises
     ------
     ValueError, TypeError
-        For an argument that does not fit; the message names it.
-
-    Notes
-    -----
-    A function that turns out to take less than some 50 µs is called in this process, where that is
-    faster, unless it comes of a factory, or a timeout, max_calls, limits, environment or resources
-    are to be kept, or the workers are a pool of yours.
+        Where an argument does not fit; the message names it.
 
     Examples
     --------
@@ -115,9 +115,9 @@ class Evaluator:
         transport: Literal["auto", "ship", "redraw"] = "auto",
         batch: int | None = None,
         resources: Mapping[str, float] | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, Any] | None = None,
         patience: float = 120.0,
-        limits: Mapping[str, int | str] | None = None,
+        limits: Mapping[str, float | str] | None = None,
         max_calls: int | None = None,
     ):
         if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool):
@@ -150,7 +150,7 @@ class Evaluator:
         self._refuse_what_cannot_be()
         self._supervisor: Supervisor | None = None
         self._owner = 0  # the process that it belongs to
-        self.turns = Turns()  # of the threads that use it
+        self.lock = ThreadLock()  # of the threads that use it
 
     def _refuse_what_cannot_be(self):
         not_ray = {"process", "serial", *POOLS}
@@ -179,33 +179,33 @@ class Evaluator:
         on_error: Literal["missing", "raise"] = "missing",
         name: str = "objective",
     ) -> ParallelFunction:
-        """Return the function as one of many points, evaluated by the workers.
+        """Return a function of many points that the workers evaluate.
 
         Parameters
         ----------
         function : callable
             It takes one point (d,) and returns a number. It is sent to the workers by value where
-            it is a lambda, a closure or of a script, by its name where it is imported from a
-            module: workers must be able to import that too.
+            it is a lambda, a closure or a function of a script, and by its name where it is
+            imported from a module: workers must be able to import that too.
         vectorized : bool
             Whether it takes (n, d) rows and returns (n,) values.
         factory : bool
-            Whether it takes nothing and returns such a function: it is called once in every
+            Whether it takes nothing and returns such a function. It is then called once in every
             worker, for what does not pickle (a simulator, a connection).
         on_error : {"missing", "raise"}
-            "missing": a failure is a NaN; "raise": it is an EvaluationError.
+            Whether a failure is a NaN or an EvaluationError.
         name : str
-            What error messages call the function.
+            What messages call the function.
 
         Returns
         -------
         ParallelFunction
-            It takes (n, d) rows and returns (n,) values.
+            It is called with rows (n, d), and returns (n,) values.
 
         Raises
         ------
         TypeError
-            At once where the function cannot be sent; where a pool cannot send it, when it is
+            At once, where the function cannot be sent; where a pool cannot send it, when it is
             first evaluated.
         """
         if not callable(function):
@@ -220,29 +220,23 @@ class Evaluator:
         by_point: bool,
         factory: bool = False,
         on_error: Literal["missing", "raise"] = "missing",
-        here: Callable[..., Any] | None = None,
+        local: Callable[..., Any] | None = None,
         sign: int = 1,
     ) -> ParallelFunction:
-        """Return the function as `bind` does, where `wrap` makes it one of rows (n, d).
+        """Return what `bind` returns, of a function that `wrap` makes one of rows (n, d).
 
         Parameters
         ----------
-        function : callable
-            What the user gave.
+        function, factory, on_error
+            As for `bind`.
         wrap : callable
-            What makes it a function of rows (n, d).
+            It takes the function, and returns one of rows.
         by_point : bool
             Whether that is a Rowwise, which is called with one point at a time.
-        factory, on_error
-            As for `bind`.
-        here : callable, optional
-            Of a factory: the function of rows, if there is one in this process already.
+        local : callable, optional
+            Of a factory: the function of rows, where there is one in this process already.
         sign : int
             −1 where larger values are better.
-
-        Returns
-        -------
-        ParallelFunction
         """
         is_sent = self.kind in ("process", "ray")
         objective = Objective(_Made(function, factory, wrap), snapshot() if is_sent else None)
@@ -251,10 +245,10 @@ class Evaluator:
         if (
             self.kind in POOLS
         ):  # whose owner may have made them, and not this process, ready for it
-            here = None
+            local = None
         elif not factory:
-            here = wrap(function)
-        return ParallelFunction(self, objective, here, by_point, on_error, sign)
+            local = wrap(function)
+        return ParallelFunction(self, objective, local, by_point, on_error, sign)
 
     @property
     def supervisor(self) -> Supervisor:
@@ -266,12 +260,12 @@ class Evaluator:
                     "this process is a fork of the one that is connected to Ray, and a connection "
                     "does not outlive that: start the process otherwise (spawn), or evaluate there"
                 )
-            transport = self._transport()
+            channel = self._channel()
             self._supervisor = Supervisor(
-                transport, {}, self.timeout, self.attempts, self.patience, self.max_calls
+                channel, {}, self.timeout, self.attempts, self.patience, self.max_calls
             )
             self._owner = os.getpid()
-            self._finalizer = weakref.finalize(self, transport.close)
+            self._finalizer = weakref.finalize(self, channel.close)
         return self._supervisor
 
     @property
@@ -281,7 +275,13 @@ class Evaluator:
 
     @property
     def capacity(self) -> int:
-        """How many workers there can be. Raises ValueError for a `map`, which nobody can ask."""
+        """How many workers there can be.
+
+        Raises
+        ------
+        ValueError
+            For a `map`, which nobody can ask.
+        """
         if self.kind == "map":
             raise ValueError(
                 "mode='steady' needs workers that are given one candidate at a time, and a map "
@@ -303,9 +303,19 @@ class Evaluator:
                 self._supervisor = None
 
     def open(self) -> Evaluator:
-        """Find the place for the workers now: connect to Ray, or start it.
+        """Connect to Ray, or start it: find the place for the workers now.
 
-        Raises ImportError, OSError (ConnectionError) or RuntimeError where that fails.
+        Returns
+        -------
+        Evaluator
+            The same.
+
+        Raises
+        ------
+        ImportError
+            Where Ray is not installed.
+        OSError, RuntimeError
+            Where no Ray answers (a ConnectionError), or none can be started.
         """
         self.supervisor  # noqa: B018
         return self
@@ -331,7 +341,7 @@ class Evaluator:
         state.pop("_finalizer", None)
         return state
 
-    def _transport(self):
+    def _channel(self):
         if self.kind == "serial":
             from .serial import Serial
 
@@ -343,9 +353,9 @@ class Evaluator:
         if self.kind == "executor":
             from .pools import Executor
 
-            known = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
-            known = known if isinstance(known, int) and known > 0 else processors()
-            return Executor(self.pool, self.count or known)
+            workers = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
+            workers = workers if isinstance(workers, int) and workers > 0 else processors()
+            return Executor(self.pool, self.count or workers)
         if self.kind == "map":
             from .pools import Map
 
@@ -356,7 +366,13 @@ class Evaluator:
 
 
 def _kind_of(workers) -> str:
-    """One of KINDS, or of POOLS. Raises ValueError where it is neither."""
+    """Return one of KINDS, or of POOLS.
+
+    Raises
+    ------
+    ValueError
+        Where it is neither.
+    """
     if isinstance(workers, str) and workers in KINDS:
         return workers
     if not isinstance(workers, (type, Evaluator, ParallelFunction)) or workers is map:
@@ -384,15 +400,20 @@ class _Made:
 
 
 def as_it_is(function):
-    """The function, which is one of rows already."""
+    """Return the function, which is one of rows already."""
     return function
 
 
 def build_evaluator(spec, **options) -> Evaluator:
-    """The Evaluator that `spec` names: what its `workers` may be, a mapping {"name": "ray",
-    "count": 8, …}, or an Evaluator, which takes no further options.
+    """Return the Evaluator that a specification means.
 
-    options   arguments of Evaluator; None: its default
+    Parameters
+    ----------
+    spec : Evaluator, Mapping, or workers
+        What the `workers` of an Evaluator may be; or a mapping {"name": "ray", "count": 8, …}; or
+        an Evaluator, which takes no further options.
+    **options
+        Arguments of Evaluator; None stands for the default.
     """
     options = {key: value for key, value in options.items() if value is not None}
     if isinstance(spec, Evaluator):
@@ -401,12 +422,12 @@ def build_evaluator(spec, **options) -> Evaluator:
         return spec
     if isinstance(spec, Mapping):
         spec = {**spec, **options}
-        known = list(inspect.signature(Evaluator).parameters)
+        names = list(inspect.signature(Evaluator).parameters)
         for key in spec:
-            if key != "name" and key not in known[1:]:
+            if key != "name" and key not in names[1:]:
                 raise ValueError(
-                    f"workers: unknown key {key!r}{nearest(key, known)}; known: name, "
-                    f"{', '.join(known[1:])}"
+                    f"workers: unknown key {key!r}{nearest(key, names)}; known: name, "
+                    f"{', '.join(names[1:])}"
                 )
         return Evaluator(spec.pop("name", "process"), **spec)
     return Evaluator(spec, **options)

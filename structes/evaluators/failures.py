@@ -28,12 +28,16 @@ _LONGEST = 2**18  # characters of a line; what is cut takes up to 12 in JSON
 _LONG = 1000  # points of more numbers are not written down
 
 
-def cut(text: str, most: int) -> str:
-    """`text`, without its middle where it is longer than `most` characters."""
-    if len(text) <= most:
+def cut(text: str, limit: int) -> str:
+    """Return `text`, without its middle where it is longer than `limit` characters."""
+    if len(text) <= limit:
         return text
-    half = most // 2
+    half = limit // 2
     return f"{text[:half]} … [{len(text) - 2 * half} characters] … {text[-half:]}"
+
+
+class EvaluationError(RuntimeError):
+    """A function, or all workers, failed: in words, with the worker's traceback."""
 
 
 class Failure(NamedTuple):
@@ -49,20 +53,20 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, error: BaseException, row: int) -> Failure:
-        """What an exception says."""
+        """Return what an exception says."""
         try:
             words = str(error)
         except Exception:  # an exception of the user's that cannot even be printed
             return cls(row, type(error).__name__[:100], "it cannot be printed")
-        said = traceback_of(error)
-        return cls(row, type(error).__name__[:100], cut(words, MESSAGE), said)
+        trace = traceback_of(error)
+        return cls(row, type(error).__name__[:100], cut(words, MESSAGE), trace)
 
     def __str__(self):
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
 def traceback_of(error: BaseException) -> str:
-    """The traceback of an exception as text, which is cut where it is very long."""
+    """Return the traceback of an exception as text, which is cut where it is very long."""
     try:
         return cut("".join(traceback.format_exception(error)), TRACEBACK)
     except Exception:  # of the user's, in the words of an exception
@@ -72,9 +76,14 @@ def traceback_of(error: BaseException) -> str:
 class Counted:
     """What counts failures: a part of whatever evaluates.
 
-    errors    number of failures so far
-    kinds     how many there were of each kind
-    failures  the latest of them: whoever reads them may clear the list
+    Attributes
+    ----------
+    errors
+        Number of failures so far.
+    kinds : Counter
+        How many there were of each kind.
+    failures : list[Failure]
+        The latest of them: whoever reads them may clear the list.
     """
 
     def __init__(self):
@@ -95,7 +104,7 @@ class Counted:
 
 
 def point_at(X, row: int):
-    """The point (d,) in a row of X, an array of any library or Candidates."""
+    """Return the point (d,) in a row of X, an array of any library or Candidates."""
     rows = X[row : row + 1]
     return np.array(to_numpy(rows.points() if hasattr(rows, "points") else rows)[0])
 
@@ -103,59 +112,71 @@ def point_at(X, row: int):
 class Table:
     """The failures of one problem of a run: counts by kind, and lines for the first of each.
 
-    before   counts of an earlier part of the same search
-    written  how many lines were written in that; None: as many as should have been
+    Parameters
+    ----------
+    problem : str
+        The label of the problem.
+    space : Space or None
+        The space of its parameters, by whose names a point is written.
+    earlier_counts : Mapping or None
+        The counts by kind of an earlier part of the same search.
+    n_written : int or None
+        How many lines were written in that; None: as many as should have been.
     """
 
-    def __init__(self, problem: str, space=None, before: Mapping | None = None, written=None):
+    def __init__(
+        self, problem: str, space=None, earlier_counts: Mapping | None = None, n_written=None
+    ):
         self._problem, self._space = problem, space
-        self._before = Counter(before or {})
-        self._written = Counter({kind: min(n, SAMPLES) for kind, n in self._before.items()})
-        self.written = sum(self._written.values()) if written is None else written
-        self.counts = dict(self._before)
+        self._earlier_counts = Counter(earlier_counts or {})
+        self._n_written_of = Counter(
+            {kind: min(n, SAMPLES) for kind, n in self._earlier_counts.items()}
+        )
+        self.n_written = sum(self._n_written_of.values()) if n_written is None else n_written
+        self.counts = dict(self._earlier_counts)
 
     def take(self, evaluate, generation: int) -> list[str]:
         """Take over what has been counted since: lines of JSON for those to be kept."""
         lines = []
         for failure in evaluate.failures:
             kind = failure.kind if failure.kind in evaluate.kinds else OTHER
-            if self._written[kind] < SAMPLES:
-                self._written[kind] += 1
-                self.written += 1
+            if self._n_written_of[kind] < SAMPLES:
+                self._n_written_of[kind] += 1
+                self.n_written += 1
                 lines.append(self._line(failure, generation))
         evaluate.failures.clear()
-        self.counts = dict(self._before + evaluate.kinds)
+        self.counts = dict(self._earlier_counts + evaluate.kinds)
         return lines
 
     def _line(self, failure, generation):
-        said = {"problem": self._problem, "generation": generation, **failure._asdict()}
-        params = said.pop("point")
+        record = {"problem": self._problem, "generation": generation, **failure._asdict()}
+        params = record.pop("point")
         if params is not None and self._space is not None:
             named = self._space.to_dict(params)
             params = {name: plain_option(value) for name, value in named.items()}
-        return json.dumps({**said, "params": params}) + "\n"
+        return json.dumps({**record, "params": params}) + "\n"
 
 
-def first_lines(path, problem: str, most: int) -> str:
-    """The lines of a file of failures, of those of one problem the first `most` only."""
-    kept = []
+def first_lines(path, problem: str, limit: int) -> str:
+    """Return the lines of a file of failures, of those of one problem the first `limit` only."""
+    lines = []
     with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
         for line in iter(lambda: file.readline(_LONGEST), ""):
-            its = _problem_of(line) == problem
-            if line.endswith("\n") and (not its or most > 0):
-                kept.append(line)
-            most -= its
-    return "".join(kept)
+            is_of_problem = _problem_of(line) == problem
+            if line.endswith("\n") and (not is_of_problem or limit > 0):
+                lines.append(line)
+            limit -= is_of_problem
+    return "".join(lines)
 
 
 def _problem_of(line: str) -> str | None:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found.get("problem") if isinstance(found, dict) else None
+    return record.get("problem") if isinstance(record, dict) else None
 
 
 def plain_option(value):
-    """An option of a choice as JSON has it; of an object of the user's its repr."""
+    """Return an option of a choice as JSON has it; of an object of the user's its repr."""
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

@@ -18,8 +18,8 @@ import numpy as np
 from .. import checks
 from ..arrays import forms
 from ..arrays.libraries import namespace, to_numpy
+from ..error_text import brief
 from ..population.candidates import Candidates
-from ..registry import brief
 from ..rowwise import Rowwise, scalar
 from .failures import Counted, Failure, point_at, traceback_of
 
@@ -31,39 +31,47 @@ class NoValue(ValueError):
 
 
 def check_on_error(value: str) -> str:
-    """`value`, one of ON_ERROR; ValueError otherwise."""
+    """Return `value`, one of ON_ERROR; ValueError otherwise."""
     return checks.choice("on_error", value, ON_ERROR)
 
 
 def evaluated(
-    function, X, unit: int, note, before=lambda rows: None, wrong=None, until=inf, into=None
+    function, X, unit: int, note, on_call=lambda rows: None, wrong=None, deadline=inf, sink=None
 ) -> np.ndarray:
-    """(n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
+    """Return (n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
 
-    function   of rows; a `Rowwise` is called point by point, another one with `unit` rows at a
-               time, and where it raises with each of them alone, so that one bad point does not
-               take the others with it
-    note       called with the row and the exception
-    before     called before every call of the function, with the number of rows
-    wrong      the infinity that is no value; None: either is one
-    until      time (of time.monotonic) after which no further call is made, but for the first:
-               the values are then those of the first rows only
-    into       list to which values are appended as they come
+    Parameters
+    ----------
+    function
+        Of rows; a `Rowwise` is called point by point, another one with `unit` rows at a time, and
+        where it raises with each of them alone, so that one bad point does not take the others
+        with it.
+    note
+        Called with the row and the exception.
+    on_call
+        Called before every call of the function, with the number of rows.
+    wrong
+        The infinity that is no value; None: either is one.
+    deadline
+        Time (of time.monotonic) after which no further call is made, but for the first: the values
+        are then those of the first rows only.
+    sink
+        List to which values are appended as they come.
     """
-    values = [] if into is None else into
+    values = [] if sink is None else sink
     if isinstance(function, Rowwise):
-        _by_point(function, X, note, before, wrong, until, values)
+        _by_point(function, X, note, on_call, wrong, deadline, values)
     else:
-        _by_rows(function, X, unit, note, before, wrong, until, values)
+        _by_rows(function, X, unit, note, on_call, wrong, deadline, values)
     return np.array(values, dtype=float)
 
 
-def _by_point(function, X, note, before, wrong, until, values):
+def _by_point(function, X, note, on_call, wrong, deadline, values):
     of_point, name = function.of_point, function.name
     for row in range(X.shape[0]):
-        if until < inf and row and time.monotonic() >= until:
+        if deadline < inf and row and time.monotonic() >= deadline:
             return
-        before(1)
+        on_call(1)
         try:
             value = of_point(X[row, :])
             if type(value) is not float or not -inf < value < inf:
@@ -78,7 +86,7 @@ def _by_point(function, X, note, before, wrong, until, values):
 
 
 def _checked(value, name, wrong) -> float:
-    """What a function of one point has returned, as a float; raises NoValue."""
+    """Return what a function of one point has returned, as a float; raises NoValue."""
     try:
         number = scalar(value, name)
     except ValueError as error:
@@ -92,23 +100,23 @@ def _infinite(name, wrong) -> NoValue:
     return NoValue(forms.no_value(f"the value of {name}", 1 if wrong < 0 else -1))
 
 
-def _by_rows(function, X, unit, note, before, wrong, until, values):
+def _by_rows(function, X, unit, note, on_call, wrong, deadline, values):
     for a in range(0, X.shape[0], unit):
-        if until < inf and a and time.monotonic() >= until:
+        if deadline < inf and a and time.monotonic() >= deadline:
             return
         rows = X[a : a + unit, :]
-        before(rows.shape[0])
+        on_call(rows.shape[0])
         try:
-            found = _split(function(rows), rows.shape[0], wrong)
+            results = _split(function(rows), rows.shape[0], wrong)
         except Exception as error:
-            found = [error]
+            results = [error]
             if rows.shape[0] > 1:  # which of them is it?
-                found = None
-        if found is None:
-            again = lambda k, error, a=a: note(a + k, error)  # noqa: E731
-            _by_rows(function, rows, 1, again, before, wrong, inf, values)
+                results = None
+        if results is None:
+            note_row = lambda k, error, a=a: note(a + k, error)  # noqa: E731
+            _by_rows(function, rows, 1, note_row, on_call, wrong, inf, values)
             continue
-        for k, value in enumerate(found):
+        for k, value in enumerate(results):
             if isinstance(value, Exception):
                 note(a + k, value)
                 value = np.nan
@@ -116,7 +124,7 @@ def _by_rows(function, X, unit, note, before, wrong, until, values):
 
 
 def _split(values, n: int, wrong) -> list:
-    """The values of n rows: floats, and NoValue where one is none."""
+    """Return the values of n rows: floats, and NoValue where one is none."""
     try:
         array = forms.values_of_rows(values, n)
         if array.shape[0] != n:
@@ -130,35 +138,46 @@ def _split(values, n: int, wrong) -> list:
     is_row = hasattr(values, "__len__") and not isinstance(values, (str, bytes))
     if not is_row or len(values) != n or getattr(values, "ndim", 1) > 1:
         return [whole] * n
-    found: list = []
+    results: list = []
     for value in values:
         try:
-            found.append(_checked(value, "fun", wrong))
+            results.append(_checked(value, "fun", wrong))
         except NoValue:
-            said = f"fun must give a real number for each row; got {brief(value)}"
-            found.append(NoValue(said))
-    return found
+            message = f"fun must give a real number for each row; got {brief(value)}"
+            results.append(NoValue(message))
+    return results
 
 
 class Evaluation(Counted):
     """A function of many points in which an exception is a missing value.
 
-    function   of rows X (n, d), returns (n,) values
-    on_error   "missing", or "raise": an exception is the caller's
-    sign       −1 where larger values are better
+    Parameters
+    ----------
+    function : callable
+        It takes rows X (n, d) and returns (n,) values.
+    on_error : str
+        "missing", or "raise": an exception is the caller's.
+    sign : int
+        −1 where larger values are better.
 
-    until      time (of time.monotonic) after which no further call is made: what is returned is
-               then shorter
-    finished   values of the rows that were evaluated last, as they came
-    first      the first exception, or None; first_point: the point (d,) at which it was raised
-    good       number of values so far; of failures see `Counted`
+    Attributes
+    ----------
+    deadline : float
+        The time (of time.monotonic) after which no further call is made: what is returned is then
+        shorter.
+    finished : list of float
+        The values of the rows that were evaluated last, as they came.
+    first, first_point
+        The first exception and the point (d,) at which it was raised, or None.
+    good : int
+        The number of values so far; of failures see `Counted`.
     """
 
     def __init__(self, function, on_error: str = "missing", sign: int = 1):
         super().__init__()
         self.function, self.sign = function, sign
         self.on_error = check_on_error(on_error)
-        self.until = inf
+        self.deadline = inf
         self.finished: list = []
         self.good, self.first, self.first_point = 0, None, None
 
@@ -170,7 +189,10 @@ class Evaluation(Counted):
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows X (n, d), an array or Candidates; fewer where time is up.
 
-        Raises ValueError for what is no value, where no good one has come before.
+        Raises
+        ------
+        ValueError
+            For what is no value, where no good one has come before.
         """
         drawn = isinstance(X, Candidates)  # otherwise it is the caller's, and may be written into
         points = X.points() if drawn else namespace(X).asarray(X, copy=True)
@@ -179,10 +201,10 @@ class Evaluation(Counted):
         def note(row, error):
             self._note(X, row, error)
 
-        before = lambda rows: None  # noqa: E731
+        on_call = lambda rows: None  # noqa: E731
         unit = max(1, points.shape[0])
-        options = {"wrong": -self.sign * inf, "until": self.until, "into": self.finished}
-        values = evaluated(self.function, points, unit, note, before, **options)
+        options = {"wrong": -self.sign * inf, "deadline": self.deadline, "sink": self.finished}
+        values = evaluated(self.function, points, unit, note, on_call, **options)
         self.good += int(np.count_nonzero(~np.isnan(values)))
         return values
 
@@ -191,8 +213,8 @@ class Evaluation(Counted):
         return self.first and traceback_of(self.first)
 
     def _note(self, X, row, error):
-        known = self.good or any(value == value for value in self.finished)
-        if self.on_error == "raise" or (isinstance(error, NoValue) and not known):
+        has_values = self.good or any(value == value for value in self.finished)
+        if self.on_error == "raise" or (isinstance(error, NoValue) and not has_values):
             raise error
         self.count(Failure.of(error, row), X)
         if self.first is None:

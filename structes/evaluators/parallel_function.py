@@ -16,7 +16,7 @@ from .failures import Counted, Failure, point_at
 from .missing import NoValue, check_on_error
 from .spans import Batch, Done
 from .supervisor import EvaluationError, check_that_it_works
-from .worker import Call, Desk, Objective
+from .worker import Call, Objective, Runner
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
 BATCHES = 32  # calls of a vectorised function that a generation is cut into
@@ -28,12 +28,16 @@ _names = itertools.count()
 class ParallelFunction(Counted):
     """A function of rows (n, d) that workers evaluate; made by `Evaluator.bind`.
 
-    first   the first failure, an EvaluationError, or None; first_point: the point (d,) of it
-    good    number of values so far; of failures see `Counted`
+    Attributes
+    ----------
+    first
+        The first failure, an EvaluationError, or None; first_point: the point (d,) of it.
+    good
+        Number of values so far; of failures see `Counted`.
     """
 
     def __init__(
-        self, evaluator, objective: Objective, here, by_point: bool, on_error: str, sign: int = 1
+        self, evaluator, objective: Objective, local, by_point: bool, on_error: str, sign: int = 1
     ):
         """here: the function of rows as the driver has it, None: it has none. sign: −1 where
         larger values are better."""
@@ -42,14 +46,14 @@ class ParallelFunction(Counted):
         self.on_error = check_on_error(on_error)
         self.good, self.first, self.first_point = 0, None, None
         self._objective, self._wrong = objective, -sign * inf
-        self._begin(here)
+        self._begin(local)
 
-    def _begin(self, here):
+    def _begin(self, local):
         self._supervisor = None  # of the points that were handed in last
-        self._key, self._desk = f"objective {next(_names)}", Desk(one_thread)
-        if here is not None:
-            self._desk.take(self._key, here)
-        self._here: list[Done] = []
+        self._key, self._runner = f"objective {next(_names)}", Runner(one_thread)
+        if local is not None:
+            self._runner.put(self._key, local)
+        self._local_results: list[Done] = []
         self._cost = None  # seconds of a row, in the driver
 
     def __getstate__(self):
@@ -57,7 +61,7 @@ class ParallelFunction(Counted):
         evaluated is not the copy's."""
         copied = {
             "_objective": pickled(self._objective),
-            "_desk": bool(self._desk.things),
+            "_runner": bool(self._runner.things),
             "failures": list(self.failures),
             "kinds": self.kinds.copy(),
             "_supervisor": None,
@@ -68,17 +72,28 @@ class ParallelFunction(Counted):
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._objective = pickle.loads(self._objective)
-        self._begin(self._objective.make() if self._desk else None)
+        self._begin(self._objective.make() if self._runner else None)
 
     def __call__(self, X) -> np.ndarray:
         """(n,) values of the rows of X, NaN where there is none.
 
-        X   (n, d) array, or Candidates
+        Parameters
+        ----------
+        X
+            (n, d) array, or Candidates.
 
-        Raises ValueError where X has another shape; EvaluationError where the function cannot be
-        made, or fails and on_error is "raise", and where a pool of the user's fails itself;
-        TypeError where such a pool cannot send the function; RuntimeError where the workers are at
-        other points of this thread, as within a callback of a search with mode="steady".
+        Raises
+        ------
+        ValueError
+            Where X has another shape.
+        EvaluationError
+            Where the function cannot be made, or fails and on_error is "raise", and where a pool
+            of the user's fails itself.
+        TypeError
+            Where such a pool cannot send the function.
+        RuntimeError
+            Where the workers are at other points of this thread, as within a callback of a search
+            with mode="steady".
         """
         self._begin_turn()
         if self.pending:
@@ -88,21 +103,24 @@ class ParallelFunction(Counted):
             )
         try:
             batches = self.submit(X)
-            left = sum(batch.size for batch in batches)
-            while left:
-                left -= sum(done.stop - done.start for done in self.collect())
+            remaining = sum(batch.size for batch in batches)
+            while remaining:
+                remaining -= sum(result.stop - result.start for result in self.collect())
         except BaseException:
             self.abandon()
             raise
-        self.evaluator.turns.give_back()
+        self.evaluator.lock.release()
         return np.concatenate([batch.values for batch in batches] or [np.empty(0)])
 
     def submit(self, X, generation: int | None = None) -> list[Batch]:
         """Hand in points (n, d); `collect` tells when they have their values.
 
-        generation   number of points of a whole generation, where X is a part of one
-
         Where another thread has handed in points this one waits until those have their values.
+
+        Parameters
+        ----------
+        generation : int or None
+            Number of points of a whole generation, where X is a part of one.
         """
         self._begin_turn()
         self._supervisor = supervisor = self.evaluator.supervisor
@@ -119,36 +137,36 @@ class ParallelFunction(Counted):
         return batches
 
     def collect(self, seconds: float | None = None) -> list[Done]:
-        """What has been done since, as soon as there is anything; nothing after so many seconds,
-        or where nothing is left to do. Raises as `__call__` does."""
-        done, self._here = self._here or self._supervisor.wait(seconds), []
+        """Return what has been done since, as soon as there is anything; nothing after so many
+        seconds, or where nothing is left to do. Raises as `__call__` does."""
+        results, self._local_results = self._local_results or self._supervisor.wait(seconds), []
         if not self.pending:
-            self.evaluator.turns.give_back()
-        for each in done:
-            values = each.batch.values[each.start : each.stop]
-            infinite = each.start + np.flatnonzero(values == self._wrong)
+            self.evaluator.lock.release()
+        for result in results:
+            values = result.batch.values[result.start : result.stop]
+            infinite = result.start + np.flatnonzero(values == self._wrong)
             values[values == self._wrong] = np.nan
             self.good += int(np.count_nonzero(~np.isnan(values)))
-            for failure in each.failures:
-                self._note(failure, each.batch)
+            for failure in result.failures:
+                self._note(failure, result.batch)
             for row in infinite.tolist():
-                said = no_value("the value of fun", 1 if self._wrong < 0 else -1)
-                self._note(Failure(row, NoValue.__name__, said), each.batch)
-        return done
+                message = no_value("the value of fun", 1 if self._wrong < 0 else -1)
+                self._note(Failure(row, NoValue.__name__, message), result.batch)
+        return results
 
     @property
     def pending(self) -> bool:
         """Are there points that have been handed in, and have no value?"""
-        return bool(self._here) or self.evaluator.supervisor.busy
+        return bool(self._local_results) or self.evaluator.supervisor.busy
 
     def wants_lazy(self, es) -> bool:
         """Shall the workers draw the candidates of this search themselves?"""
-        how = self.evaluator.transport
+        mode = self.evaluator.transport
         if es.strategy.on_device:  # who knows whether the workers have one
             return False
-        if how == "auto":
+        if mode == "auto":
             return es.strategy.tile is not None and 8 * es.popsize * es.dim > SHIP
-        return how == "redraw"
+        return mode == "redraw"
 
     def traceback(self) -> str | None:
         """That of the first failure, as text."""
@@ -156,33 +174,33 @@ class ParallelFunction(Counted):
 
     def abandon(self) -> None:
         """What was handed in and has no value is not wanted any more."""
-        self._here = []
-        if self.evaluator.turns.is_mine:
+        self._local_results = []
+        if self.evaluator.lock.is_mine:
             try:
                 if self.evaluator.is_open:
                     self.evaluator.supervisor.abandon()
             finally:
-                self.evaluator.turns.give_back()
+                self.evaluator.lock.release()
 
     def close(self) -> None:
         """The workers need not keep the function, and end what they are at."""
         self.abandon()
         if self.evaluator.is_open:
-            self.evaluator.turns.take()
+            self.evaluator.lock.acquire()
             try:
                 if self.evaluator.is_open:
                     self.evaluator.supervisor.forget(self._key)
             finally:
-                self.evaluator.turns.give_back()
+                self.evaluator.lock.release()
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _begin_turn(self):
-        if self.evaluator.turns.take() and self.evaluator.is_open:  # of a thread that has ended
+        if self.evaluator.lock.acquire() and self.evaluator.is_open:  # of a thread that has ended
             self.evaluator.supervisor.abandon()
 
     def _unit(self, points, generation) -> int:
-        """Rows of which a span is a multiple."""
+        """Return rows of which a span is a multiple."""
         unit = 1
         if not self.by_point:
             unit = self.evaluator.batch or ceil(generation / BATCHES)
@@ -194,33 +212,35 @@ class ParallelFunction(Counted):
     def _is_cheap(self, n: int, d: int) -> bool:
         """Do n points (d,) take less time here than with workers? Where those were asked for to
         guard against hangs and crashes, or have a place of their own, it does not matter."""
-        its, supervisor = self.evaluator, self.evaluator.supervisor
-        if its.timeout is not None or its.max_calls is not None or supervisor.deaths:
+        evaluator, supervisor = self.evaluator, self.evaluator.supervisor
+        if evaluator.timeout is not None or evaluator.max_calls is not None or supervisor.deaths:
             return False
-        if its.resources or its.environment or its.memory:
+        if evaluator.resources or evaluator.environment or evaluator.memory:
             return False
-        if supervisor.busy or supervisor.transport.is_local or not self._desk.things:
+        if supervisor.busy or supervisor.channel.is_local or not self._runner.things:
             return False
         if supervisor.costs.get(self._key, CHEAP) >= CHEAP:
             return False
         if self._cost is None:  # it costs little to try
             return True
-        here, calls = n * self._cost, 4 * supervisor.transport.latency
-        return here < here / max(1, supervisor.capacity) + calls + n * (_ROW + d * _NUMBER)
+        local_seconds, call_seconds = n * self._cost, 4 * supervisor.channel.latency
+        return local_seconds < local_seconds / max(1, supervisor.capacity) + call_seconds + n * (
+            _ROW + d * _NUMBER
+        )
 
     def _evaluate_here(self, batch):
-        outcome = self._desk.run(Call(self._key, np.asarray(batch.points), batch.unit))
+        outcome = self._runner.run(Call(self._key, np.asarray(batch.points), batch.unit))
         check_that_it_works(outcome)
         batch.values[:] = outcome.values
         self._cost = self.evaluator.supervisor.costs[self._key] = outcome.seconds / batch.size
-        self._here.append(Done(batch, 0, batch.size, outcome.failures))
+        self._local_results.append(Done(batch, 0, batch.size, outcome.failures))
 
     def _note(self, failure: Failure, batch):
         self.count(failure, batch.points)
         is_mistake = failure.kind == NoValue.__name__ and not self.good
         if self.first is None or self.on_error == "raise" or is_mistake:
-            said = f"{failure}\n\nin a worker:\n{failure.traceback}" * bool(failure.traceback)
-            error = EvaluationError(said or str(failure))
+            text = f"{failure}\n\nin a worker:\n{failure.traceback}" * bool(failure.traceback)
+            error = EvaluationError(text or str(failure))
             if self.first is None:
                 self.first = error
                 self.first_point = point_at(batch.points, failure.row)

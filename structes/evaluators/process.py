@@ -3,10 +3,10 @@
 A worker is a fresh Python interpreter. It imports nothing of the program that started it, so no
 script needs an `if __name__ == "__main__"`; functions travel by cloudpickle, those of a script or
 a notebook by value. Each has a session of its own, so that Ctrl-C reaches the driver only, and a
-keeper (keeper.py), so that what a function has started ends with its worker. The keeper is what
+keeper (subreaper.py), so that what a function has started ends with its worker. The keeper is what
 the driver has started: its process id stands for the worker, and it ends as the worker has ended.
 
-The driver never waits for what a worker says or takes (line.py).
+The driver never waits for what a worker says or takes (framed_socket.py).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from collections import deque
 from multiprocessing import connection
 from pathlib import Path
 
-from . import keeper
-from .channel import Event, Transport
-from .endings import MARK, is_stopped, said_of, sweep
-from .line import STALL, BrokenLine, Line
+from . import subreaper
+from .channel import Channel, Event
+from .exit_status import MARK, exit_in_words, is_stopped, sweep
+from .framed_socket import STALL, BrokenStream, DriverEnd
 from .worker import READY, Outcome
 
 # `sys` is part of the interpreter: nothing is looked for before the path is set
 _MAIN = (
-    "import sys; sys.path[:] = sys.argv[4:]; at = {'__name__': 'keeper'}; "
+    "import sys; sys.path[:] = sys.argv[4:]; at = {'__name__': 'subreaper'}; "
     "exec(compile(open(sys.argv[3], 'rb').read(), sys.argv[3], 'exec'), at); "
     "at.pop('keep')(int(sys.argv[2])); del at; "
     "from structes.evaluators.worker import main; main(int(sys.argv[1]))"
@@ -47,30 +47,46 @@ ENVIRONMENT = {f"{name}_NUM_THREADS": "1" for name in _THREADS} | {"CUDA_VISIBLE
 _ASKED, _KILLED = 2.0, 1.0  # seconds in which a keeper ends that is asked to, and that is killed
 _LOOK = 0.1  # seconds between looks at who has died or stalled
 _left_behind: list = []  # processes that did not even then
-_all = weakref.WeakSet()  # the Processes of this process
+_instances = weakref.WeakSet()  # the Processes of this process
 
 
 class _Worker:
     """A worker, as the driver has it.
 
-    process    its keeper
-    line       the socket behind which it is
-    lifeline   the writing end of a pipe of its own, which closes when the driver ends
-    mark       a word in its environment
-    due        rows of the Outcomes that it owes, None for a READY, the oldest first
+    Parameters
+    ----------
+    process
+        Its keeper.
+    socket
+        The socket behind which it is.
+    lifeline
+        The writing end of a pipe of its own, which closes when the driver ends.
+    mark
+        A word in its environment.
+
+    Attributes
+    ----------
+    due : deque
+        Rows of the Outcomes that it owes, None for a READY, the oldest first.
     """
 
-    def __init__(self, process, line, lifeline, mark):
-        self.process, self.line, self.lifeline, self.mark = process, line, lifeline, mark
+    def __init__(self, process, socket, lifeline, mark):
+        self.process, self.socket, self.lifeline, self.mark = process, socket, lifeline, mark
         self.due: deque = deque()
         self.was_ready = False
 
     def expect(self, rows: int | None) -> None:
         self.due.append(rows)
-        self.line.expect(len(READY) if rows is None else Outcome.most_bytes(rows))
+        self.socket.expect(len(READY) if rows is None else Outcome.most_bytes(rows))
 
     def understood(self, data: bytes) -> Outcome | None:
-        """The answer that is due; None: it is ready. Raises ValueError for any other one."""
+        """Return the answer that is due; None: it is ready.
+
+        Raises
+        ------
+        ValueError
+            For any other one.
+        """
         rows = self.due.popleft()
         if rows is None:
             if data != READY:
@@ -83,12 +99,16 @@ class _Worker:
         return outcome
 
 
-class Processes(Transport):
+class Processes(Channel):
     """count worker processes.
 
-    environment   variables that they get besides this process's; they have one BLAS thread each
-                  and see no GPU unless it says otherwise
-    memory        bytes that each may have; None: any number
+    Parameters
+    ----------
+    environment
+        Variables that they get besides this process's; they have one BLAS thread each and see no
+        GPU unless it says otherwise.
+    memory : int or None
+        Bytes that each may have; None: any number.
     """
 
     depth = 2
@@ -105,22 +125,22 @@ class Processes(Transport):
         self._workers: list[_Worker] = []
         self._owner = os.getpid()
         self._news, self._by_fd, self._looked = select.poll(), {}, 0.0
-        _all.add(self)
+        _instances.add(self)
 
     def capacity(self) -> int:
         return self.count
 
-    def hire(self):
+    def start_worker(self):
         _left_behind[:] = [process for process in _left_behind if process.poll() is None]
-        line, theirs = _pipe(duplex=True)
+        driver_end, worker_end = _pipe(duplex=True)
         # a pipe for each: the kernel signals one owner of a pipe only, the latest
-        theirs_too, lifeline = _pipe(duplex=False)
-        fds = theirs.fileno(), theirs_too.fileno()
-        own = [*map(str, fds), keeper.__file__]
-        with theirs, theirs_too, _interrupts_held():
+        lifeline_end, lifeline = _pipe(duplex=False)
+        fds = worker_end.fileno(), lifeline_end.fileno()
+        arguments = [*map(str, fds), subreaper.__file__]
+        with worker_end, lifeline_end, _interrupts_held():
             mark = secrets.token_hex(16)
             process = subprocess.Popen(
-                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *own, *_path_of_workers()],
+                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *arguments, *_path_of_workers()],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=_output(1, sys.__stdout__),
@@ -128,25 +148,25 @@ class Processes(Transport):
                 env={**os.environ, **self.environment, MARK: mark},
                 start_new_session=True,
             )
-            worker = _Worker(process, Line(line), lifeline, mark)
+            worker = _Worker(process, DriverEnd(driver_end), lifeline, mark)
             self._workers.append(worker)
-            self._by_fd[line.fileno()] = worker
-            self._news.register(line, select.POLLIN)
+            self._by_fd[driver_end.fileno()] = worker
+            self._news.register(driver_end, select.POLLIN)
         worker.expect(None)
         self._tell(worker, "path", [p for p in sys.path if isinstance(p, str)])
         if self.memory is not None:
             self._tell(worker, "limit", self.memory)
         return worker
 
-    def give(self, worker, key, thing):
-        self._tell(worker, "take", key, self.packed(key, thing))
+    def put(self, worker, key, thing):
+        self._tell(worker, "put", key, self.packed(key, thing))
 
     def make(self, worker, key):
         worker.expect(None)
         self._tell(worker, "make", key)
         return True
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         self._tell(worker, "drop", key)
 
     def send(self, worker, call):
@@ -154,40 +174,40 @@ class Processes(Transport):
         self._tell(worker, "run", call)
 
     def _tell(self, worker, *message):
-        worker.line.send(pickle.dumps(message, 5))
-        if worker.line.is_full:
-            self._news.modify(worker.line, select.POLLIN | select.POLLOUT)
+        worker.socket.send(pickle.dumps(message, 5))
+        if worker.socket.is_full:
+            self._news.modify(worker.socket, select.POLLIN | select.POLLOUT)
 
     def poll(self, seconds):
         events = []
-        for fd, what in self._news.poll(1e3 * seconds):
+        for fd, mask in self._news.poll(1e3 * seconds):
             worker = self._by_fd[fd]
-            if what & select.POLLOUT:
-                worker.line.flush()
-                if not worker.line.is_full:
-                    self._news.modify(worker.line, select.POLLIN)
-            if what & ~select.POLLOUT:
+            if mask & select.POLLOUT:
+                worker.socket.flush()
+                if not worker.socket.is_full:
+                    self._news.modify(worker.socket, select.POLLIN)
+            if mask & ~select.POLLOUT:
                 events += self._heard(worker)
         if (now := time.monotonic()) - self._looked > _LOOK:
             self._looked = now
             for worker in list(self._workers):
-                if worker.line.stalled(now) > STALL:
+                if worker.socket.stalled(now) > STALL:
                     events += self._heard(worker, has_stalled=True)
                 elif worker.process.poll() is not None:  # its children may hold its line open
                     events += self._heard(worker) or [self._dead(worker)]
         return events
 
     def _heard(self, worker, has_stalled=False) -> list[Event]:
-        """What a worker has said, or what has become of it."""
+        """Return what a worker has said, or what has become of it."""
         events = []
         try:
-            for data in worker.line.receive():
+            for data in worker.socket.receive():
                 events.append(Event(worker, worker.understood(data)))
             if has_stalled and not events:
-                raise BrokenLine
-        except (BrokenLine, ValueError):
-            self.dismiss(worker)
-            events.append(Event(worker, gone="the function wrote into its line", alarm=False))
+                raise BrokenStream
+        except (BrokenStream, ValueError):
+            self.end_worker(worker)
+            events.append(Event(worker, ending="the function wrote into its line", alarm=False))
         except EOFError:
             with contextlib.suppress(subprocess.TimeoutExpired):  # it closes first, then ends
                 worker.process.wait(_KILLED)
@@ -198,14 +218,14 @@ class Processes(Transport):
         return is_stopped(worker.process.pid)
 
     def _dead(self, worker):
-        self.dismiss(worker)
+        self.end_worker(worker)
         code = worker.process.returncode
         # somebody has ended it, and not the function: that is nowhere near yet
-        lost = not worker.was_ready and code in (-signal.SIGKILL, -signal.SIGTERM)
-        said = said_of(code, self.memory)
-        return Event(worker, gone=said, lost=lost, alarm=code == -signal.SIGALRM)
+        is_innocent = not worker.was_ready and code in (-signal.SIGKILL, -signal.SIGTERM)
+        ending = exit_in_words(code, self.memory)
+        return Event(worker, ending=ending, is_innocent=is_innocent, alarm=code == -signal.SIGALRM)
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         """End a worker and what it has started."""
         if worker in self._workers:
             _ask(worker)
@@ -244,15 +264,15 @@ class Processes(Transport):
         self._workers.clear()
 
     def _close(self, worker):
-        if self._by_fd.pop(worker.line.fileno(), None) is not None:
-            self._news.unregister(worker.line)
-        worker.line.close()
+        if self._by_fd.pop(worker.socket.fileno(), None) is not None:
+            self._news.unregister(worker.socket)
+        worker.socket.close()
         worker.lifeline.close()
 
 
 def _forsake_all():
-    for its in list(_all):
-        its.forsake()
+    for processes in list(_instances):
+        processes.forsake()
 
 
 if hasattr(os, "register_at_fork"):
@@ -276,22 +296,23 @@ def _kill(worker):
 
 
 def _path_of_workers() -> list[str]:
-    """Where workers look for what they need themselves: where it is looked for here, but for the
-    working folder, which comes last. A file `json.py` there is the user's, or anybody's."""
+    """Return where workers look for what they need themselves: where it is looked for here, but
+    for the working folder, which comes last. A file `json.py` there is the user's, or anybody's.
+    """
     path = [p for p in sys.path if isinstance(p, str) and "\0" not in p]
     try:
-        here = os.path.realpath("")
+        folder = os.path.realpath("")
     except OSError:  # the folder is gone
         return path
-    own = str(Path(__file__).parents[2])  # where structes is
-    if os.path.realpath(own) == here:
+    package_folder = str(Path(__file__).parents[2])  # where structes is
+    if os.path.realpath(package_folder) == folder:
         return path
-    return sorted(path, key=lambda p: os.path.realpath(p) == here)
+    return sorted(path, key=lambda p: os.path.realpath(p) == folder)
 
 
 def _pipe(duplex: bool):
-    """Two ends that close when they are forgotten; a program without standard streams has their
-    numbers to spare, and a worker would take them for its own."""
+    """Return two ends that close when they are forgotten; a program without standard streams has
+    their numbers to spare, and a worker would take them for its own."""
     ends = connection.Pipe(duplex)
     if min(end.fileno() for end in ends) > 2:
         return ends
@@ -301,7 +322,7 @@ def _pipe(duplex: bool):
 
 
 def _output(number: int, stream):
-    """What a worker's standard output or error is: the driver's, where it has one."""
+    """Return what a worker's standard output or error is: the driver's, where it has one."""
     try:
         os.fstat(number)
     except OSError:  # it has been closed
@@ -313,16 +334,16 @@ def _output(number: int, stream):
 def _interrupts_held():
     """Context in which Ctrl-C waits, so that no process is started and then forgotten. A process
     that is started in it holds interrupts, too, until it says what they are to it."""
-    handler, came = signal.getsignal(signal.SIGINT), []
-    may = callable(handler) and threading.current_thread() is threading.main_thread()
-    if may:  # the mask is this thread's, and any other one may be given the signal
-        signal.signal(signal.SIGINT, lambda *its: came.append(its))
+    handler, signals = signal.getsignal(signal.SIGINT), []
+    is_main = callable(handler) and threading.current_thread() is threading.main_thread()
+    if is_main:  # the mask is this thread's, and any other one may be given the signal
+        signal.signal(signal.SIGINT, lambda *arguments: signals.append(arguments))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if may:
+        if is_main:
             signal.signal(signal.SIGINT, handler)
-        if came:
-            handler(*came[-1])
+        if signals:
+            handler(*signals[-1])

@@ -15,181 +15,39 @@ from __future__ import annotations
 
 import os
 import pickle
-import secrets
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
-from contextlib import suppress
-from pathlib import Path
 
-from .channel import Event, Transport
-from .ray_watch import MARK
-from .worker import Desk, Outcome, become_worker
-
-INSTALL = "Ray is not installed: pip install 'structes[ray]'"
-_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": Ray on Linux uses 127.0.0.1, as elsewhere
-_ANSWER = 10.0  # seconds that a cluster may take to accept a connection
-_CONNECT = 3  # attempts to be served
-_STORE = 200 * 2**20  # bytes of the object store of a Ray of our own: it holds no populations
-
-_SOCKET = 107 - len("/ray/session_2026-11-28_02-44-50_484370_4194304/sockets/plasma_store.0")
-
-_is_local = False  # has this process ever started a Ray of its own?
-_watch: subprocess.Popen | None = None  # what ends it
-
-
-def start(cpus: int | None = None, address: str | None = None) -> bool:
-    """Connect to Ray: to the one that this process is connected to, or that `address` (or
-    RAY_ADDRESS) names, else one of `cpus` processors that is started for this process alone.
-    Whether `stop` has something to end.
-
-    Raises ImportError where Ray is not installed, RuntimeError where it could not be made to
-    listen on loopback only, ConnectionError where nothing answers.
-    """
-    global _is_local, _watch
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address is not None and _is_local:
-        raise RuntimeError(
-            "this process has had a Ray of its own, on loopback only; a cluster needs a fresh "
-            f"one. Got address {address!r}"
-        )
-    imported = "ray" in sys.modules
-    if address is None and not imported:
-        os.environ.setdefault(_LOOPBACK, "0")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    try:
-        import ray
-    except ImportError as error:
-        raise ImportError(INSTALL) from error
-    if ray.is_initialized():
-        return False
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is not None:
-        _check_that_it_answers(address)
-        _connect(ray, address, quiet)
-        return True
-    if os.environ.get(_LOOPBACK) != "0":
-        raise RuntimeError(
-            "ray was imported before structes could see to it that it listens on loopback only: "
-            f"set {_LOOPBACK}=0 before `import ray`, or call ray.init yourself"
-        )
-    folder = _private_folder()
-    _watch = _watched(folder)
-    os.environ[MARK] = str(folder)  # for all that Ray starts, and what that starts
-    try:
-        ray.init(
-            address="local",  # else Ray would join one that somebody has started here
-            num_cpus=cpus,
-            include_dashboard=False,
-            object_store_memory=_STORE,
-            _temp_dir=str(folder / "ray"),
-            **quiet,
-        )
-    except BaseException:
-        _end_watch()
-        raise
-    finally:
-        del os.environ[MARK]
-    _is_local = True
-    return True
-
-
-def _private_folder() -> Path:
-    """A new folder for Ray's files, which only this user may enter: Ray lets everybody into its
-    own. It has a short path, since that of a socket must be short."""
-    places = [place for place in (tempfile.gettempdir(), "/tmp") if os.access(place, os.W_OK)]
-    short = [place for place in places if len(place) + len("/structes-12345678") <= _SOCKET]
-    return Path(tempfile.mkdtemp(prefix="structes-", dir=short[0] if short else None))
-
-
-def _watched(folder: Path) -> subprocess.Popen:
-    """The process that ends what is left of a Ray when this one ends, or its pipe is closed."""
-    script = Path(__file__).with_name("ray_watch.py")
-    return subprocess.Popen(
-        [sys.executable, "-I", str(script), str(folder), str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _end_watch() -> None:
-    """Let it end what is left of our Ray, and wait for that."""
-    global _watch
-    watch, _watch = _watch, None
-    if watch is not None:
-        watch.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
-            watch.wait(15.0)
-
-
-def _connect(ray, address: str, options: dict) -> None:
-    """A head that is busy may fail to start what a ray:// client talks to: it is asked again."""
-    for left in reversed(range(_CONNECT)):
-        try:
-            ray.init(address=address, **options)
-            return
-        except ConnectionAbortedError:
-            ray.shutdown()
-            if not left:
-                raise
-            time.sleep(2.0)
-
-
-def _check_that_it_answers(address: str) -> None:
-    """Ray itself would wait for an hour. Raises ConnectionError, ValueError for no address."""
-    place = address.removeprefix("ray://")
-    if address in ("auto", "local"):
-        return
-    host, _, port = place.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"address must be auto, host:port or ray://host:port; got {address!r}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
-    except OSError as error:
-        raise ConnectionError(f"no Ray answers at {address}: {error}") from None
-
-
-def stop() -> None:
-    """Disconnect from Ray, and end it where it was started by `start`."""
-    import ray
-
-    try:
-        ray.shutdown()
-    finally:
-        _end_watch()
+from .channel import Channel, Event
+from .ray_cluster import start, stop
+from .worker import Outcome, Runner, become_worker
 
 
 class _Actor:
-    """A Desk behind Ray."""
+    """A Runner behind Ray."""
 
     def __init__(self, paths, environment):
         sys.path += [p for p in paths if p not in sys.path]
         os.environ.update(environment)
         become_worker()
-        self.desk = Desk(is_alone=True)
+        self.runner = Runner(is_alone=True)
 
     def ready(self):
         return True
 
-    def take(self, key, thing):
-        self.desk.take(key, thing)
+    def put(self, key, thing):
+        self.runner.put(key, thing)
 
     def make(self, key):
-        self.desk.make(key)
+        self.runner.make(key)
         return True
 
     def drop(self, key):
-        self.desk.drop(key)
+        self.runner.drop(key)
 
     def run(self, call: bytes) -> bytes:
-        return self.desk.run(pickle.loads(call)).to_bytes()
+        return self.runner.run(pickle.loads(call)).to_bytes()
 
 
 class _Worker:
@@ -197,15 +55,20 @@ class _Worker:
     but for one before them."""
 
     def __init__(self, actor):
-        self.actor, self.refs, self.there = actor, deque(), set()
+        self.actor, self.refs, self.answered = actor, deque(), set()
 
 
-class Ray(Transport):
+class Ray(Channel):
     """count actors, or as many as the cluster has room for, now and when it grows.
 
-    address      as for `start`
-    resources    of each: num_cpus (1), num_gpus (0), and others by their names
-    environment  variables
+    Parameters
+    ----------
+    address
+        As for `start`.
+    resources
+        Of each: num_cpus (1), num_gpus (0), and others by their names.
+    environment
+        Variables.
     """
 
     depth = 2
@@ -222,7 +85,7 @@ class Ray(Transport):
         if not self.gpus:
             self.environment.setdefault("CUDA_VISIBLE_DEVICES", "")
         cpus = None if count is None else max(1, int(count * self.cpus + 0.5))
-        self._ours = start(cpus, address)
+        self._is_owner = start(cpus, address)
         import ray
 
         self.ray, self._refs, self._things, self._workers = ray, {}, {}, []
@@ -230,7 +93,7 @@ class Ray(Transport):
         self._class = self.class_of(_Actor)
 
     def class_of(self, kind):
-        """The class of actors that are made of a class."""
+        """Return the class of actors that are made of a class."""
         return self.ray.remote(kind).options(
             num_cpus=self.cpus,
             num_gpus=self.gpus,
@@ -243,33 +106,35 @@ class Ray(Transport):
     def capacity(self) -> int:
         if self.count is not None:
             return self.count
-        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        has = self.ray.cluster_resources()
-        room = [int(has.get(name, 0) / need + 1e-9) for name, need in needs.items() if need]
+        demand = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        supply = self.ray.cluster_resources()
+        room = [
+            int(supply.get(name, 0) / amount + 1e-9) for name, amount in demand.items() if amount
+        ]
         return min(room, default=1)
 
     def wants(self):
-        needs = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        has = self.ray.cluster_resources()
-        there = {name: has.get(name, 0) for name in needs}
-        return f": each needs {needs}, and the cluster has {there}"
+        demand = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        supply = self.ray.cluster_resources()
+        available = {name: supply.get(name, 0) for name in demand}
+        return f": each needs {demand}, and the cluster has {available}"
 
-    def hire(self):
+    def start_worker(self):
         worker = _Worker(self._class.remote(sys.path, self.environment))
         self._workers.append(worker)
         self._expect(worker, worker.actor.ready.remote())
         return worker
 
-    def give(self, worker, key, thing):
+    def put(self, worker, key, thing):
         if key not in self._things:
             self._things[key] = self.ray.put(self.packed(key, thing))
-        worker.actor.take.remote(key, self._things[key])
+        worker.actor.put.remote(key, self._things[key])
 
     def make(self, worker, key):
         self._expect(worker, worker.actor.make.remote(key))
         return True
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         worker.actor.drop.remote(key)
 
     def send(self, worker, call):
@@ -286,31 +151,31 @@ class Ray(Transport):
         if not self._refs:
             time.sleep(seconds)
             return []
-        done, _ = self.ray.wait(list(self._refs), num_returns=1, timeout=seconds)
-        if done and len(self._refs) > 1:  # and the others that are there
-            done, _ = self.ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
+        refs, _ = self.ray.wait(list(self._refs), num_returns=1, timeout=seconds)
+        if refs and len(self._refs) > 1:  # and the others that are there
+            refs, _ = self.ray.wait(list(self._refs), num_returns=len(self._refs), timeout=0)
         workers = {}
-        for ref in done:
+        for ref in refs:
             worker = self._refs.pop(ref)
-            worker.there.add(ref)
+            worker.answered.add(ref)
             workers[id(worker)] = worker
         return [event for worker in workers.values() for event in self._answers(worker)]
 
     def _answers(self, worker):
-        while worker.refs and worker.refs[0] in worker.there:
+        while worker.refs and worker.refs[0] in worker.answered:
             ref = worker.refs.popleft()
-            worker.there.remove(ref)
+            worker.answered.remove(ref)
             try:
                 data = self.ray.get(ref)
             except self.ray.exceptions.RayError as error:
-                self.dismiss(worker)
+                self.end_worker(worker)
                 alone = "worker process has died" in str(error)  # and not its host with it
-                yield Event(worker, gone=said_of(error), lost=not alone)
+                yield Event(worker, ending=ending_in_words(error), is_innocent=not alone)
             else:
                 yield Event(worker, None if data is True else Outcome.of_bytes(data))
 
-    def dismiss(self, worker):
-        self._workers = [its for its in self._workers if its is not worker]
+    def end_worker(self, worker):
+        self._workers = [w for w in self._workers if w is not worker]
         for ref in worker.refs:
             self._refs.pop(ref, None)
         worker.refs.clear()
@@ -323,14 +188,14 @@ class Ray(Transport):
     def close(self):
         try:
             for worker in list(self._workers):
-                self.dismiss(worker)
+                self.end_worker(worker)
         finally:
-            if self._ours:
+            if self._is_owner:
                 stop()
 
 
-def said_of(error) -> str:
-    """Why an actor is gone, in a line."""
-    said = " ".join(str(error).split())
-    detail = said.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
-    return f"{type(error).__name__}: {detail or said[-300:]}"
+def ending_in_words(error) -> str:
+    """Return why an actor is gone, in a line."""
+    text = " ".join(str(error).split())
+    detail = text.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
+    return f"{type(error).__name__}: {detail or text[-300:]}"

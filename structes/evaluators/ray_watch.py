@@ -34,22 +34,24 @@ def wait_for_the_end(driver: int) -> None:
 
 
 def words_of(pid) -> bytes:
-    """The command line of a process, as the kernel has it; nothing where that cannot be read."""
+    """Return the command line of a process, as the kernel has it; nothing where that cannot be
+    read.
+    """
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
         return file.read()
     return b""
 
 
 def inside(folder: str, spared: bytes) -> list[int]:
-    """Processes that name the folder or were marked with it when they were started, and those of
-    Ray that have a file of it open, or work in it; but for those with the command line `spared`:
-    the driver, and children that it has forked."""
-    found, mark = [], folder + os.sep
+    """Return processes that name the folder or were marked with it when they were started, and
+    those of Ray that have a file of it open, or work in it; but for those with the command line
+    `spared`: the driver, and children that it has forked."""
+    pids, mark = [], folder + os.sep
     for pid in filter(str.isdigit, os.listdir("/proc")):
         words = words_of(pid)
         if int(pid) != os.getpid() and words != spared and _is_inside(pid, words, mark):
-            found.append(int(pid))
-    return found
+            pids.append(int(pid))
+    return pids
 
 
 def _is_inside(pid: str, words: bytes, mark: str) -> bool:
@@ -74,11 +76,11 @@ def clean(folder: str, spared: bytes) -> None:
     """End what is inside the folder, and remove it."""
     end = time.monotonic() + _PATIENCE
     while os.path.isdir("/proc") and time.monotonic() < end:
-        left = inside(folder, spared)
-        for pid in left:
+        pids = inside(folder, spared)
+        for pid in pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        if not left:
+        if not pids:
             break
         time.sleep(_TICK)
     shutil.rmtree(folder, ignore_errors=True)
@@ -87,6 +89,6 @@ def clean(folder: str, spared: bytes) -> None:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):  # it ends when it has done it
         signal.signal(number, signal.SIG_IGN)
-    its = words_of(sys.argv[2])
+    driver_words = words_of(sys.argv[2])
     wait_for_the_end(int(sys.argv[2]))
-    clean(sys.argv[1], its)
+    clean(sys.argv[1], driver_words)

@@ -4,30 +4,30 @@ bit."""
 from __future__ import annotations
 
 from ..arrays.threads import one_thread
-from .channel import Event, Transport
-from .worker import Desk
+from .channel import Channel, Event
+from .worker import Runner
 
 
-class Serial(Transport):
+class Serial(Channel):
     """Evaluates where it is called. Nothing is pickled, and nobody can end a call that hangs."""
 
     is_local = True
 
     def __init__(self):
         super().__init__()
-        self.desk, self._events = Desk(one_thread), []
+        self.runner, self._events = Runner(one_thread), []
 
     def capacity(self) -> int:
         return 1
 
-    def hire(self):
-        self._events.append(Event(self.desk))
-        return self.desk
+    def start_worker(self):
+        self._events.append(Event(self.runner))
+        return self.runner
 
-    def give(self, worker, key, thing):
-        worker.take(key, thing)
+    def put(self, worker, key, thing):
+        worker.put(key, thing)
 
-    def take_away(self, worker, key):
+    def drop(self, worker, key):
         worker.drop(key)
 
     def send(self, worker, call):
@@ -37,8 +37,8 @@ class Serial(Transport):
         events, self._events = self._events, []
         return events
 
-    def dismiss(self, worker):
+    def end_worker(self, worker):
         """It cannot be ended."""
 
     def close(self):
-        self.desk.things.clear()
+        self.runner.things.clear()

@@ -31,16 +31,24 @@ from importlib.util import decode_source, spec_from_file_location
 from ..terminal.output import warn
 
 _NOW = 60.0  # seconds by which clocks of files and of this machine may differ
-_seen: dict = {}  # {name: (spec, Source)}; a module that is imported anew has another spec
-_told: set = set()
+_sources: dict = {}  # {name: (spec, Source)}; a module that is imported anew has another spec
+_warned: set = set()
 
 
 class Source:
     """A module's file as it was.
 
-    data         its bytes; None: they are in the file, wherever this has been sent
-    digest       of these; None: the module in memory is another version
-    has_changed  is the file another one by now?
+    Parameters
+    ----------
+    data : bytes or None
+        Its bytes; None: they are in the file, wherever this has been sent.
+    digest : bytes or None
+        Of these; None: the module in memory is another version.
+
+    Attributes
+    ----------
+    has_changed
+        Is the file another one by now?
     """
 
     def __init__(self, name: str, file: str, data: bytes | None, stamp, digest: bytes | None):
@@ -54,9 +62,9 @@ class Source:
 
 
 def _sent(name, file, data, digest) -> Source:
-    _, known = _seen.get(name, (None, None))
-    if known is not None and (known.file, known.digest) == (file, digest):
-        return known  # it has been copied, and not sent
+    _, source = _sources.get(name, (None, None))
+    if source is not None and (source.file, source.digest) == (file, digest):
+        return source  # it has been copied, and not sent
     return Source(name, file, data, None, digest)
 
 
@@ -65,20 +73,20 @@ def _digest(data: bytes) -> bytes:
 
 
 def snapshot() -> dict[str, Source]:
-    """{name: Source} of the user's own modules that this process has imported."""
-    found = {}
+    """Return {name: Source} of the user's own modules that this process has imported."""
+    sources = {}
     for name, module in list(sys.modules.items()):
         spec, file = getattr(module, "__spec__", None), getattr(module, "__file__", None)
         if spec is None or not isinstance(file, str) or not _is_own(name, file):
             continue
-        known = _seen.get(name)
-        if known is None or known[0] is not spec:
+        entry = _sources.get(name)
+        if entry is None or entry[0] is not spec:
             try:
-                known = _seen[name] = spec, _read(module, file)
+                entry = _sources[name] = spec, _read(module, file)
             except OSError:  # it is no file, or not any more
                 continue
-        found[name] = known[1]
-    return found
+        sources[name] = entry[1]
+    return sources
 
 
 def _is_own(name: str, file: str) -> bool:
@@ -100,10 +108,10 @@ _LIBRARY = tuple(
 
 
 def _stamp(file: str):
-    about = os.stat(file)
-    if not stat.S_ISREG(about.st_mode):  # at a pipe one would wait
+    status = os.stat(file)
+    if not stat.S_ISREG(status.st_mode):  # at a pipe one would wait
         raise OSError(errno.EINVAL, "it is no regular file", file)
-    return about.st_mtime_ns, about.st_size, about.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(module, file: str) -> Source:
@@ -139,8 +147,11 @@ def _differs(module, data: bytes) -> bool:
         codes = _codes(compile(tree, module.__file__, "exec", dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError):
         return True
-    there, constants = vars(module), _constants(tree)
-    if any(name in there and not _same(there[name], its) for name, its in constants.items()):
+    attributes, constants = vars(module), _constants(tree)
+    if any(
+        name in attributes and not _same(attributes[name], value)
+        for name, value in constants.items()
+    ):
         return True
     return any(
         function.__code__ not in codes
@@ -150,9 +161,9 @@ def _differs(module, data: bytes) -> bool:
 
 
 def _constants(tree) -> dict:
-    """{name: value} of the names that the top level of a module assigns once, to a number, a text
-    or a tuple of such, and that no function assigns."""
-    found, often = {}, Counter()
+    """Return {name: value} of the names that the top level of a module assigns once, to a number,
+    a text or a tuple of such, and that no function assigns."""
+    values, often = {}, Counter()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
             often[node.id] += 1
@@ -165,8 +176,8 @@ def _constants(tree) -> dict:
                 with suppress(ValueError, TypeError):
                     value = ast.literal_eval(node.value)
                     if isinstance(value, (bool, int, float, complex, str, bytes, tuple)):
-                        found[target.id] = value
-    return found
+                        values[target.id] = value
+    return values
 
 
 def _same(a, b) -> bool:
@@ -174,7 +185,7 @@ def _same(a, b) -> bool:
 
 
 def _codes(code) -> set:
-    """A code object and all that are in it."""
+    """Return a code object and all that are in it."""
     inner = (const for const in code.co_consts if inspect.iscode(const))
     return {code}.union(*map(_codes, inner))
 
@@ -192,11 +203,11 @@ def _functions(module):
 def look_again(sources: dict[str, Source]) -> bool:
     """Note which files have changed, so that their texts travel. Whether there are any more than
     the last time; a warning says which."""
-    news = [its for its in sources.values() if not its.has_changed and _edited(its)]
+    news = [source for source in sources.values() if not source.has_changed and _edited(source)]
     for source in news:
         source.has_changed = True
-        if source.name not in _told and source.digest is not None:
-            _told.add(source.name)
+        if source.name not in _warned and source.digest is not None:
+            _warned.add(source.name)
             warn(
                 f"the module {source.name!r} ({source.file}) has been edited: workers that start "
                 "from now on use it as it was when the search began, as the others do",
@@ -213,12 +224,12 @@ def _edited(source: Source) -> bool:
         if stamp == source.stamp:
             return False
         with open(source.file, "rb") as file:
-            same = file.read() == source.data
+            is_same = file.read() == source.data
     except OSError:  # it is gone
         return True
-    if same:
+    if is_same:
         source.stamp = stamp
-    return not same
+    return not is_same
 
 
 # -- in a worker ----------------------------------------------------------------------------------
@@ -245,25 +256,25 @@ class AsBound:
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and not spec.has_location:
             return spec
-        there = source.file if spec is None else spec.origin
-        if spec is not None and _is_in(there, source.digest):
+        place = source.file if spec is None else spec.origin
+        if spec is not None and _is_in(place, source.digest):
             return spec
         if source.data is None or source.digest is None:
             if spec is None:  # whoever imports it says so
                 return None
             self.wrong = EditedModule(
-                f"the module {name!r} ({there}) is not the one that the search was started with: "
+                f"the module {name!r} ({place}) is not the one that the search was started with: "
                 "has it been edited since it was imported, or one of its constants been assigned, "
                 "or is it another one on this machine? Start the search again, from a fresh "
                 "process",
                 name=name,
-                path=there,
+                path=place,
             )
             raise self.wrong
-        inner = [os.path.dirname(there)] if os.path.basename(there) == "__init__.py" else None
-        loader = _TextLoader(name, there, source.data)
+        inner = [os.path.dirname(place)] if os.path.basename(place) == "__init__.py" else None
+        loader = _TextLoader(name, place, source.data)
         return spec_from_file_location(
-            name, there, loader=loader, submodule_search_locations=inner
+            name, place, loader=loader, submodule_search_locations=inner
         )
 
 

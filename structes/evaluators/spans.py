@@ -16,17 +16,26 @@ import numpy as np
 from .failures import Failure
 
 SPAN = 0.05  # seconds that a span should take, or
-LONGEST = 100  # times the transport's latency, where that is more
+LONGEST = 100  # times the channel's latency, where that is more
 SHORTEST = 25  # times the latency where few points are left
 
 
 class Batch:
     """Points of one function that were handed in together.
 
-    objective   key of the function
-    points      (n, d) array, or Candidates of one recipe (candidates.py)
-    unit        rows that a span is a multiple of
-    values      (n,) NaN where there is none
+    Parameters
+    ----------
+    objective
+        Key of the function.
+    points
+        (n, d) array, or Candidates of one recipe (candidates.py).
+    unit : int
+        Rows that a span is a multiple of.
+
+    Attributes
+    ----------
+    values
+        (n,) NaN where there is none.
     """
 
     def __init__(self, objective, points, unit: int):
@@ -38,7 +47,7 @@ class Batch:
             ((self.recipe, self.indices),) = points.recipes()
 
     def rows(self, start, stop):
-        """What a Call takes for its points."""
+        """Return what a Call takes for its points."""
         if self.recipe is None:
             return self.points[start:stop]
         return self.recipe.key, self.indices[start:stop]
@@ -51,7 +60,7 @@ class Span(NamedTuple):
     batch: Batch
     start: int
     stop: int
-    tried: int = 0
+    n_tried: int = 0
     unit: int = 1
 
     @property
@@ -64,32 +73,6 @@ class Span(NamedTuple):
         return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
 
 
-class Seat:
-    """A worker and what it has to do.
-
-    ready    has it said that it is?
-    since    when it began its oldest call, or was hired
-    calls    [(span, seconds it may take or None)], the oldest first
-    has      keys of what it was given; proven: of functions that it has evaluated
-    making   is it at a factory, for which the timeout does not hold?
-    rows     that it was ever given
-    """
-
-    def __init__(self, worker, now: float):
-        self.worker, self.ready, self.since = worker, False, now
-        self.calls: deque = deque()
-        self.has: set = set()
-        self.proven: set = set()
-        self.making, self.rows = False, 0
-
-    def ahead(self, cost, now: float) -> float:
-        """Rows that it still has to do, as it seems where each takes `cost` seconds."""
-        if not self.calls:
-            return 0.0
-        done = (now - self.since) / cost if cost else 0.0
-        return sum(span.size for span, _ in self.calls) - min(done, self.calls[0][0].size)
-
-
 class Done(NamedTuple):
     """Rows of a batch that have their values; failures with the row of the batch."""
 
@@ -100,21 +83,28 @@ class Done(NamedTuple):
 
 
 def span_length(cost: float, latency: float, share: float) -> float:
-    """How many rows to give to a worker at once, which should get `share` more until the end so
-    that all end together: half of them, as costs vary, but no more than take SPAN seconds or so,
-    and so many that the call itself does not matter.
+    """Return how many rows to give to a worker at once, which should get `share` more until the
+    end so that all end together: half of them, as costs vary, but no more than take SPAN seconds
+    or so, and so many that the call itself does not matter.
 
-    cost     seconds of a row
-    latency  seconds of a call
+    Parameters
+    ----------
+    cost : float
+        Seconds of a row.
+    latency : float
+        Seconds of a call.
     """
-    most, least = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
-    return min(most, max(share / 2, min(least, share)))
+    longest, shortest = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
+    return min(longest, max(share / 2, min(shortest, share)))
 
 
 def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
-    """Seconds that a call of these rows may take whose evaluations may take `timeout` each.
+    """Return seconds that a call of these rows may take whose evaluations may take `timeout` each.
 
-    cost   seconds that a row has taken of late
+    Parameters
+    ----------
+    cost : float
+        Seconds that a row has taken of late.
     """
     if timeout is None:
         return None
@@ -127,7 +117,7 @@ def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
 
 
 def cut(queue: deque, rows: float) -> Span:
-    """A span off the head of the queue: about so many rows, in units, and one at least."""
+    """Return a span off the head of the queue: about so many rows, in units, and one at least."""
     span = queue.popleft()
     rows = span.unit * max(1, round(rows / span.unit))
     if rows < span.size:
@@ -136,18 +126,18 @@ def cut(queue: deque, rows: float) -> Span:
     return span
 
 
-def requeue(queue: deque, span: Span, step: int, tried: int) -> None:
+def requeue(queue: deque, span: Span, step: int, n_tried: int) -> None:
     """Put a span back at the head of the queue, in pieces of so many rows."""
     pieces = [
-        span._replace(start=a, stop=min(a + step, span.stop), tried=tried)
+        span._replace(start=a, stop=min(a + step, span.stop), n_tried=n_tried)
         for a in range(span.start, span.stop, step)
     ]
     queue.extendleft(reversed(pieces))
 
 
-def lost(span: Span, why: str, timeout: float | None) -> Done:
-    """A row that has no value, since its worker has ended: why, or by its timeout."""
-    kind, said = "WorkerDied", f"the worker ended: {why}"
+def lost(span: Span, reason: str, timeout: float | None) -> Done:
+    """Return a row that has no value, since its worker has ended: why, or by its timeout."""
+    kind, message = "WorkerDied", f"the worker ended: {reason}"
     if timeout is not None:
-        kind, said = "Timeout", f"it took longer than {timeout:g} s"
-    return Done(span.batch, span.start, span.stop, [Failure(span.start, kind, said)])
+        kind, message = "Timeout", f"it took longer than {timeout:g} s"
+    return Done(span.batch, span.start, span.stop, [Failure(span.start, kind, message)])

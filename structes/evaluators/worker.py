@@ -1,7 +1,7 @@
 """What a worker does, wherever it runs: it keeps functions, draws or is sent points, gives values.
 
-The same `Desk` works inside the driver, in a process of its own and in a Ray actor, so that all of
-them give the same bits and say the same about what went wrong. What goes back is bytes (numbers
+The same `Runner` works inside the driver, in a process of its own and in a Ray actor, so that all
+of them give the same bits and say the same about what went wrong. What goes back is bytes (numbers
 and JSON), never a pickle: a driver does not unpickle what a worker says.
 """
 
@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import noise
-from . import guard, sources
+from . import recursion_guard, sources
 from .failures import KEPT, MESSAGE, TRACEBACK, Failure
-from .given import limit_memory
-from .line import WorkerLine
+from .framed_socket import WorkerEnd
 from .missing import evaluated
+from .options import limit_memory
 
 READY = b"ready"  # what a worker says that has begun, or has made a function
 
@@ -35,10 +35,16 @@ READY = b"ready"  # what a worker says that has begun, or has made a function
 class Call(NamedTuple):
     """Points to be evaluated.
 
-    objective   key of the function
-    points      (n, d) rows; or (key of a recipe, (n,) indices): the worker draws them
-    unit        rows that a vectorised function is called with at a time
-    timeout     seconds an evaluation may take; None: for ever
+    Parameters
+    ----------
+    objective : Any
+        Key of the function.
+    points : Any
+        (n, d) rows; or (key of a recipe, (n,) indices): the worker draws them.
+    unit : int
+        Rows that a vectorised function is called with at a time.
+    timeout : float or None
+        Seconds an evaluation may take; None: for ever.
     """
 
     objective: Any
@@ -63,22 +69,24 @@ class Outcome(NamedTuple):
 
     @staticmethod
     def most_bytes(rows: int) -> int:
-        """What `to_bytes` of an Outcome of so many rows has, at most."""
-        told = 12 * (MESSAGE + TRACEBACK + 200)  # JSON takes up to 12 bytes for a character
-        return 1000 * (rows + 1) + told * (1 + min(rows, KEPT))
+        """Return what `to_bytes` of an Outcome of so many rows has, at most."""
+        text_bytes = 12 * (MESSAGE + TRACEBACK + 200)  # JSON takes up to 12 bytes for a character
+        return 1000 * (rows + 1) + text_bytes * (1 + min(rows, KEPT))
 
     def to_bytes(self) -> bytes:
-        about = {"seconds": self.seconds, "failures": self.failures, "fatal": self.fatal}
-        return json.dumps(about).encode() + b"\n" + self.values.tobytes()
+        fields = {"seconds": self.seconds, "failures": self.failures, "fatal": self.fatal}
+        return json.dumps(fields).encode() + b"\n" + self.values.tobytes()
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Outcome:
         """Raises ValueError where the bytes are none of `to_bytes`."""
         head, _, values = data.partition(b"\n")
         try:
-            about = json.loads(head)
-            failures = [Failure(*row) for row in about["failures"]]
-            outcome = cls(np.frombuffer(values), float(about["seconds"]), failures, about["fatal"])
+            fields = json.loads(head)
+            failures = [Failure(*row) for row in fields["failures"]]
+            outcome = cls(
+                np.frombuffer(values), float(fields["seconds"]), failures, fields["fatal"]
+            )
             outcome._check()
             return outcome
         except (KeyError, TypeError, RecursionError) as error:
@@ -100,9 +108,13 @@ class Outcome(NamedTuple):
 class Objective:
     """A function of many points, as it is made where it is called.
 
-    make      function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise`
-              is called point by point
-    sources   {name: Source} of the modules that a worker must have as they are here (sources.py)
+    Parameters
+    ----------
+    make
+        Function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise` is
+        called point by point.
+    sources
+        {name: Source} of the modules that a worker must have as they are here (sources.py).
     """
 
     def __init__(self, make, sources=None):
@@ -116,25 +128,25 @@ class Objective:
         return {"_make": None, "_data": data, "sources": self.sources}
 
     def make(self):
-        """The function."""
+        """Return the function."""
         if self._data is not None:
-            with guard.unpickling():
+            with recursion_guard.unpickling():
                 self._make = pickle.loads(self._data)
             self._data = None
         return self._make()
 
 
-class Desk:
+class Runner:
     """A worker's functions and recipes, by key, and what it does with them."""
 
     def __init__(self, limit=contextlib.nullcontext, is_alone=False):
         """limit: makes the context in which functions are called. is_alone: is the process there
-        for nothing but this desk?"""
+        for nothing but this runner?"""
         self.things: dict = {}
         self.failed: dict = {}  # exceptions of functions that could not be made
         self._limit, self._is_alone = limit, is_alone
 
-    def take(self, key, thing) -> None:
+    def put(self, key, thing) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
         self.things[key] = thing
 
@@ -150,37 +162,37 @@ class Desk:
         except Exception as error:
             self.failed[key] = error
 
-    @guard.entry
+    @recursion_guard.entry
     def run(self, call: Call) -> Outcome:
-        """The values of the points of a call, whatever its function does, short of ending the
-        process."""
+        """Return the values of the points of a call, whatever its function does, short of ending
+        the process."""
         failures = []
 
         def note(row, error):
-            its = Failure.of(error, row)
-            failures.append(its if len(failures) < KEPT else Failure(row, its.kind, ""))
+            failure = Failure.of(error, row)
+            failures.append(failure if len(failures) < KEPT else Failure(row, failure.kind, ""))
 
         try:
             function = self.made(call.objective)
-            began, points = time.perf_counter(), call.points
+            start, points = time.perf_counter(), call.points
             is_drawn = isinstance(points, tuple)  # a copy: a function may write into its points
             X = self.made(points[0]).draw(points[1]) if is_drawn else points.copy()
-            with self._limit(), _Timer(call.timeout) as before:
-                values = evaluated(function, X, call.unit, note, before)
+            with self._limit(), _Timer(call.timeout) as on_call:
+                values = evaluated(function, X, call.unit, note, on_call)
             sources.check()
         except Exception as error:
-            its = Failure.of(error, 0)
-            return Outcome(np.empty(0), 0.0, [], its.traceback or str(its))
-        return Outcome(values, time.perf_counter() - began, failures)
+            failure = Failure.of(error, 0)
+            return Outcome(np.empty(0), 0.0, [], failure.traceback or str(failure))
+        return Outcome(values, time.perf_counter() - start, failures)
 
-    @guard.entry
+    @recursion_guard.entry
     def made(self, key):
-        """The thing of a key, ready: a function of rows, or a Recipe."""
+        """Return the thing of a key, ready: a function of rows, or a Recipe."""
         if key in self.failed:
             raise self.failed.pop(key)
         thing = self.things[key]
         if isinstance(thing, bytes):
-            with guard.unpickling():
+            with recursion_guard.unpickling():
                 thing = pickle.loads(thing)
         if isinstance(thing, Objective):
             if self._is_alone:
@@ -212,7 +224,7 @@ class _Timer:
 def become_worker() -> None:
     """What a process does first that is a worker and nothing else: it draws with one thread, being
     one of many on its machine, and lets the alarm of `_Timer` end it."""
-    guard.be_worker()
+    recursion_guard.be_worker()
     noise.use_threads(1)
     if hasattr(signal, "SIGALRM"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -221,34 +233,34 @@ def become_worker() -> None:
 def main(channel: int) -> None:
     """The life of a worker process: messages come through the socket `channel`, until it closes.
 
-    ("path", where modules are), ("limit", bytes of memory), ("take", key, pickle), ("drop", key),
+    ("path", where modules are), ("limit", bytes of memory), ("put", key, pickle), ("drop", key),
     ("make", key) and ("run", call). The last two are answered: that it is done, and by the
     outcome's bytes.
     """
     del sys.argv[1:]
     become_worker()
     sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
-    desk, line, me = Desk(is_alone=True), WorkerLine(channel), os.getpid()
-    _send(line, READY)
+    runner, socket, me = Runner(is_alone=True), WorkerEnd(channel), os.getpid()
+    _send(socket, READY)
     while True:
         try:
-            verb, *arguments = pickle.loads(line.receive())
+            verb, *arguments = pickle.loads(socket.receive())
         except (EOFError, OSError):  # the driver has closed it, or is gone
             return
         if verb == "path":
             sys.path[:] = arguments[0]
         elif verb == "limit":
             limit_memory(*arguments)
-        elif verb == "take":
-            desk.take(*arguments)
+        elif verb == "put":
+            runner.put(*arguments)
         elif verb == "make":
-            desk.make(*arguments)
-            _send(line, READY)
+            runner.make(*arguments)
+            _send(socket, READY)
         elif verb == "drop":
-            desk.drop(*arguments)
+            runner.drop(*arguments)
         else:
             try:
-                outcome = desk.run(*arguments)
+                outcome = runner.run(*arguments)
             except SystemExit as error:
                 _flush()
                 os._exit(error.code if isinstance(error.code, int) else 1)
@@ -258,13 +270,13 @@ def main(channel: int) -> None:
             _flush()
             if os.getpid() != me:  # a fork that the function has made, and let return
                 os._exit(1)
-            _send(line, outcome.to_bytes())
+            _send(socket, outcome.to_bytes())
 
 
-def _send(line, data: bytes) -> None:
+def _send(socket, data: bytes) -> None:
     """Answer the driver, if it is still there; if it is not, `receive` says so."""
     with contextlib.suppress(OSError):
-        line.send(data)
+        socket.send(data)
 
 
 class _Unheard(io.FileIO):
@@ -278,8 +290,8 @@ class _Unheard(io.FileIO):
 
 
 def _unheard(stream):
-    """A standard stream, but that writing to it never fails; None, which it is where there is
-    none, stays None."""
+    """Return a standard stream, but that writing to it never fails; None, which it is where there
+    is none, stays None."""
     if stream is None:
         return None
     raw = _Unheard(stream.fileno(), "w", closefd=False)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ..arrays.libraries import to_numpy
-from ..registry import brief
+from ..error_text import brief
 from .folders import replace
 
 FORMAT = "structes-checkpoint"
@@ -41,12 +41,29 @@ _PIECE = 2**20  # bytes that are read at a time
 
 
 def write(path, kind: str, tree: dict) -> None:
-    """Write the tree, what it is (`kind`) and the format's version; atomic. Raises OSError."""
+    """Write a tree to a file, which is replaced whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : str
+        What the tree is.
+    tree : dict
+        Plain values and arrays, nested as one likes.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+    TypeError
+        Where the tree holds anything but plain values and arrays.
+    """
     replace(_path(path), writer(kind, tree))
 
 
 def writer(kind: str, tree: dict):
-    """A function that writes the tree to a binary file that it is given."""
+    """Return a function that writes the tree to a binary file that it is given."""
     arrays: list[np.ndarray] = []
     head = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": _flat(tree, arrays, {})}
     text = json.dumps(head).encode()
@@ -65,23 +82,26 @@ def writer(kind: str, tree: dict):
 
 
 def _path(path) -> Path:
-    """`path` as a Path that may be one of a file."""
+    """Return `path` as a Path that may be one of a file."""
     try:
-        its = Path(path)
+        result = Path(path)
     except TypeError:
         raise TypeError(f"path must be the name of a file; got {brief(path)}") from None
     text = os.fspath(path)
     ends = (os.sep, "/") if isinstance(text, str) else ()
-    if not its.name or text.endswith(ends) or "\0" in text:
+    if not result.name or text.endswith(ends) or "\0" in text:
         raise ValueError(f"path must be the name of a file; got {brief(path)}")
-    return its
+    return result
 
 
 def read(path) -> tuple[str, dict]:
-    """(kind, tree) of a file that `write` has written.
+    """Return (kind, tree) of a file that `write` has written.
 
-    Raises OSError where it cannot be opened and ValueError, naming what is wrong, for anything
-    that `write` has not written.
+    Raises
+    ------
+    OSError
+        Where it cannot be opened and ValueError, naming what is wrong, for anything that `write`
+        has not written.
     """
     path = _path(path)
     with open(path, "rb", opener=_opened) as file:
@@ -111,7 +131,7 @@ def read(path) -> tuple[str, dict]:
 
 
 @contextmanager
-def restoring(path, what: str):
+def restoring(path, kind: str):
     """Around the use of a tree that was read: whatever does not fit becomes one ValueError."""
     try:
         yield
@@ -126,17 +146,17 @@ def restoring(path, what: str):
     ) as error:
         named = isinstance(error, (LookupError, MemoryError, RecursionError))
         text = f"{type(error).__name__} {_cut(error)}" if named else _cut(error)
-        raise ValueError(f"{str(path)!r} does not hold a whole {what}: {text}") from error
+        raise ValueError(f"{str(path)!r} does not hold a whole {kind}: {text}") from error
 
 
 def _cut(error) -> str:
-    """What an error says, of which a file may have said the most."""
+    """Return what an error says, of which a file may have said the most."""
     text = str(error)
     return text if len(text) <= 800 else f"{text[:800]}…"
 
 
 def named_arrays(name, value) -> dict:
-    """{name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
+    """Return {name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -159,7 +179,7 @@ def _opened(name, flags):
 
 
 def _size(file) -> int:
-    """Bytes of a regular file; ValueError for anything else, which may have no end."""
+    """Return bytes of a regular file; ValueError for anything else, which may have no end."""
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
@@ -177,11 +197,11 @@ def _check_directory(file, size: int) -> None:
     length, start = (int.from_bytes(end[k : k + 4], "little") for k in (12, 16))
     place = size - 22
     if tail[:4] == b"PK\6\7":  # a zip64: of more than 65,535 members, or 4 GB
-        at = int.from_bytes(tail[8:16], "little")
+        position = int.from_bytes(tail[8:16], "little")
         place = size - 42 - 56
-        if at != place:
+        if position != place:
             raise ValueError("its zip64 directory ends elsewhere")
-        file.seek(at)
+        file.seek(position)
         length, start = struct.unpack("<QQ", file.read(56)[40:])
     if start + length != place:
         raise ValueError("its directory is not where it ends: something was cut out, or added")
@@ -236,15 +256,15 @@ def _no_constant(name):
 
 
 def _object(pairs):
-    its = dict(pairs)
-    if len(its) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         raise ValueError(f"tree.json names something twice: {pairs!r:.60}")
-    return its
+    return mapping
 
 
 def _flat(value, arrays, places):
-    """`value` for JSON; arrays go to the list, and their numbers stand for them. places: the
-    number of each array, by its id."""
+    """Return `value` for JSON; arrays go to the list, and their numbers stand for them. places:
+    the number of each array, by its id."""
     if isinstance(value, dict):
         return {
             "dict": [
@@ -274,17 +294,18 @@ def _flat(value, arrays, places):
 
 
 def _full(value, archive, arrays):
-    """The value of which `_flat` has made this. arrays: by their numbers, those that were read."""
+    """Return the value of which `_flat` has made this. arrays: by their numbers, those that were
+    read."""
     if isinstance(value, list):
         return [_full(v, archive, arrays) for v in value]
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items() if len(value) == 1 else ((None, None),)
     if kind == "dict":
-        its = {_full(k, archive, arrays): _full(v, archive, arrays) for k, v in content}
-        if len(its) < len(content):
+        mapping = {_full(k, archive, arrays): _full(v, archive, arrays) for k, v in content}
+        if len(mapping) < len(content):
             raise ValueError(f"tree.json names something twice: {content!r:.60}")
-        return its
+        return mapping
     if kind == "float" and content in ("nan", "inf", "-inf"):
         return float(content)
     if kind == "array" and type(content) is int:
@@ -297,7 +318,7 @@ def _full(value, archive, arrays):
 
 
 def _array(member, size: int) -> np.ndarray:
-    """The array in a member of so many bytes; it may be written."""
+    """Return the array in a member of so many bytes; it may be written."""
     if npy.read_magic(member) != (1, 0):
         raise ValueError("an array has an unknown header")
     try:
@@ -306,9 +327,9 @@ def _array(member, size: int) -> np.ndarray:
         raise ValueError("an array has a torn header") from None
     if dtype.str not in _KINDS.values():
         raise ValueError(f"an array is of {dtype!s:.60}")
-    left = size - member.tell()
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != left:
-        raise ValueError(f"an array of shape {shape!s:.60} has {left} bytes")
+    n_bytes = size - member.tell()
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != n_bytes:
+        raise ValueError(f"an array of shape {shape!s:.60} has {n_bytes} bytes")
     array = np.empty(math.prod(shape), dtype)
     rest = memoryview(array.view(np.uint8))
     while len(rest):

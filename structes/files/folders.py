@@ -21,7 +21,7 @@ _TEMPORARY = ".tmp"  # how the names of files end that are being written
 
 
 def file_name(text: str) -> str:
-    """`text` as a part of a file name: letters, digits, `_.-`; the rest becomes `-`."""
+    """Return `text` as a part of a file name: letters, digits, `_.-`; the rest becomes `-`."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[:80].strip("-.") or "run"
 
 
@@ -46,8 +46,11 @@ def replace(path, write) -> None:
     threads may do so at once. A link stays one: the file that it leads to is replaced. The file
     keeps its mode.
 
-    Raises OSError, which names the file that was meant, and not the one that is written beside it;
-    also where something is there that is no file: a folder, a device, a pipe.
+    Raises
+    ------
+    OSError
+        Which names the file that was meant, and not the one that is written beside it; also where
+        something is there that is no file: a folder, a device, a pipe.
     """
     place = Path(os.path.realpath(path))
     try:
@@ -62,10 +65,13 @@ def replace(path, write) -> None:
 class Folder:
     """A folder that is written into, and stays the same one where it is renamed meanwhile.
 
-    path   where it was when it was opened; `where` says where it is now
-
     Files are called by their names in it. A link in the place of a file is never followed, and
     only a regular file is opened. On a system without `openat` the path stands for the folder.
+
+    Parameters
+    ----------
+    path
+        Where it was when it was opened; `where` says where it is now.
     """
 
     def __init__(self, path):
@@ -88,7 +94,7 @@ class Folder:
                 os.close(fd)
 
     def open(self, name: str, flags: int) -> int:
-        """The descriptor of a regular file (`opening.regular`). Raises OSError."""
+        """Return the descriptor of a regular file (`opening.regular`). Raises OSError."""
         return regular(self._place(name), flags, self._fd)
 
     def check(self, name: str) -> None:
@@ -96,20 +102,23 @@ class Folder:
         check_regular(self._place(name), True, self._fd)
 
     def itself(self) -> int | None:
-        """Another descriptor of the folder, to be locked; None where there is no such thing."""
+        """Return another descriptor of the folder, to be locked; None where there is no such
+        thing.
+        """
         if self._fd is None:
             return None
         return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """What is known of a file, or of the link in its place; None where there is none."""
+        """Return what is known of a file, or of the link in its place; None where there is
+        none."""
         try:
             return os.stat(self._place(name), dir_fd=self._fd, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def names(self) -> list[str]:
-        """The names of all that is in the folder."""
+        """Return the names of all that is in the folder."""
         return os.listdir(self.path if self._fd is None else self._fd)
 
     def remove(self, name: str) -> None:
@@ -119,23 +128,23 @@ class Folder:
 
     def replace(self, name: str, write) -> None:
         """As `replace`, of a file of this folder; but a link is replaced, and not followed."""
-        before = self.stat(name)
-        if before is not None and not stat.S_ISREG(before.st_mode) | stat.S_ISLNK(before.st_mode):
+        status = self.stat(name)
+        if status is not None and not stat.S_ISREG(status.st_mode) | stat.S_ISLNK(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", name)
-        beside = f".{secrets.token_hex(8)}{_TEMPORARY}"  # containers may share process numbers
+        temporary = f".{secrets.token_hex(8)}{_TEMPORARY}"  # containers may share process numbers
         try:
-            fd = self.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            fd = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(fd, "wb") as file:
-                if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
-                    os.fchmod(fd, before.st_mode & 0o777)
+                if status is not None and stat.S_ISREG(status.st_mode) and hasattr(os, "fchmod"):
+                    os.fchmod(fd, status.st_mode & 0o777)
                 write(file)
                 file.flush()
                 os.fsync(fd)  # else a power cut may leave an empty file in its place
-            where = {"src_dir_fd": self._fd, "dst_dir_fd": self._fd}
-            os.replace(self._place(beside), self._place(name), **where)
+            folders = {"src_dir_fd": self._fd, "dst_dir_fd": self._fd}
+            os.replace(self._place(temporary), self._place(name), **folders)
         except BaseException as error:
             with suppress(OSError):
-                self.remove(beside)
+                self.remove(temporary)
             if isinstance(error, OSError) and error.filename is not None:
                 raise OSError(error.errno, error.strerror, name) from error
             raise
@@ -171,9 +180,9 @@ class Folder:
             return self.path
         for place in (f"/proc/self/fd/{self._fd}", f"/dev/fd/{self._fd}"):
             with suppress(OSError):
-                found = Path(os.readlink(place))
-                if is_same(self._fd, found):
-                    self.path = found
+                target = Path(os.readlink(place))
+                if is_same(self._fd, target):
+                    self.path = target
         return self.path
 
     def _place(self, name):
@@ -191,7 +200,7 @@ def is_same(fd: int, path) -> bool:
 
 
 def plain(value):
-    """A copy in plain types: mappings and tuples as dict and list, NumPy's as Python's."""
+    """Return a copy in plain types: mappings and tuples as dict and list, NumPy's as Python's."""
     if isinstance(value, Mapping):
         return {key: plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset, range, deque)):

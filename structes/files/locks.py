@@ -21,17 +21,25 @@ from .folders import Folder
 
 NAME = "lock"
 _SIZE = 4096  # bytes that are read of it, at most
-_held: weakref.WeakSet = weakref.WeakSet()  # by this process
+_locks: weakref.WeakSet = weakref.WeakSet()  # by this process
 
 
 class Lock:
     """The right to write into a folder, which this process has until `close`.
 
-    folder     the Folder
-    patience   seconds that readers, who hold the lock for a moment, and writers are waited for
+    Parameters
+    ----------
+    folder : Folder
+        The Folder.
+    patience : float
+        Seconds that readers, who hold the lock for a moment, and writers are waited for.
 
-    Raises ValueError, which names the process, where another one has it; OSError where the file
-    cannot be made. A child that this process forks does not have it.
+    Raises
+    ------
+    ValueError
+        Which names the process, where another one has it.
+    OSError
+        Where the file cannot be made. A child that this process forks does not have it.
     """
 
     def __init__(self, folder: Folder, patience: float = 0.5):
@@ -43,20 +51,20 @@ class Lock:
             if time.monotonic() > end:
                 raise ValueError(f"{str(folder.where)!r} is still running{owner}")
             time.sleep(0.02)
-        _held.add(self)
+        _locks.add(self)
 
     def _try(self, folder) -> bool:
         """Lock the folder itself and the file in it, if nobody has them."""
         try:
-            itself = folder.itself()
-            if itself is not None:
-                self._fds.append(itself)
-                if _flock(itself) is False:
+            folder_fd = folder.itself()
+            if folder_fd is not None:
+                self._fds.append(folder_fd)
+                if _flock(folder_fd) is False:
                     return False
             fd = folder.open(NAME, os.O_RDWR | os.O_CREAT)
             self._fds.append(fd)
-            its = _take(fd) and folder.stat(NAME)  # it may have been deleted since
-            if not its or not os.path.samestat(os.fstat(fd), its):
+            status = _take(fd) and folder.stat(NAME)  # it may have been deleted since
+            if not status or not os.path.samestat(os.fstat(fd), status):
                 return False
         except BaseException:
             self.close()
@@ -77,10 +85,10 @@ def is_locked(path) -> bool:
     fds = []
     try:
         with Folder(path) as folder:
-            itself = folder.itself()
-            if itself is not None:
-                fds.append(itself)
-                if _flock(itself, shared=True) is False:
+            folder_fd = folder.itself()
+            if folder_fd is not None:
+                fds.append(folder_fd)
+                if _flock(folder_fd, shared=True) is False:
                     return True
             fds.append(folder.open(NAME, os.O_RDONLY))
         return not _take(fds[-1], shared=True)
@@ -93,8 +101,8 @@ def is_locked(path) -> bool:
 
 
 def owner_of(folder: Folder) -> str:
-    """Who has the Lock of a folder, in words: " (process 123 on host, since …)"; "" where nobody
-    says so."""
+    """Return who has the Lock of a folder, in words: " (process 123 on host, since …)"; "" where
+    nobody says so."""
     try:
         fd = folder.open(NAME, os.O_RDONLY)
     except OSError:
@@ -137,13 +145,13 @@ def _write(fd: int) -> None:
 
 
 def _owner(fd: int) -> dict:
-    """What the file says of its owner; {} where that is nothing."""
+    """Return what the file says of its owner; {} where that is nothing."""
     os.lseek(fd, 0, os.SEEK_SET)
     try:
-        found = json.loads(os.read(fd, _SIZE))
+        record = json.loads(os.read(fd, _SIZE))
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _lives(owner: dict) -> bool:
@@ -156,8 +164,8 @@ def _lives(owner: dict) -> bool:
 
 def _said(owner: dict) -> str:
     """ " (process 123 on host, since …)", as far as the file says it."""
-    pid, host, since = (str(owner.get(key, "?"))[:60] for key in ("pid", "host", "since"))
-    return f" (process {pid} on {host}, since {since})" if owner else ""
+    pid, host, start = (str(owner.get(key, "?"))[:60] for key in ("pid", "host", "since"))
+    return f" (process {pid} on {host}, since {start})" if owner else ""
 
 
 def _host() -> str:
@@ -167,16 +175,16 @@ def _host() -> str:
 def _started(pid: int) -> str | None:
     """When a process started, in the kernel's own words; None where it is not there."""
     try:
-        said = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {said.rpartition(')')[2].split()[19]}"
+        return f"{boot} {text.rpartition(')')[2].split()[19]}"
     except (OSError, IndexError):
         return None
 
 
 def _let_go() -> None:
     """In a forked child: the lock is its parent's alone, and ends with that."""
-    for lock in list(_held):
+    for lock in list(_locks):
         lock.close()
 
 

@@ -34,11 +34,19 @@ class NoFile(OSError, ValueError):
 
 
 def regular(path, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
-    """The descriptor of a regular file, as an opener for `open(path, mode, opener=regular)`: no
-    link is followed, and nothing is waited for. Raises NoFile where it is anything else, and where
-    it is to be written and has other names (hard links), since it may be another file as well.
+    """Return the descriptor of a regular file, as an opener for `open(path, mode,
+    opener=regular)`: no link is followed, and nothing is waited for.
 
-    folder   descriptor of the folder in which the path begins; None: the working folder
+    Parameters
+    ----------
+    folder : int or None
+        Descriptor of the folder in which the path begins; None: the working folder.
+
+    Raises
+    ------
+    NoFile
+        Where it is anything else, and where it is to be written and has other names (hard links),
+        since it may be another file as well.
     """
     is_written = bool(flags & (os.O_WRONLY | os.O_RDWR))
     check_regular(path, is_written, folder)
@@ -57,31 +65,43 @@ def check_regular(path, is_written: bool = False, folder: int | None = None) -> 
         _check_kind(path, os.stat(path, dir_fd=folder, follow_symlinks=False), is_written)
 
 
-def read_text(path, most: int, named: bool = False) -> str:
-    """The text of a file, of at most `most` bytes. Bytes that are no UTF-8 are kept as surrogates.
+def read_text(path, limit: int, named: bool = False) -> str:
+    """Return the text of a file, of at most `limit` bytes. Bytes that are no UTF-8 are kept as
+    surrogates.
 
-    named   the user has named this very path: a link is followed then, and a pipe (<(…),
-            /dev/stdin) is read
+    Parameters
+    ----------
+    named : bool
+        The user has named this very path: a link is followed then, and a pipe (<(…), /dev/stdin)
+        is read.
 
-    Raises NoFile for what is no file, other OSErrors where it cannot be read, and ValueError where
-    it is longer.
+    Raises
+    ------
+    NoFile
+        For what is no file, other OSErrors where it cannot be read.
+    ValueError
+        Where it is longer.
     """
     with open(path, "rb", opener=None if named else regular) as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"it is too long: more than {most} bytes")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"it is too long: more than {limit} bytes")
     return data.decode("utf-8", "surrogateescape")
 
 
 def parse_json(text: str):
-    """The value in a text of JSON, of no more values than those that are read here can have, and
-    lists and mappings among them: an empty list is two characters, and 64 bytes in memory.
+    """Return the value in a text of JSON, of no more values than those that are read here can
+    have, and lists and mappings among them: an empty list is two characters, and 64 bytes in
+    memory.
 
-    Raises ValueError for what is no JSON, and for more than that.
+    Raises
+    ------
+    ValueError
+        For what is no JSON, and for more than that.
     """
-    for most, marks, what in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
-        if sum(map(text.count, marks)) > most:
-            raise ValueError(f"it has more than {most} {what}")
+    for limit, marks, kind in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
+        if sum(map(text.count, marks)) > limit:
+            raise ValueError(f"it has more than {limit} {kind}")
     return json.loads(text)
 
 
@@ -98,10 +118,10 @@ def lines_of(file, skip: bool = False):
                 line = file.readline(LONGEST)
 
 
-def _check_kind(path, its: os.stat_result, is_written: bool) -> None:
-    if not stat.S_ISREG(its.st_mode):
-        what = _KINDS.get(stat.S_IFMT(its.st_mode), "something else")
-        raise NoFile(errno.EINVAL, f"is {what}, and no file", str(path))
-    if is_written and its.st_nlink > 1:
-        why = "is one file under several names (hard links), of which all would be written"
-        raise NoFile(errno.EMLINK, why, str(path))
+def _check_kind(path, status: os.stat_result, is_written: bool) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise NoFile(errno.EINVAL, f"is {kind}, and no file", str(path))
+    if is_written and status.st_nlink > 1:
+        reason = "is one file under several names (hard links), of which all would be written"
+        raise NoFile(errno.EMLINK, reason, str(path))

@@ -26,14 +26,18 @@ class NotWritten(OSError):
 class Writes:
     """Functions that write a file each, called until they succeed.
 
-    where    function that returns the path of the folder, for messages
-    mend     function that is called before a try that follows a failure: it may make anew what
-             has been deleted
-    waiting  function that returns how many rows of the log wait in memory, for messages
+    Parameters
+    ----------
+    folder : callable
+        It returns the path of the folder, for messages.
+    mend : callable
+        It is called before a try that follows a failure, and may make anew what has been deleted.
+    waiting : callable
+        It returns how many rows of the log wait in memory, for messages.
     """
 
-    def __init__(self, where, mend, waiting):
-        self._where, self._mend, self._waiting = where, mend, waiting
+    def __init__(self, folder, mend, waiting):
+        self._folder, self._mend, self._waiting = folder, mend, waiting
         self._owed: dict = {}
         self._error: Exception | None = None  # what failed last, as long as anything is owed
         self._name = ""  # of the file at which that was
@@ -59,8 +63,13 @@ class Writes:
             say(f"{self._unsaid(error)}. The search goes on")
 
     def finish(self) -> None:
-        """Write what is left, for some seconds. Raises NotWritten where that does not succeed, or
-        something else went wrong."""
+        """Write what is left, for some seconds.
+
+        Raises
+        ------
+        NotWritten
+            Where that does not succeed, or something else went wrong.
+        """
         end = time.monotonic() + _LAST
         while self._owed and not self._try() and time.monotonic() < end:
             time.sleep(0.1)
@@ -68,14 +77,14 @@ class Writes:
             names = ", ".join(self._owed)
             raise NotWritten(
                 f"{self._said()}: {names} of this run could not be written to the end; what is "
-                f"there is whole, and older: structes resume {self._where()}"
+                f"there is whole, and older: structes resume {self._folder()}"
             )
         if self._fault is not None:
             raise NotWritten(self._unsaid(self._fault)) from self._fault
 
     def _unsaid(self, error) -> str:
-        where = str(self._where())
-        return f"the record of the run in {where!r} is not whole: {type(error).__name__}: {error}"
+        path = str(self._folder())
+        return f"the record of the run in {path!r} is not whole: {type(error).__name__}: {error}"
 
     def _try(self) -> bool:
         """Call all that is owed: is nothing left?"""
@@ -94,20 +103,20 @@ class Writes:
                     say(
                         f"{self._said()}. The search goes on; what cannot be written is kept in "
                         f"memory{rows} and tried again every second. If this process ends before "
-                        f"that, structes resume {self._where()} goes on from what is there"
+                        f"that, structes resume {self._folder()} goes on from what is there"
                     )
             else:
                 self._owed.pop(name, None)
         if failed and not self._owed:
             self._error = None
-            say(f"{str(self._where())!r}: everything is written again")
+            say(f"{str(self._folder())!r}: everything is written again")
         return not self._owed
 
     def _said(self) -> str:
-        """Which file it is, and why."""
+        """Return which file it is, and why."""
         error = self._error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-        return f"{str(self._where() / self._name)!r}: {reason}"
+        return f"{str(self._folder() / self._name)!r}: {reason}"
 
 
 def say(message: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from ..registry import brief
+from ..error_text import brief
 
 LARGEST = 2**23  # characters: a config has some hundred
 MOST = 200_000  # values, those that aliases repeat among them
@@ -28,13 +28,19 @@ _DIRECTIVE = re.compile("^%|[\n\r\x85\u2028\u2029]%")
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp", "bool", "null")}
 
 
-def read_yaml(text: str, what: str, twice: bool = False):
-    """The value in a text of YAML.
+def read_yaml(text: str, name: str, twice: bool = False):
+    """Return the value in a text of YAML.
 
-    twice   whether a key may be there twice, and the last one counts, as elsewhere in YAML
+    Parameters
+    ----------
+    twice : bool
+        Whether a key may be there twice, and the last one counts, as elsewhere in YAML.
 
-    Raises ValueError, with `what` for its name and with the line where there are several, for what
-    is no YAML, for a key that is there twice, and for what would fill the memory or never end.
+    Raises
+    ------
+    ValueError
+        With `name` for its name and with the line where there are several, for what is no YAML,
+        for a key that is there twice, and for what would fill the memory or never end.
     """
     try:
         _check(text)
@@ -46,33 +52,33 @@ def read_yaml(text: str, what: str, twice: bool = False):
         problem = str(error.problem or error.context)
         if "nesting depth" in problem:  # its C has a limit of its own
             kind, problem = "", _DEEP
-        said = f"{what}{line}: {kind}{problem}"
+        message = f"{name}{line}: {kind}{problem}"
     except yaml.YAMLError as error:
-        said = f"{what}: not YAML: {' '.join(str(error).split())}"
+        message = f"{name}: not YAML: {' '.join(str(error).split())}"
     except RecursionError:
-        said = f"{what}: {_DEEP}"
+        message = f"{name}: {_DEEP}"
     except UnicodeEncodeError:
-        said = f"{what}: not YAML: it is no text in UTF-8"
+        message = f"{name}: not YAML: it is no text in UTF-8"
     except (ValueError, OverflowError) as error:  # a date or a number that cannot be
-        said = f"{what}: {' '.join(str(error).split())}"
+        message = f"{name}: {' '.join(str(error).split())}"
     except (AttributeError, IndexError, KeyError, TypeError):  # PyYAML, of !!bool "x" and the like
-        said = f"{what}: not YAML: a value does not fit its tag"
-    raise ValueError(said[:1000])
+        message = f"{name}: not YAML: a value does not fit its tag"
+    raise ValueError(message[:1000])
 
 
 def check_fits(config) -> None:
     """Raise ValueError for a mapping that, written as YAML, `read_yaml` would refuse."""
-    count, left = 0, [(config, 0)]
-    while left:
-        value, depth = left.pop()
+    count, pending = 0, [(config, 0)]
+    while pending:
+        value, depth = pending.pop()
         count += 1
         if count > MOST or depth > DEEPEST:
-            what = f"{MOST} values" if count > MOST else f"{DEEPEST} levels"
-            raise ValueError(f"a config must not have more than {what}")
+            limit = f"{MOST} values" if count > MOST else f"{DEEPEST} levels"
+            raise ValueError(f"a config must not have more than {limit}")
         if isinstance(value, Mapping):
-            left += [(part, depth + 1) for pair in value.items() for part in pair]
+            pending += [(part, depth + 1) for pair in value.items() for part in pair]
         elif isinstance(value, (list, tuple)):
-            left += [(part, depth + 1) for part in value]
+            pending += [(part, depth + 1) for part in value]
 
 
 class _Refused(yaml.MarkedYAMLError):
@@ -119,8 +125,9 @@ def _check(text: str) -> None:
 
 
 def _loader_of(text: str):
-    """The reader of a text: in C, but for the names of files that are no UTF-8, of which Python
-    knows half characters. Those are there in short texts only, for the other reader is slow."""
+    """Return the reader of a text: in C, but for the names of files that are no UTF-8, of which
+    Python knows half characters. Those are there in short texts only, for the other reader is
+    slow."""
     return yaml.SafeLoader if len(text) < 50_000 and _HALF.search(text) else _LOADER
 
 
@@ -136,30 +143,30 @@ def _value(text: str, twice: bool):
         loader.dispose()
 
 
-def _look(node, twice: bool, seen: set) -> None:
+def _look(node, twice: bool, visited: set) -> None:
     """Raise for a key that is there twice, and for a number that is a page long."""
-    if id(node) in seen:
+    if id(node) in visited:
         return
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, yaml.ScalarNode):
         if node.tag in _NUMBERS and len(node.value) > LONGEST:
             raise _refused(f"a number of {len(node.value)} characters", node)
     elif isinstance(node, yaml.SequenceNode):
         for part in node.value:
-            _look(part, twice, seen)
+            _look(part, twice, visited)
     else:
         lines = {}
         for key, value in node.value:
-            _look(key, twice, seen)
-            _look(value, twice, seen)
+            _look(key, twice, visited)
+            _look(value, twice, visited)
             if isinstance(key, yaml.ScalarNode) and not twice:
                 line = key.start_mark.line + 1
                 if (key.tag, key.value) in lines:
                     first = lines[key.tag, key.value]
-                    where = f"first in line {first}" if first != line else "in the same line"
-                    raise _refused(f"the key {brief(key.value)} is there twice, {where}", key)
+                    place = f"first in line {first}" if first != line else "in the same line"
+                    raise _refused(f"the key {brief(key.value)} is there twice, {place}", key)
                 lines[key.tag, key.value] = line
 
 
-def _refused(problem: str, at) -> _Refused:
-    return _Refused(problem=problem, problem_mark=at.start_mark)
+def _refused(problem: str, node) -> _Refused:
+    return _Refused(problem=problem, problem_mark=node.start_mark)

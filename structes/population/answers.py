@@ -1,88 +1,116 @@
-"""What has come back of the candidates of a generation: a value, as all of a search is.
+"""The values that have come of the candidates of a generation: a value, as all of a search is.
 
-Values come one by one or all at once, in any order, twice or never. What was told is kept as it
-came, in a list that only grows; the arrays over all candidates that the update wants are worked
-out of it, and go along from one version to the next, so that each value costs the same.
+Values come one by one or all at once, in any order, twice or never. They are kept as they came,
+in a log that only grows; the arrays over all candidates that the update wants are worked out of
+it, and go along from one version to the next, so that each value costs the same.
 """
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays.persistent import EMPTY, PersistentList
 
 
-class Answers:
-    """Values of candidates, of which `told` gives the next version.
+class _Columns(NamedTuple):
+    """What is known of each candidate, and how much of the log is in it."""
 
-    log     PersistentList of (indices, values): of which candidates, (k,) or a slice, and what;
-            values None: a point of the user's own came in the place of the candidate
-    heard   how many candidates have a value
+    length: int
+    told: np.ndarray
+    values: np.ndarray
+    replaced: np.ndarray
+
+
+class Answers:
+    """Values of candidates, of which `told` and `replaced` give the next version.
+
+    Attributes
+    ----------
+    log : PersistentList
+        (indices, values) as they came: the indices of candidates, (k,) or a slice, and their
+        values; None in place of values: a point of the user's own came in their place.
+    heard : int
+        How many candidates have a value.
     """
 
-    __slots__ = ("_arrays", "heard", "log")
+    __slots__ = ("_columns", "heard", "log")
 
     def __init__(self, log: PersistentList = EMPTY, heard: int = 0):
         self.log, self.heard = log, heard
-        self._arrays = None  # (how much of the log is in them, told, values, replaced)
+        self._columns: _Columns | None = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> tuple[PersistentList, int]:
         return self.log, self.heard
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: tuple[PersistentList, int]) -> None:
         self.__init__(*state)
 
-    def told(self, at, values, n: int) -> Answers:
-        """With values of the candidates `at`, of n: a slice of step 1, or (k,) different indices.
-        A later value replaces an earlier one."""
-        if isinstance(at, slice):
-            at = slice(*at.indices(n))
-            if not len(self.log):
-                return Answers(self.log.append((at, values)), at.stop - at.start)
-        first = int(np.count_nonzero(~self._brought(n)[1][at]))
-        answers = Answers(self.log.append((at, values)), self.heard + first)
-        answers._arrays, self._arrays = self._arrays, None
-        return answers
+    def told(self, indices: Any, values: np.ndarray, n: int) -> Answers:
+        """The same with values of some of n candidates.
 
-    def replaced(self, at, n: int) -> Answers:
-        """With points of the user's own in the place of the candidates `at` (k,), of n: these are
-        not waited for, but a value of theirs still counts."""
-        self._brought(n)
-        answers = Answers(self.log.append((at, None)), self.heard)
-        answers._arrays, self._arrays = self._arrays, None
+        Parameters
+        ----------
+        indices : slice of step 1, or (k,) array
+            Different candidates.
+        values : (k,) array
+            A later value replaces an earlier one.
+        n : int
+            The number of candidates of the generation.
+        """
+        if isinstance(indices, slice):
+            indices = slice(*indices.indices(n))
+            if not len(self.log):
+                return Answers(self.log.append((indices, values)), indices.stop - indices.start)
+        count = int(np.count_nonzero(~self._filled(n).told[indices]))
+        return self._longer((indices, values), self.heard + count)
+
+    def replaced(self, indices: np.ndarray, n: int) -> Answers:
+        """The same with points of the user's own in the place of some of n candidates.
+
+        These are not waited for, but a value of theirs still counts.
+        """
+        self._filled(n)
+        return self._longer((indices, None), self.heard)
+
+    def _longer(self, entry, heard) -> Answers:
+        answers = Answers(self.log.append(entry), heard)
+        answers._columns, self._columns = self._columns, None
         return answers
 
     def is_told(self, n: int) -> np.ndarray:
-        """(n,) bool: which of n candidates have a value; not to be written."""
-        return self._brought(n)[1][:n]
+        """Which of n candidates have a value, (n,) bool; not to be written."""
+        return self._filled(n).told[:n]
 
     def waits(self, n: int) -> np.ndarray:
-        """(n,) bool: which of n candidates are waited for."""
-        _, told, _, replaced = self._brought(n)
-        return ~(told[:n] | replaced[:n])
+        """Which of n candidates are waited for, (n,) bool."""
+        columns = self._filled(n)
+        return ~(columns.told[:n] | columns.replaced[:n])
 
     def values(self, n: int) -> np.ndarray:
-        """(n,) values of n candidates, NaN where none has come; not to be written."""
+        """The values (n,) of n candidates, NaN where none has come; not to be written."""
         if len(self.log) == 1:  # as a rule all have come at once
-            at, values = self.log[0]
-            if isinstance(at, slice) and at.stop - at.start == n:
+            indices, values = self.log[0]
+            if isinstance(indices, slice) and indices.stop - indices.start == n:
                 return values
-        return self._brought(n)[2][:n]
+        return self._filled(n).values[:n]
 
-    def _brought(self, n):
-        """The arrays, of n candidates at least, with all of the log in them."""
-        if self._arrays is None:
-            self._arrays = 0, np.zeros(n, bool), np.full(n, np.nan), np.zeros(n, bool)
-        done, told, values, replaced = self._arrays
+    def _filled(self, n: int) -> _Columns:
+        """The columns, of n candidates at least, with all of the log in them."""
+        if self._columns is None:
+            nothing = np.zeros(n, bool)
+            self._columns = _Columns(0, nothing, np.full(n, np.nan), nothing.copy())
+        length, told, values, replaced = self._columns
         if len(told) < n:
             more = max(n, 2 * len(told)) - len(told)
             told = np.append(told, np.zeros(more, bool))
             replaced = np.append(replaced, np.zeros(more, bool))
             values = np.append(values, np.full(more, np.nan))
-        for at, its in self.log.last(len(self.log) - done):
-            if its is None:
-                replaced[at] = True
+        for indices, entry_values in self.log.last(len(self.log) - length):
+            if entry_values is None:
+                replaced[indices] = True
             else:
-                told[at], values[at] = True, its
-        self._arrays = len(self.log), told, values, replaced
-        return self._arrays
+                told[indices], values[indices] = True, entry_values
+        self._columns = _Columns(len(self.log), told, values, replaced)
+        return self._columns

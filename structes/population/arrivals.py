@@ -24,7 +24,7 @@ from ..strategy.strategy import Strategy
 from .candidates import Candidates
 from .late import NEGLIGIBLE, Arrival, late, own
 from .ledger import Asked, Ledger
-from .recognition import FORGOTTEN, LATE, OWN, REPEATED
+from .places import FORGOTTEN, LATE, OWN, REPEATED
 
 
 class Counts(NamedTuple):

@@ -13,7 +13,7 @@ BLAS threads as the search has; that makes a candidate the same to the bit whoev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,11 +29,15 @@ from ..strategy.state import State
 from ..strategy.strategy import Strategy
 
 
-def boundaries(asked, tile: int | None) -> np.ndarray:
-    """(pieces + 1,) where the pieces of a generation begin, and where the last one ends.
+def boundaries(asked: Iterable[int], tile: int | None) -> np.ndarray:
+    """Where the pieces of a generation begin, and where the last one ends: (pieces + 1,).
 
-    asked   how many candidates at a time
-    tile    rows of a piece at most; None: each portion is one
+    Parameters
+    ----------
+    asked : iterable of int
+        How many candidates were asked at a time.
+    tile : int or None
+        Rows of a piece at most; None: each portion is one.
     """
     ends = np.cumsum([0, *asked])
     if tile is None:
@@ -46,50 +50,59 @@ def boundaries(asked, tile: int | None) -> np.ndarray:
 class Recipe:
     """How the candidates of one generation are drawn; small, and made to be pickled.
 
-    strategy, state, seed   what they are drawn with; the state lacks what drawing does not need
-    asked     how many at a time
-    key       whoever holds a recipe of this key need not be sent it again; hashable
-    threads   BLAS threads that they must be drawn with; None: any number
+    Attributes
+    ----------
+    strategy, state, seed
+        What they are drawn with; the state lacks what drawing does not need.
+    asked : tuple of int
+        How many candidates were asked at a time.
+    key : tuple
+        Hashable; whoever holds a recipe of this key need not be sent it again.
+    threads : int or None
+        BLAS threads that they must be drawn with; None: any number.
     """
 
     strategy: Strategy
     state: State
     seed: int
-    asked: tuple
+    asked: tuple[int, ...]
     key: tuple
     threads: int | None = None
 
     @property
     def tile(self) -> int:
-        """Rows of a piece, of the largest: what it costs to draw any row of it."""
+        """The rows of the largest piece: what it costs to draw any row of it."""
         return self.strategy.tile or max(self.asked, default=1)
 
     @cached_property
-    def _boundaries(self):
+    def _boundaries(self) -> np.ndarray:
         return boundaries(self.asked, self.strategy.tile)
 
-    def draw(self, indices):
-        """(len(indices), d) the points of these candidates, integers from 0 to sum(asked) − 1."""
+    def draw(self, indices: Any) -> Any:
+        """The points (n, d) of these candidates, (n,) integers from 0 to sum(asked) − 1."""
         indices = np.asarray(indices, dtype=np.int64)
         xp, d = namespace(self.state.mean), self.strategy.domain.size
-        piece = np.searchsorted(self._boundaries, indices, side="right") - 1
+        pieces = np.searchsorted(self._boundaries, indices, side="right") - 1
         with self._limited():
-            if indices.size and (piece == piece[0]).all():
-                return _rows(self._piece(piece[0]), indices - self._boundaries[piece[0]])
-            out = xp.empty((indices.size, d), dtype=getattr(xp, self.strategy.dtype))
-            order = np.argsort(piece, kind="stable")
-            numbers, first = np.unique(piece[order], return_index=True)
-            for k, at in zip(numbers, np.split(order, first[1:]), strict=True):
+            if indices.size and (pieces == pieces[0]).all():
+                return _rows(self._piece(pieces[0]), indices - self._boundaries[pieces[0]])
+            points = xp.empty((indices.size, d), dtype=getattr(xp, self.strategy.dtype))
+            order = np.argsort(pieces, kind="stable")
+            numbers, starts = np.unique(pieces[order], return_index=True)
+            for k, rows in zip(numbers, np.split(order, starts[1:]), strict=True):
                 X = self._piece(k)
-                for i, j in zip(at.tolist(), indices[at] - self._boundaries[k], strict=True):
-                    out[i, :] = X[int(j), :]
-        return out
+                places = indices[rows] - self._boundaries[k]
+                for i, j in zip(rows.tolist(), places, strict=True):
+                    points[i, :] = X[int(j), :]
+        return points
 
     def _piece(self, k):
+        """All points of piece k."""
         start, end = self._boundaries[k : k + 2].tolist()
         return self.strategy.points(self.state, self.seed, start, end - start)
 
     def _limited(self):
+        """A context with the BLAS threads that the points need."""
         if self.threads is None or self.threads == blas_threads():
             return nullcontext()
         return limited_blas(self.threads)
@@ -101,6 +114,15 @@ class Candidates(Slotted):
     `c[a:b]` and `c[indices]` are Candidates again; `c[i]` is a point (d,), and so is what a loop
     over them gives; `np.asarray(c)` is all of their points. `ES.tell` takes them as they are.
 
+    Parameters
+    ----------
+    parts : iterable
+        (generation, indices (n,)) of candidates that follow each other.
+    dim : int
+        The number of parameters, d.
+
+    Examples
+    --------
     >>> from structes import ES
     >>> es = ES([3.0, 3.0], 1.0, seed=1)
     >>> c = es.ask(lazy=True)
@@ -111,58 +133,62 @@ class Candidates(Slotted):
 
     __slots__ = ("_dim", "_ends", "_parts")
 
-    def __init__(self, parts: Iterable, dim: int):
-        """parts: (Generation, indices (n,)) of candidates that follow each other; dim: d."""
-        self._parts = tuple((g, at) for g, at in parts if len(at))
+    def __init__(self, parts: Iterable[tuple[Any, np.ndarray]], dim: int):
+        self._parts = tuple((generation, at) for generation, at in parts if len(at))
         self._ends = np.cumsum([len(at) for _, at in self._parts])
         self._dim = dim
 
     @property
-    def parts(self) -> tuple:
-        """(Generation, (n,) integer array of indices) of candidates that follow each other."""
+    def parts(self) -> tuple[tuple[Any, np.ndarray], ...]:
+        """(generation, indices (n,)) of candidates that follow each other."""
         return self._parts
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n, d) of their points."""
+        """The shape (n, d) of their points."""
         return len(self), self._dim
 
     @property
     def unit(self) -> int:
-        """Candidates that are best drawn together: chunks of so many, counted from the first one
-        that was asked, are whole pieces. Any other chunks give the same points for more work."""
-        return max((g.recipe().tile for g, _ in self._parts), default=1)
+        """How many candidates are best drawn together.
+
+        Chunks of so many, counted from the first one that was asked, are whole pieces. Any other
+        chunks give the same points for more work.
+        """
+        return max((generation.recipe().tile for generation, _ in self._parts), default=1)
 
     def recipes(self) -> list[tuple[Recipe, Any]]:
-        """(Recipe, indices) of candidates that follow each other: what another process needs to
-        draw them. The indices are a range where they are consecutive, otherwise an array (n,)."""
+        """(Recipe, indices) of candidates that follow each other, by which others draw them.
+
+        The indices are a range where they are consecutive, otherwise an array (n,).
+        """
         return [(generation.recipe(), _compact(at)) for generation, at in self._parts]
 
     def by_recipe(self) -> list[Candidates]:
-        """Themselves, cut where the recipe changes."""
+        """The candidates, cut where the recipe changes."""
         return [Candidates([part], self._dim) for part in self._parts]
 
-    def points(self):
-        """(n, d) array of their points, of the library of the search."""
+    def points(self) -> Any:
+        """The points (n, d), an array of the library of the search."""
         drawn = [generation.points(at) for generation, at in self._parts]
         if len(drawn) == 1:
             return drawn[0]
         return namespace(drawn[0]).concat(drawn) if drawn else np.empty((0, self._dim))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
         if copy is False:
             raise ValueError("candidates are nowhere before they are drawn: copy=False cannot be")
         return np.asarray(to_numpy(self.points()), dtype=dtype)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return int(self._ends[-1]) if self._parts else 0
 
-    def __iter__(self):
-        for part in self.by_recipe():
-            for start in range(0, len(part), self.unit):
-                yield from part[start : start + self.unit].points()
+    def __iter__(self) -> Iterator[Any]:
+        for candidates in self.by_recipe():
+            for start in range(0, len(candidates), self.unit):
+                yield from candidates[start : start + self.unit].points()
 
-    def __getitem__(self, which):
+    def __getitem__(self, which: Any) -> Any:
         if isinstance(which, (int, np.integer)):
             return self[[which]].points()[0, :]
         at = np.arange(len(self))[which]
@@ -171,16 +197,16 @@ class Candidates(Slotted):
         if len(self._parts) == 1:
             ((generation, indices),) = self._parts
             return Candidates([(generation, indices[at])], self._dim)
-        part = np.searchsorted(self._ends, at, side="right")
-        runs = np.split(np.arange(at.size), 1 + np.flatnonzero(np.diff(part)))
+        numbers = np.searchsorted(self._ends, at, side="right")
+        runs = np.split(np.arange(at.size), 1 + np.flatnonzero(np.diff(numbers)))
         starts = self._ends - [len(indices) for _, indices in self._parts]
-        found = ((part[run[0]], at[run]) for run in runs if run.size)
+        chosen = ((numbers[run[0]], at[run]) for run in runs if run.size)
         return Candidates(
-            ((self._parts[k][0], self._parts[k][1][rows - starts[k]]) for k, rows in found),
+            ((self._parts[k][0], self._parts[k][1][rows - starts[k]]) for k, rows in chosen),
             self._dim,
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         numbers = ", ".join(str(generation.number) for generation, _ in self._parts)
         return f"<{len(self)} candidates of {self._dim} parameters, generation {numbers or '–'}>"
 
@@ -193,25 +219,25 @@ def _rows(X, rows):
 
 
 def _compact(indices):
-    """A range where the indices are consecutive."""
+    """A range where the indices are consecutive, else the indices."""
     if (np.diff(indices) == 1).all():
         return range(int(indices[0]), int(indices[-1]) + 1)
     return indices
 
 
-def take(X, at):
-    """The rows `at` (an array of indices) of X, an (n, d) array or Candidates."""
+def take(X: Any, indices: np.ndarray) -> Any:
+    """The rows of X, an (n, d) array or Candidates, with these indices."""
     if isinstance(X, Candidates):
-        return X[at]
-    return namespace(X).take(X, namespace(X).asarray(at), axis=0)
+        return X[indices]
+    return namespace(X).take(X, namespace(X).asarray(indices), axis=0)
 
 
-def part(X, start: int, stop: int):
-    """The rows start … stop−1 of X, an (n, d) array or Candidates."""
+def part(X: Any, start: int, stop: int) -> Any:
+    """The rows start … stop − 1 of X, an (n, d) array or Candidates."""
     return X[start:stop] if isinstance(X, Candidates) else X[start:stop, :]
 
 
-def point(X, i: int):
-    """(d,) array of its own: row i of X, an (n, d) array or Candidates."""
+def point(X: Any, i: int) -> Any:
+    """Row i of X, an (n, d) array or Candidates: an array (d,) that shares nothing with X."""
     row = X[i] if isinstance(X, Candidates) else X[i, :]
     return namespace(row).asarray(row, copy=True)

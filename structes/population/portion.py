@@ -7,6 +7,8 @@ each point, and one that was asked lazily nothing.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..arrays.libraries import namespace
@@ -20,40 +22,59 @@ SAMPLED = 64  # coordinates that are kept of each point of a larger one
 class Portion(Slotted):
     """Candidates start … start + count − 1 of a generation, which were asked in one call.
 
-    Z, Y, X   rows that are kept, or None; of all candidates, or where `at` is not None of those
-              with the indices `at` (m,), increasing
-    prints    (count,) fingerprints of the points, or None
-    sample    (count, ≤ SAMPLED) some of their coordinates, once a rounded one came back, or None
+    An attribute that is None can be worked out again: the candidates are the same whether it is
+    kept or not.
 
-    What is None can be worked out again, and the candidates are the same whether it is there.
+    Attributes
+    ----------
+    start, count : int
+        The indices of the candidates.
+    Z, Y, X : array or None
+        The rows that are kept, (count, …); where `at` is not None, those of its candidates.
+    at : (m,) array or None
+        Increasing indices of the candidates whose rows are kept; None: of all.
+    prints : (count,) array or None
+        The fingerprints of the points.
+    sample : (count, ≤ SAMPLED) array or None
+        Some of their coordinates, once a rounded one came back.
     """
 
     __slots__ = ("X", "Y", "Z", "at", "count", "prints", "sample", "start")
 
-    def __init__(self, start: int, count: int, Z=None, Y=None, X=None, at=None):
+    def __init__(
+        self,
+        start: int,
+        count: int,
+        Z: Any = None,
+        Y: Any = None,
+        X: Any = None,
+        at: np.ndarray | None = None,
+    ):
         self.start, self.count = start, count
         self.Z, self.Y, self.X, self.at = Z, Y, X, at
         self.prints = self.sample = None
 
     @property
     def stop(self) -> int:
-        """Index of the first candidate after them."""
+        """The index of the first candidate after them."""
         return self.start + self.count
 
-    def rows(self, indices):
-        """Rows of Z, Y and X of the candidates with these indices (n,), increasing; None where
-        they are not kept."""
+    def rows(self, indices: np.ndarray) -> np.ndarray | None:
+        """The rows of Z, Y and X that are those of candidates, (n,); None: they are not kept.
+
+        The indices (n,) are increasing.
+        """
         if self.at is None:
             return indices - self.start
         rows = np.searchsorted(self.at, indices)
-        there = rows < len(self.at)
-        return rows if there.all() and (self.at[rows] == indices).all() else None
+        inside = rows < len(self.at)
+        return rows if inside.all() and (self.at[rows] == indices).all() else None
 
-    def look(self, X) -> None:
+    def look(self, X: Any) -> None:
         """Keep what larger portions are recognised by, of their points X (count, d)."""
         self.prints = fingerprints(X)
 
-    def reduced(self, waits) -> Portion:
+    def reduced(self, waits: np.ndarray) -> Portion:
         """What is kept of a closed generation: of the candidates where waits (count,) is true."""
         portion = Portion(self.start, self.count)
         portion.prints, portion.sample = self.prints, self.sample
@@ -64,29 +85,29 @@ class Portion(Slotted):
             return self
         rows = self.rows(at)
         if rows is not None:
-            its = (None if a is None else taken(a, rows) for a in (self.Z, self.Y, self.X))
-            portion.Z, portion.Y, portion.X = its
+            kept = (None if a is None else taken(a, rows) for a in (self.Z, self.Y, self.X))
+            portion.Z, portion.Y, portion.X = kept
             portion.at = at
         return portion
 
 
-def columns(dim: int):
+def columns(dim: int) -> np.ndarray:
     """The coordinates, of `dim`, that are kept of the points of larger portions."""
     return np.unique(np.linspace(0, dim - 1, min(SAMPLED, dim)).round().astype(int))
 
 
-def sampled(X):
-    """(n, ≤ SAMPLED) those of points X (n, d); on a device they stay there."""
+def sampled(X: Any) -> Any:
+    """Those columns (n, ≤ SAMPLED) of points X (n, d); on a device they stay there."""
     xp = namespace(X)
     return xp.take(X, xp.asarray(columns(X.shape[1])), axis=1)
 
 
-def within(at, portion: Portion):
-    """Those of the indices `at` (n,), increasing, that are a portion's."""
+def within(at: np.ndarray, portion: Portion) -> np.ndarray:
+    """The increasing indices `at` (n,) that are those of candidates of a portion."""
     return at[slice(*np.searchsorted(at, (portion.start, portion.stop)))]
 
 
-def taken(a, rows):
-    """The rows (n,) of a (m, …)."""
+def taken(a: Any, rows: np.ndarray) -> Any:
+    """The rows (n,) of an array (m, …)."""
     xp = namespace(a)
     return a[rows] if xp is np else xp.take(a, xp.asarray(rows), axis=0)

@@ -27,7 +27,7 @@ INK = "#222222"
 
 
 def matrices(structure: Structure, seed: int = 1) -> dict:
-    """{"B": …, "precision": …, "covariance": …} of a random element: (d, d) arrays.
+    """Return {"B": …, "precision": …, "covariance": …} of a random element: (d, d) arrays.
 
     Entries that are zero up to rounding are exactly zero.
     """
@@ -38,16 +38,22 @@ def matrices(structure: Structure, seed: int = 1) -> dict:
     B = np.asarray(structure.to_dense(factor))
     precision = B @ B.T
     inverse = np.linalg.inv(B)
-    shown = {"B": B, "precision": precision, "covariance": inverse.T @ inverse}
-    return {k: np.where(np.abs(a) > BLANK * np.abs(a).max(), a, 0.0) for k, a in shown.items()}
+    panels = {"B": B, "precision": precision, "covariance": inverse.T @ inverse}
+    return {k: np.where(np.abs(a) > BLANK * np.abs(a).max(), a, 0.0) for k, a in panels.items()}
 
 
 def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> None:
     """Write the picture of a structure to the file `path` (PNG, or what its suffix says).
 
-    name   what to call it; default: its name in the table of structures, or its class
+    Parameters
+    ----------
+    name : str or None
+        What to call it; default: its name in the table of structures, or its class.
 
-    Raises ImportError, with the line that installs it, where Matplotlib is missing.
+    Raises
+    ------
+    ImportError
+        With the line that installs it, where Matplotlib is missing.
     """
     figure = figure_of(structure, name, seed)
     path = Path(path)
@@ -56,7 +62,7 @@ def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> 
 
 
 def figure_of(structure: Structure, name: str | None = None, seed: int = 1):
-    """The picture as a Matplotlib figure: three panels and a title."""
+    """Return the picture as a Matplotlib figure: three panels and a title."""
     try:
         from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.figure import Figure
@@ -66,20 +72,20 @@ def figure_of(structure: Structure, name: str | None = None, seed: int = 1):
     colours = LinearSegmentedColormap.from_list("structes", COLOURS).with_extremes(bad="white")
     figure = Figure(figsize=(10.5, 4.5))
     _title(figure, structure, name)
-    shown = matrices(structure, seed)
-    says = ("factor  B", "precision  B Bᵀ", "covariance  (B Bᵀ)⁻¹")
-    for i, (label, matrix) in enumerate(zip(says, shown.values(), strict=True)):
+    panels = matrices(structure, seed)
+    labels = ("factor  B", "precision  B Bᵀ", "covariance  (B Bᵀ)⁻¹")
+    for i, (label, matrix) in enumerate(zip(labels, panels.values(), strict=True)):
         axes = figure.add_axes((0.03 + 0.325 * i, 0.075, 0.29, 0.675))
         _panel(axes, matrix, label, colours)
     return figure
 
 
 def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
-    """Title of a structure, "name  parameters", and its meaning in one sentence."""
+    """Return title of a structure, "name parameters", and its meaning in one sentence."""
     if name is None:
         names = [n for n in STRUCTURES if STRUCTURES[n] is type(structure)]
         name = names[0] if names else type(structure).__name__
-    given = [
+    settings = [
         f"{f.name} = {shorten(_spell(value), 50, placeholder=' …')}"
         for f in fields(structure)
         if f.name != "dim" and f.repr and (value := getattr(structure, f.name)) is not None
@@ -87,11 +93,13 @@ def describe(structure: Structure, name: str | None = None) -> tuple[str, str]:
     ]
     paragraph = " ".join((type(structure).__doc__ or "").strip().partition("\n\n")[0].split())
     paragraph = paragraph.replace("`", "")
-    return tuple(visible(text, 1000, False) for text in ("    ".join([name, *given]), paragraph))
+    return tuple(
+        visible(text, 1000, False) for text in ("    ".join([name, *settings]), paragraph)
+    )
 
 
 def _spell(value) -> str:
-    """A parameter for a title: structures inside by their names."""
+    """Return a parameter for a title: structures inside by their names."""
     if isinstance(value, Structure):
         return describe(value)[0].replace("    ", " ")
     if isinstance(getattr(value, "structure", None), Structure):  # a named block
@@ -106,12 +114,12 @@ def _spell(value) -> str:
 
 def _title(figure, structure, name):
     title, meaning = describe(structure, name)
-    head, _, given = title.partition("    ")
+    head, _, settings = title.partition("    ")
     full = structure.dim * (structure.dim + 1) // 2
     words = {"parse_math": False, "color": INK}  # names are no formulas
     bold = figure.text(0.03, 0.925, head, fontsize=15, fontweight="bold", **words)
-    right = bold.get_window_extent().x1 / figure.bbox.width
-    figure.text(right + 0.02, 0.925, given, fontsize=12, **words)
+    x_end = bold.get_window_extent().x1 / figure.bbox.width
+    figure.text(x_end + 0.02, 0.925, settings, fontsize=12, **words)
     degrees = f"{structure.dof} degree{'s' * (structure.dof > 1)} of freedom"
     sizes = f"d = {structure.dim}    {degrees} (dense: {full})"
     figure.text(0.97, 0.925, sizes, fontsize=10.5, color=INK, ha="right")
@@ -126,8 +134,8 @@ def _panel(axes, matrix, label, colours):
     d = len(matrix)
     top = np.abs(matrix).max()
     # a few large diagonal entries must not bleach the rest
-    off = np.abs(matrix[~np.eye(d, dtype=bool) & (matrix != 0)])
-    limit = min(top, 2.5 * np.quantile(off, 0.9)) if off.size else top
+    off_diagonal = np.abs(matrix[~np.eye(d, dtype=bool) & (matrix != 0)])
+    limit = min(top, 2.5 * np.quantile(off_diagonal, 0.9)) if off_diagonal.size else top
     axes.pcolormesh(
         np.ma.masked_equal(matrix, 0.0),
         cmap=colours,
@@ -143,7 +151,8 @@ def _panel(axes, matrix, label, colours):
 
 
 def draw_all(folder, dim: int, seed: int = 1) -> list[Path]:
-    """A picture of every structure of the table with its typical sizes: the paths written."""
+    """Return a picture of every structure of the table with its typical sizes: the paths
+    written."""
     paths = []
     for name in STRUCTURES:
         paths.append(Path(folder) / f"{name}.png")

@@ -7,7 +7,7 @@ import sys
 
 
 def versions(now) -> dict:
-    """What versions.json says of a run that starts at the moment `now`."""
+    """Return what versions.json says of a run that starts at the moment `now`."""
     from importlib import metadata
 
     packages = {}

@@ -11,10 +11,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..error_text import brief, nearest
 from ..files.folders import plain
 from ..files.opening import NoFile, read_text
 from ..files.yaml_text import LARGEST, read_yaml
-from ..registry import brief, nearest
 
 _WORDS = {
     "int": "an integer",
@@ -28,22 +28,28 @@ _WORDS = {
 
 
 def configs() -> dict:
-    """{name: path} of the configs that come with structes."""
+    """Return {name: path} of the configs that come with structes."""
     from importlib.resources import files
 
-    found = [f for f in files("structes.configs").iterdir() if f.name.endswith(".yaml")]
-    return {f.name[: -len(".yaml")]: f for f in sorted(found, key=lambda f: f.name)}
+    paths = [f for f in files("structes.configs").iterdir() if f.name.endswith(".yaml")]
+    return {f.name[: -len(".yaml")]: f for f in sorted(paths, key=lambda f: f.name)}
 
 
 def load_config(name_or_path) -> dict:
-    """The mapping in a config: one that comes with structes, a YAML file, or a run folder's.
+    """Return the mapping in a config: one that comes with structes, a YAML file, or a run
+    folder's.
 
-    Where the config gives no name, the file's is put in. Raises ValueError for an unknown name,
-    naming the nearest, and for YAML that cannot be read, with file and line.
+    Where the config gives no name, the file's is put in.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, naming the nearest, and for YAML that cannot be read, with file and
+        line.
     """
-    known, name = configs(), str(name_or_path)
-    if name in known:
-        path = known[name]
+    table, name = configs(), str(name_or_path)
+    if name in table:
+        path = table[name]
         text = path.read_text(encoding="utf-8")
     elif Path(name).is_dir():
         path = Path(name) / "config.yaml"
@@ -56,7 +62,7 @@ def load_config(name_or_path) -> dict:
             if path.suffix or "/" in name:
                 raise ValueError(f"there is no config file {str(path)!r}")
             raise ValueError(
-                f"unknown config {name!r}{nearest(name, known)}; known: {', '.join(known)}; "
+                f"unknown config {name!r}{nearest(name, table)}; known: {', '.join(table)}; "
                 "or give the path of a YAML file"
             )
         text = _text(path, True)
@@ -75,16 +81,26 @@ def _text(path, named: bool) -> str:
         raise ValueError(f"{str(path)!r}: {error}") from None
 
 
-def parse_value(text: str, what: str):
-    """The value that `text` is in YAML. Raises ValueError, with `what` for its name."""
-    return read_yaml(text, what)
+def parse_value(text: str, name: str):
+    """Return the value that `text` is in YAML.
+
+    Raises
+    ------
+    ValueError
+        With `name` for its name.
+    """
+    return read_yaml(text, name)
 
 
 def with_setting(config: Mapping, key: str, value) -> dict:
-    """A copy of `config` in which `key` has `value`; "structure.k" reaches into a section.
+    """Return a copy of `config` in which `key` has `value`; "structure.k" reaches into a section.
 
-    A section that was a mere name becomes a mapping with that name. Raises ValueError where the
-    key reaches into something else.
+    A section that was a mere name becomes a mapping with that name.
+
+    Raises
+    ------
+    ValueError
+        Where the key reaches into something else.
     """
     head, _, rest = key.partition(".")
     config = dict(config)
@@ -103,7 +119,9 @@ def with_setting(config: Mapping, key: str, value) -> dict:
 
 
 def check_problems(value) -> tuple:
-    """The specifications of problems: a tuple of names and mappings, of one alone or a list."""
+    """Return the specifications of problems: a tuple of names and mappings, of one alone or a
+    list.
+    """
     if isinstance(value, (str, Mapping)):
         value = [value]
     if not isinstance(value, (list, tuple)) or not value:
@@ -115,7 +133,8 @@ def check_problems(value) -> tuple:
 
 
 def numbers(value):
-    """`value` in plain types, in which text that is a number has become one (YAML's 1e-3)."""
+    """Return `value` in plain types, in which text that is a number has become one (YAML's
+    1e-3)."""
     value = plain(value)
     if isinstance(value, dict):
         return {key: numbers(v) for key, v in value.items()}
@@ -125,11 +144,14 @@ def numbers(value):
     return value if number is None else number
 
 
-def coerce(value, annotation: str, what: str):
-    """`value` as one of the types of the annotation ("int | None"); a number may be a string, and
-    a list of numbers a string such as "1,2,3".
+def coerce(value, annotation: str, name: str):
+    """Return `value` as one of the types of the annotation ("int | None"); a number may be a
+    string, and a list of numbers a string such as "1,2,3".
 
-    Raises ValueError, with `what` for the name of the value.
+    Raises
+    ------
+    ValueError
+        With `name` for the name of the value.
     """
     kinds = [kind.strip() for kind in annotation.split("|")]
     value = plain(value)
@@ -140,11 +162,11 @@ def coerce(value, annotation: str, what: str):
         if isinstance(value, dict) and "dict" in kinds:
             return value
         if isinstance(value, list) and "list" in kinds:
-            return [coerce(v, "float", f"{what}[{i}]") for i, v in enumerate(value)]
+            return [coerce(v, "float", f"{name}[{i}]") for i, v in enumerate(value)]
     else:
         number = _number(value)
         if number is not None and "float" in kinds:
-            return _float(number, what)
+            return _float(number, name)
         if isinstance(number, float) and number.is_integer():
             number = int(number)
         if isinstance(number, int) and "int" in kinds:
@@ -153,16 +175,16 @@ def coerce(value, annotation: str, what: str):
             return value
         if isinstance(value, str) and "list" in kinds and "," in value:
             parts = value.removesuffix(",").split(",")
-            return [coerce(v.strip(), "float", f"{what}[{i}]") for i, v in enumerate(parts)]
+            return [coerce(v.strip(), "float", f"{name}[{i}]") for i, v in enumerate(parts)]
     expected = " or ".join(_WORDS[kind] for kind in kinds)
-    raise ValueError(f"{what} must be {expected}; got {brief(value)}")
+    raise ValueError(f"{name} must be {expected}; got {brief(value)}")
 
 
-def _float(number, what: str) -> float:
+def _float(number, name: str) -> float:
     try:
         return float(number)
     except OverflowError:
-        raise ValueError(f"{what} is too large for a number: {brief(number)}") from None
+        raise ValueError(f"{name} is too large for a number: {brief(number)}") from None
 
 
 def _number(value):

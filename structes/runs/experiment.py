@@ -19,13 +19,13 @@ import numpy as np
 
 from .. import checks
 from ..arrays import noise
+from ..error_text import brief, nearest, place_of
 from ..evaluators import Evaluator, build_evaluator
 from ..evaluators.failures import traceback_of
 from ..evaluators.missing import Evaluation, check_on_error
 from ..files.yaml_text import check_fits
 from ..named_problems import load_problem
 from ..problem import Problem
-from ..registry import brief, nearest, place_of
 from ..rowwise import Rowwise
 from ..search.arguments import Arguments
 from ..search.building import arguments_from
@@ -47,30 +47,52 @@ class LoadError(Exception):
 class Experiment:
     """What a run does. In a config the fields of `stopping` stand beside the others.
 
-    problems      tuple of specifications (strings or mappings) as `load_problem` takes them
-    name          part of the run folder's name
-    description   a line for `structes list`
-    dim           number of parameters, where a problem's specification does not say
-    structure     name or mapping, as for `ES`
-    engine        the update: a name ("default", "cma", "xnes") or mapping, as for `ES`
-    backend       "numpy", or "cupy": the search is on the GPU, and so are the points of problems
-                  that take them there (`Problem.device`)
-    dtype         of candidates: "float64" or "float32"
-    noise         None, or how noisy values are dealt with: "auto" or a mapping, as for `ES`
-    seed          integer in [0, 2⁶⁴), the same for every problem
-    popsize       candidates a generation; None: 4 + ⌊3 ln d⌋
-    restarts      None, or a restart strategy: a name ("ipop", "bipop") or mapping
-    x0, sigma0    start (d,), initial standard deviation (number or (d,)); None: the problem's
-    bounds        d pairs (lower, upper), null for open; or "box": the box of the problem
-    boundary, transforms, integers, choices, fixed   as for `ES`
-    on_error      "missing": an exception in a problem is a missing value; "raise": it ends the
-                  search of that problem
-    workers       None: problems are evaluated here; or what `build_evaluator` takes: a number of
-                  processes, "ray", an address, or a mapping with more
-    timeout       seconds that an evaluation may take, with workers
-    mode          with workers: "generations" or "steady"
-    target_error  stop when the best value is this close to the problem's known minimum
-    stopping      when else to stop; its `target` is a value of the objective
+    Parameters
+    ----------
+    problems : tuple
+        Specifications (strings or mappings) as `load_problem` takes them.
+    name : str
+        A part of the run folder's name.
+    description : str
+        A line for `structes list`.
+    dim : int, optional
+        The number of parameters, where a problem's specification does not say.
+    structure : str or dict
+        The structure of the covariance: a name or a mapping, as for `ES`.
+    engine : str or dict
+        The update: a name ("default", "cma", "xnes") or a mapping, as for `ES`.
+    backend : {"numpy", "cupy"}
+        With "cupy" the search is on the GPU, and so are the points of problems that take them
+        there (`Problem.device`).
+    dtype : {"float64", "float32"}
+        The dtype of candidates.
+    noise : str or dict, optional
+        How noisy values are dealt with: "auto" or a mapping, as for `ES`.
+    seed : int, optional
+        An integer in [0, 2⁶⁴), the same for every problem.
+    popsize : int, optional
+        The number of candidates a generation; None means 4 + ⌊3 ln d⌋.
+    restarts : str or dict, optional
+        A restart strategy: a name ("ipop", "bipop") or a mapping.
+    x0, sigma0 : list or float, optional
+        The start (d,), and the initial standard deviation, a number or (d,); None: the problem's.
+    bounds : list or str, optional
+        d pairs (lower, upper), null for open; or "box": the box of the problem.
+    boundary, transforms, integers, choices, fixed : optional
+        As for `ES`.
+    on_error : {"missing", "raise"}
+        Whether an exception in a problem is a missing value, or ends the search of that problem.
+    workers : int, str or dict, optional
+        What `build_evaluator` takes: a number of processes, "ray", an address, or a mapping with
+        more. None means that problems are evaluated in this process.
+    timeout : float, optional
+        The seconds that an evaluation may take, with workers.
+    mode : {"generations", "steady"}
+        How workers are given candidates.
+    target_error : float, optional
+        The search stops when the best value is this close to the problem's known minimum.
+    stopping : Stopping
+        When else to stop; its `target` is a value of the objective.
     """
 
     problems: tuple
@@ -101,7 +123,9 @@ class Experiment:
     stopping: Stopping = field(default_factory=Stopping)
 
     def config(self) -> dict:
-        """The mapping that `experiment_from` makes this experiment from; the caller's to keep."""
+        """Return the mapping that `experiment_from` makes this experiment from; the caller's to
+        keep.
+        """
         config = asdict(self)
         config.update(config.pop("stopping"), problems=list(config["problems"]))
         return config
@@ -113,13 +137,25 @@ _STOPPING = {f.name: f.type for f in fields(Stopping)}
 
 
 def experiment_from(config: Mapping) -> Experiment:
-    """The Experiment of a mapping, which stays as it is; without a seed it gets a random one.
+    """Return the Experiment of a mapping, which stays as it is.
 
-    Numbers may be given as strings, because YAML reads 1e-3 as one. Raises ValueError for an
-    unknown key, naming the nearest, and ValueError or TypeError for a value that does not fit.
+    Without a seed the experiment gets a random one. Numbers may be given as strings, because YAML
+    reads 1e-3 as one.
+
+    Parameters
+    ----------
+    config : Mapping
+        The fields of Experiment, and those of Stopping beside them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown key (the nearest is named).
+    ValueError, TypeError
+        For a value that does not fit.
     """
     check_fits(config)  # it will be written, and is to be read again
-    own, stopping = {}, {}
+    values, stopping = {}, {}
     for key, value in config.items():
         if not isinstance(key, str):
             hint = " (YAML reads on, off, yes and no as true and false: write it in quotes)"
@@ -127,44 +163,47 @@ def experiment_from(config: Mapping) -> Experiment:
                 f"a config's keys must be words; got {brief(key)}{hint * isinstance(key, bool)}"
             )
         if key == "problems":
-            own[key] = check_problems(value)
+            values[key] = check_problems(value)
         elif key in ("bounds", "transforms", "integers", "choices", "fixed"):
-            own[key] = numbers(value)
+            values[key] = numbers(value)
         elif key in _OWN:
-            own[key] = coerce(value, _OWN[key], key)
+            values[key] = coerce(value, _OWN[key], key)
         elif key in _STOPPING:
             stopping[key] = coerce(value, _STOPPING[key], key)
         else:
-            known = [*_OWN, *_STOPPING]
+            names = [*_OWN, *_STOPPING]
             raise ValueError(
-                f"unknown config key {key!r}{nearest(key, known)}; known: {', '.join(known)}"
+                f"unknown config key {key!r}{nearest(key, names)}; known: {', '.join(names)}"
             )
-    if "problems" not in own:
+    if "problems" not in values:
         raise ValueError("an experiment needs problems: none is given")
-    own["seed"] = noise.check_seed(own.get("seed"))
-    check_on_error(own.get("on_error", "missing"))
-    check_mode(own.get("mode", "generations"))
-    evaluator_of(own.get("workers"), own.get("timeout"), own.get("mode"))
+    values["seed"] = noise.check_seed(values.get("seed"))
+    check_on_error(values.get("on_error", "missing"))
+    check_mode(values.get("mode", "generations"))
+    evaluator_of(values.get("workers"), values.get("timeout"), values.get("mode"))
     for name, check in {
         "dim": lambda v: checks.count("dim", v, 1),
         "popsize": lambda v: checks.count("popsize", v, 2),
         "target_error": lambda v: checks.number("target_error", v, positive=True),
     }.items():
-        if own.get(name) is not None:
-            check(own[name])
-    return Experiment(stopping=Stopping(**stopping), **own)
+        if values.get(name) is not None:
+            check(values[name])
+    return Experiment(stopping=Stopping(**stopping), **values)
 
 
 def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
-    """The Evaluator that an experiment names, None where it has no workers.
+    """Return the Evaluator that an experiment names, None where it has no workers.
 
-    Raises ValueError or TypeError.
+    Raises
+    ------
+    ValueError, TypeError
+        Where the workers do not fit, or a timeout or a mode needs some and there are none.
     """
     if workers is not None:
         return build_evaluator(workers, timeout=timeout)
     if timeout is not None or mode == "steady":
-        what = "mode 'steady'" if timeout is None else f"timeout {timeout:g}"
-        raise ValueError(f"{what} needs workers: 1 is one process")
+        option = "mode 'steady'" if timeout is None else f"timeout {timeout:g}"
+        raise ValueError(f"{option} needs workers: 1 is one process")
     return None
 
 
@@ -184,16 +223,20 @@ class Task(NamedTuple):
 
 
 def plan(experiment: Experiment) -> list[Task]:
-    """The searches of an experiment, every argument checked before anything is evaluated.
+    """Return the searches of an experiment, every argument checked before anything is evaluated.
 
-    Raises ValueError, TypeError or ImportError naming what does not fit, LoadError for a fault in
-    a module of the user.
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        For an argument that does not fit; the message names it.
+    LoadError
+        For a fault in a module of the user.
     """
     tasks = []
     for spec in experiment.problems:
         label = label_of(spec)
-        same = sum(t.label.split(" #")[0] == label for t in tasks)
-        label += f" #{same + 1}" * (same > 0)
+        n_same = sum(t.label.split(" #")[0] == label for t in tasks)
+        label += f" #{n_same + 1}" * (n_same > 0)
         load = partial(load_problem, spec, experiment.dim)
         problem, stopping = _load(load, label, experiment)
         task = Task(label, load, problem, _arguments(experiment, problem, stopping))
@@ -203,12 +246,12 @@ def plan(experiment: Experiment) -> list[Task]:
 
 
 def start(experiment: Experiment, task: Task):
-    """The ES, or RestartES, of one search."""
+    """Return the ES, or RestartES, of one search."""
     return search_of(task.arguments, experiment.restarts)
 
 
 def _arguments(experiment, problem, stopping) -> Arguments:
-    """The Arguments of the search of one problem."""
+    """Return the Arguments of the search of one problem."""
     x0, sigma0 = experiment.x0, experiment.sigma0
     if problem.space is not None:
         if x0 is not None:
@@ -217,8 +260,8 @@ def _arguments(experiment, problem, stopping) -> Arguments:
     else:
         x0 = problem.x0() if x0 is None else checks.point("x0", x0, problem.dim)
         sigma0 = problem.sigma0() if sigma0 is None else sigma0
-    limits = {name: getattr(experiment, name) for name in LIMITS}
-    limits = {name: value for name, value in limits.items() if value is not None}
+    values = {name: getattr(experiment, name) for name in LIMITS}
+    limits = {name: value for name, value in values.items() if value is not None}
     if limits.get("bounds") == "box":
         limits["bounds"] = _box(problem)
     begins = x0, sigma0, experiment.structure, experiment.seed, experiment.popsize
@@ -242,13 +285,32 @@ def _box(problem: Problem) -> list:
 
 
 def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) -> RunFolder:
-    """Search all problems and record it in a new folder of `runs`: what the folder then holds.
+    """Search all problems, and record it in a new folder.
 
     An exception in a problem is a missing value, and the first one is recorded with its traceback.
     A problem that gives no value at all has failed, and the others are still searched.
-    KeyboardInterrupt (Ctrl-C) ends the run with the best so far; it is not raised again. Raises
-    what `plan` raises before anything is written, OSError where the folder cannot be written or a
-    cluster does not answer.
+    KeyboardInterrupt (Ctrl-C) ends the run with the best so far; it is not raised again.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to do.
+    runs : path-like
+        The folder in which the run's folder is made.
+    progress : bool
+        Whether to show how the searches go.
+
+    Returns
+    -------
+    RunFolder
+        What the folder then holds.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        What `plan` raises, before anything is written.
+    OSError
+        Where the folder cannot be written, or a cluster does not answer.
     """
     tasks = plan(experiment)
     evaluator = evaluator_of(experiment.workers, experiment.timeout, experiment.mode)
@@ -258,16 +320,19 @@ def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) 
 
 
 def _recorder(runs, experiment, tasks) -> Recorder:
-    about = {"structure": label_of(experiment.structure), "seed": experiment.seed}
+    facts = {"structure": label_of(experiment.structure), "seed": experiment.seed}
     labels = [task.label for task in tasks]
-    return Recorder(runs, experiment.name, experiment.config(), labels, about)
+    return Recorder(runs, experiment.name, experiment.config(), labels, facts)
 
 
 def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore=None) -> None:
     """Search the tasks one after the other, and record it.
 
-    restore   function of a task that returns its ES as it was, and the checkpoint that it comes
-              from; or None, where it has to begin
+    Parameters
+    ----------
+    restore
+        Function of a task that returns its ES as it was, and the checkpoint that it comes from; or
+        None, where it has to begin.
     """
     try:
         for task in tasks:
@@ -279,24 +344,24 @@ def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore
             try:
                 _search(es, task, evaluate, experiment.mode, record, progress)
             except (Exception, SystemExit) as error:  # the problem's: what looks on raises nothing
-                status, said = "failed", traceback_of(error)
+                status, trace = "failed", traceback_of(error)
             else:
                 failed = es.best.x is None and evaluate.errors
-                status, said = "failed" if failed else "done", evaluate.traceback()
-            record.end(status, said)
+                status, trace = "failed" if failed else "done", evaluate.traceback()
+            record.end(status, trace)
         record.finish()
     except KeyboardInterrupt:
         record.finish("interrupted")
 
 
 def _evaluate(experiment, task, evaluator):
-    """What evaluates the problem of a task: a problem is made anew in every worker, for not all of
-    them pickle."""
+    """Return what evaluates the problem of a task: a problem is made anew in every worker, for not
+    all of them pickle."""
     rows = task.problem.rows()
     if evaluator is None:
         return Evaluation(rows, experiment.on_error)
     by_point = isinstance(rows, Rowwise)
-    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error, here=rows)
+    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error, local=rows)
 
 
 def _search(es, task, evaluate, mode, record, progress):
@@ -318,8 +383,8 @@ def _load(load, label, experiment):
             not place and type(error) in (ValueError, TypeError)
         ):
             raise
-        said = f"raised {type(error).__name__}: {error}{place}"
-        raise LoadError(f"problem {label!r} {said}") from error
+        message = f"raised {type(error).__name__}: {error}{place}"
+        raise LoadError(f"problem {label!r} {message}") from error
     stopping = experiment.stopping
     if experiment.target_error is not None:
         if problem.minimum is None:
@@ -339,8 +404,8 @@ _FACTS = ("vectorized", "lower", "upper", "minimum", "start", "scale", "device",
 
 
 def label_of(spec) -> str:
-    """A specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20", and
-    {"name": "svm:loss", "space": {…}} is "svm:loss"."""
+    """Return a specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20",
+    and {"name": "svm:loss", "space": {…}} is "svm:loss"."""
     if not isinstance(spec, Mapping):
         return str(spec)
     words = [str(spec.get("name", "?"))]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import deque
 from contextlib import suppress
+from io import StringIO
 from math import nan
 
 from ..files.opening import lines_of, regular
@@ -41,12 +43,18 @@ _BLOCK = 2**16  # bytes that are read at a time
 
 
 def cells_of(es, problem: str, restart: int, minimum: float, shape, closed: bool) -> tuple:
-    """The cells of a row, in the order of COLUMNS.
+    """Return the cells of a row, in the order of COLUMNS.
 
-    es       an ES or RestartES, after a generation
-    minimum  of the problem; NaN where that is not known
-    shape    smallest and largest standard deviation of a coordinate, over sigma
-    closed   False: a budget has cut the generation short, and nothing is known of it as a whole
+    Parameters
+    ----------
+    es
+        An ES or RestartES, after a generation.
+    minimum : float
+        Of the problem; NaN where that is not known.
+    shape
+        Smallest and largest standard deviation of a coordinate, over sigma.
+    closed : bool
+        False: a budget has cut the generation short, and nothing is known of it as a whole.
     """
     info, best = es.info, es.best.fun
     return (
@@ -76,7 +84,10 @@ class Lines:
     """A text file of a folder to which whole lines are added, each of which is with the operating
     system when `write` returns. Where that fails the lines wait here.
 
-    name   of the file, which is made with the first line where there is none
+    Parameters
+    ----------
+    name : str
+        Of the file, which is made with the first line where there is none.
     """
 
     def __init__(self, folder, name: str):
@@ -111,23 +122,29 @@ class Lines:
         self._waiting.append(line.encode("utf-8", "backslashreplace"))
 
     def write(self) -> None:
-        """Write all lines that wait. Raises OSError; then it is as if none had been tried."""
+        """Write all lines that wait.
+
+        Raises
+        ------
+        OSError
+            Then it is as if none had been tried.
+        """
         if self._fd is None:
             if not self._waiting:
                 return
             self.open()
-        there = os.fstat(self._fd).st_size
-        if there != self._size and not self._torn:  # somebody has been there
-            self.was_cut |= there < self._size
+        size = os.fstat(self._fd).st_size
+        if size != self._size and not self._torn:  # somebody has been there
+            self.was_cut |= size < self._size
             self._size, self._torn = _whole(self._fd), True
         if self._torn:
             os.ftruncate(self._fd, self._size)
             self._torn = False
         while self._waiting:
             text = b"".join(self._waiting[:_BATCH])
-            self._torn, left = True, memoryview(text)
-            while left:
-                left = left[os.write(self._fd, left) :]
+            self._torn, pending = True, memoryview(text)
+            while pending:
+                pending = pending[os.write(self._fd, pending) :]
             self._size += len(text)
             del self._waiting[:_BATCH]
             self._torn = False
@@ -138,8 +155,8 @@ class Lines:
         self.write()
         if self._fd is None:
             return
-        there = self.folder.stat(self.name)
-        if there is None or not os.path.samestat(there, os.fstat(self._fd)):
+        status = self.folder.stat(self.name)
+        if status is None or not os.path.samestat(status, os.fstat(self._fd)):
             self._restore()
             self.folder.sync()
         os.fsync(self._fd)
@@ -150,24 +167,56 @@ class Lines:
         fd = self.folder.open(self.name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             size = _whole(fd)
-            lost = _read(self._fd, self._checked if size else 0, self._size)
+            unsaved = _read(self._fd, self._checked if size else 0, self._size)
         except BaseException:
             os.close(fd)
             raise
         self.close()
         self._fd, self._size, self._checked, self._torn = fd, size, size, True
-        self._waiting[:0] = [lost] if lost else []
+        self._waiting[:0] = [unsaved] if unsaved else []
         self.write()
 
 
+class Rows(Lines):
+    """A log to which rows are added; they become lines of CSV when they are written."""
+
+    def __init__(self, folder, name: str):
+        super().__init__(folder, name)
+        self._cells: deque = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many rows could not be written yet."""
+        return super().waiting + len(self._cells)
+
+    def add_row(self, cells: tuple) -> None:
+        """Hand in a row for the next `write`."""
+        self._cells.append(cells)
+
+    def write(self) -> None:
+        """Write all rows that wait.
+
+        Raises
+        ------
+        OSError
+            Then it is as if none had been tried.
+        """
+        while self._cells:
+            row = StringIO()
+            csv.writer(row, lineterminator="\n").writerow(self._cells[0])
+            self.add(row.getvalue())
+            self._cells.popleft()
+        super().write()
+
+
 def _whole(fd: int) -> int:
-    """Bytes of a file up to the end of its last whole line."""
+    """Return bytes of a file up to the end of its last whole line."""
     end = os.fstat(fd).st_size
     while end:
         start = max(0, end - _BLOCK)
-        at = _read(fd, start, end).rfind(b"\n")
-        if at >= 0:
-            return start + at + 1
+        position = _read(fd, start, end).rfind(b"\n")
+        if position >= 0:
+            return start + position + 1
         end = start
     return 0
 
@@ -182,7 +231,7 @@ def _read(fd: int, start: int, end: int) -> bytes:
 
 
 def rows_of(path, problem: str) -> list[tuple[int, int]]:
-    """(restart, generation) of each row of a problem, without a torn last one."""
+    """Return (restart, generation) of each row of a problem, without a torn last one."""
     rows = [row for _, row in _rows(path) if row[0] == problem]
     return [(int(row[_RESTART]), int(row[_GENERATION])) for row in rows]
 
@@ -190,20 +239,22 @@ def rows_of(path, problem: str) -> list[tuple[int, int]]:
 def keep_rows(folder, name: str, problem: str, rows: int) -> None:
     """Leave the first `rows` rows of the problem in the log, and all of the others, without what
     is torn or no row; atomic."""
-    kept = [",".join(COLUMNS) + "\n"]
+    lines = [",".join(COLUMNS) + "\n"]
     for line, row in _rows(folder.where / name):
         if row[0] == problem:
             if rows == 0:
                 continue
             rows -= 1
-        kept.append(line)
-    folder.replace(name, lambda file: file.write("".join(kept).encode("utf-8", "surrogateescape")))
+        lines.append(line)
+    folder.replace(
+        name, lambda file: file.write("".join(lines).encode("utf-8", "surrogateescape"))
+    )
 
 
 def _rows(path):
     """(line, its cells) of each row of a log; what is torn, or a power cut has left, is none."""
-    given = {"newline": "\n", "encoding": "utf-8", "errors": "surrogateescape"}
-    with open(path, opener=regular, **given) as file:
+    options = {"newline": "\n", "encoding": "utf-8", "errors": "surrogateescape"}
+    with open(path, opener=regular, **options) as file:
         lines = lines_of(file, skip=True)
         next(lines, None)
         for line in lines:

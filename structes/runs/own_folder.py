@@ -26,9 +26,13 @@ _OLD = 60.0  # seconds after which a folder that nobody has locked will not be f
 class OwnFolder:
     """A folder, its lock, and its files.
 
-    folder, lock   the Folder and the Lock of it, which are its own from now on
-    texts          {name: text} of the files that do not change, for the case that it is deleted;
-                   they may be added to
+    Parameters
+    ----------
+    folder, lock
+        The Folder and the Lock of it, which are its own from now on.
+    texts : Mapping
+        {name: text} of the files that do not change, for the case that it is deleted; they may be
+        added to.
     """
 
     def __init__(self, folder: Folder, lock: Lock, texts: Mapping):
@@ -37,11 +41,16 @@ class OwnFolder:
         self._lines: list[Lines] = []
 
     @classmethod
-    def make(cls, runs, name: str, moment: datetime, texts: Mapping, others: Mapping) -> OwnFolder:
-        """A new one in the folder `runs`, which is made where there is none, called by its moment
-        and `name`, with the files {name: text} `texts` and `others`, which will change.
+    def make(
+        cls, runs, name: str, moment: datetime, texts: Mapping, changing: Mapping
+    ) -> OwnFolder:
+        """Return a new one in the folder `runs`, which is made where there is none, called by its
+        moment and `name`, with the files {name: text} `texts` and `changing`, which will change.
 
-        Raises OSError where it cannot be written: then nothing is left of it.
+        Raises
+        ------
+        OSError
+            Where it cannot be written: then nothing is left of it.
         """
         runs = Path(runs)
         sweep(runs)
@@ -51,7 +60,7 @@ class OwnFolder:
             hidden.mkdir()
             folder = Folder(hidden)
             self = cls(folder, Lock(folder), texts)  # before anybody can see it
-            for file, text in {**texts, **others}.items():
+            for file, text in {**texts, **changing}.items():
                 self.replace(file, text)
             stamp = moment.astimezone().strftime("%Y%m%d-%H%M%S")
             folder.path = settle(hidden, runs / f"{stamp}-{file_name(name)}")
@@ -59,16 +68,20 @@ class OwnFolder:
             shutil.rmtree(hidden, ignore_errors=True)
             if not isinstance(error, OSError):
                 raise
-            why = "it is a file" if runs.is_file() else error.strerror
-            raise OSError(f"runs cannot be recorded in {str(runs)!r}: {why}") from error
+            reason = "it is a file" if runs.is_file() else error.strerror
+            raise OSError(f"runs cannot be recorded in {str(runs)!r}: {reason}") from error
         return self
 
     @classmethod
     def take_over(cls, path, added_to) -> OwnFolder:
-        """One that no process writes any more; `added_to` are names of files to be added to.
+        """Return one that no process writes any more; `added_to` are names of files to be added
+        to.
 
-        Raises ValueError where another process writes it, and where one of these files, or its
-        lock, is a link, has other names, or is no file.
+        Raises
+        ------
+        ValueError
+            Where another process writes it, and where one of these files, or its lock, is a link,
+            has other names, or is no file.
         """
         folder = Folder(path)
         try:
@@ -76,8 +89,8 @@ class OwnFolder:
                 try:
                     folder.check(name)
                 except NoFile as error:
-                    what = f"{name} {error.strerror}: nothing is written there"
-                    raise ValueError(f"{str(path)!r}: {what}") from None
+                    message = f"{name} {error.strerror}: nothing is written there"
+                    raise ValueError(f"{str(path)!r}: {message}") from None
             self = cls(folder, Lock(folder), {})
         except BaseException:
             folder.close()
@@ -91,9 +104,9 @@ class OwnFolder:
         """Where it is now."""
         return self._folder.where
 
-    def lines(self, name: str) -> Lines:
-        """A file of it to which lines are added."""
-        lines = Lines(self._folder, name)
+    def lines(self, name: str, kind: type[Lines] = Lines) -> Lines:
+        """Return a file of the folder to which lines are added, of the class `kind`."""
+        lines = kind(self._folder, name)
         self._lines.append(lines)
         return lines
 
@@ -122,8 +135,8 @@ class OwnFolder:
         except BaseException:
             folder.close()
             raise
-        for its in (self._lock, self._folder):
-            its.close()
+        for resource in (self._lock, self._folder):
+            resource.close()
         self._folder, self._lock = folder, lock
         for lines in self._lines:
             lines.folder = folder
@@ -134,8 +147,8 @@ class OwnFolder:
 
     def close(self) -> None:
         """Let go of it, and of the lock."""
-        for its in (*self._lines, self._lock, self._folder):
-            its.close()
+        for resource in (*self._lines, self._lock, self._folder):
+            resource.close()
 
 
 def sweep(runs: Path) -> None:

@@ -13,8 +13,8 @@ from contextlib import nullcontext
 from dataclasses import asdict, fields
 from math import inf
 
+from ..error_text import nearest
 from ..files import checkpoint
-from ..registry import nearest
 from ..search.kinds import restored
 from ..search.restart_es import RestartES
 from ..strategy.stopping import Stopping
@@ -37,23 +37,39 @@ def resume_experiment(
     changes: Mapping | None = None,
     trust: bool = False,
 ) -> RunFolder:
-    """Go on with a run that was killed or interrupted, in which a search failed, or that has used
-    up its budget: what the folder then holds.
+    """Go on with a run that was killed or interrupted, or that has used up its budget.
 
-    Searches that have ended stay, but for those that the stopping criteria in `changes` (or in a
-    config.yaml that was edited) let go on. One that was under way goes on from its last
-    checkpoint, to the bits of a run that nothing had happened to. The others follow.
+    Searches that have ended stay, but for those that failed, and those that the stopping criteria
+    in `changes` (or in a config.yaml that was edited) let go on. One that was under way goes on
+    from its last checkpoint, to the bits of a run that nothing had happened to. The others follow.
 
-    workers, timeout   other ones than before; None: the same
-    changes            {name: value} of stopping criteria, as in a config: max_evaluations, target,
-                       target_error and the other fields of `Stopping`
-    trust              False: a folder that names code ("module:attribute") has to bear the
-                       signature of this user's own run (trust.py), and nothing that it names is
-                       imported otherwise. True: the user trusts whoever made the folder
+    Parameters
+    ----------
+    folder : path-like
+        The run folder.
+    progress : bool
+        Whether to show how the searches go.
+    workers, timeout
+        Other ones than before; None: the same.
+    changes : Mapping, optional
+        {name: value} of stopping criteria, as in a config: max_evaluations, target, target_error
+        and the other fields of `Stopping`.
+    trust : bool
+        False: a folder that names code ("module:attribute") has to bear the signature of this
+        user's own run (trust.py), and nothing that it names is imported otherwise. True: the user
+        trusts whoever made the folder.
 
-    Raises ValueError for a folder that is no run, for one that is still being written, for one
-    that names code and is not the user's own, for changes of anything but stopping criteria, and
-    for changes with which no search goes on; and what `run_experiment` raises.
+    Returns
+    -------
+    RunFolder
+        What the folder then holds.
+
+    Raises
+    ------
+    ValueError
+        For a folder that is no run, for one that is still being written, for one that names code
+        and is not the user's own, for changes of anything but stopping criteria, and for changes
+        with which no search goes on; and what `run_experiment` raises.
     """
     changes = dict(changes or {})
     for name in changes:
@@ -76,8 +92,8 @@ def resume_experiment(
             return tree and (es, tree)
 
         pairs = zip(tasks, entries, strict=True)
-        left = [task for task, entry in pairs if _goes_on(experiment, task, entry, record)]
-        if changes and not left:
+        open_tasks = [task for task, entry in pairs if _goes_on(experiment, task, entry, record)]
+        if changes and not open_tasks:
             raise ValueError(_why_not(entries))
         workers = experiment.workers if workers is None else workers
         timeout = experiment.timeout if timeout is None else timeout
@@ -85,12 +101,12 @@ def resume_experiment(
         if changes:
             record.configure(experiment.config())
         with evaluator or nullcontext():
-            search_all(experiment, left, evaluator, record, progress, restore)
+            search_all(experiment, open_tasks, evaluator, record, progress, restore)
         return record.content()
 
 
 def _tasks(experiment: Experiment, record: Recorder) -> list[Task]:
-    """The searches of the experiment, under the names that the run folder has for them."""
+    """Return the searches of the experiment, under the names that the run folder has for them."""
     tasks, entries = plan(experiment), record.result["problems"]
     if len(tasks) != len(entries):
         raise ValueError(
@@ -112,10 +128,12 @@ def _goes_on(experiment: Experiment, task, entry: dict, record: Recorder) -> boo
 
 
 def _search_of(experiment, task, tree, record):
-    """The ES or RestartES of a checkpoint, with the stopping criteria that the task has now."""
+    """Return the ES or RestartES of a checkpoint, with the stopping criteria that the task has
+    now.
+    """
     with checkpoint.restoring(record.folder, "search"):
-        own = None if experiment.structure == "auto" else experiment.structure
-        es = restored(tree["kind"], tree["search"], own, task.problem.space)
+        structure = None if experiment.structure == "auto" else experiment.structure
+        es = restored(tree["kind"], tree["search"], structure, task.problem.space)
         go_on(es, task.stopping)
     return es
 
@@ -124,19 +142,19 @@ def go_on(es, stopping: Stopping) -> None:
     """Give an ES or RestartES other stopping criteria. Reasons to stop that no longer hold are
     taken back, and those that hold now are there."""
     run = es.es if isinstance(es, RestartES) else es
-    reasons, before = run.monitor.reasons.items(), run.stopping
-    kept = {k: v for k, v in reasons if holds(k, v, before, stopping)}
-    es.go_under(stopping, kept)
+    reasons, previous = run.monitor.reasons.items(), run.stopping
+    valid = {k: v for k, v in reasons if holds(k, v, previous, stopping)}
+    es.go_under(stopping, valid)
 
 
-def holds(reason: str, value, before: Stopping | None, now: Stopping) -> bool:
-    """Does a reason to stop, which fired with this value under the criteria `before` (None: not
-    known), hold under the criteria `now`?"""
+def holds(reason: str, value, previous: Stopping | None, current: Stopping) -> bool:
+    """Does a reason to stop, which fired with this value under the criteria `previous` (None: not
+    known), hold under the criteria `current`?"""
     name = "noeffect" if reason.startswith("noeffect") else reason
-    if name not in asdict(now):
+    if name not in asdict(current):
         return True  # a callback, or no restart was left
-    limit = getattr(now, name)
-    if before is not None and limit == getattr(before, name):
+    limit = getattr(current, name)
+    if previous is not None and limit == getattr(previous, name):
         return True
     if not limit and name != "target":  # None, False or 0: it is switched off
         return False
@@ -145,7 +163,7 @@ def holds(reason: str, value, before: Stopping | None, now: Stopping) -> bool:
     if limit == "auto" or limit is True:
         return True
     if name in _RELATIVE:  # to a range that is not known here
-        return before is not None and limit >= getattr(before, name)
+        return previous is not None and limit >= getattr(previous, name)
     if name in _SMALLER:
         return value <= limit if name == "target" else value < limit
     return value >= limit
@@ -165,11 +183,13 @@ _CONVERGED = "a new run with --restarts ipop, or a smaller tolerance (--set tolf
 
 
 def _why_not(entries) -> str:
-    """What is said where no search goes on."""
-    said, helps = [], []
+    """Return what is said where no search goes on."""
+    endings, helps = [], []
     for entry in entries:
         reasons = entry.get("stop") or {"nothing": inf}
-        said.append(f"{visible(entry['problem'], 200, False)} has ended by {', '.join(reasons)}")
+        endings.append(
+            f"{visible(entry['problem'], 200, False)} has ended by {', '.join(reasons)}"
+        )
         helps += [_HELP.get(reason, _CONVERGED) for reason in reasons]
-    what = "; ".join(dict.fromkeys(helps))
-    return f"there is nothing to go on with: {', '.join(said)}. What may help: {what}"
+    advice = "; ".join(dict.fromkeys(helps))
+    return f"there is nothing to go on with: {', '.join(endings)}. What may help: {advice}"

@@ -27,10 +27,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ..error_text import brief
 from ..files.folders import plain
 from ..files.opening import read_text, regular
+from ..loading import source_of
 from ..named_problems import PROBLEMS
-from ..registry import brief, source_of
 from ..strategy.engine import ENGINES
 from ..strategy.restarts import RESTARTS
 from ..strategy.uncertainty import NOISE
@@ -49,22 +50,22 @@ _SECTIONS = {
 
 
 def code_of(config: Mapping) -> dict:
-    """{what: specification} of all code that a config names: what running it would import, or
-    connect to, and with which arguments. Empty where it names structes' own things only."""
-    found = {f"{where}: {words}": spec for where, words, spec in _named(config)}
+    """Return {what: specification} of all code that a config names: what running it would import,
+    or connect to, and with which arguments. Empty where it names structes' own things only."""
+    code = {f"{place}: {words}": spec for place, words, spec in _named(config)}
     workers = config.get("workers")
-    where = workers.get("name") if isinstance(workers, Mapping) else workers
-    if isinstance(where, str) and ":" in where:
-        found[f"workers: {where}"] = where
+    place = workers.get("name") if isinstance(workers, Mapping) else workers
+    if isinstance(place, str) and ":" in place:
+        code[f"workers: {place}"] = place
     if isinstance(workers, Mapping):
         for key in ("address", "environment"):
             if workers.get(key) not in (None, "auto", {}):  # auto: the cluster of this machine
-                found[f"workers: {key} {_said(workers[key])}"] = workers[key]
-    return found
+                code[f"workers: {key} {_said(workers[key])}"] = workers[key]
+    return code
 
 
 def modules_of(config: Mapping) -> list[str]:
-    """Names of the modules that a config names."""
+    """Return names of the modules that a config names."""
     return [words.partition(":")[0] for _, words, _ in _named(config)]
 
 
@@ -108,8 +109,8 @@ def _said(value) -> str:
 
 
 def signature(config: Mapping) -> dict:
-    """{file name: text} that a new run folder holds besides: its signature, where the config names
-    code. Where that cannot be made a warning says once what follows."""
+    """Return {file name: text} that a new run folder holds besides: its signature, where the
+    config names code. Where that cannot be made a warning says once what follows."""
     code = code_of(config)
     if not code:
         return {}
@@ -117,10 +118,10 @@ def signature(config: Mapping) -> dict:
         return {SIGNATURE: _signed(_key(make=True), code, _sources(config)) + "\n"}
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
-        why = f"{error.strerror or error}{place}"
+        reason = f"{error.strerror or error}{place}"
         warn(
-            f"this run cannot be signed as your own ({why}), so that `structes resume` of it will "
-            "want --trust"
+            f"this run cannot be signed as your own ({reason}), so that `structes resume` of it "
+            "will want --trust"
         )
         return {}
 
@@ -131,28 +132,29 @@ def check(folder, config: Mapping, trust: bool = False) -> None:
     code = code_of(config)
     if not code or trust:
         return
-    why = "it bears no signature of yours for it"
+    reason = "it bears no signature of yours for it"
     try:
-        said = read_text(Path(folder) / SIGNATURE, 1000).strip()
-        right = _signed(_key(), code, _sources(config))
-        if hmac.compare_digest(said.encode("utf-8", "replace"), right.encode()):
+        text = read_text(Path(folder) / SIGNATURE, 1000).strip()
+        expected = _signed(_key(), code, _sources(config))
+        if hmac.compare_digest(text.encode("utf-8", "replace"), expected.encode()):
             return
-        why = "its signature is not yours, or what it names has been changed since, or its file"
+        reason = "its signature is not yours, or what it names has been changed since, or its file"
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        why = f"its signature cannot be checked: {getattr(error, 'strerror', None) or error}"
+        reason = f"its signature cannot be checked: {getattr(error, 'strerror', None) or error}"
     names = "; ".join(brief(name, 120).strip("'\"") for name in list(code)[:20])
-    more = f"; and {len(code) - 20} more" if len(code) > 20 else ""
+    rest = f"; and {len(code) - 20} more" if len(code) > 20 else ""
     raise ValueError(
-        f"{str(folder)!r} names code, which would be imported and run here, and {why}. It names "
-        f"{names}{more}. Where you trust whoever made the folder: --trust (in Python trust=True)"
+        f"{str(folder)!r} names code, which would be imported and run here, and {reason}. It "
+        f"names {names}{rest}. Where you trust whoever made the folder: --trust (in Python "
+        "trust=True)"
     )
 
 
 def _sources(config: Mapping) -> dict:
-    """{module: digest of its file} of the modules that a config names; None where none is found,
-    in the places where it is imported from. Nothing is imported for that."""
+    """Return {module: digest of its file} of the modules that a config names; None where none is
+    found, in the places where it is imported from. Nothing is imported for that."""
     return {module: _digest(module) for module in modules_of(config)}
 
 
@@ -170,7 +172,9 @@ def _signed(key: bytes, code: dict, sources: dict) -> str:
 
 
 def _ordered(value):
-    """A value as lists and texts, the same for mappings of any order, and for no two values."""
+    """Return a value as lists and texts, the same for mappings of any order, and for no two
+    values.
+    """
     if isinstance(value, dict):
         pairs = ([repr(key), _ordered(part)] for key, part in value.items())
         return {"": sorted(pairs, key=lambda pair: pair[0])}
@@ -181,10 +185,16 @@ def _ordered(value):
 
 
 def state_folder() -> Path:
-    """Where this user's state is kept. Raises OSError where nobody says where that is."""
-    given = os.environ.get("XDG_STATE_HOME", "")
-    if os.path.isabs(given):
-        return Path(given) / "structes"
+    """Return where this user's state is kept.
+
+    Raises
+    ------
+    OSError
+        Where nobody says where that is.
+    """
+    path = os.environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(path):
+        return Path(path) / "structes"
     home = Path(os.path.expanduser("~/.local/state/structes"))
     if not home.is_absolute() or os.environ.get("HOME") == "":
         raise OSError(errno.ENOENT, "there is no home folder")
@@ -192,10 +202,12 @@ def state_folder() -> Path:
 
 
 def _key(make: bool = False) -> bytes:
-    """The user's key; with `make` it is made where there is none.
+    """Return the user's key; with `make` it is made where there is none.
 
-    Raises OSError where it cannot be read or made, and where others may read it or could have
-    written it.
+    Raises
+    ------
+    OSError
+        Where it cannot be read or made, and where others may read it or could have written it.
     """
     folder = state_folder()
     path = folder / "key"
@@ -213,35 +225,35 @@ def _key(make: bool = False) -> bytes:
 def _make(folder: Path, path: Path) -> None:
     """Make a key, whole or not at all; of two processes that do so at once one comes first, and
     its key is that of both."""
-    there = next(place for place in folder.parents if place.exists())
-    if hasattr(os, "geteuid") and os.geteuid() == 0 != os.stat(there).st_uid:
+    parent = next(fd for fd in folder.parents if fd.exists())
+    if hasattr(os, "geteuid") and os.geteuid() == 0 != os.stat(parent).st_uid:
         # root with the home of somebody else (sudo), who could not read the key
-        raise PermissionError(errno.EPERM, "it belongs to another user", str(there))
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(parent))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = folder / f"key.{os.getpid()}.{secrets.token_hex(4)}"
-    place = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary = folder / f"key.{os.getpid()}.{secrets.token_hex(4)}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(place, "wb") as file:
+        with open(fd, "wb") as file:
             file.write(secrets.token_bytes(_BYTES))
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(beside, path)
+            os.link(temporary, path)
         except FileExistsError:
             pass
         except OSError:  # a file system without hard links: the one that comes last is that of all
-            os.replace(beside, path)
+            os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(beside)
+            os.unlink(temporary)
 
 
-def _check_owner(path, its: os.stat_result, not_allowed: int) -> None:
+def _check_owner(path, status: os.stat_result, not_allowed: int) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where modes say nothing
         return
-    if its.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
-    if its.st_mode & not_allowed:
+    if status.st_mode & not_allowed:
         raise PermissionError(
             errno.EPERM, "others may use it (chmod go= would end that)", str(path)
         )

@@ -1,1 +1,1 @@
-"""The faces of a search: ES, RestartES, minimize, and the arguments that all of them take."""
+"""What a user calls: ask and tell, with restarts, and the whole loop in `minimize`."""

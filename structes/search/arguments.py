@@ -19,8 +19,9 @@ from .. import checks
 from ..files.folders import plain
 from ..foreign import unknown
 from ..space.bounds import bounds_of, check_fixed, integers_of, logs_of, one_cell
+from ..space.building import check_range, domain_of
 from ..space.choices import with_choices
-from ..space.domain import Domain, check_range, domain_of
+from ..space.domain import Domain
 from ..space.fixed import Fixed
 from ..space.space import Space, build_space, kept_space, space_of
 from ..strategy.auto import DENSE

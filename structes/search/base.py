@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import checks
 from ..files import checkpoint
@@ -20,6 +20,11 @@ from ..space.space import Space
 from ..strategy.stopping import Stopping
 from ..terminal import output
 from .arguments import Arguments
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .options import Criteria
 
 
 class BaseSearch:
@@ -93,7 +98,7 @@ class BaseSearch:
 
     # -- going on ---------------------------------------------------------------------------------
 
-    def extend(self, **criteria: Any) -> None:
+    def extend(self, **criteria: Unpack[Criteria]) -> None:
         """Go on after a stop: with a larger budget, or under other criteria.
 
         What has fired is forgotten. A budget that is still spent, or a target that is reached,

@@ -1,8 +1,7 @@
 """ES: ask for candidates, tell their values, until it says stop.
 
 A thin class around a value: all that changes is one `SearchState` (state.py), and every call goes
-over from one to the next in a single step (transitions.py). How values are computed is nothing
-that it knows of.
+over from one to the next in a single step (transitions.py). How values are computed is not known.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class ES(StateProperties, BaseSearch):
     bounds : sequence of pairs, or scipy.optimize.Bounds, optional
         (lower, upper) for each coordinate, with None for open: every candidate is inside.
     boundary : str, optional
-        How candidates are kept inside (`structes.space.domain.BOUNDARIES`).
+        How candidates are kept inside (`structes.space.building.BOUNDARIES`).
     transforms : sequence or mapping, optional
         "log" or None for each coordinate, or {index: "log"}: the search moves ln x.
     integers : sequence of int, or True, optional
@@ -162,8 +161,9 @@ class ES(StateProperties, BaseSearch):
         -------
         (n, d) array, or Candidates
         """
-        n = self.popsize if n is None else checks.count("n", n, 1)
-        if n * self.dim > LITTLE:
+        strategy = self._search.strategy
+        n = strategy.popsize if n is None else checks.count("n", n, 1)
+        if n * strategy.domain.size > LITTLE:
             check_memory(n, self.dim, lazy)
         with self._lock:
             self._search, X = transitions.ask(self._search, n, lazy)
@@ -215,9 +215,9 @@ class ES(StateProperties, BaseSearch):
             self._warn(notices)
 
     def advance(self) -> None:
-        """Close the generation with the values told so far; `tell` does it when enough are in.
+        """Close the generation with the values so far; ValueError where none has come.
 
-        Raises ValueError when nothing was told in this generation.
+        `tell` does it by itself when enough are in.
         """
         with self._lock:
             self._search, notices = transitions.advance(self._search, self.seconds)
@@ -236,7 +236,7 @@ class ES(StateProperties, BaseSearch):
         """Go on under these criteria, as `BaseSearch.go_under`."""
         with self._lock:
             search = self._search
-            monitor = search.monitor.under(stopping, search.state.generation, reasons or {})
+            monitor = search.monitor.under(stopping, search.state.generation, dict(reasons or {}))
             monitor = monitor.told(search.best.fun, search.evaluations, self.seconds)
             self.arguments = replace(self.arguments, stopping=stopping)
             self._search = search._replace(monitor=monitor)

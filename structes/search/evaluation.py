@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def evaluation_of(
     args: Any,
     vectorized: bool,
     factory: bool,
-    on_error: str,
+    on_error: Literal["missing", "raise"],
 ) -> Evaluation | ParallelFunction:
     """The function of rows (n, d) that a search calls; one with workers ends with the stack.
 

@@ -7,12 +7,14 @@ can be imported. These go by value, as they go to workers (cloudpickle).
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 
 class _ByValue:
     """A function that is itself again when it is unpickled."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[..., Any]):
         self.function = function
 
     def __reduce__(self):
@@ -21,7 +23,7 @@ class _ByValue:
         return cloudpickle.loads, (cloudpickle.dumps(self.function),)
 
 
-def portable(value):
+def portable(value: Any) -> Any:
     """What is pickled in the place of `value`: it, unless it is a function without a name."""
     if not callable(value):
         return value
@@ -32,6 +34,6 @@ def portable(value):
     return value
 
 
-def unpacked(value):
-    """The value of which `portable` has made this: where it was not pickled, but copied."""
+def unpacked(value: Any) -> Any:
+    """The value of which `portable` has made this, where it was copied and not pickled."""
     return value.function if isinstance(value, _ByValue) else value

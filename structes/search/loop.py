@@ -1,15 +1,18 @@
 """The loop: ask, evaluate, tell, until the search stops.
 
-There are three. A function that is called here is simply called. With workers a generation is
-handed out as a whole, and its values are told in the order of its candidates, so that nothing
-depends on which came first (`_generations`); or, where evaluations take unequally long, every
-worker always has one candidate, whose value is told as soon as it is there (`_steady`).
+There are three. A function that is called in this process is simply called. With workers a
+generation is handed out as a whole, and its values are told in the order of its candidates, so
+that nothing depends on which came first (`_generations`); or, where evaluations take unequally
+long, every worker always has one candidate, whose value is told as soon as it has come
+(`_steady`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import ceil, inf
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +20,12 @@ from .. import checks
 from ..arrays import forms
 from ..evaluators import ParallelFunction
 from ..evaluators.missing import Evaluation
-from ..population.candidates import Candidates, part, take
+from ..population.candidates import Candidates, part
+from .in_flight import InFlight
+
+if TYPE_CHECKING:
+    from .es import ES
+    from .restart_es import RestartES
 
 MODES = ("generations", "steady")
 
@@ -27,39 +35,57 @@ def check_mode(mode: str) -> str:
     return checks.choice("mode", mode, MODES)
 
 
-def run(es, evaluate, callback=None, told=None, mode: str = "generations") -> dict:
-    """Ask, evaluate and tell until `es`, an ES or RestartES, stops: the dict of reasons.
-
-    evaluate   function of (n, d) rows, returns (n,) values; an Evaluation knows what to do when it
-               raises, a ParallelFunction (evaluators) has workers
-    callback   called with `es` after every generation; the answer True, and StopIteration, end
-               the run
-    told       called with `es` after every tell, and after the callback where there is one
-    mode       with workers: "generations", or "steady": no worker waits for another
+def run(
+    es: ES | RestartES,
+    evaluate: Callable[[Any], Any],
+    callback: Callable[[Any], Any] | None = None,
+    after_tell: Callable[[Any], Any] | None = None,
+    mode: str = "generations",
+) -> dict[str, Any]:
+    """Ask, evaluate and tell until the search stops.
 
     Where a generation takes longer than a second, values are told as they come: the bits are the
-    same, and a search that is saved by `told` loses what is being evaluated, at most. A search
-    that was resumed begins with what is pending. Whatever ends the loop, an exception or Ctrl-C,
-    the values that have come are told before. max_seconds is looked at before every evaluation,
-    and while workers are waited for.
+    same, and a search that is saved by `after_tell` loses what is being evaluated, at most. A
+    search that was resumed begins with what is pending. Whatever ends the loop, an exception or
+    Ctrl-C, the values that have come are told before. max_seconds is looked at before every
+    evaluation, and while workers are waited for.
+
+    Parameters
+    ----------
+    es : ES or RestartES
+        The search.
+    evaluate : callable
+        From (n, d) rows to (n,) values. An Evaluation knows what to do when it raises, a
+        ParallelFunction (evaluators) has workers.
+    callback : callable, optional
+        Called with `es` after every generation; the answer True, and StopIteration, end the run.
+    after_tell : callable, optional
+        Called with `es` after every tell, and after the callback where there is one.
+    mode : {"generations", "steady"}
+        With workers; "steady": no worker waits for another.
+
+    Returns
+    -------
+    dict
+        {criterion: value}: why the search has ended.
     """
-    callback, told = callback or (lambda es: None), told or (lambda es: None)
+    callback, after_tell = callback or (lambda es: None), after_tell or (lambda es: None)
     if isinstance(evaluate, ParallelFunction):
         loop = _steady if check_mode(mode) == "steady" else _generations
     else:
-        loop = _here
+        loop = _in_process
         if not isinstance(evaluate, Evaluation):
             evaluate = Evaluation(evaluate, "raise")
     try:
-        ended = loop(es, evaluate, callback, told)
+        was_ended = loop(es, evaluate, callback, after_tell)
     finally:
-        if loop is not _here:
+        if loop is not _in_process:
             evaluate.abandon()
-    return {**es.stop(), "callback": True} if ended else es.stop()
+    return {**es.stop(), "callback": True} if was_ended else es.stop()
 
 
-def ends(callback, es) -> bool:
-    """Does the callback end the search: by the answer True, no other, or by StopIteration?"""
+def ends(callback: Callable[[Any], Any], es: Any) -> bool:
+    """Whether the callback ends the search: by the answer True, no other, or by StopIteration."""
     try:
         answer = callback(es)
     except StopIteration:
@@ -67,182 +93,152 @@ def ends(callback, es) -> bool:
     return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
-def _here(es, evaluate, callback, told) -> bool:
-    """Where generations are large one tile of points is in memory at a time."""
+# -- in this process ------------------------------------------------------------------------------
+
+
+def _in_process(es, evaluate, callback, after_tell) -> bool:
+    """Evaluate here; where generations are large one tile of points is in memory at a time."""
     lazy = es.strategy.tile is not None
     X, slow = es.waiting if lazy else es.pending, evaluate.by_point
     while _goes_on(es):
         if not X.shape[0]:
             X = es.ask(lazy=es.strategy.tile is not None)
-        X = part(X, 0, _left(es, X.shape[0]))
-        begun = time.monotonic()
-        evaluate.until = _deadline(es)
+        X = part(X, 0, _within_budget(es, X.shape[0]))
+        began = time.monotonic()
+        evaluate.deadline = _deadline(es)
         rows = X.unit if isinstance(X, Candidates) else 1 if slow else X.shape[0]
-        _evaluate_here(es, evaluate, X, rows, told)
-        slow = evaluate.by_point and time.monotonic() - begun > 1
+        _evaluate_rows(es, evaluate, X, rows, after_tell)
+        slow = evaluate.by_point and time.monotonic() - began > 1
         X = part(X, 0, 0)
         if ends(callback, es):
             return True
-        told(es)
+        after_tell(es)
     return False
 
 
-def _evaluate_here(es, evaluate, X, rows, told):
-    """Evaluate so many rows of X at a time, and tell what is there now and then; all of it, if
-    something goes wrong."""
-    values, first, last, n = [], 0, time.monotonic(), X.shape[0]
+def _evaluate_rows(es, evaluate, X, rows, after_tell):
+    """Evaluate so many rows of X at a time, and tell the values now and then.
+
+    All that have come are told, if something goes wrong.
+    """
+    values, start, last, n = [], 0, time.monotonic(), X.shape[0]
     evaluate.finished = []
     try:
         for i in range(0, n, rows):
             wanted = min(rows, n - i)
-            its = forms.values_of_rows(evaluate(part(X, i, i + wanted)), wanted)
+            new = forms.values_of_rows(evaluate(part(X, i, i + wanted)), wanted)
             evaluate.finished = []
-            values += its.tolist()
-            is_last = i + wanted == n or len(its) < wanted or time.monotonic() >= evaluate.until
+            values += new.tolist()
+            is_last = i + wanted == n or len(new) < wanted or time.monotonic() >= evaluate.deadline
             if is_last or rows == 1 or time.monotonic() - last > 1:
-                es.tell(part(X, first, first + len(values)), np.array(values))
-                first, values = first + len(values), []
+                es.tell(part(X, start, start + len(values)), np.array(values))
+                start, values = start + len(values), []
                 if is_last:
                     return
-                told(es)
+                after_tell(es)
                 last = last if rows == 1 else time.monotonic()
     except BaseException:
         values += evaluate.finished
         if values:
-            es.tell(part(X, first, first + len(values)), np.array(values))
+            es.tell(part(X, start, start + len(values)), np.array(values))
         raise
 
 
+# -- budgets --------------------------------------------------------------------------------------
+
+
 def _goes_on(es) -> bool:
-    """Is there more to do? Something is evaluated in any case, however short the time."""
+    """Whether there is more to do. Something is evaluated in any case, however short the time."""
     reasons = es.stop()
     return not reasons or (es.evaluations == 0 and reasons.keys() == {"max_seconds"})
 
 
-def _left(es, n: int, out: int = 0) -> int:
+def _within_budget(es, n: int, out: int = 0) -> int:
     """How many of n points may be evaluated within the budget, with `out` of them under way."""
     limit = es.stopping.max_evaluations
     return n if limit is None else max(0, min(n, limit - es.evaluations - out))
 
 
 def _deadline(es) -> float:
-    """Time (of time.monotonic) when the search ends."""
+    """The time (of time.monotonic) when the search ends."""
     limit = es.stopping.max_seconds
     return inf if limit is None else time.monotonic() + limit - es.seconds
 
 
-def _generations(es, evaluate, callback, told) -> bool:
-    """A generation at a time. Where only a fraction of it is waited for, the rest is told as late
-    values of the next ones; what is still under way at the end is given up."""
+def _patience(deadline: float, es, is_heard: bool = False) -> float | None:
+    """The seconds to wait for workers: until the deadline; None: as long as it takes.
+
+    None is where there is no deadline, and for the first value of a search, which is_heard says to
+    have come, but not to be told.
+    """
+    if deadline == inf or not (es.evaluations or is_heard):
+        return None
+    return max(0.0, deadline - time.monotonic())
+
+
+# -- with workers ---------------------------------------------------------------------------------
+
+
+def _generations(es, evaluate, callback, after_tell) -> bool:
+    """Evaluate a generation at a time.
+
+    Where only a fraction of it is waited for, the others are told as late values of the next ones;
+    what is still under way at the end is given up.
+    """
     lazy, fraction = evaluate.wants_lazy(es), evaluate.evaluator.finish_fraction
     X, late = es.waiting if lazy else es.pending, []
     deadline = _deadline(es)
-    now = None
+    present = None
     try:
         while _goes_on(es):
             if not X.shape[0]:
                 X = es.ask(lazy=lazy)
-            X = part(X, 0, _left(es, X.shape[0], sum(old.out for old in late)))
-            now, generation = _Flight(X, evaluate.submit(X, es.popsize)), es.generation
+            X = part(X, 0, _within_budget(es, X.shape[0], sum(flight.out for flight in late)))
+            present, generation = InFlight(X, evaluate.submit(X, es.popsize)), es.generation
             spare = X.shape[0] - ceil(fraction * X.shape[0])
             began = time.monotonic()
             # where X is empty all that the budget allows is under way
-            while now.out > spare or (not X.shape[0] and any(old.out for old in late)):
-                done = evaluate.collect(_until(deadline, es, now.is_heard))
-                now.take(done)
-                for old in late:
-                    old.take(done)
-                    old.tell(es)
-                if time.monotonic() - began > 1 and now.tell_head(es):
-                    told(es)
-                ended = es.stop() and (now.is_heard or not _goes_on(es))
-                if ended or es.generation != generation:  # late values have filled it
+            while present.out > spare or (not X.shape[0] and any(f.out for f in late)):
+                spans = evaluate.collect(_patience(deadline, es, present.is_heard))
+                present.take(spans)
+                for flight in late:
+                    flight.take(spans)
+                    flight.tell(es)
+                if time.monotonic() - began > 1 and present.tell_head(es):
+                    after_tell(es)
+                is_over = es.stop() and (present.is_heard or not _goes_on(es))
+                if is_over or es.generation != generation:  # late values have filled it
                     break
-            now.tell(es)
-            if now.out and es.generation == generation and X.shape[0] and not es.stop():
+            present.tell(es)
+            if present.out and es.generation == generation and X.shape[0] and not es.stop():
                 es.advance()
-            late = [old for old in (*late, now) if old.out]
+            late = [flight for flight in (*late, present) if flight.out]
             X = part(X, 0, 0)
             if ends(callback, es):
                 return True
-            told(es)
+            after_tell(es)
     except BaseException:
-        for flight in (*late, now):
+        for flight in (*late, present):
             if flight is not None:
                 flight.tell(es)
         raise
     return False
 
 
-def _until(deadline: float, es, is_heard: bool = False) -> float | None:
-    """Seconds to wait for workers: until the deadline; None, as long as it takes, where there is
-    none, and for the first value of a search, which is_heard says to be there but not told."""
-    if deadline == inf or not (es.evaluations or is_heard):
-        return None
-    return max(0.0, deadline - time.monotonic())
-
-
-class _Flight:
-    """Points X (n, d) that are being evaluated.
-
-    out   how many have no value yet
-    """
-
-    def __init__(self, X, batches):
-        self.X, self.out = X, X.shape[0]
-        self._at, start = {}, 0
-        for batch in batches:
-            self._at[batch] = start
-            start += batch.size
-        self._values = np.full(self.out, np.nan)
-        self._there = np.zeros(self.out, dtype=bool)
-        self._told = np.zeros(self.out, dtype=bool)
-
-    @property
-    def is_heard(self) -> bool:
-        """Has any value come?"""
-        return self.out < len(self._there)
-
-    def take(self, done) -> None:
-        """Values that have come."""
-        for batch, start, stop, _ in done:
-            if batch in self._at:
-                at = self._at[batch]
-                self._values[at + start : at + stop] = batch.values[start:stop]
-                self._there[at + start : at + stop] = True
-                self.out -= stop - start
-
-    def tell(self, es) -> None:
-        """Tell all that is there."""
-        self._tell(es, np.flatnonzero(self._there & ~self._told))
-
-    def tell_head(self, es) -> bool:
-        """Tell what is there without a gap from the first on: is there any?"""
-        head = len(self._there) if self._there.all() else int(self._there.argmin())
-        rows = np.flatnonzero(~self._told[:head])
-        self._tell(es, rows)
-        return bool(len(rows))
-
-    def _tell(self, es, rows):
-        if len(rows):
-            self._told[rows] = True
-            X = self.X if len(rows) == len(self._told) else take(self.X, rows)
-            es.tell(X, self._values[rows])
-
-
-def _steady(es, evaluate, callback, told) -> bool:
-    """As many candidates under way as there are workers, and a new one for each that is done."""
+def _steady(es, evaluate, callback, after_tell) -> bool:
+    """Keep as many candidates under way as there are workers: a new one for each that has come."""
     lazy, deadline = evaluate.wants_lazy(es), _deadline(es)
-    todo, flights, generation = es.waiting if lazy else es.pending, {}, es.generation
+    waiting, flights, generation = es.waiting if lazy else es.pending, {}, es.generation
     while _goes_on(es):
-        for _ in range(_left(es, evaluate.evaluator.capacity - len(flights), len(flights))):
-            x = part(todo, 0, 1) if todo.shape[0] else es.ask(1, lazy=lazy)
-            todo = part(todo, 1, todo.shape[0])
+        free = evaluate.evaluator.capacity - len(flights)
+        for _ in range(_within_budget(es, free, len(flights))):
+            x = part(waiting, 0, 1) if waiting.shape[0] else es.ask(1, lazy=lazy)
+            waiting = part(waiting, 1, waiting.shape[0])
             (batch,) = evaluate.submit(x, es.popsize)
             flights[batch] = x
-        for done in evaluate.collect(_until(deadline, es)):
-            es.tell(flights.pop(done.batch), done.batch.values)
-            told(es)
+        for span in evaluate.collect(_patience(deadline, es)):
+            es.tell(flights.pop(span.batch), span.batch.values)
+            after_tell(es)
             if es.generation != generation:
                 generation = es.generation
                 if ends(callback, es):

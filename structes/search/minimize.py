@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike
-    from scipy.optimize import OptimizeResult
     from typing_extensions import Unpack
 
     from ..evaluators import Evaluator
     from .es import ES
     from .options import MinimizeOptions, StartLike, StructureSpec
+    from .outcome import Result
     from .restart_es import RestartES
 
 OWN = ("vectorized", "callback", "progress", "restarts", "on_error", "workers", "timeout")
@@ -47,7 +47,7 @@ def minimize(
     sigma0: ArrayLike | None = None,
     structure: StructureSpec = "auto",
     seed: int | None = None,
-    max_evaluations: int | None = None,
+    max_evaluations: float | None = None,
     target: float | None = None,
     vectorized: bool = False,
     callback: Callable[..., Any] | None = None,
@@ -62,7 +62,7 @@ def minimize(
     first: Any = None,
     es: ES | RestartES | None = None,
     **options: Unpack[MinimizeOptions],
-) -> OptimizeResult:
+) -> Result:
     """Minimise `fun` from its values alone.
 
     A generation of many numbers (from 32 MB on) is never in memory as a whole: with `vectorized`
@@ -120,7 +120,7 @@ def minimize(
     factory : bool
         Whether `fun` takes nothing and returns the function: called once in every worker.
     args : tuple
-        Further arguments of `fun`: it is called as fun(x, *args).
+        Further arguments of `fun`: it is called as `fun(x, *args)`.
     first : sequence of points, or True, optional
         Points (or dicts of parameters) that are evaluated before the search begins, [x0, …], and
         told to it; True: x0.

@@ -27,7 +27,30 @@ if TYPE_CHECKING:
     StructureSpec: TypeAlias = str | Mapping[str, Any] | Structure
 
 
-class CommonOptions(TypedDict, total=False):
+class RunCriteria(TypedDict, total=False):
+    """The fields of `structes.Stopping`, without those that some faces name themselves."""
+
+    max_generations: float | None
+    max_seconds: float | None
+    tolfun: float | None
+    tolfunhist: float | None
+    tolx: float | None
+    tolxup: float | None
+    condition: float | str | None
+    stagnation: int | str | None
+    flat: int | str | None
+    failures: int | None
+    noeffect: bool
+
+
+class Criteria(RunCriteria, total=False):
+    """The fields of `structes.Stopping`, as `extend` takes them."""
+
+    target: float | None
+    max_evaluations: float | None
+
+
+class CommonOptions(RunCriteria, total=False):
     """The keyword arguments of every search, without those that some faces name themselves."""
 
     space: Space | Mapping[str, Any] | None
@@ -44,24 +67,10 @@ class CommonOptions(TypedDict, total=False):
     backend: Literal["numpy", "cupy"]
     dtype: DTypeLike
     maximize: bool
-    max_generations: int | None
-    max_seconds: float | None
-    tolfun: float | None
-    tolfunhist: float | None
-    tolx: float | None
-    tolxup: float | None
-    condition: float | None
-    stagnation: int | str | None
-    flat: int | str | None
-    failures: int | None
-    noeffect: bool
 
 
-class Options(CommonOptions, total=False):
+class Options(CommonOptions, Criteria, total=False):
     """The keyword arguments of `ES`, `RestartES` and `ShardedES`."""
-
-    target: float | None
-    max_evaluations: int | None
 
 
 class MinimizeOptions(CommonOptions, total=False):
@@ -71,7 +80,7 @@ class MinimizeOptions(CommonOptions, total=False):
 
 
 NAMES = ("x0", "sigma0", "structure", "seed", "popsize")  # may also be given by their place
-OPTIONS = tuple(Options.__annotations__)
+OPTIONS = tuple(sorted(Options.__annotations__, key=Criteria.__annotations__.__contains__))
 STOPPING = tuple(f.name for f in fields(Stopping))
 LIMITS = ("bounds", "boundary", "transforms", "integers", "choices", "fixed")
 SPACE_LIMITS = ("bounds", "transforms", "integers", "choices")  # which a Space says itself

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ..arrays.libraries import to_numpy
 from .kinds import runs_of
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
+
+    from ..strategy.restarts import Run
+    from .es import ES
+    from .restart_es import RestartES
+
+    class Result(OptimizeResult):
+        """SciPy's OptimizeResult with the attributes of a search, for type checkers alone."""
+
+        x: np.ndarray
+        fun: float
+        mean: np.ndarray
+        nfev: int
+        nit: int
+        success: bool
+        message: str
+        stop: dict[str, Any]
+        restarts: tuple[Run, ...]
+        es: ES | RestartES
+        errors: int
+        params: dict[str, Any]
+
 
 CONVERGED = ("tolfun", "tolfunhist", "tolx", "noeffectcoord", "noeffectaxis")
 
@@ -38,26 +64,36 @@ AGAIN = "another local minimum may be lower: try restarts='ipop' with a budget"
 MORE = "minimize(fun, es=result.es, …) goes on with a larger one"
 
 
-def has_converged(run) -> bool:
-    """Has a run converged? One that has moved and ends flat has, because then its values agree to
-    the last digit."""
+def has_converged(run: Run) -> bool:
+    """Whether a run has converged.
+
+    One that has moved and ends flat has, because then its values agree to the last digit.
+    """
     return bool(set(CONVERGED) & run.stop.keys()) or is_flat(run)
 
 
-def is_flat(run) -> bool:
-    """Did a run end flat, after generations that were not?"""
+def is_flat(run: Run) -> bool:
+    """Whether a run ended flat, after generations that were not."""
     return run.generations > run.stop.get("flat", run.generations)
 
 
-def result_of(es, reasons: dict, errors: int = 0):
-    """SciPy's OptimizeResult of a search that ended for `reasons`, in which so many evaluations
-    gave no value."""
+def result_of(es: ES | RestartES, reasons: dict[str, Any], errors: int = 0) -> Result:
+    """SciPy's OptimizeResult of a search.
+
+    Parameters
+    ----------
+    es : ES or RestartES
+        The search.
+    reasons : dict
+        {criterion: value}: why it ended.
+    errors : int
+        How many evaluations gave no value.
+    """
     from scipy.optimize import OptimizeResult
 
     runs, sign = runs_of(es), es.arguments.sign
-    found = min(runs, key=lambda run: sign * run.fun)
-    wants = es.stopping.target is not None
-    success = "target" in reasons if wants else has_converged(found)
+    best_run = min(runs, key=lambda run: sign * run.fun)
+    has_target = es.stopping.target is not None
     mean = np.array(to_numpy(es.mean))
     best = es.best
     result = OptimizeResult(
@@ -66,8 +102,8 @@ def result_of(es, reasons: dict, errors: int = 0):
         mean=mean,
         nfev=es.evaluations,
         nit=es.generation,
-        success=success,
-        message=message_of(runs, reasons, wants),
+        success="target" in reasons if has_target else has_converged(best_run),
+        message=message_of(runs, reasons, has_target),
         stop=reasons,
         restarts=runs,
         es=es,
@@ -75,10 +111,10 @@ def result_of(es, reasons: dict, errors: int = 0):
     )
     if es.space is not None:
         result.params = es.space.to_dict(result.x)
-    return result
+    return result  # pyright: ignore[reportReturnType]
 
 
-def intermediate_result(es):
+def intermediate_result(es: ES | RestartES) -> OptimizeResult:
     """SciPy's OptimizeResult of a search under way: x, fun, nfev and nit."""
     from scipy.optimize import OptimizeResult
 
@@ -86,17 +122,17 @@ def intermediate_result(es):
     return OptimizeResult(x=best.x, fun=best.fun, nfev=es.evaluations, nit=es.generation)
 
 
-def message_of(runs, reasons: dict, has_target: bool) -> str:
+def message_of(runs: tuple[Run, ...], reasons: dict[str, Any], has_target: bool) -> str:
     """Why a search of these runs ended, in words, with what may help."""
-    words: dict = {}
+    causes: dict[str, list[str]] = {}
     for name, value in reasons.items():
-        said = FLAT if name == "flat" and is_flat(runs[-1]) else WORDS.get(name, name)
+        words = FLAT if name == "flat" and is_flat(runs[-1]) else WORDS.get(name, name)
         number = "" if value is True else f" {value:.6g}"
-        words.setdefault(said, []).append(f"{name}{number}")
-    its = [f"{said} ({', '.join(names)})" for said, names in words.items()]
-    said = "; ".join(its) or "it has not ended"
+        causes.setdefault(words, []).append(f"{name}{number}")
+    parts = [f"{words} ({', '.join(names)})" for words, names in causes.items()]
+    message = "; ".join(parts) or "it has not ended"
     if len(runs) > 1:
-        said += f", after {len(runs) - 1} restart{'s' * (len(runs) > 2)}"
+        message += f", after {len(runs) - 1} restart{'s' * (len(runs) > 2)}"
     advice = []
     if not np.isfinite([run.fun for run in runs]).any():
         advice.append("no evaluation has given a value")
@@ -105,4 +141,4 @@ def message_of(runs, reasons: dict, has_target: bool) -> str:
             advice.append("the target was not reached: " * has_target + AGAIN)
         if {"max_evaluations", "max_generations", "max_seconds"} & reasons.keys():
             advice.append(MORE)
-    return ". ".join([said, *advice])
+    return ". ".join([message, *advice])

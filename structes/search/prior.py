@@ -39,6 +39,7 @@ from ..arrays.libraries import namespace, to_numpy
 from ..arrays.threads import single_threaded
 from ..strategy.ranking import assign, ranking
 from ..strategy.state import State
+from ..strategy.strategy import Strategy
 from .covariance import shaped
 
 SHARE = 0.25  # of the points are the best
@@ -53,16 +54,20 @@ FLATTEST = 1e-6  # t, of the largest eigenvalue of H: points may lie in few dire
 RIDGES = np.geomspace(1e-9, 10, 11)  # relative to the largest eigenvalue of the kernel
 
 
-def begin_from(strategy, state: State, U, values) -> State:
+def begin_from(strategy: Strategy, state: State, U: np.ndarray, values: np.ndarray) -> State:
     """The state of a search that begins where values of earlier points say.
 
-    strategy, state   of the first guess: its sigma, D₀ and B are the units; where its mean is does
-                      not matter
-    U                 (n, d) NumPy array of search coordinates, n ≥ 1 (`Domain.encode`)
-    values            (n,) NumPy array of finite numbers, smaller is better
+    One point, or all at one place: it begins there, with the deviations of the first guess. Where
+    all values tie all points count the same.
 
-    One point, or all at one place: there, with the deviations of the first guess. Where all values
-    tie all points count the same.
+    Parameters
+    ----------
+    strategy, state
+        Of the first guess: its sigma, D₀ and B are the units; where its mean is does not matter.
+    U : (n, d) array
+        Search coordinates (`Domain.encode`), NumPy's; n ≥ 1.
+    values : (n,) array
+        Finite numbers of NumPy, smaller is better.
     """
     return single_threaded(_begin_from, strategy.structure.dim, strategy, state, U, values)
 
@@ -93,17 +98,20 @@ def _begin_from(strategy, state, U, values):
 
 
 def _weights(order, ranked, popsize):
-    """(n,) weights by rank: those of a generation for the best, 0 for the others; ties share."""
+    """The weights (n,) by rank: those of a generation for the best, 0 for the others.
+
+    Values that tie share theirs.
+    """
     n = len(ranked)
     best = min(n, max(popsize, ceil(SHARE * n)))
     w = np.zeros((1, n))
     w[0, :best] = log(best + 1) - np.log(np.arange(1, best + 1))
-    given = assign(order, ranked, w / w.sum())
-    return np.full(n, 1 / n) if given is None else given[0, order]
+    assigned = assign(order, ranked, w / w.sum())
+    return np.full(n, 1 / n) if assigned is None else assigned[0, order]
 
 
 def _place(T, w):
-    """Mean (d,) and size to begin with where parameters are too many for a covariance."""
+    """The mean (d,) and the size to begin with, where d is too large for a covariance."""
     mean, mu = w @ T, 1 / float(w @ w)
     variance = float(w @ np.mean((T - mean) ** 2, axis=1)) / max(1 - 1 / mu, 1e-9)
     return mean, max(LEAST, sqrt(_drawn(variance, mu))) if variance > 0 else 1.0
@@ -115,10 +123,10 @@ def _drawn(variance, mu):
 
 
 def _fitted(T, values, w):
-    """Mean (d,) and precision (d, d) to begin with, where the first guess is N(0, I); None in
-    place of a precision where the points are at one place.
+    """The mean (d,) and the precision (d, d) to begin with, where the first guess is N(0, I).
 
-    T (n, d), the best first; values and weights (n,)
+    T (n, d) are the points, the best first, with values and weights (n,). The precision is None
+    where the points are at one place.
     """
     d, m, mu = T.shape[1], w @ T, 1 / float(w @ w)
     S = ((T - m).T * w) @ (T - m) / max(1 - 1 / mu, 1e-9)
@@ -147,10 +155,10 @@ def _believed(P):
 
 
 def _model(Z, values, best):
-    """Gradient (d,) and Hessian (d, d) of a quadratic through the best points, and its leave-one-
-    out error, all in units of the range of the values.
+    """The gradient (d,) and the Hessian (d, d) of a quadratic, and its leave-one-out error.
 
-    Z (n, d), the best first; values (n,); best: how many of them the region is of
+    All are in units of the range of the values. Z (n, d) are the points, the best first, with
+    values (n,); the region is that of the first `best` of them.
     """
     d = Z.shape[1]
     worst = values[0] + FAR * (values[best - 1] - values[0])
@@ -178,8 +186,10 @@ def _model(Z, values, best):
 
 
 def _weighed(g, H, error):
-    """Mean (d,) and precision (d, d) of N(0, I) times exp(−f/t). The mean is no farther away than
-    the region is wide."""
+    """The mean (d,) and the precision (d, d) of N(0, I) times exp(−f/t).
+
+    The mean is no farther away than the region is wide.
+    """
     d = len(g)
     e, V = np.linalg.eigh(H)
     e = np.maximum(e, 0)

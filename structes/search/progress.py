@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from textwrap import shorten
+from typing import Any
 
 from ..files.writes import say
 from ..structures.building import spec_of
@@ -18,13 +20,30 @@ from .kinds import runs_of
 
 
 @contextmanager
-def progress_of(wanted: bool, es, label="", minimum=None, stream=None, every: float = 2.0):
+def progress_of(
+    wanted: bool,
+    es: Any,
+    label: str = "",
+    minimum: float | None = None,
+    stream: Any = None,
+    every: float = 2.0,
+) -> Iterator[Callable[[Any], Any]]:
     """A function to call with the ES after each generation; it shows what is new, now and then.
 
-    es        an ES or a RestartES
-    label     what is searched, at the head of each line
-    minimum   value of the minimum, where it is known: then the error is shown, not the value
-    every     seconds between plain lines, after some quicker ones (a bar moves ten times a second)
+    Parameters
+    ----------
+    wanted : bool
+        Whether anything is shown.
+    es : ES or RestartES
+        The search.
+    label : str
+        What is searched, at the head of each line.
+    minimum : float, optional
+        The value of the minimum, where it is known: then the error is shown, not the value.
+    stream : text file, optional
+        Where it is shown; None: stderr.
+    every : float
+        Seconds between plain lines, after some quicker ones (a bar moves ten times a second).
     """
     if not wanted:
         yield lambda es: None
@@ -48,17 +67,17 @@ class _Shown:
         self._context = contextmanager(kind)(*arguments)
         self._report = self._try(self._context.__enter__)
 
-    def report(self, es) -> None:
+    def report(self, es: Any) -> None:
         """Show what is new."""
         if self._report is not None:
             self._try(self._report, es)
 
-    def say(self, words, es) -> None:
-        """A line of its own."""
+    def say(self, words: Callable[[Any], str], es: Any) -> None:
+        """Show a last line."""
         self._try(lambda: print(words(es), file=self._stream, flush=True))
 
     def close(self) -> None:
-        """Nothing more is shown."""
+        """Show nothing more."""
         if self._report is not None:
             self._try(self._context.__exit__, None, None, None)
 
@@ -70,14 +89,16 @@ class _Shown:
             say(f"the progress cannot be shown: {type(error).__name__}: {error}")
 
 
-def name_of(structure, most: int = 60) -> str:
-    """A structure in a few words: its name and sizes, block_upper (k=3); of a direct sum the
-    names of its blocks."""
+def name_of(structure: Any, most: int = 60) -> str:
+    """A structure in a few words: its name and sizes, as in block_upper (k=3).
+
+    Of a direct sum they are the names of its blocks. The text has at most so many characters.
+    """
     spec = spec_of(structure)
     if "blocks" in spec:
         kinds = Counter(block["name"] for block in spec["blocks"].values())
-        said = (f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items())
-        text = f"{spec['name']} of {', '.join(said)}"
+        blocks = (f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items())
+        text = f"{spec['name']} of {', '.join(blocks)}"
     else:
         sizes = ", ".join(f"{k}={v}" for k, v in spec.items() if type(v) is int)
         text = f"{spec['name']} ({sizes})" if sizes else spec["name"]
@@ -85,7 +106,7 @@ def name_of(structure, most: int = 60) -> str:
 
 
 class _Words:
-    """What is said about a search."""
+    """The lines about a search, with the same head."""
 
     def __init__(self, head, minimum):
         self.head, self.minimum = head, minimum
@@ -103,8 +124,8 @@ class _Words:
         return f"{self.head}error {es.best.fun - self.minimum:<8.1e} {run}"
 
     def end(self, es):
-        said = f"{self.now(es)}  {es.evaluations} evaluations  {es.seconds:.1f} s"
-        return f"{said}  {', '.join(es.stop()) or 'stopped'}"
+        line = f"{self.now(es)}  {es.evaluations} evaluations  {es.seconds:.1f} s"
+        return f"{line}  {', '.join(es.stop()) or 'stopped'}"
 
 
 def _bar(es, describe, stream, _):

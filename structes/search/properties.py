@@ -9,6 +9,7 @@ from ..population.arrivals import Arrivals
 from ..population.candidates import Candidates
 from ..population.ledger import Ledger
 from ..space.domain import Domain
+from ..strategy.auto import Switch
 from ..strategy.engine import Engine
 from ..strategy.monitor import Monitor
 from ..strategy.state import Info, State
@@ -30,7 +31,7 @@ class StateProperties:
     def pending(self) -> Any:
         """The points (n, d) that were asked and not told, the oldest first.
 
-        A candidate is waited for until `structes.population.ledger.KEPT` generations have closed
+        A candidate is waited for until `structes.population.asked.KEPT` generations have closed
         after its own.
         """
         waiting = self.waiting
@@ -118,7 +119,7 @@ class StateProperties:
         return self._search.info.signed(self.arguments.sign)
 
     @property
-    def switches(self) -> list:
+    def switches(self) -> list[Switch]:
         """The changes of structure so far (auto.py)."""
         return list(self._search.switches)
 

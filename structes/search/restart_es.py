@@ -129,8 +129,9 @@ class RestartES(StateProperties, BaseSearch):
     def ask(self, n: int | None = None, lazy: bool = False) -> Any:
         """New candidates, as `ES.ask`: of the next run, where the present one has ended."""
         with self._lock:
-            if self._ended() and not self.stop():
-                self.es = self._next_run(self._next_plan())
+            plan = self._next_plan() if self._ended() and not self.stop() else None
+            if plan is not None:
+                self.es = self._next_run(plan)
             return self.es.ask(n, lazy)
 
     def tell(self, X: Any, values: ArrayLike | Iterable[Any] | None = None) -> None:
@@ -242,8 +243,7 @@ class RestartES(StateProperties, BaseSearch):
         """The search of a snapshot; the arguments are as for `load`."""
         if tree["x0"] is None and x0 is None:
             raise ValueError("its starts come from a function: give it, load(path, x0=…)")
-        if restarts is None:
-            restarts = known_restarts(tree["restarts"])
+        strategy = known_restarts(tree["restarts"]) if restarts is None else restarts
         es = ES.restored(tree["es"], structure, space)
         structure = "auto" if tree["auto"] else structure or known_spec(tree["es"]["structure"])
         search = cls(
@@ -252,7 +252,7 @@ class RestartES(StateProperties, BaseSearch):
             structure,
             tree["seed"],
             tree["first_popsize"],
-            restarts=restarts,
+            restarts=strategy,
             engine=es.engine,
             **read_arguments({**tree["options"], **tree["limits"]}, space),
         )

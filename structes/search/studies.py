@@ -8,28 +8,42 @@ its bounds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..arrays import forms
 from ..registry import brief
 from ..space.fixed import CLOSE
+from ..space.space import Space
 from ..terminal import output
 from .covariance import searched
 
 ROUNDING = 1e-6  # by which a point may miss a bound, relative to it or to the width of the box
 
 
-def read_prior(prior, dim: int | None = None, space=None, sign: int = 1):
-    """(X (n, d), values (n,)) of earlier points, new arrays; the values are to be minimised.
+def read_prior(
+    prior: Any, dim: int | None = None, space: Space | None = None, sign: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The points (n, d) and values (n,) of an earlier study, new arrays, to be minimised.
 
-    prior   (X, values): rows and their values; or pairs [(x, value), …]. Rows may be dicts, or a
-            DataFrame with the names of the parameters, where there is a space. A value that is
-            missing is NaN, +inf or None
-    dim     number of parameters, where it is known
-    sign    −1 where larger values are better
+    Parameters
+    ----------
+    prior : tuple or iterable of pairs
+        (X, values): rows and their values; or pairs [(x, value), …]. Rows may be dicts, or a
+        DataFrame with the names of the parameters, where there is a space. A value that is
+        missing is NaN, +inf or None.
+    dim : int, optional
+        The number of parameters, where it is known.
+    space : Space, optional
+        The named parameters.
+    sign : int
+        −1 where larger values are better.
 
-    Raises ValueError or TypeError, naming prior, for anything else.
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else; the message names prior.
     """
     if searched(prior) is not None:
         raise TypeError(
@@ -65,15 +79,32 @@ def read_prior(prior, dim: int | None = None, space=None, sign: int = 1):
     return np.array(X), values
 
 
-def usable(X, values, low, high, log_, integer, fixed):
-    """(X, values) of those points that have a value and that a search can reach.
+def usable(
+    X: np.ndarray,
+    values: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    is_log: np.ndarray,
+    integer: np.ndarray,
+    fixed: Mapping[int, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the points (n, d) and values (n,) that have a value and that a search can reach.
 
-    X, values        (n, d) and (n,)
-    low, high        (d,) bounds; log_, integer: (d,) which coordinates are logarithms, integers
-    fixed            {coordinate: value} of those that do not move
+    It warns of the others.
+
+    Parameters
+    ----------
+    X, values
+        The points, and their values.
+    low, high : (d,) arrays
+        The bounds.
+    is_log, integer : (d,) arrays of bool
+        Which coordinates are logarithms, and which are integers.
+    fixed : mapping
+        {coordinate: value} of those that do not move.
     """
     half = 0.5 * integer  # an integer has the cell from k − ½ to k + ½
-    low = np.where(integer, np.maximum(np.ceil(low), np.where(log_, 1.0, low)), low) - half
+    low = np.where(integer, np.maximum(np.ceil(low), np.where(is_log, 1.0, low)), low) - half
     high = np.where(integer, np.floor(high), high) + half
     low[list(fixed)] = high[list(fixed)] = list(fixed.values())
     near = np.clip(X, low, high)
@@ -82,7 +113,7 @@ def usable(X, values, low, high, log_, integer, fixed):
         allowed = ROUNDING * np.maximum(np.abs(near), width)
         allowed[:, list(fixed)] = CLOSE * np.maximum(np.abs(near[:, list(fixed)]), 1.0)
         reached = (np.abs(near - X) <= allowed).all(axis=1)
-    reached &= ~(log_ & ~(near > 0)).any(axis=1)
+    reached &= ~(is_log & ~(near > 0)).any(axis=1)
     kept, n = reached & np.isfinite(values), len(X)
     if not reached.all():
         output.warn(
@@ -99,10 +130,9 @@ def usable(X, values, low, high, log_, integer, fixed):
     return near[kept], values[kept]
 
 
-def spread_of(X, log_, fixed) -> np.ndarray:
-    """(d,) standard deviations of the points, of logarithms those of ln x, and 1 where they are
-    fixed."""
-    U = np.where(log_, np.log(np.where(log_, X, 1.0)), X)
+def spread_of(X: np.ndarray, is_log: np.ndarray, fixed: Mapping[int, float]) -> np.ndarray:
+    """The standard deviations (d,) of points, of ln x for logarithms; 1 where one is fixed."""
+    U = np.where(is_log, np.log(np.where(is_log, X, 1.0)), X)
     largest = np.maximum(np.max(np.abs(U), axis=0, initial=0.0), 1e-300)  # squares are numbers
     deviations = np.std(U / largest, axis=0) * largest
     deviations[list(fixed)] = 1.0
@@ -110,7 +140,7 @@ def spread_of(X, log_, fixed) -> np.ndarray:
 
 
 def _is_pair(part) -> bool:
-    """Is it (x, value)?"""
+    """Whether a part is (x, value)."""
     if not isinstance(part, (tuple, list)) or len(part) != 2:
         return False
     x, value = part

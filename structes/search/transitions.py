@@ -15,7 +15,7 @@ from ..population.arrivals import Arrivals
 from ..population.candidates import Candidates, part, point
 from ..population.generation import Generation
 from ..population.ledger import Ledger
-from ..population.recognition import FORMER, OWN, REPEATED
+from ..population.places import FORMER, OWN, REPEATED
 from ..strategy.auto import Auto, Switch
 from ..strategy.monitor import Monitor
 from ..strategy.samples import shape_weights

@@ -1,1 +1,1 @@
-"""Searches whose candidates are drawn, evaluated and added up where they are."""
+"""A search in many processes: every one has the distribution, and a share of each generation."""

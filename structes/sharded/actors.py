@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from ..evaluators import guard
+from ..evaluators import recursion_guard
 from ..evaluators.channel import pickled
-from ..evaluators.ray import Ray, said_of
+from ..evaluators.ray import Ray, ending_in_words
 from ..evaluators.supervisor import EvaluationError
 
 
@@ -23,9 +25,9 @@ class _Actor:
         sys.path += [p for p in paths if p not in sys.path]
         os.environ.update(environment)
 
-    def make(self, thing: bytes, begin):
-        with guard.unpickling():
-            kind, job = pickle.loads(thing)
+    def make(self, code: bytes, begin):
+        with recursion_guard.unpickling():
+            kind, job = pickle.loads(code)
         self.held = kind(job, begin)
 
     def call(self, method, *arguments):
@@ -36,70 +38,107 @@ class _Actor:
 
 
 class Actors:
-    """count actors, each of which holds an object kind(job, begin); all are called at once.
-
-    count      None: as many as the cluster has room for now, at most `most`
-    resources  of each, and address: as for `Ray`
+    """Actors, each of which holds an object; all are called at once.
 
     `start` and `call` are those of `LocalReplicas` (local.py). What is kept is in Ray's object
     store: it goes from actor to actor, and not through this process.
+
+    Parameters
+    ----------
+    kind : callable
+        It makes an object of the job, and of where it begins.
+    job : Job
+        What all of them have in common.
+    count : int, optional
+        How many; None: as many as the cluster has room for now, at most `most`.
+    most : int, optional
+        How many there can be.
+    address : str, optional
+        Of the cluster, as for `Ray`.
+    resources : mapping, optional
+        Of each actor, as for `Ray`.
+
+    Raises
+    ------
+    EvaluationError
+        Where no actor can be had.
     """
 
-    def __init__(self, kind, job, count=None, most=None, address=None, resources=None):
-        thing = pickled((kind, job))  # first: it may fail
-        self._room = Ray(count, address, resources)
-        self._actor_class = self._room.class_of(_Actor)
-        self._ray, self._actors, self._thing = self._room.ray, {}, None
+    def __init__(
+        self,
+        kind: Callable[..., Any],
+        job: Any,
+        count: int | None = None,
+        most: int | None = None,
+        address: str | None = None,
+        resources: Mapping[str, float] | None = None,
+    ):
+        code = pickled((kind, job))  # before all else: it may fail
+        self._cluster = Ray(count, address, resources)
+        self._actor_class = self._cluster.class_of(_Actor)
+        self._ray, self._actors, self._code = self._cluster.ray, {}, None
         try:
-            self.count = min(self._room.capacity(), most or count)
+            self.count = min(self._cluster.capacity(), most or count)
             if not self.count:
-                raise EvaluationError(f"no actor can be had{self._room.wants()}")
-            self._thing = self._ray.put(thing)
+                raise EvaluationError(f"no actor can be had{self._cluster.wants()}")
+            self._code = self._ray.put(code)
         except BaseException:
             self.close()
             raise
 
-    def start(self, which, begin, seconds=None) -> dict:
-        """New actors with these numbers: {number: why it could not be}."""
+    def start(
+        self, numbers: Iterable[int], begin: Any, seconds: float | None = None
+    ) -> dict[int, str]:
+        """Start actors with these numbers, as `LocalReplicas.start`."""
         begin = begin if isinstance(begin, self._ray.ObjectRef) else self._ray.put(begin)
         refs = {}
-        for k in which:
+        for k in numbers:
             self._dismiss(k)
-            self._actors[k] = self._actor_class.remote(sys.path, self._room.environment)
-            refs[k] = self._actors[k].make.remote(self._thing, begin)
+            self._actors[k] = self._actor_class.remote(sys.path, self._cluster.environment)
+            refs[k] = self._actors[k].make.remote(self._code, begin)
         return self._answers(refs, seconds)[1]
 
-    def call(self, method: str, arguments: dict, seconds=None, keep=False) -> tuple[dict, dict]:
-        """As `local.LocalReplicas.call`. Raises EvaluationError where the method itself raises."""
-        away = {k: "it is not there" for k in arguments if k not in self._actors}
+    def call(
+        self,
+        method: str,
+        arguments: dict[int, tuple],
+        seconds: float | None = None,
+        keep: bool = False,
+    ) -> tuple[dict[int, Any], dict[int, str]]:
+        """Call a method of actors, as `LocalReplicas.call`.
+
+        Raises EvaluationError where the method itself raises.
+        """
+        gone = {k: "it is not there" for k in arguments if k not in self._actors}
         refs, kept = {}, {}
-        for k in arguments.keys() - away.keys():
+        for k in arguments.keys() - gone.keys():
             if keep:
-                two = self._actors[k].keep.options(num_returns=2)
-                refs[k], kept[k] = two.remote(method, *arguments[k])
+                remote = self._actors[k].keep.options(num_returns=2)
+                refs[k], kept[k] = remote.remote(method, *arguments[k])
             else:
                 refs[k] = self._actors[k].call.remote(method, *arguments[k])
-        found, lost = self._answers(refs, seconds)
-        return {k: kept[k] for k in found} if keep else found, {**away, **lost}
+        answers, lost = self._answers(refs, seconds)
+        return {k: kept[k] for k in answers} if keep else answers, {**gone, **lost}
 
     def _answers(self, refs, seconds):
+        """({number: answer}, {number: why there is none}) of references."""
         if not refs:
             return {}, {}
-        there, _ = self._ray.wait(list(refs.values()), num_returns=len(refs), timeout=seconds)
-        there, found, lost = set(there), {}, {}
+        ready, _ = self._ray.wait(list(refs.values()), num_returns=len(refs), timeout=seconds)
+        ready, answers, lost = set(ready), {}, {}
         for k, ref in refs.items():
             try:
-                if ref in there:
-                    found[k] = self._ray.get(ref)
+                if ref in ready:
+                    answers[k] = self._ray.get(ref)
                 else:
                     lost[k] = "it has not answered in time"
             except self._ray.exceptions.RayTaskError as error:
                 raise EvaluationError(f"an actor failed:\n{error}") from None
             except self._ray.exceptions.RayError as error:
-                lost[k] = said_of(error)
+                lost[k] = ending_in_words(error)
         for k in lost:
             self._dismiss(k)
-        return found, lost
+        return answers, lost
 
     def _dismiss(self, k):
         if k in self._actors:
@@ -111,5 +150,5 @@ class Actors:
             for k in list(self._actors):
                 self._dismiss(k)
         finally:
-            self._thing = None
-            self._room.close()
+            self._code = None
+            self._cluster.close()

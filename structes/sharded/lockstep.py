@@ -1,7 +1,7 @@
 """Replicas that make each step together, and new ones in the place of those that are lost.
 
 Nothing changes in a replica before the last part of a step, so that a loss is made good at once:
-the new one gets the state of one that is there, does its share of what was lost, and the step has
+the new one gets the state of one that is left, does its share of what was lost, and the step has
 the bits that it would have had. Where all are lost the search begins again where it began, or was
 saved last, and comes to the same bits.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -27,75 +29,112 @@ class _AllLost(Exception):
 
 
 class Lockstep:
-    """The replicas of a group, each with its share of the shards.
+    """A group of replicas, each with its share of the shards.
 
-    start       makes the group (`local.LocalReplicas`, `actors.Actors`), when it is first needed
-    shards      of a generation
-    timeout     seconds that a step may take; a replica that has not answered then is lost
-    beginning   gives what a `Replica` begins with that has nobody to ask
-    result      the StepResult of the search then
+    Parameters
+    ----------
+    start : callable
+        It makes the group (`LocalReplicas`, `Actors`), when it is first needed.
+    shards : int
+        Of a generation.
+    timeout : float or None
+        Seconds that a step may take; a replica that has not answered then is lost.
+    beginning : callable
+        It returns what a `Replica` begins with that has nobody to ask.
+    result : StepResult
+        Of the search as it begins.
 
-    Raises EvaluationError for a function that returns what is no value, where replicas cannot be
-    started, and where they are lost again and again; RuntimeError after `close`.
+    Attributes
+    ----------
+    result : StepResult
+        Of the last step.
+
+    Raises
+    ------
+    EvaluationError
+        For a function that returns what is no value, where replicas cannot be started, and where
+        they are lost again and again.
+    RuntimeError
+        After `close`.
     """
 
-    def __init__(self, start, shards: int, timeout: float | None, beginning, result: StepResult):
+    def __init__(
+        self,
+        start: Callable[[], Any],
+        shards: int,
+        timeout: float | None,
+        beginning: Callable[[], Any],
+        result: StepResult,
+    ):
         self.result, self.timeout = result, timeout
         self._start_group, self._shards, self._beginning = start, shards, beginning
-        self._group, self._is_closed = None, False
-        self._is_torn = False  # was a step broken off, when some may have made it?
+        self._group: Any = None
+        self._is_closed = False
+        self._is_torn = False  # whether a step was broken off, when some may have made it
 
     @property
     def is_closed(self) -> bool:
-        """Have the replicas ended?"""
+        """Whether the replicas have ended."""
         return self._is_closed
 
     def step(self, seconds: float) -> list:
-        """One generation: the failures of its evaluations. seconds: since the search began."""
-        failures = []
+        """One generation: the failures of its evaluations. The search is so many seconds old."""
+        failures: list = []
         self._reach(self.result.generation + 1, seconds, failures)
         return failures
 
-    def ask(self, method: str):
-        """What a replica says: the first that answers."""
+    def ask(self, method: str) -> Any:
+        """What a method of a replica returns: of the first that answers."""
         return self._reach(self.result.generation, 0.0, [], method)
 
-    def close(self, methods=()) -> dict:
-        """End the replicas: {method: what the first one says before, if it does so soon}."""
+    def close(self, methods: Iterable[str] = ()) -> dict[str, Any]:
+        """End the replicas.
+
+        Parameters
+        ----------
+        methods : iterable of str
+            What the first replica is asked before.
+
+        Returns
+        -------
+        dict
+            {method: its answer}, of those that it answers soon.
+        """
         self._is_closed = True
-        words = {}
+        answers: dict[str, Any] = {}
         if self._group is not None:
             try:
                 for method in methods:
-                    words[method] = self._group.call(method, {0: ()}, SOON)[0][0]
+                    answers[method] = self._group.call(method, {0: ()}, SOON)[0][0]
             except KeyError:  # it is lost
                 pass
             finally:
                 self._finalizer()
-        return words
+        return answers
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _reach(self, target, seconds, failures, method=None):
-        """Come to a generation, and let a replica say something."""
-        lost = None
+        """Come to a generation, and let a replica answer."""
+        error = None
         for _ in range(ATTEMPTS):
             try:
                 self._start()
-                if lost is not None:
+                if error is not None:
                     self._start_replicas(self._everyone, self._beginning())
                     self._is_torn = True  # for `result` is not where they are
                 if self._is_torn:
                     self._mend()
                 while self.result.generation < target:  # further away where all were lost
-                    self.result, found = self._step(seconds)
-                    failures.extend(found)
+                    self.result, new = self._step(seconds)
+                    failures.extend(new)
                 return method and self._first(method)
-            except _AllLost as error:
-                lost = error
-        raise EvaluationError(f"all replicas were lost {ATTEMPTS} times: {lost}")
+            except _AllLost as all_lost:
+                error = all_lost
+        raise EvaluationError(f"all replicas were lost {ATTEMPTS} times: {error}")
 
     def _start(self):
+        """Start the group, unless it is started."""
         if self._is_closed:
             raise RuntimeError("this search is closed: its replicas, and its state, are gone")
         if self._group is not None:
@@ -114,83 +153,84 @@ class Lockstep:
 
     def _step(self, seconds):
         """(StepResult, failures) of a generation."""
-        outcomes = {}  # what has been evaluated is kept for the next attempt
+        outcomes, lost = {}, {}  # what has been evaluated is kept for the next attempt
         for _ in range(ATTEMPTS):
             end = None if self.timeout is None else time.monotonic() + self.timeout
-            receipt, lost = self._attempt(outcomes, seconds, end)
+            result, lost = self._attempt(outcomes, seconds, end)
             if lost:
                 self._replace(lost)
-            if receipt is not None:
-                return receipt, [f for k in self._everyone for f in outcomes[k].failures]
-        raise EvaluationError(f"{ATTEMPTS} attempts at a generation have failed: {_said(lost)}")
+            if result is not None:
+                return result, [f for k in self._everyone for f in outcomes[k].failures]
+        raise EvaluationError(f"{ATTEMPTS} attempts at a generation have failed: {_listed(lost)}")
 
     def _attempt(self, outcomes, seconds, end):
         """(StepResult or None, {number: why it is lost})."""
         everyone, call = self._everyone, self._group.call
-        todo = {k: (self._shares[k],) for k in everyone if k not in outcomes}
-        found, lost = call("values", todo, _left(end))
-        outcomes.update(found)
-        for outcome in found.values():
+        missing = {k: (self._shares[k],) for k in everyone if k not in outcomes}
+        answers, lost = call("values", missing, _until(end))
+        outcomes.update(answers)
+        for outcome in answers.values():
             check_that_it_works(outcome)
         if lost:
             return None, lost
         values = np.concatenate([outcomes[k].values for k in everyone])
         shares = {k: (self._shares[k], values) for k in everyone}
-        sums, lost = call("sums", shares, _left(end), keep=True)
+        sums, lost = call("sums", shares, _until(end), keep=True)
         if lost:
             return None, lost
-        given = {k: (values, seconds, *(sums[j] for j in everyone if j != k)) for k in everyone}
+        parts = {k: (values, seconds, *(sums[j] for j in everyone if j != k)) for k in everyone}
         self._is_torn = True
-        receipts, lost = call("move", given, _left(end))
+        results, lost = call("move", parts, _until(end))
         self._is_torn = False
-        return next(iter(receipts.values()), None), lost
+        return next(iter(results.values()), None), lost
 
     def _mend(self):
         """Bring all to where the first of them is, after a step that was broken off."""
-        receipts, lost = self._group.call("result", {k: () for k in self._everyone}, self.timeout)
-        latest = max((its.generation for its in receipts.values()), default=0)
-        lost.update({k: "late" for k, its in receipts.items() if its.generation < latest})
+        results, lost = self._group.call("result", {k: () for k in self._everyone}, self.timeout)
+        latest = max((result.generation for result in results.values()), default=0)
+        lost.update({k: "late" for k, r in results.items() if r.generation < latest})
         if lost:
             self._replace(lost)
         self.result, self._is_torn = self._first("result"), False
 
     def _replace(self, lost):
-        """Let new replicas begin where one that is there is."""
-        state = self._found("snapshot", lost, keep=True)
-        self._start_replicas(list(lost), state)
+        """Let new replicas begin where one that is left is."""
+        snapshot = self._answer("snapshot", lost, keep=True)
+        self._start_replicas(list(lost), snapshot)
 
     def _first(self, method):
-        """What a replica says. The lost ones that are met on the way are replaced."""
+        """What a replica answers. The lost ones that are met on the way are replaced."""
         lost = {}
-        answer = self._found(method, lost, keep=False)
+        answer = self._answer(method, lost, keep=False)
         if lost:
             self._replace(lost)
         return answer
 
-    def _found(self, method, lost, keep):
-        """The answer of the first replica that is not lost; `lost` gets those that turn out to be
-        lost, too."""
+    def _answer(self, method, lost, keep):
+        """The answer of the first replica that is not lost; more that are join `lost`."""
         for k in self._everyone:
             if k not in lost:
                 answers, more = self._group.call(method, {k: ()}, self.timeout, keep)
                 lost.update(more)
                 if answers:
                     return answers[k]
-        raise _AllLost(_said(lost))
+        raise _AllLost(_listed(lost))
 
-    def _start_replicas(self, which, begin):
+    def _start_replicas(self, numbers, begin):
+        lost = {}
         for _ in range(ATTEMPTS):
-            lost = self._group.start(which, begin, PATIENCE)
+            lost = self._group.start(numbers, begin, PATIENCE)
             if not lost:
                 return
-            which = list(lost)
-        raise EvaluationError(f"{len(lost)} replicas cannot be started: {_said(lost)}")
+            numbers = list(lost)
+        raise EvaluationError(f"{len(lost)} replicas cannot be started: {_listed(lost)}")
 
 
-def _left(end):
-    """Seconds until `end`."""
+def _until(end):
+    """The seconds until `end`; None: there is none."""
     return None if end is None else max(0.0, end - time.monotonic())
 
 
-def _said(lost):
+def _listed(lost):
+    """Which replicas are lost, and why."""
     return "; ".join(f"replica {k}: {why}" for k, why in lost.items())

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,7 @@ from .trees import arrays, listed, packed, settled, unpacked
 
 
 def shard_ends(popsize: int, shards: int) -> np.ndarray:
-    """(shards + 1,) where the shards of a generation begin, and where the last one ends."""
+    """Where the shards of a generation begin, and where the last one ends: (shards + 1,)."""
     return np.arange(shards + 1) * popsize // shards
 
 
@@ -51,27 +53,36 @@ def covering(low: int, high: int, a: int, b: int) -> list[tuple[int, int]]:
 
 
 class Replica:
-    """The search distribution, and the part of its work that is done here.
-
-    job     what the replicas have in common
-    begin   a Start, or a `snapshot` of another replica or of a file
+    """The search distribution, and the part of the work on a generation that is done here.
 
     A step is `values`, `sums` and `move`, by all replicas together. Nothing changes before `move`,
     so that the first two may be called again, for other shards as well.
+
+    Parameters
+    ----------
+    job : Job
+        What the replicas have in common.
+    begin : Start or dict
+        Where the search begins, or a `snapshot` of another replica or of a file.
+
+    Raises
+    ------
+    ValueError, TypeError, LookupError
+        Where a snapshot does not hold what it should.
     """
 
-    def __init__(self, job: Job, begin):
+    def __init__(self, job: Job, begin: Start | dict[str, Any]):
         self.job, self.strategy = job, job.strategy
         self.xp = load_namespace(job.backend)
         self.ends = shard_ends(self.strategy.popsize, job.shards)
-        self.function = job.fun() if job.factory else job.fun
+        self.function = job.fun() if job.factory and job.fun is not None else job.fun
         if job.space is not None and self.function is not None:
             self.function = job.space.rows(self.function, vectorized=True)
         self.evaluations, self.fun, self.best_evaluations = 0, np.inf, 0
         self.info = Info()
-        self._best = None  # the point (d,), or (Recipe, its index)
-        self._drawn: dict = {}  # tiles of Z of a shard, where they are kept
-        self._sums: dict = {}  # of own subtrees
+        self._best: Any = None  # the point (d,), or (Recipe, its index)
+        self._drawn: dict[int, list] = {}  # tiles of Z of a shard, where they are kept
+        self._sums: dict[tuple[int, int], Any] = {}  # of own subtrees
         if isinstance(begin, Start):
             self.state = settled(self.strategy.init(*begin, self.xp))
             self.monitor = self._monitor(self.state.scale)
@@ -81,36 +92,50 @@ class Replica:
     # -- a step -----------------------------------------------------------------------------------
 
     def values(self, shards: tuple[int, int]) -> Outcome:
-        """Of the candidates of the shards low … high − 1; missing ones are NaN, and `failures`
-        says why, with the rows counted in the generation."""
+        """The values of the candidates of some shards.
+
+        Parameters
+        ----------
+        shards : tuple of int
+            (low, high): the shards low … high − 1.
+
+        Returns
+        -------
+        Outcome
+            Missing values are NaN, and its `failures` say why, with the rows counted in the
+            generation.
+        """
         began, failures, self._drawn = time.perf_counter(), [], {}
-        values = []
+        parts = []
         try:
             with one_thread():
                 for k in range(*shards):
                     for start, X in self._points(k):
-                        values.append(self._evaluated(X, start, failures))
+                        parts.append(self._evaluated(X, start, failures))
         except Exception as error:
-            said = "".join(traceback.format_exception(error))
-            return Outcome(np.empty(0), 0.0, [], said)
-        values = np.concatenate(values)
+            text = "".join(traceback.format_exception(error))
+            return Outcome(np.empty(0), 0.0, [], text)
+        values = np.concatenate(parts)
         mistakes = [f for f in failures if f.kind == NoValue.__name__]
         if mistakes and self.fun == np.inf and np.isnan(values).all():  # and no good one before
             return Outcome(np.empty(0), 0.0, [], f"{mistakes[0]}\n{mistakes[0].traceback}")
         return Outcome(values, time.perf_counter() - began, failures[:KEPT])
 
     def _evaluated(self, X, start, failures):
+        """The values of rows, the first of which is candidate `start`."""
+
         def note(row, error):
             failures.append(Failure.of(error, start + row))
 
         return evaluated(self._host_values, X, X.shape[0], note, wrong=-np.inf)
 
     def _host_values(self, X):
+        """The values of the function, to be minimised, in the memory of the host."""
         values = self.function(X)
         values = to_numpy(values) if hasattr(values, "__dlpack__") else values
         return values if self.job.sign == 1 else -np.asarray(values, dtype=float)
 
-    def _points(self, k):
+    def _points(self, k) -> Iterator[tuple[int, Any]]:
         """(index of the first row, X) of the pieces of shard k."""
         start, end = self.ends[k : k + 2].tolist()
         pieces = start + boundaries([end - start], self.strategy.tile)
@@ -123,7 +148,7 @@ class Replica:
                 Z, _, X = self.strategy.draw(*address)
             if self.strategy.redraws or self.strategy.tile is None:
                 self._drawn[k].append(Z)
-            del Z  # the function may need the room
+            del Z  # the function may need the memory
             yield a, X
 
     def _tiles(self, k):
@@ -134,14 +159,24 @@ class Replica:
         if self.strategy.tile is None:
             return [self.strategy.draw_local(self.state, self.job.seed, start, end - start)]
         sizes = np.diff(self.ends).tolist()
-        drawn = Generation.of(self.strategy, self.state, self.job.seed, sizes)
-        return drawn.samples(np.arange(start, end))[0]
+        generation = Generation.of(self.strategy, self.state, self.job.seed, sizes)
+        return generation.samples(np.arange(start, end))[0]
 
-    def sums(self, shards: tuple[int, int], values) -> dict:
-        """{(a, b): Sums} with NumPy's arrays over the samples of the shards low … high − 1, for
-        the largest subtrees that these make up; {} where no other replica wants them.
+    def sums(self, shards: tuple[int, int], values: np.ndarray) -> dict[tuple[int, int], Any]:
+        """The weighted sums over the samples of some shards.
 
-        values   (popsize,) of the whole generation
+        Parameters
+        ----------
+        shards : tuple of int
+            (low, high): the shards low … high − 1.
+        values : (popsize,) array
+            Of the whole generation.
+
+        Returns
+        -------
+        dict
+            {(a, b): Sums with NumPy's arrays}, for the largest subtrees that the shards make up;
+            empty where no other replica wants them.
         """
         weighed = weigh(self.strategy, values)
         self._sums = {}
@@ -157,17 +192,28 @@ class Replica:
         return {node: packed(part, known) for node, part in self._sums.items()}
 
     def _sum(self, a, b, weights):
+        """The Sums of the subtree (a, b), all of whose shards are this replica's."""
         if b - a > 1:
             middle = (a + b) // 2
-            left = self._sum(a, middle, weights)
-            return add_sums(self.strategy, left, self._sum(middle, b, weights))
-        its = tuple(w[int(self.ends[a]) : int(self.ends[b])] for w in weights)
-        sums = sums_of(self.strategy, self.state, self._tiles(a), its)
+            lower, upper = self._sum(a, middle, weights), self._sum(middle, b, weights)
+            return add_sums(self.strategy, lower, upper)
+        rows = slice(int(self.ends[a]), int(self.ends[b]))
+        weights = tuple(w[rows] for w in weights)
+        sums = sums_of(self.strategy, self.state, self._tiles(a), weights)
         return settled(sums, arrays(self.state.factor))
 
-    def move(self, values, seconds: float, *others: dict) -> StepResult:
-        """Make the step. values: as for `sums`; others: what `sums` of the other replicas gave;
-        seconds: since the search began."""
+    def move(self, values: np.ndarray, seconds: float, *others: dict) -> StepResult:
+        """Make the step.
+
+        Parameters
+        ----------
+        values : (popsize,) array
+            Of the whole generation.
+        seconds : float
+            The age of the search.
+        *others : dict
+            What `sums` of the other replicas has returned.
+        """
         strategy, before = self.strategy, self.state
         parts = {node: part for sums in others for node, part in sums.items()}
 
@@ -186,17 +232,18 @@ class Replica:
         self.info = info
         return self.result()
 
-    def _completed(self, given, a, b):
-        """The Sums of the subtree (a, b), of own ones and of those that are given."""
+    def _completed(self, parts, a, b):
+        """The Sums of the subtree (a, b), of own ones and of those of others."""
         if (a, b) in self._sums:
             return self._sums.pop((a, b))
-        if (a, b) in given:
-            return unpacked(given.pop((a, b)), arrays(self.state.factor), self.xp)
+        if (a, b) in parts:
+            return unpacked(parts.pop((a, b)), arrays(self.state.factor), self.xp)
         middle = (a + b) // 2
-        left = self._completed(given, a, middle)
-        return add_sums(self.strategy, left, self._completed(given, middle, b))
+        lower, upper = self._completed(parts, a, middle), self._completed(parts, middle, b)
+        return add_sums(self.strategy, lower, upper)
 
     def _remember(self, state, values):
+        """Count values (popsize,) that were drawn from this state, and keep the best of them."""
         self.evaluations += len(values)
         if np.isnan(values).all():
             return
@@ -207,16 +254,16 @@ class Replica:
             sizes = tuple(np.diff(self.ends).tolist())
             self._best = Recipe(self.strategy, state, self.job.seed, sizes, ("best",)), i
 
-    # -- what it knows ----------------------------------------------------------------------------
+    # -- where the search is ----------------------------------------------------------------------
 
     def result(self) -> StepResult:
-        """Where the search is."""
-        now = self.state.generation, self.state.sigma, self.evaluations
+        """What is known after a step."""
+        where = self.state.generation, self.state.sigma, self.evaluations
         best = self.fun, self.best_evaluations
-        return StepResult(self.info, *now, *best, dict(self.monitor.reasons))
+        return StepResult(self.info, *where, *best, dict(self.monitor.reasons))
 
     def best(self) -> np.ndarray | None:
-        """(d,) the best point; it is drawn when somebody asks for it."""
+        """The best point (d,); it is drawn when somebody asks for it."""
         if isinstance(self._best, tuple):
             recipe, i = self._best
             with one_thread():
@@ -225,16 +272,18 @@ class Replica:
         return self._best
 
     def mean(self) -> np.ndarray:
-        """(d,) the mean, as a point."""
+        """The mean (d,), as a point."""
         u = self.xp.asarray(self.state.mean, copy=True)
         return np.array(to_numpy(self.strategy.domain.decode(u[None, :])[0, :]))
 
     def host_state(self) -> State:
-        """The State with NumPy's arrays."""
+        """The search distribution, with NumPy's arrays."""
         return packed(self.state, ())
 
-    def snapshot(self) -> dict:
-        """All of it, in plain values and NumPy's arrays, as in checkpoint.py."""
+    # -- files ------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """All of it in plain values and NumPy's arrays, as a checkpoint holds it."""
         return {
             "state": listed(self.host_state()),
             "best": self.best(),
@@ -247,14 +296,16 @@ class Replica:
         }
 
     def _restore(self, tree):
+        """Take what a snapshot holds."""
         if tree["best"] is not None:
             self._best = checks.point("best", tree["best"], self.strategy.domain.size)
         self.fun = checks.number("fun", tree["fun"])
         if (self.fun == np.inf) != (self._best is None) or self.fun == -np.inf:
             raise ValueError(f"best has the value {self.fun} and the point {self._best}")
         self.evaluations = checks.count("evaluations", tree["evaluations"], 0, MOST)
-        then = checks.count("evaluations_then", tree["evaluations_then"], 0, self.evaluations)
-        self.best_evaluations = then
+        self.best_evaluations = checks.count(
+            "evaluations_then", tree["evaluations_then"], 0, self.evaluations
+        )
         self.info = Info.restored(tree["info"])
         self.state = settled(self.strategy.restored(tree["state"], self.xp))
         scale0 = tree.get("scale0")  # not in older files
@@ -265,7 +316,7 @@ class Replica:
         scale0 = self.state.scale if scale0 is None else self.xp.asarray(scale0)
         self.monitor = self._monitor(scale0).restored(tree["monitor"])
 
-    def _monitor(self, scale0):
+    def _monitor(self, scale0) -> Monitor:
         strategy, job = self.strategy, self.job
         first = strategy.structure, strategy.popsize, job.sigma0, scale0, strategy.domain
         return Monitor(Rules(job.stopping, *first))

@@ -197,7 +197,9 @@ class ShardedES(ReplicaProperties, BaseSearch):
         self._lockstep.close()
         arguments = replace(self.arguments, stopping=stopping)
         self._begin(arguments, job.fun, job.factory, self.shards, self._placement)
-        self._go_on_from(snapshot, seconds)
+        replica = self._replica_at(snapshot)
+        replica.monitor = replica.monitor.told(replica.fun, replica.evaluations, seconds)
+        self._go_on_from(replica.snapshot(), seconds)
         self._warned, self.failures = warned, failures
 
     # -- files ------------------------------------------------------------------------------------
@@ -253,19 +255,22 @@ class ShardedES(ReplicaProperties, BaseSearch):
 
     def snapshot(self) -> dict[str, Any]:
         """All of the search in plain values and arrays, as a checkpoint holds it."""
-        given = {"popsize": self.popsize, "seed": self.seed, "shards": self.shards}
+        numbers = {"popsize": self.popsize, "seed": self.seed, "shards": self.shards}
         return {
-            "arguments": {**self.arguments.plain(), **given},
+            "arguments": {**self.arguments.plain(), **numbers},
             "engine": asdict(self.strategy.engine),
             "structure": spec_of(self.structure),
             "replica": self._ask("snapshot"),
             "seconds": self.seconds,
         }
 
+    def _replica_at(self, snapshot):
+        """A replica in this process that evaluates nothing."""
+        return Replica(self._job._replace(backend="numpy", fun=None, factory=False), snapshot)
+
     def _go_on_from(self, snapshot, seconds):
         """Begin where the snapshot of a replica was taken, `seconds` after its search began."""
-        job = self._job._replace(backend="numpy", fun=None, factory=False)
-        self._lockstep.result = Replica(job, snapshot).result()
+        self._lockstep.result = self._replica_at(snapshot).result()
         self._restore_age(seconds)
         self._beginning.begin = snapshot
 

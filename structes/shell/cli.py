@@ -13,16 +13,23 @@ import warnings
 
 import click
 
+from ..error_text import nearest
 from ..files.writes import NotWritten
-from ..registry import nearest
 from ..terminal import interrupts
-from ..terminal.commands import EXIT_FAILED, EXIT_MISSED, EXIT_USAGE, Commands, Failure, Later
+from ..terminal.commands import (
+    EXIT_FAILED,
+    EXIT_MISSED,
+    EXIT_USAGE,
+    CommandError,
+    CommandGroup,
+    LazyCommand,
+)
 from ..terminal.output import protect, visible, was_cut_off
 from ..version import __version__
 from .tables import LISTS, best_lines, print_run, print_table, result_table, runs_table
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="structes %(version)s")
 def cli():
     """Evolution strategies whose covariance has the structure you choose.
@@ -90,15 +97,15 @@ def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
         experiment = experiment_of(config, settings, flags, runs, trust)
         if require_target and experiment.target_error is experiment.stopping.target is None:
             raise ValueError("--require-target needs a target or a target_error")
-        done = run_experiment(experiment, runs, progress=not quiet)
+        record = run_experiment(experiment, runs, progress=not quiet)
     except NotWritten as error:
         raise _not_written(error) from error
     except (ValueError, TypeError, OverflowError) as error:
-        raise Failure(error, EXIT_USAGE) from error
+        raise CommandError(error, EXIT_USAGE) from error
     except (LoadError, OSError, MemoryError) as error:
-        raise Failure(error) from error
-    missed = any("target" not in e.get("stop", {}) for e in done.result["problems"])
-    ctx.exit(_report(done) or (EXIT_MISSED if require_target and missed else 0))
+        raise CommandError(error) from error
+    missed = any("target" not in e.get("stop", {}) for e in record.result["problems"])
+    ctx.exit(_report(record) or (EXIT_MISSED if require_target and missed else 0))
 
 
 @cli.command()
@@ -131,52 +138,52 @@ def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **
     from ..runs.reader import find_run, read_run
     from ..runs.resume import resume_experiment
     from ..runs.trust import check
-    from .flags import find_local_modules, given, pairs, workers_of
+    from .flags import find_local_modules, given_flags, pairs, workers_of
 
     try:
-        changes = {**dict(pairs(settings)), **given(flags)}
+        changes = {**dict(pairs(settings)), **given_flags(flags)}
         seconds = coerce(timeout, "float | None", "--timeout")
         crew = workers_of(workers, address)
-        before = read_run(find_run(run, runs))
-        check(before.folder, before.config, trust)
-        find_local_modules(before.config)
-        done = resume_experiment(before.folder, not quiet, crew, seconds, changes, trust)
+        previous = read_run(find_run(run, runs))
+        check(previous.folder, previous.config, trust)
+        find_local_modules(previous.config)
+        record = resume_experiment(previous.folder, not quiet, crew, seconds, changes, trust)
     except NotWritten as error:
         raise _not_written(error) from error
     except (ValueError, TypeError, OverflowError) as error:
-        raise Failure(error, EXIT_USAGE) from error
+        raise CommandError(error, EXIT_USAGE) from error
     except (LoadError, OSError, MemoryError) as error:
-        raise Failure(error) from error
-    if done.result["problems"] == before.result["problems"]:
+        raise CommandError(error) from error
+    if record.result["problems"] == previous.result["problems"]:
         hint = "structes resume --max-evaluations N goes on where a budget has ended it"
         click.echo(f"nothing was left to do ({hint}):", err=True)
-    ctx.exit(_report(done))
+    ctx.exit(_report(record))
 
 
 @cli.command("list", short_help="What there is to name.")
-@click.argument("what", required=False)
+@click.argument("kind", required=False, metavar="[WHAT]")
 @click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs.")
-def list_(what, runs):
+def list_(kind, runs):
     """What there is to name: structures, engines, restarts, problems, configs; or all of these.
 
     `structes list runs` shows what was recorded, the latest run at the end.
     """
-    known = [*LISTS, "runs"]
-    if what is not None and what not in known:
-        hint = f"{nearest(what, known)}; known: {', '.join(known)}"
-        raise Failure(f"nothing to list under {what!r}{hint}", EXIT_USAGE)
-    if what == "runs":
+    names = [*LISTS, "runs"]
+    if kind is not None and kind not in names:
+        hint = f"{nearest(kind, names)}; known: {', '.join(names)}"
+        raise CommandError(f"nothing to list under {kind!r}{hint}", EXIT_USAGE)
+    if kind == "runs":
         try:
             columns, rows = runs_table(runs)
             if not rows:
                 click.echo(f"no run is recorded in {runs!r} yet")
             print_table(columns, rows)
         except ValueError as error:
-            raise Failure(error, EXIT_USAGE) from error
+            raise CommandError(error, EXIT_USAGE) from error
         except OSError as error:
-            raise Failure(error) from error
+            raise CommandError(error) from error
         return
-    for name in LISTS if what is None else [what]:
+    for name in LISTS if kind is None else [kind]:
         print_table((name, ""), LISTS[name]())
 
 
@@ -200,9 +207,9 @@ def show(run, runs, rows):
     try:
         print_run(read_run(find_run(run, runs)), rows)
     except ValueError as error:
-        raise Failure(error, EXIT_USAGE) from error
+        raise CommandError(error, EXIT_USAGE) from error
     except OSError as error:
-        raise Failure(error) from error
+        raise CommandError(error) from error
 
 
 @cli.command(no_args_is_help=True)
@@ -240,15 +247,15 @@ def draw(structure, dim, settings, seed, output):
             paths = [output or f"{structure.replace(':', '-')}.png"]
             draw_one(built, paths[0], seed=seed)
     except (ValueError, TypeError) as error:
-        raise Failure(error, EXIT_USAGE) from error
+        raise CommandError(error, EXIT_USAGE) from error
     except OSError as error:
-        raise Failure(error) from error
+        raise CommandError(error) from error
     for path in paths:
         click.echo(visible(f"drawn in {path}", lines=False))
 
 
 cli.add_command(
-    Later(
+    LazyCommand(
         "bench",
         "structes.bench.cli:bench",
         help="Measure structes beside its peers (needs the extra `bench`).",
@@ -261,43 +268,43 @@ def main():
     """The console script. Whatever becomes of the output, the command runs to its end: a pipe that
     its reader has closed (`structes list | head -2`) is no failure, and what could not be written
     for another reason, as on a full disk, is exit code 1."""
-    out, err = protect()
+    output, errors = protect()
     warnings.formatwarning = lambda message, *_: f"Warning: {visible(message, 10_000)}\n"
     try:
         cli(prog_name="structes")
     except SystemExit as ended:
         code = ended.code
-    out.flush()
-    if out.lost is not None and not was_cut_off(out.lost):
-        err.write(f"Error: the output was lost: {out.lost}\n")
+    output.flush()
+    if output.error is not None and not was_cut_off(output.error):
+        errors.write(f"Error: the output was lost: {output.error}\n")
         code = code or EXIT_FAILED
-    err.flush()
+    errors.flush()
     sys.exit(code)
 
 
-def _not_written(error) -> Failure:
+def _not_written(error) -> CommandError:
     """What came out is shown all the same, where the run could not be recorded to the end."""
     if error.run is not None:
         _report(error.run)
-    return Failure(error)
+    return CommandError(error)
 
 
-def _report(done) -> int:
+def _report(record) -> int:
     """Print what came out of a run: the exit code."""
-    status = done.result["status"]
+    status = record.result["status"]
     if status == "interrupted":
         click.echo("interrupted; the best so far (structes resume goes on):", err=True)
-    print_table(*result_table(done))
-    for line in best_lines(done):
+    print_table(*result_table(record))
+    for line in best_lines(record):
         click.echo(line)
-    for entry in done.result["problems"]:
+    for entry in record.result["problems"]:
         if "traceback" in entry:
             last = entry["traceback"].strip().splitlines()[-1]
             n = entry.get("errors") or 0
-            what = "failed" if entry["status"] == "failed" else f"{n} failure{'s' * (n != 1)}"
-            more = f"more: structes show {done.folder}"
+            outcome = "failed" if entry["status"] == "failed" else f"{n} failure{'s' * (n != 1)}"
+            hint = f"more: structes show {record.folder}"
             name, last = visible(entry["problem"], 200, False), visible(last, 2000, False)
-            click.echo(f"{name} {what}: {last} ({visible(more, lines=False)})", err=True)
-    click.echo(visible(f"recorded in {done.folder}", lines=False))
+            click.echo(f"{name} {outcome}: {last} ({visible(hint, lines=False)})", err=True)
+    click.echo(visible(f"recorded in {record.folder}", lines=False))
     codes = {"failed": EXIT_FAILED, "interrupted": interrupts.exit_code()}
     return codes.get(status, 0)

@@ -9,16 +9,30 @@ from collections.abc import Mapping
 from os.path import isdir, isfile
 from pathlib import Path
 
-from ..registry import as_path, brief
+from ..error_text import brief
+from ..loading import as_path
 
 
 def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
-    """The Experiment of a config (its name, a file, or a recorded run; or None), of KEY=VALUE
-    strings, and of flags (None: not given).
+    """Return the Experiment that words of the command line mean.
 
-    trust   whether a recorded run may name code that this user has never run
+    Parameters
+    ----------
+    config : str or None
+        The name of a config, a file, or a recorded run.
+    settings : sequence of str
+        KEY=VALUE strings.
+    flags : dict
+        {name: value} of the other options; None where one was not given.
+    runs : path-like
+        The folder in which recorded runs are looked for.
+    trust : bool
+        Whether a recorded run may name code that this user has never run.
 
-    Raises ValueError or TypeError.
+    Raises
+    ------
+    ValueError, TypeError
+        For what is wrong with them, naming it.
     """
     from ..runs.config import parse_value
     from ..runs.experiment import experiment_from, label_of
@@ -32,26 +46,28 @@ def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
     if "problems" not in mapping:
         raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
     flags["workers"] = workers_of(flags["workers"], flags.pop("address"), mapping.get("workers"))
-    mapping |= given(flags)
+    mapping |= given_flags(flags)
     find_local_modules(mapping)
     return experiment_from(mapping)
 
 
-def given(flags: Mapping) -> dict:
-    """The flags that were given, {key: value}; what looks like a section is read as YAML."""
+def given_flags(flags: Mapping) -> dict:
+    """Return the flags that were given, {key: value}; what looks like a section is read as
+    YAML."""
     from ..runs.config import parse_value
 
-    found = {}
+    values = {}
     for key, value in flags.items():
         if isinstance(value, str) and value[:1] in ("[", "{") and key not in ("name", "workers"):
             value = parse_value(value, f"--{key.replace('_', '-')}")
         if value is not None:
-            found[key] = value
-    return found
+            values[key] = value
+    return values
 
 
-def workers_of(workers, address, before=None):
-    """What a config has for workers, of the flags (None: not given) and what it had before."""
+def workers_of(workers, address, previous=None):
+    """Return what a config has for workers, of the flags (None: not given) and what it had
+    before."""
     from ..runs.config import coerce, parse_value
 
     if workers is not None:
@@ -60,36 +76,38 @@ def workers_of(workers, address, before=None):
         workers = parse_value(workers, "--workers") if section else coerce(workers, kinds, "")
     if address is None:
         return workers
-    workers = before if workers is None else workers
+    workers = previous if workers is None else workers
     section = dict(workers) if isinstance(workers, dict) else {"name": workers or "ray"}
     return {**section, "address": address}
 
 
 def structure_of(words, dim, settings):
-    """Specification of a structure of typical sizes, but for what `words` and KEY=VALUEs say."""
+    """Return specification of a structure of typical sizes, but for what `words` and KEY=VALUEs
+    say.
+    """
     from ..structures import STRUCTURES
     from ..structures.random_elements import example
 
-    name, given = STRUCTURES.parse(words)
-    given = with_settings(given, settings)
-    return example({"name": name, **given}, dim) if given or name in STRUCTURES else name
+    name, arguments = STRUCTURES.parse(words)
+    arguments = with_settings(arguments, settings)
+    return example({"name": name, **arguments}, dim) if arguments or name in STRUCTURES else name
 
 
 def pairs(settings) -> list:
-    """(key, value) of each KEY=VALUE string; the value is read as YAML."""
+    """Return (key, value) of each KEY=VALUE string; the value is read as YAML."""
     from ..runs.config import parse_value
 
-    found = []
+    items = []
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ValueError(f"--set needs KEY=VALUE; got {brief(setting)}")
-        found.append((key.strip(), parse_value(value, f"--set {key.strip()}")))
-    return found
+        items.append((key.strip(), parse_value(value, f"--set {key.strip()}")))
+    return items
 
 
 def with_settings(mapping, settings) -> dict:
-    """A copy of the mapping, changed by KEY=VALUE strings."""
+    """Return a copy of the mapping, changed by KEY=VALUE strings."""
     from ..runs.config import with_setting
 
     for key, value in pairs(settings):
@@ -103,7 +121,10 @@ def find_local_modules(config: Mapping) -> None:
     other folders, since a file that happens to lie there (csv.py) would be imported in the place
     of the module that structes means, or one of its workers.
 
-    Raises ValueError for a module of the working folder that another one of its name hides.
+    Raises
+    ------
+    ValueError
+        For a module of the working folder that another one of its name hides.
     """
     from ..runs.trust import modules_of
 
@@ -111,11 +132,11 @@ def find_local_modules(config: Mapping) -> None:
     if not modules:
         return
     try:
-        here = os.getcwd()
+        folder = os.getcwd()
     except FileNotFoundError:  # it was deleted
         return
-    if here not in sys.path:
-        sys.path.append(here)
+    if folder not in sys.path:
+        sys.path.append(folder)
     for module in modules:
         _refuse_hidden(module.partition(".")[0])
 
@@ -123,24 +144,24 @@ def find_local_modules(config: Mapping) -> None:
 def _refuse_hidden(top: str) -> None:
     """ValueError where a module of the working folder is not what would be imported under its
     name. Nothing is imported for it."""
-    own = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
-    if own is None or not top.isidentifier():
+    path = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
+    if path is None or not top.isidentifier():
         return
     try:
-        found = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):  # it is imported already, by whoever made it
         return
-    place = getattr(found, "origin", None) or "built in"
-    if os.path.realpath(place) != os.path.realpath(own):
+    place = getattr(spec, "origin", None) or "built in"
+    if os.path.realpath(place) != os.path.realpath(path):
         raise ValueError(
-            f"the module {top!r} is {place}, not ./{own}: give that file another name (or put its "
-            f"folder first yourself: PYTHONPATH=. structes …)"
+            f"the module {top!r} is {place}, not ./{path}: give that file another name (or put "
+            f"its folder first yourself: PYTHONPATH=. structes …)"
         )
 
 
 def _config(config, runs, trust) -> dict:
-    """The mapping of a config that is called by its name, its path, or the name of a run. A file
-    that the user names is the user's word; of a folder it has to be the user's own run, or
+    """Return the mapping of a config that is called by its name, its path, or the name of a run. A
+    file that the user names is the user's word; of a folder it has to be the user's own run, or
     trusted."""
     from ..named_problems import PROBLEMS
     from ..runs.config import configs, load_config
@@ -156,8 +177,10 @@ def _config(config, runs, trust) -> dict:
             raise ValueError(
                 f"{brief(config)} is no config; a problem is given by --problem{hint}"
             )
-    its = load_config(config)
-    return _trusted(config, its, trust) if config not in configs() and isdir(config) else its
+    mapping = load_config(config)
+    return (
+        _trusted(config, mapping, trust) if config not in configs() and isdir(config) else mapping
+    )
 
 
 def _trusted(folder, config, trust) -> dict:

@@ -48,7 +48,7 @@ def print_table(columns, rows):
 
 
 def number_text(value, digits=6):
-    """A number (or the string of one) for reading; nothing for nan and None."""
+    """Return a number (or the string of one) for reading; nothing for nan and None."""
     if value is None or value == "nan":
         return ""
     try:
@@ -57,14 +57,14 @@ def number_text(value, digits=6):
         return str(value)
 
 
-def vector_text(x, most=10):
-    """A vector in one line, with as many of its numbers as one reads."""
-    text = ", ".join(f"{v:.6g}" for v in x[:most])
-    return f"[{text}{f', … ({len(x)} in all)' if len(x) > most else ''}]"
+def vector_text(x, limit=10):
+    """Return a vector in one line, with as many of its numbers as one reads."""
+    text = ", ".join(f"{v:.6g}" for v in x[:limit])
+    return f"[{text}{f', … ({len(x)} in all)' if len(x) > limit else ''}]"
 
 
 def restarts_table(entry):
-    """Columns and rows of the runs of a search with restarts."""
+    """Return columns and rows of the runs of a search with restarts."""
     keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
     rows = [
         [*(number_text(run.get(key)) for key in keys), ", ".join(run["stop"])]
@@ -73,12 +73,12 @@ def restarts_table(entry):
     return ("restart", *keys[1:-1], "best", "stopped by"), rows
 
 
-def result_table(done):
-    """Columns and rows of the problems of a run that was read back."""
+def result_table(record):
+    """Return columns and rows of the problems of a run that was read back."""
     columns = ("problem", "error", "value", "restarts", "evaluations", "generations")
     columns += ("stopped by", "seconds")
     rows = []
-    for e in done.result["problems"]:
+    for e in record.result["problems"]:
         value = e.get("fun") if e.get("error") is None else None  # the error says more
         stop = ", ".join(e.get("stop", {})) if e["status"] == "done" else e["status"]
         seconds = "" if e.get("seconds") is None else f"{e['seconds']:.2f}"
@@ -98,43 +98,43 @@ def result_table(done):
     return columns, rows
 
 
-def best_lines(done) -> list[str]:
-    """A line for each problem whose minimum is not known: the best point, by the names and options
-    of its parameters where it has a space, and its value."""
+def best_lines(record) -> list[str]:
+    """Return a line for each problem whose minimum is not known: the best point, by the names and
+    options of its parameters where it has a space, and its value."""
     return [
-        best_line(e) for e in done.result["problems"] if e.get("minimum") is None and e.get("x")
+        best_line(e) for e in record.result["problems"] if e.get("minimum") is None and e.get("x")
     ]
 
 
 def best_line(entry) -> str:
-    """The best point of a problem and its value."""
-    at, fun = f"x = {vector_text(entry['x'])}", number_text(entry.get("fun"), 15)
+    """Return the best point of a problem and its value."""
+    point, fun = f"x = {vector_text(entry['x'])}", number_text(entry.get("fun"), 15)
     if entry.get("params"):
-        at = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
-    name, at = visible(entry["problem"], 200, lines=False), visible(at, 10_000, lines=False)
-    return f"{name}: best value {fun} at {at}"
+        point = ", ".join(f"{name} = {value}" for name, value in entry["params"].items())
+    name, point = visible(entry["problem"], 200, lines=False), visible(point, 10_000, lines=False)
+    return f"{name}: best value {fun} at {point}"
 
 
-def print_run(done, rows: int) -> None:
+def print_run(record, rows: int) -> None:
     """All that is known of a run that was read back, with the last `rows` rows of its log."""
     import yaml
 
     from ..runs.reader import tail_log
 
-    config = {key: _short(value) for key, value in done.config.items() if value is not None}
-    v = done.versions
-    status = visible(done.result["status"], 200, lines=False)
-    click.echo(f"{visible(done.folder, lines=False)}  {status}\n")
+    config = {key: _short(value) for key, value in record.config.items() if value is not None}
+    v = record.versions
+    status = visible(record.result["status"], 200, lines=False)
+    click.echo(f"{visible(record.folder, lines=False)}  {status}\n")
     click.echo(visible(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)))
     packages = ("structes", "numpy", "scipy", "coco-experiment", "python")
-    known = [f"{p} {v[p]}" for p in packages if v.get(p)] + [str(v.get("platform", ""))]
-    click.echo(visible(", ".join(known), 1000, lines=False))
+    lines = [f"{p} {v[p]}" for p in packages if v.get(p)] + [str(v.get("platform", ""))]
+    click.echo(visible(", ".join(lines), 1000, lines=False))
     argv = v.get("argv")
     command = " ".join(map(str, argv)) if isinstance(argv, list) else ""
-    begun = f"started {v.get('started')} on {v.get('host')}: {command}"
-    click.echo(visible(begun, 10_000, lines=False) + "\n")
-    print_table(*result_table(done))
-    for entry in done.result["problems"]:
+    start_line = f"started {v.get('started')} on {v.get('host')}: {command}"
+    click.echo(visible(start_line, 10_000, lines=False) + "\n")
+    print_table(*result_table(record))
+    for entry in record.result["problems"]:
         if entry.get("restarts"):
             click.echo(f"the runs of {visible(entry['problem'], 200, lines=False)}")
             print_table(*restarts_table(entry))
@@ -143,17 +143,17 @@ def print_run(done, rows: int) -> None:
         if entry.get("traceback"):
             click.echo(f"\n{visible(entry['problem'], 200, lines=False)} failed:")
             click.echo(visible(entry["traceback"], 20_000))
-    tail = tail_log(done.folder, rows)
+    tail = tail_log(record.folder, rows)
     if tail:
         columns = ("problem", "generation", "evaluations", "best", "error", "sigma", "condition")
-        if any(entry.get("restarts") for entry in done.result["problems"]):
+        if any(entry.get("restarts") for entry in record.result["problems"]):
             columns = ("problem", "restart", "popsize", *columns[1:])
         click.echo("\nlast rows of log.csv")
         print_table(columns, [[number_text(row.get(c)) for c in columns] for row in tail])
 
 
 def _short(value):
-    """A value of a config whose texts are no longer than one reads."""
+    """Return a value of a config whose texts are no longer than one reads."""
     if isinstance(value, dict):
         return {_short(key): _short(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -162,7 +162,7 @@ def _short(value):
 
 
 def runs_table(runs):
-    """Columns and rows of the runs that are recorded in a folder, the latest one last."""
+    """Return columns and rows of the runs that are recorded in a folder, the latest one last."""
     from ..runs.reader import read_run, recorded
 
     columns = ("run", "status", "problems", "best", "evaluations", "started")
@@ -173,24 +173,24 @@ def _run_row(folder, read_run):
     try:
         result = read_run(folder).result
     except (ValueError, OSError) as error:
-        said = str(error).rpartition("damaged: ")[2].rpartition("a run folder: ")[2]
-        return (folder.name, "damaged", said[:60], "", "", "")
+        message = str(error).rpartition("damaged: ")[2].rpartition("a run folder: ")[2]
+        return (folder.name, "damaged", message[:60], "", "", "")
     entries = result["problems"]
-    begun = [e for e in entries if e.get("evaluations") is not None]
+    evaluated = [e for e in entries if e.get("evaluations") is not None]
     return (
         folder.name,
         result["status"],
         shorten(", ".join(e["problem"][:99] for e in entries[:99]), 40, placeholder=" …"),
         shorten(
-            ", ".join(number_text(e.get("fun"), 3) or "–" for e in begun), 30, placeholder=" …"
+            ", ".join(number_text(e.get("fun"), 3) or "–" for e in evaluated), 30, placeholder=" …"
         ),
-        number_text(sum(e["evaluations"] for e in begun)),
+        number_text(sum(e["evaluations"] for e in evaluated)),
         _moment(result.get("started")),
     )
 
 
 def _moment(text) -> str:
-    """A moment as a clock here shows it."""
+    """Return a moment as a clock here shows it."""
     try:
         return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (TypeError, ValueError, OverflowError):
@@ -234,7 +234,7 @@ def _configs():
 
 
 def _first_line(thing):
-    """The first paragraph of a docstring, or as much of it as fits a line."""
+    """Return the first paragraph of a docstring, or as much of it as fits a line."""
     return shorten((thing.__doc__ or "").strip().partition("\n\n")[0], 100, placeholder=" …")
 
 

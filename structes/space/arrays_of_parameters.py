@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays.libraries import namespace
-from ..registry import brief, nearest
+from ..error_text import brief, nearest
 from ..structures import STRUCTURES
 from ..structures.base import Structure
 from ..structures.building import build_part
@@ -48,7 +48,7 @@ class Branch(NamedTuple):
 class Parameters:
     """Named arrays that share a vector of `dim` numbers; made by `structure_for`.
 
-    Attributes
+    Parameters
     ----------
     structure : DirectSum
         It has a block for each array that is not empty.
@@ -56,7 +56,7 @@ class Parameters:
         The path of each array in the containers, keys joined by "/", in the vector's order.
     shapes : tuple of tuple of int
         The shape of each array.
-    tree : Branch or int
+    tree
         The containers.
     """
 
@@ -71,30 +71,49 @@ class Parameters:
         return self.structure.dim
 
     def flatten(self, arrays: Any) -> Any:
-        """(d,) of arrays in containers as those given to `structure_for`; (n, d) where every
-        array has n in front of its shape. Row-major; a copy.
+        """Return the vector of arrays, row-major; it is a copy.
 
-        Raises ValueError or TypeError, naming the path, where a container or a shape differs.
+        Parameters
+        ----------
+        arrays
+            Arrays in containers as those given to `structure_for`; each may have n in front of its
+            shape.
+
+        Returns
+        -------
+        array of shape (d,) or (n, d)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where a container or a shape differs; the message names its path.
         """
         leaves = [None] * len(self.names)
         self._collect(self.tree, arrays, "arrays", leaves)
         rows = None
         parts = []
         for (path, leaf), shape in zip(leaves, self.shapes, strict=True):
-            got = tuple(leaf.shape)
+            leaf_shape = tuple(leaf.shape)
             if rows is None:
-                rows = got[: len(got) - len(shape)]
-            if len(rows) > 1 or got != rows + shape:
-                many = f" with {rows[0]} in front" if len(rows) == 1 else ""
-                raise ValueError(f"{path} must have shape {shape}{many}; got {got}")
+                rows = leaf_shape[: len(leaf_shape) - len(shape)]
+            if len(rows) > 1 or leaf_shape != rows + shape:
+                hint = f" with {rows[0]} in front" if len(rows) == 1 else ""
+                raise ValueError(f"{path} must have shape {shape}{hint}; got {leaf_shape}")
             parts.append(namespace(leaf).reshape(leaf, (*rows, prod(shape))))
         return namespace(parts[0]).concat(parts, axis=len(rows))
 
     def unflatten(self, x: Any) -> Any:
-        """The containers with the arrays of x (d,), as views where the library allows it; of rows
-        x (n, d) arrays with n in front of their shape.
+        """Return the containers with the arrays of a vector, as views where that is possible.
 
-        Raises ValueError where the last size of x is not d.
+        Parameters
+        ----------
+        x : array of shape (d,) or (n, d)
+            The vector; of rows the arrays have n in front of their shape.
+
+        Raises
+        ------
+        ValueError
+            Where the last size of x is not d.
         """
         x = x if hasattr(x, "shape") else np.asarray(x, dtype=float)
         if len(x.shape) not in (1, 2) or x.shape[-1] != self.dim:
@@ -107,22 +126,28 @@ class Parameters:
             arrays.append(namespace(x).reshape(x[..., start:end], (*x.shape[:-1], *shape)))
         return _build(self.tree, arrays)
 
-    def _collect(self, tree, given, path, leaves):
-        """Put (path, array) of every array in `given` at its number in `leaves`."""
+    def _collect(self, tree, arrays, path, leaves):
+        """Put (path, array) of every array in `arrays` at its number in `leaves`."""
         if not isinstance(tree, Branch):
-            leaf = given if hasattr(given, "__array_namespace__") else _number_array(path, given)
+            leaf = (
+                arrays if hasattr(arrays, "__array_namespace__") else _number_array(path, arrays)
+            )
             leaves[tree] = path, leaf
             return
         if tree.kind is dict:
-            if not isinstance(given, Mapping) or set(given) != set(tree.keys):
+            if not isinstance(arrays, Mapping) or set(arrays) != set(tree.keys):
                 keys = ", ".join(map(repr, tree.keys))
-                got = ", ".join(map(repr, given)) if isinstance(given, Mapping) else repr(given)
-                raise ValueError(f"{path} must be a mapping with the keys {keys}; got {got}")
-        elif not isinstance(given, (list, tuple)) or len(given) != len(tree.keys):
-            got = f"{len(given)}" if isinstance(given, (list, tuple)) else repr(given)
-            raise ValueError(f"{path} must be a list of {len(tree.keys)}; got {got}")
+                description = (
+                    ", ".join(map(repr, arrays)) if isinstance(arrays, Mapping) else repr(arrays)
+                )
+                raise ValueError(
+                    f"{path} must be a mapping with the keys {keys}; got {description}"
+                )
+        elif not isinstance(arrays, (list, tuple)) or len(arrays) != len(tree.keys):
+            description = f"{len(arrays)}" if isinstance(arrays, (list, tuple)) else repr(arrays)
+            raise ValueError(f"{path} must be a list of {len(tree.keys)}; got {description}")
         for key, child in zip(tree.keys, tree.children, strict=True):
-            self._collect(child, given[key], f"{path}[{key!r}]", leaves)
+            self._collect(child, arrays[key], f"{path}[{key!r}]", leaves)
 
 
 def structure_for(
@@ -135,24 +160,24 @@ def structure_for(
 
     Parameters
     ----------
-    params : container
-        Arrays or shapes in dicts, lists and tuples, nested as you like. A tuple of integers is a
-        shape, `()` that of a number; a list is always a container. Arrays of size 0 get no block.
-    matrices : str or mapping
+    params : dict, list or tuple
+        Arrays or shapes in containers: dicts, lists and tuples, nested as you like. A tuple of
+        integers is a shape, `()` that of a number; a list is always a container. Arrays of size 0
+        get no block.
+    matrices : str or Mapping
         The structure of arrays with two axes or more. A Kronecker product gets its rows and cols
         from the shape (of more than two axes, cut where the sides are most equal: (64, 32, 3, 3)
-        is read as 64 × 288). Where left or right is not given it is dense for a side of at most
-        128 and at most twice the other side, diagonal for a longer one.
-    vectors : str or mapping
+        is read as 64 × 288), and where left or right is not given it is dense for a side of at
+        most 128 and at most twice the other side, diagonal for a longer one.
+    vectors : str or Mapping
         The structure of arrays with one axis, and of numbers.
-    overrides : mapping, optional
-        From the name of an array to its structure. A name is the path in the containers
-        ("layers/0/w"), and may hold `*` and `?` to mean several (`*/bias`).
+    overrides : Mapping, optional
+        {name: structure} of single arrays; a name is the path in the containers ("layers/0/w"),
+        and may hold * and ? to mean several ("*/bias").
 
     Returns
     -------
     Parameters
-        It has `structure`, `dim`, `flatten` and `unflatten`.
 
     Raises
     ------
@@ -175,34 +200,34 @@ def structure_for(
             raise ValueError(f"params: two arrays have the name {name!r}: rename a key")
     if not any(prod(shape) for shape in shapes):
         raise ValueError(f"params must hold at least one number; got {brief(params)}")
-    chosen = _overrides(overrides or {}, names)
+    structures = _overrides(overrides or {}, names)
     blocks, end = [], 0
     for name, shape in zip(names, shapes, strict=True):
         start, end = end, end + prod(shape)
         if end > start:
-            spec = chosen.get(name, matrices if len(shape) > 1 else vectors)
-            what = f"params, array {name!r} of shape {shape}"
-            structure = build_part(what, _with_sizes(spec, shape), end - start)
+            spec = structures.get(name, matrices if len(shape) > 1 else vectors)
+            label = f"params, array {name!r} of shape {shape}"
+            structure = build_part(label, _with_sizes(spec, shape), end - start)
             blocks.append(Block(name, structure, range(start, end)))
     return Parameters(DirectSum(end, tuple(blocks)), tuple(names), tuple(shapes), tree)
 
 
 def _read(tree, path, keys, names, shapes):
-    """`tree` as branches and numbers of arrays, whose names and shapes are appended."""
+    """Return `tree` as branches and numbers of arrays, whose names and shapes are appended."""
     shape = _shape(tree, path)
     if shape is not None:
         names.append("/".join(keys) or "params")
         shapes.append(shape)
         return len(names) - 1
-    inside = tuple(tree) if isinstance(tree, Mapping) else tuple(range(len(tree)))
+    child_keys = tuple(tree) if isinstance(tree, Mapping) else tuple(range(len(tree)))
     children = tuple(
-        _read(tree[k], f"{path}[{k!r}]", (*keys, str(k)), names, shapes) for k in inside
+        _read(tree[k], f"{path}[{k!r}]", (*keys, str(k)), names, shapes) for k in child_keys
     )
-    return Branch(dict if isinstance(tree, Mapping) else type(tree), inside, children)
+    return Branch(dict if isinstance(tree, Mapping) else type(tree), child_keys, children)
 
 
 def _shape(leaf, path):
-    """Shape of an array or of a shape; None for a container."""
+    """Return shape of an array or of a shape; None for a container."""
     if isinstance(leaf, (Mapping, list)):
         return None
     if isinstance(leaf, tuple):
@@ -239,10 +264,12 @@ def _number_array(path, value):
         raise TypeError(f"{path} must be an array of numbers; got {brief(value)}") from None
 
 
-def _overrides(given, names) -> dict:
-    """Structure by name, of those arrays whose name `given` says, itself or by a pattern."""
-    out = {}
-    for pattern, spec in given.items():
+def _overrides(overrides, names) -> dict:
+    """Return structure by name, of those arrays whose name `overrides` says, itself or by a
+    pattern.
+    """
+    structures = {}
+    for pattern, spec in overrides.items():
         hits = [name for name in names if fnmatchcase(name, pattern)] or []
         hits = [pattern] if pattern in names else hits
         if not hits:
@@ -251,27 +278,28 @@ def _overrides(given, names) -> dict:
                 f"there are: {', '.join(names)}"
             )
         for name in hits:
-            if pattern == name or name not in given:  # a name in full goes before a pattern
-                out[name] = spec
-    return out
+            if pattern == name or name not in overrides:  # a name in full goes before a pattern
+                structures[name] = spec
+    return structures
 
 
 def _with_sizes(spec, shape):
-    """`spec`, with the sizes of `shape` where it is a Kronecker product that does not say them."""
+    """Return `spec`, with the sizes of `shape` where it is a Kronecker product that does not say
+    them."""
     if isinstance(spec, Structure) or len(shape) < 2:
         return spec
-    name, given = STRUCTURES.parse(spec)
-    if name != "kronecker" or "rows" in given or "cols" in given:
+    name, arguments = STRUCTURES.parse(spec)
+    if name != "kronecker" or "rows" in arguments or "cols" in arguments:
         return spec
     rows, cols = _sides(shape)
     sides = {
         "left": "dense" if rows <= min(LONG, 2 * cols) else "diagonal",
         "right": "dense" if cols <= min(LONG, 2 * rows) else "diagonal",
     }
-    return {"name": name, "rows": rows, "cols": cols, **sides, **given}
+    return {"name": name, "rows": rows, "cols": cols, **sides, **arguments}
 
 
 def _sides(shape):
-    """(rows, cols) of an array of two or more axes: cut where the sides are most equal."""
+    """Return (rows, cols) of an array of two or more axes: cut where the sides are most equal."""
     cuts = [(prod(shape[:k]), prod(shape[k:])) for k in range(1, len(shape))]
     return min(cuts, key=sum)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .. import checks
-from ..registry import brief, nearest
+from ..error_text import brief, nearest
 from ..terminal import output
 
 TRANSFORMS = ("linear", "log")
@@ -19,13 +19,17 @@ _EXACT = 2**53  # integers up to here are floats, all of them
 
 
 def bounds_of(bounds, dim, x0=None):
-    """(lower, upper), each a new (d,) array, −inf and inf where open; equal where a coordinate is
-    fixed.
+    """Return (lower, upper), each a new (d,) array, −inf and inf where open; equal where a
+    coordinate is fixed.
 
-    bounds   d pairs (lower, upper) with None for open; one pair of numbers for all coordinates;
-             a mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or two
-             sequences (lows, highs) as in pycma, where d is not 2, or as pairs they would fix both
-    x0       (d,) start, where it is known: it tells which of two readings is meant
+    Parameters
+    ----------
+    bounds
+        D pairs (lower, upper) with None for open; one pair of numbers for all coordinates; a
+        mapping {index: pair}; an object with lb and ub (scipy.optimize.Bounds); or two sequences
+        (lows, highs) as in pycma, where d is not 2, or as pairs they would fix both.
+    x0
+        (d,) start, where it is known: it tells which of two readings is meant.
     """
     if bounds is None:
         return np.full(dim, -np.inf), np.full(dim, np.inf)
@@ -41,8 +45,10 @@ def bounds_of(bounds, dim, x0=None):
 def _of_pairs(bounds, dim, x0):
     expected = f"{dim} pairs (lower, upper), None or inf for open"
     if isinstance(bounds, Mapping):
-        at = {checks.count("bounds: index", i, 0, dim - 1): pair for i, pair in bounds.items()}
-        bounds = [at.get(i, (None, None)) for i in range(dim)]
+        by_index = {
+            checks.count("bounds: index", i, 0, dim - 1): pair for i, pair in bounds.items()
+        }
+        bounds = [by_index.get(i, (None, None)) for i in range(dim)]
     elif hasattr(bounds, "to_numpy"):  # a DataFrame, whose own items are its columns' names
         bounds = bounds.to_numpy()
     try:
@@ -106,12 +112,12 @@ def _is_side(value, dim) -> bool:
 
 
 def _lows_or_highs(side, dim, k):
-    its = [side] * dim if _is_end(side) else list(side)
-    return np.array([_end(f"bounds[{k}][{i}]", end, k) for i, end in enumerate(its)])
+    ends = [side] * dim if _is_end(side) else list(side)
+    return np.array([_end(f"bounds[{k}][{i}]", end, k) for i, end in enumerate(ends)])
 
 
 def _end(name, value, k) -> float:
-    """One end of a pair, the lower one for k = 0."""
+    """Return one end of a pair, the lower one for k = 0."""
     return (-np.inf, np.inf)[k] if value is None else checks.real(name, value)
 
 
@@ -128,11 +134,11 @@ def _side(name, value, dim):
 
 
 def logs_of(transforms, dim):
-    """(d,) where the transform is "log"."""
+    """Return (d,) where the transform is "log"."""
     if transforms is None:
         transforms = {}
     if isinstance(transforms, Mapping):
-        chosen = {
+        names = {
             checks.count("transforms: index", i, 0, dim - 1): transforms[i] for i in transforms
         }
     else:
@@ -146,9 +152,9 @@ def logs_of(transforms, dim):
                 f"transforms must be {dim} names, one for each parameter, or a mapping from index "
                 f"to name; got {len(transforms)}"
             )
-        chosen = dict(enumerate(transforms))
+        names = dict(enumerate(transforms))
     log_ = np.zeros(dim, dtype=bool)
-    for i, name in chosen.items():
+    for i, name in names.items():
         if name is not None and name not in TRANSFORMS:
             raise ValueError(
                 f"transforms[{i}] must be None, 'linear' or 'log'; "
@@ -159,53 +165,57 @@ def logs_of(transforms, dim):
 
 
 def integers_of(integers, dim):
-    """(d,) where x is an integer."""
-    where = np.zeros(dim, dtype=bool)
+    """Return (d,) where x is an integer."""
+    mask = np.zeros(dim, dtype=bool)
     if integers is True:
-        where[:] = True
+        mask[:] = True
     elif integers is not None:
         if integers is False or isinstance(integers, str) or not hasattr(integers, "__len__"):
             raise TypeError(f"integers must be None, True (all) or indices; got {brief(integers)}")
-        where[list(checks.indices("integers", integers, len(integers), dim))] = True
-    return where
+        mask[list(checks.indices("integers", integers, len(integers), dim))] = True
+    return mask
 
 
 def one_cell(low, high, log_, integer):
     """Bounds, in which those of an integer that has one value only are this value."""
-    least = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
-    alone = integer & (least == np.floor(high))
-    return np.where(alone, least, low), np.where(alone, least, high)
+    lowest = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
+    alone = integer & (lowest == np.floor(high))
+    return np.where(alone, lowest, low), np.where(alone, lowest, high)
 
 
-def check_fixed(at, fixed, log_, integer):
+def check_fixed(values, fixed, log_, integer):
     """Raise ValueError, naming the argument, for a coordinate that is fixed at no value of its
     own.
 
-    at              {coordinate: value}; `fixed`: what the user said of them, bounds the rest
-    log_, integer   (d,) whether it moves by its logarithm, and whether it is an integer
+    Parameters
+    ----------
+    values
+        {coordinate: value}; `fixed`: what the user said of them, bounds the rest.
+    log_, integer
+        (d,) whether it moves by its logarithm, and whether it is an integer.
     """
-    for i, value in at.items():
-        what = f"{'fixed' if i in (fixed or ()) else 'bounds'}[{i}]"
+    for i, value in values.items():
+        label = f"{'fixed' if i in (fixed or ()) else 'bounds'}[{i}]"
         if integer[i] and value != round(value):
             raise ValueError(
-                f"{what} must be an integer, because integers says so; it is fixed at {value}"
+                f"{label} must be an integer, because integers says so; it is fixed at {value}"
             )
         if log_[i] and value <= 0:
             raise ValueError(
-                f"{what} must be positive, because its coordinate has the transform 'log'; it is "
+                f"{label} must be positive, because its coordinate has the transform 'log'; it is "
                 f"fixed at {value}"
             )
 
 
 def whole(low, high, integer):
     """Bounds of integers rounded inward."""
-    given = low, high
+    original = low, high
     low, high = np.where(integer, np.ceil(low), low), np.where(integer, np.floor(high), high)
     for i in np.flatnonzero(integer):
         if low[i] > high[i]:
             raise ValueError(
                 f"bounds[{i}] must hold an integer, because its coordinate is one; got "
-                f"({given[0][i]}, {given[1][i]})"
+                f"({original[0][i]}, {original[1][i]})"
             )
         if not high[i] - low[i] >= 1:
             raise ValueError(

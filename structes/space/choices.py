@@ -32,27 +32,32 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import namespace, to_numpy
-from ..registry import brief
+from ..error_text import brief
 from .domain import Domain
 
 
 def chance(dim: int, n: int) -> float:
-    """Probability with which a sample takes another option than the top one in one of n choices,
-    when all is decided: 1 / (λ n) with λ = 4 + 3 ln d, whatever the population is. (A larger
-    population converges in fewer generations, and would leave fewer tries otherwise.)"""
+    """Return probability with which a sample takes another option than the top one in one of n
+    choices, when all is decided: 1 / (λ n) with λ = 4 + 3 ln d, whatever the population is. (A
+    larger population converges in fewer generations, and would leave fewer tries otherwise.)"""
     return 1 / ((4 + 3 * log(dim)) * n)
 
 
 def keep_open(state, structure, choices):
-    """The State after an update, with every option of every choice still within reach.
-
-    state      State of strategy.py
-    structure  its structure
-    choices    tuple of tuples: the coordinates of each choice, one for each option
+    """Return the State after an update, with every option of every choice still within reach.
 
     Standard deviations count as independent inside a choice, as they are where its structure is
     scalar or diagonal (`with_blocks` in arguments.py); a dense structure departs from it little
     (see `chance`: what matters is its order of magnitude).
+
+    Parameters
+    ----------
+    state
+        State of strategy.py.
+    structure
+        Its structure.
+    choices
+        Tuple of tuples: the coordinates of each choice, one for each option.
     """
     from scipy.special import ndtri  # not on `import structes`
 
@@ -61,12 +66,12 @@ def keep_open(state, structure, choices):
     deviations = to_numpy(state.sigma * state.scale * structure.deviations(state.factor))
     mean = np.array(to_numpy(state.mean))
     for choice in choices:
-        at = np.asarray(choice)
-        top = at[mean[at].argmax()]
-        reach = -ndtri(chance(dim, len(choices)) / (len(at) - 1))
-        lowest = mean[top] - reach * np.hypot(deviations[at], deviations[top])
-        lowest[at == top] = mean[top]
-        mean[at] = np.maximum(mean[at], lowest)
+        index = np.asarray(choice)
+        top = index[mean[index].argmax()]
+        reach = -ndtri(chance(dim, len(choices)) / (len(index) - 1))
+        lowest = mean[top] - reach * np.hypot(deviations[index], deviations[top])
+        lowest[index == top] = mean[top]
+        mean[index] = np.maximum(mean[index], lowest)
 
     # the paths, split into what moves the numbers and what moves the choices alone
     is_number = np.ones(dim)
@@ -76,8 +81,10 @@ def keep_open(state, structure, choices):
     paths = xp.stack([state.path_sigma, state.path])
     Y = structure.unwhiten(state.factor, paths)
     numbers = structure.whiten(state.factor, Y * xp.asarray(is_number, dtype=Y.dtype))
-    others = paths - numbers
-    length, length_path = (sqrt(float(row @ row)) for row in (others[0, :], others[1, :]))
+    choice_paths = paths - numbers
+    length, length_path = (
+        sqrt(float(row @ row)) for row in (choice_paths[0, :], choice_paths[1, :])
+    )
     level = 1.0
     if n_numbers:
         level = sqrt(float(numbers[0, :] @ numbers[0, :]) / n_numbers)
@@ -85,8 +92,8 @@ def keep_open(state, structure, choices):
     b = min(1.0, sqrt(K) / length_path) if length_path > 0 else 1.0
     return state._replace(
         mean=xp.asarray(mean, dtype=state.mean.dtype),
-        path_sigma=numbers[0, :] + a * others[0, :],
-        path=numbers[1, :] + b * others[1, :],
+        path_sigma=numbers[0, :] + a * choice_paths[0, :],
+        path=numbers[1, :] + b * choice_paths[1, :],
     )
 
 
@@ -94,8 +101,12 @@ def keep_open(state, structure, choices):
 class Choosing(Domain):
     """A domain of which some coordinates are the options of choices.
 
-    numbers   Domain of all d coordinates, in which those of choices are free
-    choices   tuple of tuples: the coordinates of each choice, one for each option
+    Parameters
+    ----------
+    numbers : Domain
+        Domain of all d coordinates, in which those of choices are free.
+    choices : tuple
+        Tuple of tuples: the coordinates of each choice, one for each option.
     """
 
     numbers: Domain
@@ -108,9 +119,9 @@ class Choosing(Domain):
     def restricted(self, free):
         place = _places(free)
         for n, choice in enumerate(self.choices):
-            gone = [i for i in choice if i not in place]
-            if gone:
-                raise ValueError(f"choices[{n}]: its coordinates {gone} are fixed")
+            fixed = [i for i in choice if i not in place]
+            if fixed:
+                raise ValueError(f"choices[{n}]: its coordinates {fixed} are fixed")
         choices = tuple(tuple(place[i] for i in choice) for choice in self.choices)
         return Choosing(len(free), self.numbers.restricted(free), choices)
 
@@ -121,13 +132,15 @@ class Choosing(Domain):
         settling[[i for choice in self.choices for i in choice]] = False
         return settling
 
-    def in_units(self, X, std, at=None):
-        units = np.array(self.numbers.in_units(X, std, at))
-        column = {i: i for i in range(self.dim)} if at is None else _places(at)
+    def in_units(self, X, std, columns=None):
+        units = np.array(self.numbers.in_units(X, std, columns))
+        column = {i: i for i in range(self.dim)} if columns is None else _places(columns)
         for choice in self.choices:
             if all(i in column for i in choice):  # otherwise some say nothing
-                its = [column[i] for i in choice]
-                units[:, its] = X[:, its].argmax(axis=1)[:, None] == np.arange(len(its))
+                positions = [column[i] for i in choice]
+                units[:, positions] = X[:, positions].argmax(axis=1)[:, None] == np.arange(
+                    len(positions)
+                )
             else:
                 units[:, [column[i] for i in choice if i in column]] = 0.0
         return units
@@ -154,19 +167,23 @@ class Choosing(Domain):
         return keep_open(self.numbers.adjust(state, structure, tied), structure, self.choices)
 
 
-def _places(at) -> dict:
-    """{coordinate: column} of the coordinates `at`."""
-    return {int(i): k for k, i in enumerate(at)}
+def _places(coordinates) -> dict:
+    """Return {coordinate: column} of the coordinates `coordinates`."""
+    return {int(i): k for k, i in enumerate(coordinates)}
 
 
 def with_choices(domain: Domain, choices=None) -> Domain:
-    """`domain`, with sequences of two or more coordinates each that are choices; None: with none.
+    """Return `domain`, with sequences of two or more coordinates each that are choices; None: with
+    none.
 
-    Raises ValueError or TypeError, naming the argument, where a coordinate is in two of them.
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, where a coordinate is in two of them.
     """
     if not choices:
         return domain
-    all_, each = [], []
+    coordinates, blocks = [], []
     for n, choice in enumerate(choices):
         try:
             size = len(choice)
@@ -174,7 +191,7 @@ def with_choices(domain: Domain, choices=None) -> Domain:
             raise TypeError(
                 f"choices[{n}] must be a list of coordinates; got {brief(choice)}"
             ) from None
-        each.append(checks.indices(f"choices[{n}]", choice, max(2, size), domain.dim))
-        all_ += each[-1]
-    checks.indices("choices", all_, len(all_), domain.dim)
-    return Choosing(domain.dim, domain, tuple(each))
+        blocks.append(checks.indices(f"choices[{n}]", choice, max(2, size), domain.dim))
+        coordinates += blocks[-1]
+    checks.indices("choices", coordinates, len(coordinates), domain.dim)
+    return Choosing(domain.dim, domain, tuple(blocks))

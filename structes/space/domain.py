@@ -4,50 +4,28 @@ A search moves in all of R^d; the user's points live in a box, on a logarithmic 
 `decode` makes points of search coordinates, `encode` is its inverse on points that are allowed.
 Every point that `decode` gives is inside the bounds, exactly, and has exact integers.
 
-A bound folds the search coordinate: what steps over it comes back inside, as from a mirror (with
-two bounds as between two mirrors), so that the search sees the function on both sides of the bound
-and its minimum there as one that it can surround. Behind a plain mirror ("reflect") a minimum on
-the bound is a kink, g |u|, beside the other coordinates' u²: the condition number grows for ever
-as the search converges. Therefore the mirror is rounded ("transform"): within a zone of width a
-from the bound x is quadratic, and a minimum on the bound is one of u² like the others:
-
-    x = u                        where u ≥ lower + a, exactly
-    x = lower + (u − m)²/(4 a)   where u is nearer to the mirror at m = lower − a
-
-What was tried, on sphere, ellipsoids (rotated, too), Rosenbrock and slopes with the minimum on one
-bound, on some, on all, inside and close by (d = 5, 10): the rounded mirror solves all, in 0.63 of
-pycma's evaluations (its zone is 0.05 |lower| wide); the plain one solves 85 % in 1.08 of them, and
-is better where the slope vanishes on the bound (on a rotated ellipsoid four times). Clipping for
-evaluation and learning from clipped steps freeze (42 and 48 % solved); clipping with a penalty in
-units of the spread of the values (a simple form of Hansen et al. 2009) is good inside, twice as
-slow on bounds, and fails on ill-conditioned ones. A zone of 0.03 sigma0 is a compromise: 0.3 saves
-5 % on bounds, and costs 20 % on bbob-boxed, where minima are inside; 0.01 costs 12 % on bounds.
+`Domain` is the map of a search without bounds, and says what every map has to do; `Limited`
+(limited.py) has bounds, logarithms and integers, `Fixed` (fixed.py) coordinates that do not move,
+`Choosing` (choices.py) choices among options. `build_domain` (building.py) makes the first two.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
-from typing import Any
 
 import numpy as np
 
-from ..arrays.libraries import cast, namespace, to_numpy
-from ..registry import nearest
-from .bounds import bounds_of, integers_of, logs_of, whole
-from .integers import widened, with_margin
-
-BOUNDARIES = {"transform": 0.03, "reflect": 0.0}  # width of the rounded zone, in sigma0
-_FAR = 1e300  # a bound beyond it has no mirror; points are clipped
-WHOLE = 1e-6  # by which an integer may be off, as after a file with few digits
-_LARGEST = log(np.finfo(float).max) - 1e-9
+from ..arrays.libraries import cast
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
     """All of R^d: the two coordinates are the same.
 
-    dim   number of parameters, d
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
     """
 
     dim: int
@@ -62,15 +40,16 @@ class Domain:
         return self.dim
 
     def completed(self, x):
-        """A point (d,) with what is fixed in its place."""
+        """Return a point (d,) with what is fixed in its place."""
         return x
 
     def spread(self, std):
-        """(d,) standard deviations of the coordinates of a point, of those of the search."""
+        """Return (d,) standard deviations of the coordinates of a point, of those of the
+        search."""
         return std
 
     def restricted(self, free) -> Domain:
-        """The same for the coordinates `free` (k,), increasing, alone."""
+        """Return the same for the coordinates `free` (k,), increasing, alone."""
         return Domain(len(free))
 
     @property
@@ -86,29 +65,40 @@ class Domain:
         return self.dim if self.settling is None else int(self.settling.sum())
 
     def comes_again(self, X) -> np.ndarray:
-        """(n,) which of the NumPy points X (n, d) are the point of any number of candidates:
-        those of which each coordinate is an integer or lies on a bound."""
+        """Return (n,) which of the NumPy points X (n, d) are the point of any number of
+        candidates: those of which each coordinate is an integer or lies on a bound."""
         return np.zeros(X.shape[0], dtype=bool)
 
-    def in_units(self, X, std, at=None):
-        """(n, k) points X (n, k) in units of standard deviations, in which two are compared.
-
-        std   (d,) standard deviations of the search coordinates
-        at    (k,) which coordinates the columns of X are; None: all
+    def in_units(self, X, std, columns=None):
+        """Return (n, k) points X (n, k) in units of standard deviations, in which two are
+        compared.
 
         A difference of 1 is one standard deviation, of the logarithm where the search moves that;
         integers and options that differ are 1 apart at least. NaN where a point cannot be.
+
+        Parameters
+        ----------
+        std
+            (d,) standard deviations of the search coordinates.
+        columns
+            (k,) which coordinates the columns of X are; None: all.
         """
-        return X / (std if at is None else std[at])
+        return X / (std if columns is None else std[columns])
 
     def decode(self, U):
-        """Points X (n, d) of search coordinates U (n, d), which it may give back as they are."""
+        """Return points X (n, d) of search coordinates U (n, d), which it may give back as they
+        are.
+        """
         return U
 
     def encode(self, X, name: str = "X"):
-        """Search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to rounding.
+        """Return search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to
+        rounding.
 
-        Raises ValueError, with `name` for X, where a point lies outside.
+        Raises
+        ------
+        ValueError
+            With `name` for X, where a point lies outside.
         """
         return X
 
@@ -122,337 +112,23 @@ class Domain:
         return self.has_integers and self.continuous > 0
 
     def centred(self, U, mean):
-        """Search coordinates U (n, d) in which each integer that is another one than that of the
-        mean (d,) lies in the middle of its cell (integers.py); they decode to the same points."""
+        """Return search coordinates U (n, d) in which each integer that is another one than that
+        of the mean (d,) lies in the middle of its cell (integers.py); they decode to the same
+        points.
+        """
         return U
 
     def rounded(self, X, dtype):
-        """Points X (n, d) in another dtype ("float32"); they stay inside."""
+        """Return points X (n, d) in another dtype ("float32"); they stay inside."""
         return cast(X, dtype)
 
     def adjust(self, state, structure, tied=0.0):
-        """The state of a new generation, kept from freezing where coordinates are integers, and
-        from steps that are longer than the box is wide.
+        """Return the state of a new generation, kept from freezing where coordinates are integers,
+        and from steps that are longer than the box is wide.
 
-        tied   share of the last values that equal the best of them (integers.py)
+        Parameters
+        ----------
+        tied
+            Share of the last values that equal the best of them (integers.py).
         """
         return state
-
-
-@dataclass(frozen=True, eq=False)
-class Limited(Domain):
-    """Coordinates of which some are bounded, logarithms, or integers. All fields are (d,) arrays.
-
-    low, high   bounds of x, −inf and inf where open; integers where x is an integer
-    log         where u = ln x
-    integer     where x is the nearest integer
-    zone        width a of the rounded zone, in u; 0 where the mirror is plain
-    """
-
-    low: Any
-    high: Any
-    log: Any
-    integer: Any
-    zone: Any
-
-    def __post_init__(self):
-        half = 0.5 * self.integer  # an integer has the cell from k − ½ to k + ½
-        floor, ceiling = (
-            _logarithm(bound, self.log) for bound in (self.low - half, self.high + half)
-        )
-        left, right = (np.abs(side) < _FAR for side in (floor, ceiling))
-        two = left & right
-        width = np.where(two, ceiling, 0.0) - np.where(two, floor, 0.0)
-        fields = {
-            "_floor": np.where(left, floor, 0.0),  # where the bounds are, in u
-            "_ceiling": np.where(right, ceiling, 0.0),
-            "_inner": np.where(left, floor + self.zone, -np.inf),  # x = u from here …
-            "_outer": np.where(right, ceiling - self.zone, np.inf),  # … to there
-            "_left": np.where(left, floor - self.zone, 0.0),  # where the mirrors are
-            "_right": np.where(right, ceiling + self.zone, 0.0),
-            "_two": two,
-            "_one": left & ~right,
-            "_other": right & ~left,
-            "_slope": np.where(self.zone > 0, 4 * self.zone, 1.0),
-            "_longest": np.where(  # standard deviation; an open integer has no cells beyond 2⁵³
-                two, np.maximum(width / 3, 1e-300), np.where(self.integer, 2.0**53, np.inf)
-            ),
-        }
-        fields["_turn"] = np.where(two, fields["_right"] - fields["_left"], 1.0)
-        fields["_some_log"], fields["_at"] = bool(self.log.any()), np.flatnonzero(self.integer)
-        fields["_loose"] = not (two.any() or self.integer.any())  # nothing to adjust
-        far = (~left & np.isfinite(self.low)) | (~right & np.isfinite(self.high))
-        fields["_is_clipped"] = bool(far.any())
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def has_integers(self) -> bool:
-        return len(self._at) > 0
-
-    def restricted(self, free):
-        its = (getattr(self, name)[free] for name in ("low", "high", "log", "integer", "zone"))
-        low, high, log_, integer, zone = its
-        if not (np.isfinite(low).any() or np.isfinite(high).any() or (log_ | integer).any()):
-            return Domain(len(free))
-        return Limited(len(free), low, high, log_, integer, zone)
-
-    @property
-    def settling(self):
-        return ~self.integer if self.has_integers else None
-
-    def check_integers(self, X, name):
-        X = to_numpy(X)
-        for row, i in np.argwhere(self.integer & (np.abs(X - np.round(X)) > WHOLE)):
-            raise ValueError(f"{name}: coordinate {i} must be an integer; got {X[row, i]}")
-
-    def comes_again(self, X):
-        return (self.integer | (self.low >= X) | (self.high <= X)).all(axis=1)
-
-    def in_units(self, X, std, at=None):
-        at = slice(None) if at is None else at
-        log_, integer = self.log[at], self.integer[at]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            U = np.where(log_ & ~integer, np.log(np.where(X > 0, X, np.nan)), X)
-        return np.where(integer, X, U / std[at])
-
-    def decode(self, U):
-        xp = namespace(U)
-        get = self if xp is np else _Constants(self, U, xp)
-        inside = (get._inner <= U) & (get._outer >= U)
-        all_inside = xp is np and bool(inside.all())  # a device would have to be waited for
-        X = U if all_inside else xp.where(inside, U, _rounded(get, _folded(get, U)[0]))
-        if self._some_log:
-            bounded = xp.clip(xp.where(get.log, X, 0.0), -_LARGEST, _LARGEST)
-            X = xp.where(get.log, xp.exp(bounded), X)
-        elif all_inside and not len(self._at) and not self._is_clipped:
-            return X
-        if len(self._at):
-            X = xp.where(get.integer, xp.floor(X + 0.5), X)
-        return xp.clip(X, get.low, get.high)
-
-    def encode(self, X, name: str = "X"):
-        self._check(X, name)
-        xp = namespace(X)
-        get = self if xp is np else _Constants(self, X, xp)
-        U = X
-        if self._some_log:
-            U = xp.where(get.log, xp.log(xp.where(get.log, X, 1.0)), X)
-        low = get._inner > U
-        high = get._outer < U
-        if bool(xp.any(low | high)):
-            depth = xp.where(low, U - get._floor, xp.where(high, get._ceiling - U, 0.0))
-            depth = xp.sqrt(get._slope * xp.abs(depth))
-            rounded = get.zone > 0
-            U = xp.where(low & rounded, get._left + depth, U)
-            U = xp.where(high & rounded, get._right - depth, U)
-        return U
-
-    def centred(self, U, mean):
-        xp = namespace(U)
-        get = self if xp is np else _Constants(self, U, xp)
-        V, turned = _folded(get, xp.concat([U, mean[None, :]]))
-        X = V
-        if self._some_log:
-            X = xp.where(get.log, xp.exp(xp.clip(V, -_LARGEST, _LARGEST)), V)
-        X = xp.clip(xp.floor(X + 0.5), get.low, get.high)
-        away = get.integer & (X[:-1, :] != X[-1:, :])
-        X, V, turned = X[:-1, :], V[:-1, :], turned[:-1, :]
-        if self._some_log:
-            log_ = get.log & away
-            X = xp.where(log_, xp.log(xp.where(log_, X, 1.0)), X)
-        return xp.where(away, U + xp.where(turned, V - X, X - V), U)
-
-    def rounded(self, X, dtype):
-        with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
-            X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
-        low, high = self.low.astype(dtype), self.high.astype(dtype)
-        low = np.where(low < self.low, np.nextafter(low, inf), low)
-        high = np.where(high > self.high, np.nextafter(high, -inf), high)
-        its = np.finfo(dtype)
-        low = np.where(self.log, np.maximum(low, its.tiny), low)  # no zero, and none is infinite
-        high = np.where(self.log, np.minimum(high, its.max), high)
-        xp = namespace(X)
-        return xp.clip(X, xp.asarray(low), xp.asarray(high))
-
-    def adjust(self, state, structure, tied=0.0):
-        if self._loose:
-            return state
-        xp = namespace(state.mean)
-        if xp is not np and not len(self._at):
-            std = structure.deviations(state.factor) * (state.sigma * state.scale)
-            longest = _Constants(self, std, xp)._longest
-            return state._replace(scale=state.scale * xp.minimum(longest / std, 1.0 + 0 * std))
-        std = to_numpy(structure.deviations(state.factor) * (state.sigma * state.scale))
-        new = np.minimum(np.where(self.integer, widened(std, tied), std), self._longest)
-        if len(self._at):
-            at, mean = self._at, np.array(to_numpy(state.mean))
-            step, new[at] = with_margin(*self._distances(mean), new[at], self.dim)
-            if step.any():
-                mean[at] += step
-                mean = xp.asarray(mean, dtype=state.mean.dtype)
-                state = state._replace(mean=mean)
-        if (new != std).any():
-            change = xp.asarray(new / std, dtype=state.scale.dtype)
-            state = state._replace(scale=state.scale * change)
-        return state
-
-    # -- inside -----------------------------------------------------------------------------------
-
-    def _distances(self, mean):
-        """(k,) distances from the mean (d,) to the next value below and above, for each integer:
-        to where x changes, so a mirror is none."""
-        V, turned = (a[self._at] for a in _folded(self, mean))
-        low, high, log_ = self.low[self._at], self.high[self._at], self.log[self._at]
-        x = np.where(log_, np.exp(np.clip(np.where(log_, V, 0.0), -_LARGEST, _LARGEST)), V)
-        cell = np.clip(np.floor(x + 0.5), low, high)
-        below, above = _logarithm(cell - 0.5, log_), _logarithm(cell + 0.5, log_)
-        down, up = V - below, above - V
-        at_low, at_high = cell == low, cell == high
-        to_floor, to_ceiling = V - self._floor[self._at], self._ceiling[self._at] - V
-        down, up = (
-            np.where(at_low, 2 * to_floor + up, down),
-            np.where(at_high, 2 * to_ceiling + down, up),
-        )
-        return np.where(turned, up, down), np.where(turned, down, up)
-
-    def _check(self, X, name):
-        X = to_numpy(X)
-        outside = ~((self.low - 0.5 * self.integer <= X) & (self.high + 0.5 * self.integer >= X))
-        if (self.log & ~(X > 0)).any():
-            row, i = (int(k[0]) for k in np.nonzero(self.log & ~(X > 0)))
-            raise ValueError(
-                f"{name}{'' if X.shape[0] == 1 else f': row {row}'}: coordinate {i} must be "
-                f"positive, because its transform is 'log'; got {X[row, i]}"
-            )
-        if outside.any():
-            row, i = (int(k[0]) for k in np.nonzero(outside))
-            raise ValueError(
-                f"{name}{'' if X.shape[0] == 1 else f': row {row}'}: coordinate {i} is "
-                f"{X[row, i]}, outside its bounds [{self.low[i]}, {self.high[i]}]"
-            )
-
-
-class _Constants:
-    """The arrays of a Limited as those of the library `xp`, in the precision of `like`."""
-
-    def __init__(self, domain, like, xp):
-        self._domain, self._like, self._xp = domain, like, xp
-
-    def __getattr__(self, name):
-        value = getattr(self._domain, name)
-        dtype = self._xp.bool if value.dtype == bool else self._like.dtype
-        value = self._xp.asarray(value, dtype=dtype)
-        setattr(self, name, value)
-        return value
-
-
-def _folded(get, U):
-    """U between the mirrors, and where that turned it round."""
-    xp, two = namespace(U), get._two
-    phase = xp.remainder(U - get._left, 2 * get._turn)
-    turned = (two & (phase > get._turn)) | (get._one & (get._left > U))
-    turned = turned | (get._other & (get._right < U))
-    V = get._left + (get._turn - xp.abs(phase - get._turn))
-    return xp.where(two, V, xp.where(turned, 2 * (get._left + get._right) - U, U)), turned
-
-
-def _rounded(get, V):
-    """x, or ln x, of V that lies between the mirrors."""
-    xp = namespace(V)
-    end = 2 * get.zone  # of the zone, from the mirror
-    low, high = xp.clip(V - get._left, 0.0, end), xp.clip(get._right - V, 0.0, end)
-    X = xp.where((get.zone > 0) & (get._inner > V), get._floor + low * low / get._slope, V)
-    near = (get.zone > 0) & (get._outer < V)
-    return xp.where(near, get._ceiling - high * high / get._slope, X)
-
-
-def _logarithm(x, where):
-    """ln x where `where`, else x; of what is not positive −inf."""
-    positive = where & (x > 0)
-    return np.where(
-        where & ~positive, -np.inf, np.where(where, np.log(np.where(positive, x, 1.0)), x)
-    )
-
-
-# -- from what a user says ------------------------------------------------------------------------
-
-
-def build_domain(
-    dim: int, bounds=None, boundary=None, transforms=None, integers=None, sigma0=1.0
-) -> Domain:
-    """The Domain of what a user says; raises ValueError or TypeError, naming the argument.
-
-    bounds      scipy's: a sequence of d pairs (lower, upper) with None for open, or an object
-                with lb and ub (scipy.optimize.Bounds); in the coordinates of the user. Those of
-                an integer are rounded inward, and leave at least two values
-    boundary    how bounds are kept: a name of BOUNDARIES; None: "transform", the best by evidence.
-                Integers always have plain mirrors
-    transforms  None, or a sequence of d names (None or "linear", "log"), or {index: name}. "log":
-                the search moves ln x, in which its sigma0 is; x must be positive, and ≥ 1 if it is
-                an integer
-    integers    None, True (all), or indices of the coordinates that are integers
-    sigma0      initial standard deviation, a number or (d,), in search coordinates: the scale on
-                which bounds are rounded
-    """
-    low, high = bounds_of(bounds, dim)
-    log_, integer = logs_of(transforms, dim), integers_of(integers, dim)
-    return domain_of(low, high, log_, integer, boundary, sigma0)
-
-
-def domain_of(low, high, log_, integer, boundary, sigma0) -> Domain:
-    """The same of arrays (d,): bounds, and of each coordinate whether its logarithm is moved, and
-    whether it is an integer."""
-    dim = len(low)
-    if boundary is None:
-        boundary = "transform"
-    elif not isinstance(boundary, str) or boundary not in BOUNDARIES:
-        known = ", ".join(BOUNDARIES)
-        raise ValueError(
-            f"boundary must be one of {known}; got {boundary!r}{nearest(boundary, BOUNDARIES)}"
-        )
-    if not (np.isfinite(low).any() or np.isfinite(high).any() or log_.any() or integer.any()):
-        return Domain(dim)
-    low, high = whole(low, high, integer)
-    for i in np.flatnonzero(log_):
-        least = 1.0 if integer[i] else 0.0
-        if low[i] == -np.inf and high[i] > least:
-            low[i] = least if integer[i] else -np.inf
-        elif not low[i] >= (least or np.finfo(float).tiny):
-            raise ValueError(
-                f"bounds[{i}] must be {'≥ 1' if integer[i] else 'positive'}, because its "
-                f"coordinate has the transform 'log'; got ({low[i]}, {high[i]})"
-            )
-    with np.errstate(over="ignore"):
-        width = _logarithm(high, log_) - _logarithm(low, log_)
-    zone = np.minimum(BOUNDARIES[boundary] * np.broadcast_to(sigma0, dim), width / 4)
-    zone = np.minimum(zone, 1e150)  # its square is a number
-    bounded = np.isfinite(low) | np.isfinite(high)
-    zone = np.where(bounded & ~integer, zone, 0.0)
-    return Limited(dim, low, high, log_, integer, zone)
-
-
-def check_range(dtype, x0, sigma, low=-np.inf, high=np.inf, log_=False, moves=True) -> None:
-    """Raise ValueError where a dtype cannot hold the points of a search: they are too large for
-    it, or it cannot tell them apart.
-
-    x0, sigma   (d,) start and standard deviations; low, high: bounds; log_: where they are those
-                of ln x; moves: which coordinates do
-    """
-    its, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
-    with np.errstate(over="ignore"):
-        far = np.minimum(np.abs(x0) + reach, np.maximum(np.abs(low), np.abs(high)))
-        inner = np.subtract(*(np.asarray(v, dtype=dtype).astype(float) for v in (high, low)))
-        largest = np.maximum(np.abs(low), np.abs(high))
-        least = 4 * its.eps * largest - 4 * its.smallest_subnormal
-    for i in np.flatnonzero(moves & ~(far <= its.max)):
-        raise ValueError(
-            f"sigma0 must be so small that x0 ± 1000 sigma0 is a number of {dtype}; "
-            f"coordinate {i} has x0 {x0[i]:g} and sigma0 {sigma[i]:g}"
-        )
-    closed = np.isfinite(low) & np.isfinite(high)
-    for i in np.flatnonzero(moves & closed & ~(inner >= least)):
-        raise ValueError(
-            f"bounds[{i}]: {dtype} cannot tell numbers between {low[i]!r} and {high[i]!r} "
-            "apart" + (": use dtype='float64'" if dtype == "float32" else "")
-        )

@@ -21,9 +21,14 @@ CLOSE = 1e-5  # by which a coordinate that is told may differ from what it is fi
 class Fixed(Domain):
     """Points of `size` coordinates, of which `dim` move.
 
-    moving   Domain of those that move
-    free     (dim,) which they are, increasing
-    values   (size,) what the others are fixed at; of those that move it says nothing
+    Parameters
+    ----------
+    moving : Domain
+        Domain of those that move.
+    free : Any
+        (dim,) which they are, increasing.
+    values : Any
+        (size,) what the others are fixed at; of those that move it says nothing.
     """
 
     moving: Domain
@@ -53,24 +58,26 @@ class Fixed(Domain):
     def settling(self):
         return self.moving.settling
 
-    def in_units(self, X, std, at=None):
-        if at is None:
+    def in_units(self, X, std, columns=None):
+        if columns is None:
             return self.moving.in_units(X[:, self.free], std)
-        kept = np.isin(at, self.free)
-        return self.moving.in_units(X[:, kept], std, np.searchsorted(self.free, at[kept]))
+        is_free = np.isin(columns, self.free)
+        return self.moving.in_units(
+            X[:, is_free], std, np.searchsorted(self.free, columns[is_free])
+        )
 
     def decode(self, U):
         return self._filled(self.moving.decode(U))
 
     def encode(self, X, name: str = "X"):
         host = to_numpy(X)
-        off = np.abs(host - self.values) > CLOSE * np.maximum(1, np.abs(self.values))
-        off[:, self.free] = False
-        if off.any():
-            row, i = (int(k[0]) for k in np.nonzero(off))
-            at = "" if host.shape[0] == 1 else f": row {row}"
+        is_off = np.abs(host - self.values) > CLOSE * np.maximum(1, np.abs(self.values))
+        is_off[:, self.free] = False
+        if is_off.any():
+            row, i = (int(k[0]) for k in np.nonzero(is_off))
+            label = "" if host.shape[0] == 1 else f": row {row}"
             raise ValueError(
-                f"{name}{at}: coordinate {i} is fixed at {self.values[i]}; got {host[row, i]}"
+                f"{name}{label}: coordinate {i} is fixed at {self.values[i]}; got {host[row, i]}"
             )
         xp = namespace(X)
         return self.moving.encode(xp.take(X, xp.asarray(self.free), axis=1), name)
@@ -93,7 +100,7 @@ class Fixed(Domain):
         return self.moving.adjust(state, structure, tied)
 
     def _filled(self, X):
-        """Points (n, size) of the coordinates that move (n, dim)."""
+        """Return points (n, size) of the coordinates that move (n, dim)."""
         xp, n = namespace(X), X.shape[0]
         if xp is np:
             filled = np.empty((n, self.size), dtype=X.dtype)

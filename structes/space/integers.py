@@ -71,35 +71,40 @@ def margin(dim: int) -> float:
 
 
 def widened(std, tied: float):
-    """Standard deviations (k,) after a generation of which the share `tied` of the values equals
-    the best one: longer ones where that is more than half of them, because then the search is on
-    a plateau."""
+    """Return standard deviations (k,) after a generation of which the share `tied` of the values
+    equals the best one: longer ones where that is more than half of them, because then the search
+    is on a plateau."""
     return std * exp(WIDENING * max(0.0, 2 * tied - 1))
 
 
-def with_margin(down, up, std, dim: int):
-    """Steps of the mean and standard deviations, both (k,), that have the margin.
-
-    down, up   (k,) distances from the mean to the next integer's cell, below and above; where
-               their sum is 0, in coordinates too large for cells, nothing is changed
-    std        (k,) standard deviations
-    dim        number of coordinates of the search
+def with_margin(gap_below, gap_above, std, dim: int):
+    """Return steps of the mean and standard deviations, both (k,), that have the margin.
 
     Where both tails have α/2 already, the step is 0 and the standard deviation what it was. Where
     one has less it gets α/2, and the other one gives way so far that the three probabilities sum
     to 1 (eq. 16–21 of the paper); neither falls below α/2.
+
+    Parameters
+    ----------
+    gap_below, gap_above
+        (k,) distances from the mean to the next integer's cell, below and above; where their sum
+        is 0, in coordinates too large for cells, nothing is changed.
+    std
+        (k,) standard deviations.
+    dim : int
+        Number of coordinates of the search.
     """
     from scipy.special import ndtr, ndtri  # not on `import structes`
 
-    least = margin(dim) / 2
-    p, q = ndtr(-down / std), ndtr(-up / std)
-    low = ((p < least) | (q < least)) & (down + up > 0)
+    tail = margin(dim) / 2
+    p, q = ndtr(-gap_below / std), ndtr(-gap_above / std)
+    low = ((p < tail) | (q < tail)) & (gap_below + gap_above > 0)
     if not low.any():
         return np.zeros_like(std), std
-    inside = 1 - p - q
-    p, q = np.maximum(p, least), np.maximum(q, least)
-    excess = (1 - p - q - inside) / (p + q + inside - 3 * least)
-    p, q = p + excess * (p - least), q + excess * (q - least)
+    mass_inside = 1 - p - q
+    p, q = np.maximum(p, tail), np.maximum(q, tail)
+    excess = (1 - p - q - mass_inside) / (p + q + mass_inside - 3 * tail)
+    p, q = p + excess * (p - tail), q + excess * (q - tail)
     p, q = -ndtri(p), -ndtri(q)  # distances in standard deviations
-    new = np.where(low, (down + up) / (p + q), std)
-    return np.where(low, new * p - down, 0.0), new
+    new = np.where(low, (gap_below + gap_above) / (p + q), std)
+    return np.where(low, new * p - gap_below, 0.0), new

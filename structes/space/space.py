@@ -28,7 +28,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import to_numpy
-from ..registry import brief, nearest
+from ..error_text import brief, nearest
 from ..rowwise import rowwise
 from .parameters import Choice, Constant, build_parameter, replace_start, value_in
 from .stored import kept_value, same, value_of
@@ -45,13 +45,13 @@ class Space:
 
     Parameters
     ----------
-    parameters : mapping, optional
-        From each name to a Float, Int, Choice, Bool or Constant; to a plain value, which is a
-        constant; or, as in a config, to a mapping such as {"kind": "float", "low": 1e-5, "high":
-        1e-1, "log": True}, with "kind" one of float, int, choice (with "options", a list), bool
-        and constant.
+    parameters : Mapping, optional
+        {name: parameter}, where a parameter is a Float, Int, Choice, Bool or Constant; or a plain
+        value, which is a constant; or, as in a config, a mapping such as {"kind": "float", "low":
+        1e-5, "high": 1e-1, "log": True}, with "kind" one of float, int, choice (with "options", a
+        list), bool and constant.
     **named
-        The same as keywords, for names that are identifiers.
+        The same, of names that are identifiers.
 
     Raises
     ------
@@ -77,10 +77,10 @@ class Space:
                 "a space is made of a mapping name -> parameter, or of keywords; got "
                 f"{brief(parameters)}"
             )
-        given = {**(parameters or {}), **named}
-        if not given:
+        specs = {**(parameters or {}), **named}
+        if not specs:
             raise ValueError("a space needs at least one parameter; got none")
-        built = {name: build_parameter(name, its) for name, its in given.items()}
+        built = {name: build_parameter(name, spec) for name, spec in specs.items()}
         object.__setattr__(self, "parameters", built)
         if not self._coordinates:
             raise ValueError("a space needs a parameter that is no constant; all of them are")
@@ -88,16 +88,30 @@ class Space:
     # -- points and dicts -------------------------------------------------------------------------
 
     def to_dict(self, x: ArrayLike) -> dict[str, Any]:
-        """{name: value} of a point x (d,): floats, ints and the options themselves."""
+        """Return {name: value} of a point: floats, ints and the options themselves.
+
+        Parameters
+        ----------
+        x : array-like of shape (d,)
+            The point.
+        """
         x = checks.point("x", x, self.dim)
         places = zip(self.parameters.items(), self._places, strict=True)
-        return {name: p.read(x[at]) for (name, p), at in places}
+        return {name: p.read(x[index]) for (name, p), index in places}
 
     def from_dict(self, params: Mapping[str, Any]) -> np.ndarray:
-        """(d,) point of {name: value}, of which to_dict gives the same again.
+        """Return the point (d,) of {name: value}, of which `to_dict` gives the same again.
 
-        Constants may be left out. Raises ValueError or TypeError for a name that is missing or
-        unknown, naming the nearest, and for a value of the wrong kind or outside its range.
+        Parameters
+        ----------
+        params : Mapping
+            A value for each parameter; constants may be left out.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a name that is missing or unknown (the nearest is named), and for a value of the
+            wrong kind or outside its range.
         """
         if not isinstance(params, Mapping):
             raise TypeError(f"params must be a mapping name -> value; got {brief(params)}")
@@ -108,15 +122,17 @@ class Space:
                     f"it has: {', '.join(self.parameters)}"
                 )
         x = np.empty(self.dim)
-        for (name, p), at in zip(self.parameters.items(), self._places, strict=True):
+        for (name, p), index in zip(self.parameters.items(), self._places, strict=True):
             if name in params:
-                x[at] = p.write(f"parameter {name!r}", params[name])
+                x[index] = p.write(f"parameter {name!r}", params[name])
             elif p.coordinates():
                 raise ValueError(f"params must hold every parameter; {name!r} is missing")
         return x
 
     def starting_at(self, params: Mapping[str, Any]) -> Space:
-        """The same space, of which a search starts at {name: value}; what is left out stays."""
+        """Return the same space, of which a search starts at {name: value}; what is left out
+        stays.
+        """
         start = {**self.to_dict(self.x0), **params}
         self.from_dict(start)
         built = {}
@@ -126,7 +142,7 @@ class Space:
         return Space(built)
 
     def with_constants(self, values: Mapping[str, Any]) -> Space:
-        """The same space with parameters, {name: value}, that do not move."""
+        """Return the same space with parameters, {name: value}, that do not move."""
         if not isinstance(values, Mapping):
             raise TypeError(
                 f"fixed must be a mapping {{name: value}} with a Space; got {brief(values)}"
@@ -142,18 +158,30 @@ class Space:
         return Space(built)
 
     def spec(self) -> dict[str, dict[str, Any]]:
-        """The mapping from which `Space` makes the same again; its options and constants are the
-        values themselves."""
+        """Return the mapping from which `Space` makes the same again; its options and constants
+        are the values themselves."""
         return {name: p.spec() for name, p in self.parameters.items()}
 
     def rows(
         self, function: Callable[..., Any], vectorized: bool = False, name: str = "fun"
     ) -> Callable[[Any], Any]:
-        """`function` of a dict, or of keywords where its arguments are the names of the
-        parameters, or with `vectorized` of a list of n dicts that returns n values, as a function
-        of rows (n, d) that returns (n,) values.
+        """Return a function of parameters as one of rows: (n, d) -> (n,) values.
 
-        Raises TypeError for a function that takes neither, with what is missing on both sides."""
+        Parameters
+        ----------
+        function : callable
+            It takes a dict, or keywords where its arguments are the names of the parameters; with
+            `vectorized` a list of n dicts, and returns n values.
+        vectorized : bool
+            Whether the function takes many dicts at once.
+        name : str
+            What messages call the function.
+
+        Raises
+        ------
+        TypeError
+            For a function that takes neither, with what is missing on both sides.
+        """
         if vectorized:
             return lambda X: function([self.to_dict(x) for x in to_numpy(X)])
         if self.takes_keywords(function, name):
@@ -161,40 +189,43 @@ class Space:
         return rowwise(lambda x: function(self.to_dict(to_numpy(x))), name)
 
     def takes_keywords(self, function: Callable[..., Any], name: str = "fun") -> bool:
-        """Are the arguments of the function the names of the parameters, or any keywords, and no
-        others? If not it takes the dict, as its only argument; else a TypeError says so."""
+        """Are the arguments of a function the names of the parameters, and no others?
+
+        A function that takes any keywords does so, too. One that does not has to take the dict as
+        its only argument; else a TypeError says what is missing on both sides.
+        """
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):  # a function of C
             return False
-        given = signature.parameters.values()
-        named = [p for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in given)
+        arguments = signature.parameters.values()
+        named = [p for p in arguments if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in arguments)
         unknown = [p.name for p in named if p.default is p.empty and p.name not in self.parameters]
         names = [p.name for p in named]
-        missing = [its for its in self.parameters if its not in names and not open_ended]
-        others = any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in given)
-        if not (unknown or missing or others):
+        missing = [key for key in self.parameters if key not in names and not open_ended]
+        has_others = any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in arguments)
+        if not (unknown or missing or has_others):
             return True
         try:
             signature.bind({})
         except TypeError:
             pass
         else:
-            if others or len(self.parameters.keys() & set(names)) < 2:
+            if has_others or len(self.parameters.keys() & set(names)) < 2:
                 return False
-        said = [f"it takes {u!r}{nearest(u, missing)}, which is no parameter" for u in unknown]
-        said += [f"it does not take {m!r}{nearest(m, unknown)}" for m in missing]
+        faults = [f"it takes {u!r}{nearest(u, missing)}, which is no parameter" for u in unknown]
+        faults += [f"it does not take {m!r}{nearest(m, unknown)}" for m in missing]
         raise TypeError(
             f"{name} must take one argument, the dict of parameters, or the parameters by their "
-            f"names, {', '.join(self.parameters)}: {'; '.join(said) or signature}"
+            f"names, {', '.join(self.parameters)}: {'; '.join(faults) or signature}"
         )
 
     # -- what ES needs to know --------------------------------------------------------------------
 
     def arguments(self) -> dict[str, Any]:
-        """{argument: value} of `ES` for this space: x0, sigma0, bounds, transforms, integers, and
-        choices where there are any."""
+        """Return {argument: value} of `ES` for this space: x0, sigma0, bounds, transforms,
+        integers, and choices where there are any."""
         names = ["x0", "sigma0", "bounds", "transforms", "integers"]
         return {name: getattr(self, name) for name in names + ["choices"] * bool(self.choices)}
 
@@ -232,9 +263,9 @@ class Space:
     def choices(self) -> tuple[tuple[int, ...], ...]:
         """For each choice a tuple of its coordinates, one for each option."""
         return tuple(
-            tuple(range(at.start, at.stop))
-            for p, at in zip(self._all, self._places, strict=True)
-            if isinstance(p, Choice) and at.stop > at.start
+            tuple(range(index.start, index.stop))
+            for p, index in zip(self._all, self._places, strict=True)
+            if isinstance(p, Choice) and index.stop > index.start
         )
 
     def __len__(self):
@@ -250,8 +281,8 @@ class Space:
         return hash(tuple(self.parameters))
 
     def __repr__(self):
-        inside = ", ".join(f"{name!r}: {p!r}" for name, p in self.parameters.items())
-        return f"Space({{{inside}}})"
+        text = ", ".join(f"{name!r}: {p!r}" for name, p in self.parameters.items())
+        return f"Space({{{text}}})"
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -271,47 +302,56 @@ class Space:
 
 
 def build_space(spec) -> Space:
-    """The Space of a mapping; a Space stays as it is."""
+    """Return the Space of a mapping; a Space stays as it is."""
     return spec if isinstance(spec, Space) else Space(spec)
 
 
 def kept_space(space: Space) -> dict:
-    """{name: what `space_of` reads}: the fields of each parameter in plain values and arrays, or,
-    where a value in them cannot be stored, a string that says which one."""
-    kept = {}
+    """Return {name: what `space_of` reads}: the fields of each parameter in plain values and
+    arrays, or, where a value in them cannot be stored, a string that says which one."""
+    stored = {}
     for name, spec in space.spec().items():
         try:
-            kept[name] = {field: kept_value(value) for field, value in spec.items()}
+            stored[name] = {field: kept_value(value) for field, value in spec.items()}
         except TypeError as error:
-            kept[name] = str(error)
-    return kept
+            stored[name] = str(error)
+    return stored
 
 
-def space_of(kept: Mapping, given=None) -> Space:
-    """The Space of what `kept_space` has written.
+def space_of(stored: Mapping, space=None) -> Space:
+    """Return the Space of what `kept_space` has written.
 
-    given   None, or the Space as it was; it gives the parameters that could not be stored
+    Parameters
+    ----------
+    stored : Mapping
+        {name: fields of the parameter}, or in their place a string that says what could not be
+        stored.
+    space : Space, optional
+        The Space as it was; it gives the parameters that could not be stored.
 
-    Raises ValueError, naming the parameters, where some of them could not be stored and are not
-    given, or where the names of the given ones are others.
+    Raises
+    ------
+    ValueError
+        Where some parameters could not be stored and no space is handed in, or where its names are
+        others; the message names them.
     """
-    lost = {name: its for name, its in kept.items() if isinstance(its, str)}
-    if given is None and lost:
-        said = "; ".join(f"{name!r} has {why}" for name, why in lost.items())
+    unstored = {name: fields for name, fields in stored.items() if isinstance(fields, str)}
+    if space is None and unstored:
+        reasons = "; ".join(f"{name!r} has {reason}" for name, reason in unstored.items())
         raise ValueError(
-            f"its space has what no file holds: {said}. Give the space again, load(path, "
+            f"its space has what no file holds: {reasons}. Give the space again, load(path, "
             "space=…); or keep searches by pickle, which holds it"
         )
-    given = None if given is None else build_space(given)
-    if given is not None and list(given.parameters) != list(kept):
+    space = None if space is None else build_space(space)
+    if space is not None and list(space.parameters) != list(stored):
         raise ValueError(
-            f"the space must be that of the search, with the parameters {', '.join(kept)}; got "
-            f"one with {', '.join(given.parameters)}"
+            f"the space must be that of the search, with the parameters {', '.join(stored)}; got "
+            f"one with {', '.join(space.parameters)}"
         )
-    read = {}
-    for name, its in kept.items():
-        if name in lost:
-            read[name] = given.parameters[name]
+    specs = {}
+    for name, fields in stored.items():
+        if name in unstored:
+            specs[name] = space.parameters[name]
         else:
-            read[name] = {field: value_of(value) for field, value in its.items()}
-    return Space(read)
+            specs[name] = {field: value_of(value) for field, value in fields.items()}
+    return Space(specs)

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..registry import brief
+from ..error_text import brief
 
 SCALARS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 SCALARS += ("float16", "float32", "float64")
 
 
 def kept_value(value):
-    """`value` in plain values and arrays, of which `value_of` makes the same again. Raises
-    TypeError for what cannot be stored."""
+    """Return `value` in plain values and arrays, of which `value_of` makes the same again.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be stored.
+    """
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) is list:
@@ -34,22 +39,22 @@ def kept_value(value):
     raise TypeError(f"{kind} {brief(value)}")
 
 
-def value_of(kept):
-    """The value of which `kept_value` has made this."""
-    if isinstance(kept, list):
-        return [value_of(v) for v in kept]
-    if not isinstance(kept, dict):
-        return kept
-    ((kind, inside),) = kept.items()
+def value_of(stored):
+    """Return the value of which `kept_value` has made this."""
+    if isinstance(stored, list):
+        return [value_of(v) for v in stored]
+    if not isinstance(stored, dict):
+        return stored
+    ((kind, content),) = stored.items()
     if kind == "tuple":
-        return tuple(value_of(v) for v in inside)
+        return tuple(value_of(v) for v in content)
     if kind == "dict":
-        return {value_of(k): value_of(v) for k, v in inside}
+        return {value_of(k): value_of(v) for k, v in content}
     if kind == "str_":
-        return np.str_(inside)
+        return np.str_(content)
     if kind not in SCALARS:
         raise ValueError(f"a space holds no values of the kind {brief(kind)}")
-    return np.dtype(kind).type(inside)
+    return np.dtype(kind).type(content)
 
 
 def same(a, b) -> bool:

@@ -6,6 +6,7 @@ is looked at. Those that cost as much as an update are looked at now and then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil, inf, isfinite, isnan
 from statistics import median
@@ -130,7 +131,7 @@ class Monitor(NamedTuple):
         """Return the same for a search that goes on with another structure."""
         return Monitor(replace(self.rules, structure=structure), self.history)
 
-    def under(self, stopping: Stopping, generation: int, reasons: dict) -> Monitor:
+    def under(self, stopping: Stopping, generation: int, reasons: Mapping[str, Any]) -> Monitor:
         """Return the same under other criteria, of which none has fired so far but for `reasons`,
         and a budget of generations that is spent."""
         budget, reasons = stopping.max_generations, dict(reasons)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,17 +54,37 @@ LIMITS = ("target", "max_evaluations", "max_generations", "max_seconds")  # of t
 
 
 class Run(NamedTuple):
-    """One run of a search, a row of its result: what it was, and what came out."""
+    """One run of a search, a row of its result: what it was, and what came out.
 
-    number: int  # 0 is the first, k the k-th restart
-    regime: str  # "first", "large" or "small" population
+    Attributes
+    ----------
+    number : int
+        0 is the first run, k the k-th restart.
+    regime : {"first", "large", "small"}
+        Which population it had.
+    popsize : int
+        Candidates of a generation.
+    sigma0 : float
+        The initial standard deviation, overall.
+    seed : int
+        ``ES(x0, sigma0, seed=seed, popsize=popsize)`` is this run.
+    evaluations, generations : int
+        How many there were in this run.
+    fun : float
+        The best value of this run.
+    stop : dict
+        {criterion: value} that ended it; {} while it goes on.
+    """
+
+    number: int
+    regime: str
     popsize: int
-    sigma0: float  # overall
-    seed: int  # ES(x0, sigma0, seed=seed, popsize=popsize) is this run
+    sigma0: float
+    seed: int
     evaluations: int
     generations: int
-    fun: float  # best value of this run
-    stop: dict  # {criterion: value} that ended it; {} while it goes on
+    fun: float
+    stop: dict[str, Any]
 
     @classmethod
     def restored(cls, row) -> Run:

@@ -39,7 +39,7 @@ class State(NamedTuple):
     mean: Any
     sigma: float
     scale: Any
-    factor: tuple
+    factor: tuple[Any, ...]
     path_sigma: Any
     path: Any
     generation: int

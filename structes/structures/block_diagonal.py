@@ -171,7 +171,7 @@ class BlockDiagonal(Structure):
 
     # -- the tangent space --------------------------------------------------------------------
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp = namespace(Z)
         out = []
         for n, where in self._kinds:
@@ -183,7 +183,7 @@ class BlockDiagonal(Structure):
             out.append(M)
         return tuple(out)
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         out = []
         for A, m in zip(factor, M, strict=True):
             xp = namespace(A)
@@ -197,10 +197,10 @@ class BlockDiagonal(Structure):
     def norm(self, M):
         return sum(number(namespace(m).sum(m * m)) for m in M) ** 0.5
 
-    def scale(self, M, factor):
-        if isinstance(factor, tuple):
-            return tuple(scale_parts(m, *factor) for m in M)
-        return super().scale(M, factor)
+    def scale(self, M, rates):
+        if isinstance(rates, tuple):
+            return tuple(scale_parts(m, *rates) for m in M)
+        return super().scale(M, rates)
 
     def shift(self, M, value):
         return tuple(m + value * namespace(m).eye(m.shape[-1], dtype=m.dtype) for m in M)

@@ -239,7 +239,7 @@ class Blocks(Structure):
 
     # -- the tangent space --------------------------------------------------------------------
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp = namespace(Z)
         z, total = self._cut(Z), xp.sum(w)
         out = []
@@ -270,7 +270,7 @@ class Blocks(Structure):
                     total += term
         return total
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         T = self._product(factor, M)
         out = self._product(T, M)
         for b, t, o in zip(factor, T, out, strict=True):  # B + T + ½ T M, in place: they are ours
@@ -286,10 +286,10 @@ class Blocks(Structure):
     def norm(self, M):
         return sum(number(namespace(m).sum(m * m)) for m in M) ** 0.5
 
-    def scale(self, M, factor):
-        if not isinstance(factor, tuple):
-            return super().scale(M, factor)
-        off, stiff, on = factor
+    def scale(self, M, rates):
+        if not isinstance(rates, tuple):
+            return super().scale(M, rates)
+        off, stiff, on = rates
         out = []
         for (r, c), m in zip(self._keys, M, strict=True):
             if r != c:

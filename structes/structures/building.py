@@ -91,8 +91,9 @@ def build_part(what: str, spec, dim: int) -> Structure:
                 f"must be a structure for {dim} parameters; {brief(spec)} has {spec.dim}"
             )
         part = build_structure(spec, dim)
-        if part.noise_dim != dim:
-            raise ValueError(f"{brief(spec)} has latent coordinates and cannot be part of another")
+        if not part.is_group:
+            reason = "is no group" if part.noise_dim == dim else "has latent coordinates"
+            raise ValueError(f"{brief(spec)} {reason} and cannot be part of another")
         return part
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from error

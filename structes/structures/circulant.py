@@ -86,7 +86,7 @@ class Circulant(Structure):
         xp = namespace(s)
         return float(xp.sum(self._counts(s) * xp.log(xp.abs(s))))
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp, d = namespace(Z), self.dim
         power = 0.0
         for t in tiles(Z, 4 * d):
@@ -95,7 +95,7 @@ class Circulant(Structure):
             power = power + w[t] @ (re * re + im * im)
         return (-0.5 * (power / d - total(w)),)
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         (m,) = M
         return (factor[0] * (1 + m + 0.5 * m * m),)
 

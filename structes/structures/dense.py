@@ -137,7 +137,7 @@ class Dense(Structure):
     def to_dense(self, factor):
         return namespace(factor[0]).linalg.inv(factor[0]).T
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         v, x = -0.5 * w, 0.5 * total(w)
         if _RANK * Z.shape[0] < self.dim and self.retraction == "h":
             return LowRank(Z, v, x, Z @ Z.T)
@@ -149,7 +149,7 @@ class Dense(Structure):
     def with_exponential(self):
         return replace(self, retraction="exp")
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         (A,) = factor
         xp = namespace(A)
         if self.retraction == "exp":
@@ -157,8 +157,7 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
-        Y = M.Y if Y is None else Y
-        known = 0 if Y is None else Y.shape[0]
+        Y, known = M.Y, 0 if M.Y is None else M.Y.shape[0]
         if known < M.U.shape[0]:
             rest = self.unwhiten(factor, M.U[known:, :])
             Y = xp.concat([Y, rest]) if known else rest
@@ -201,16 +200,16 @@ class Dense(Structure):
             return M._replace(x=M.x + value)
         return Plain(add_to_diagonal(1.0 * M.M, value))
 
-    def scale(self, M, factor):
-        if isinstance(factor, tuple):
-            off, on = factor
+    def scale(self, M, rates):
+        if isinstance(rates, tuple):
+            off, on = rates
             if isinstance(M, Plain):
                 return Plain(scale_parts(M.M, off, on))
             diagonal = weighted_squares(M.U, M.v)
             return M._replace(v=off * M.v, x=on * M.x + (on - off) * diagonal)
         if isinstance(M, Plain):
-            return Plain(factor * M.M)
-        return M._replace(v=factor * M.v, x=factor * M.x)
+            return Plain(rates * M.M)
+        return M._replace(v=rates * M.v, x=rates * M.x)
 
     def trace(self, M):
         if isinstance(M, Plain):

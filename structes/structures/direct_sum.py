@@ -188,7 +188,7 @@ class DirectSum(Structure):
 
     # -- the tangent space ------------------------------------------------------------------------
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         return tuple(self._block_tangent(k, Z, w) for k in range(len(self.blocks)))
 
     def _block_tangent(self, k, Z, w):
@@ -205,10 +205,9 @@ class DirectSum(Structure):
         parts = enumerate(self._parts(M))
         return tuple(s.with_samples(m, self._columns(k, Y)) for k, (s, m) in parts)
 
-    def retract(self, factor, M, Y=None):
-        rows = [None if Y is None else self._columns(k, Y) for k in range(len(self.blocks))]
-        parts = zip(self.blocks, factor, M, rows, strict=True)
-        return tuple(b.structure.retract(f, m, y) for b, f, m, y in parts)
+    def retract(self, factor, M):
+        parts = zip(self._parts(factor), M, strict=True)
+        return tuple(s.retract(f, m) for (s, f), m in parts)
 
     def transport(self, M, q):
         return self._apply("transport", M, q)
@@ -220,10 +219,10 @@ class DirectSum(Structure):
         parts = zip(self._parts(M), N, strict=True)
         return tuple(s.add(m, n) for (s, m), n in parts)
 
-    def scale(self, M, factor):
-        if not isinstance(factor, tuple):
-            return tuple(s.scale(m, factor) for s, m in self._parts(M))
-        out, left = [], factor
+    def scale(self, M, rates):
+        if not isinstance(rates, tuple):
+            return tuple(s.scale(m, rates) for s, m in self._parts(M))
+        out, left = [], rates
         for s, m in self._parts(M):
             own, left = left[: len(s.parts)], left[len(s.parts) :]
             out.append(s.scale(m, own))

@@ -17,7 +17,7 @@ class Entrywise(Structure):
     def tangent_of_squares(self, squares, weight) -> tuple:
         """`tangent` from Σ w z² (d,) and Σ w, which say all of the samples."""
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         return self.tangent_of_squares(weighted_squares(Z, w), total(w))
 
     def unwhiten(self, factor, Z):
@@ -32,7 +32,7 @@ class Entrywise(Structure):
     def unwhiten_gradient(self, factor, G):
         return G * factor[0]
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         (m,) = M
         return (factor[0] * (1 + m + 0.5 * m * m),)
 

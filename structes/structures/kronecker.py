@@ -139,7 +139,7 @@ class Kronecker(Structure):
 
     # -- the tangent space: pairs (M₁, M₂) with tr M₁/rows = tr M₂/cols ---------------------------
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp = namespace(Z)
         left = right = None
         for t in tiles(Z):
@@ -151,7 +151,7 @@ class Kronecker(Structure):
         half = -0.5 * self.left.trace(left) / self.rows
         return self.left.shift(left, half), self.right.shift(right, half)
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         return self.left.retract(factor[0], M[0]), self.right.retract(factor[1], M[1])
 
     def transport(self, M, q):
@@ -165,10 +165,10 @@ class Kronecker(Structure):
     def add(self, M, N):
         return self.left.add(M[0], N[0]), self.right.add(M[1], N[1])
 
-    def scale(self, M, factor):
-        if isinstance(factor, tuple):
-            (factor,) = factor
-        return self.left.scale(M[0], factor), self.right.scale(M[1], factor)
+    def scale(self, M, rates):
+        if isinstance(rates, tuple):
+            (rates,) = rates
+        return self.left.scale(M[0], rates), self.right.scale(M[1], rates)
 
     def shift(self, M, value):
         return self.left.shift(M[0], value / 2), self.right.shift(M[1], value / 2)

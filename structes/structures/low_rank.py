@@ -182,10 +182,8 @@ class LowRank(Structure):
 
     # -- the tangent space ------------------------------------------------------------------------
 
-    def tangent(self, Z, w, factor=None):
-        if factor is None:
-            raise TypeError("LowRank: its tangent depends on the factor: tangent_at(factor, Z, w)")
-        return self.tangent_at(factor, Z, w)
+    def tangent(self, Z, w):
+        raise TypeError("LowRank: its tangent depends on the factor: tangent_at(factor, Z, w)")
 
     def tangent_at(self, factor, Z, w):
         a, u, b = self._cut(Z)
@@ -196,7 +194,7 @@ class LowRank(Structure):
         M = Moments(*(c * (m - sum_w * p) for c, m, p in zip(halves, seen, P, strict=True)))
         return Tangent(M, P, factor)
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         s, V, W = factor
         M = M.M
         h_aa, h_uu, h_bb = _h(M.aa), 1 + M.uu + 0.5 * M.uu * M.uu, _h(M.bb)
@@ -210,7 +208,7 @@ class LowRank(Structure):
         """The same vector y in the coordinates of the new factor."""
         return self.move(M.factor, M, q)[1]
 
-    def move(self, factor, M, q, Y=None):
+    def move(self, factor, M, q):
         after = self.retract(factor, M)
         rows = q if q.ndim == 2 else q[None, :]
         rows = self.whiten(after, self.unwhiten(factor, rows))
@@ -223,12 +221,12 @@ class LowRank(Structure):
         """M + N of tangents at the same factor."""
         return M._replace(M=Moments(*(m + n for m, n in zip(M.M, N.M, strict=True))))
 
-    def scale(self, M, factor):
-        if not isinstance(factor, tuple):
-            return M._replace(M=Moments(*(factor * m for m in M.M)))
+    def scale(self, M, rates):
+        if not isinstance(rates, tuple):
+            return M._replace(M=Moments(*(rates * m for m in M.M)))
         xp, (aa, au, uu, bu, bb) = namespace(M.M.uu), M.M
-        f = xp.asarray(factor, dtype=uu.dtype)[:, None]
-        a, b, u = f[: self.long, :], f[self.long : -1, :], factor[-1]
+        f = xp.asarray(rates, dtype=uu.dtype)[:, None]
+        a, b, u = f[: self.long, :], f[self.long : -1, :], rates[-1]
         aa, bb = xp.minimum(a, a.T) * aa, xp.minimum(b, b.T) * bb
         return M._replace(M=Moments(aa, a * au, u * uu, b * bu, bb))
 

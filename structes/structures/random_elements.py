@@ -144,7 +144,7 @@ def direction(structure, seed: int) -> tuple:
     # entries of Σ ± g gᵀ have variance 2d, so their spectrum reaches 2 √d √(2d)
     w = np.concatenate([grid, signs / (2 * 2**0.5 * d)])
     identity = structure.identity(np, np.float64)
-    M = structure.tangent(structure.whiten(identity, Z), w, identity)
+    M = structure.tangent_at(identity, structure.whiten(identity, Z), w)
     return structure.shift(M, -structure.trace(M) / d)
 
 

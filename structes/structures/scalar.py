@@ -45,7 +45,7 @@ class Scalar(Entrywise):
         xp = namespace(squares)
         return (xp.reshape(-0.5 / self.dim * (total(squares) - self.dim * weight), (1,)),)
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         return self.tangent_of_squares(w * namespace(Z).vecdot(Z, Z), total(w))
 
     def norm(self, M):

@@ -166,7 +166,7 @@ class Sparse(Structure):
         at = self.pattern.on(xp, "dense")
         return xp.reshape(xp.take(flat, xp.reshape(at, (-1,))), (self.dim, self.dim))
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp = namespace(Z)
         plan = self.pattern.on(xp, "columns")
         values = xp.zeros(len(self.pattern), dtype=Z.dtype)
@@ -179,7 +179,7 @@ class Sparse(Structure):
                     values[g.first : g.last] -= xp.reshape(xp.sum(terms, axis=0), (-1,))
         return 0.5 * (xp.sum(w) - weighted_squares(Z, w)), values
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         T = self._product(factor, M)
         (b, B), (t, T), (u, U) = factor, T, self._product(T, M)
         return b + t + 0.5 * u, B + T + 0.5 * U
@@ -208,8 +208,8 @@ class Sparse(Structure):
     def norm(self, M):
         return number(M[0] @ M[0] + M[1] @ M[1]) ** 0.5
 
-    def scale(self, M, factor):
-        off, on = factor if isinstance(factor, tuple) else (factor, factor)
+    def scale(self, M, rates):
+        off, on = rates if isinstance(rates, tuple) else (rates, rates)
         return on * M[0], off * M[1]
 
     def shift(self, M, value):

@@ -71,7 +71,7 @@ class Toeplitz(Structure):
     def to_dense(self, factor):
         return self._matrix(_inverse(factor[0]))
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp, d = namespace(Z), self.dim
         n = _length(2 * d)
         power = 0.0
@@ -88,7 +88,7 @@ class Toeplitz(Structure):
         """(d,) number of entries of each diagonal."""
         return namespace(like).arange(self.dim, 0, -1, dtype=like.dtype)
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         return (_product(factor[0], _inverse(_h(M[0]))),)
 
     def transport(self, M, q):

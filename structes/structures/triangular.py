@@ -88,7 +88,7 @@ class Triangular(Structure):
     def to_dense(self, factor):
         return factor[0]
 
-    def tangent(self, Z, w, factor=None):
+    def tangent(self, Z, w):
         xp = namespace(Z)
         diagonal = -0.5 * (weighted_squares(Z, w) - xp.sum(w))
         return self._shortest(Factored(Z, w, diagonal))
@@ -102,7 +102,7 @@ class Triangular(Structure):
         xp = namespace(G)
         return xp.tril(G, k=-1) if self.lower else xp.triu(G, k=1)
 
-    def retract(self, factor, M, Y=None):
+    def retract(self, factor, M):
         (B,) = factor
         if isinstance(M, Plain):
             T = B @ M.M
@@ -155,15 +155,15 @@ class Triangular(Structure):
             return self._shortest(Factored(U, w, M.diagonal + N.diagonal))
         return Plain(self.tangent_to_dense(M) + self.tangent_to_dense(N))
 
-    def scale(self, M, factor):
-        if isinstance(factor, tuple):
-            off, on = factor
+    def scale(self, M, rates):
+        if isinstance(rates, tuple):
+            off, on = rates
             if isinstance(M, Plain):
                 return Plain(scale_parts(M.M, off, on))
             return Factored(M.U, off * M.w, on * M.diagonal)
         if isinstance(M, Plain):
-            return Plain(factor * M.M)
-        return Factored(M.U, factor * M.w, factor * M.diagonal)
+            return Plain(rates * M.M)
+        return Factored(M.U, rates * M.w, rates * M.diagonal)
 
     def shift(self, M, value):
         if isinstance(M, Plain):

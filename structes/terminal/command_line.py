@@ -31,11 +31,13 @@ def leave_working_folder() -> None:
     if not by_module or getattr(sys.flags, "safe_path", sys.flags.isolated):
         return
     try:
-        here = os.path.realpath("")
+        folder = os.path.realpath("")
     except OSError:  # it was deleted
         return
-    own = os.path.realpath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
-    if own != here and sys.path and os.path.realpath(sys.path[0]) == here:
+    package_folder = os.path.realpath(
+        os.path.join(os.path.dirname(__file__), os.pardir, os.pardir)
+    )
+    if package_folder != folder and sys.path and os.path.realpath(sys.path[0]) == folder:
         del sys.path[0]
 
 

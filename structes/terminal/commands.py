@@ -10,14 +10,15 @@ from contextlib import contextmanager
 
 import click
 
-from ..registry import load_object, nearest
+from ..error_text import nearest
+from ..loading import load_object
 from . import interrupts
 from .output import visible
 
 EXIT_FAILED, EXIT_USAGE, EXIT_MISSED = 1, 2, 3
 
 
-class Failure(click.ClickException):
+class CommandError(click.ClickException):
     """One line on stderr, and an exit code."""
 
     def __init__(self, error, exit_code=EXIT_FAILED):
@@ -38,15 +39,15 @@ def _legible():
         raise
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """What all commands share: the nearest name for an unknown one, no traceback for a missing
     package or an interrupt, and the exit code of Ctrl-C."""
 
     def resolve_command(self, ctx, args):
         if args[0] not in self.commands and not args[0].startswith("-"):
-            known = ", ".join(self.commands)
+            names = ", ".join(self.commands)
             hint = nearest(args[0], self.commands)
-            raise click.UsageError(f"unknown command {args[0]!r}{hint}; known: {known}")
+            raise click.UsageError(f"unknown command {args[0]!r}{hint}; known: {names}")
         return super().resolve_command(ctx, args)
 
     def make_context(self, *words, **extra):
@@ -59,7 +60,7 @@ class Commands(click.Group):
             with _legible():
                 return super().invoke(ctx)
         except ImportError as error:  # an extra is missing, or a module of the user's: it says
-            raise Failure(error) from error
+            raise CommandError(error) from error
         except KeyboardInterrupt:
             interrupts.end_at_once()  # where it comes once more
             click.echo("Interrupted.", err=True)
@@ -68,7 +69,7 @@ class Commands(click.Group):
             interrupts.end_at_once()
 
 
-class Later(click.Command):
+class LazyCommand(click.Command):
     """A command that is imported when it is called; until then only its name and help exist."""
 
     def __init__(self, name, path, help, extra):
@@ -79,8 +80,8 @@ class Later(click.Command):
         try:
             command = load_object(self.path)
         except ImportError as error:
-            needs = f"`structes {self.name}` needs more: pip install 'structes[{self.extra}]'"
-            raise Failure(f"{needs} ({error})") from error
+            message = f"`structes {self.name}` needs more: pip install 'structes[{self.extra}]'"
+            raise CommandError(f"{message} ({error})") from error
         except ValueError as error:
-            raise Failure(error) from error
+            raise CommandError(error) from error
         return command.make_context(info_name, args, parent=parent, **extra)

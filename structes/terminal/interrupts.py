@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from .command_line import is_command_line
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT  # 130, as a shell says it
-_got = signal.SIGINT
+_signal_number = signal.SIGINT
 _raised: list = []  # signals that raise KeyboardInterrupt here, and did not before
 
 
@@ -49,22 +49,24 @@ def raise_from_here() -> None:
 def held():
     """Within it Ctrl-C waits: for imports, where an interrupt comes out as somebody else's
     ImportError. Outside the main thread, which no interrupt reaches, it does nothing."""
-    handler, came = signal.getsignal(signal.SIGINT), []
+    handler, signals = signal.getsignal(signal.SIGINT), []
     if not callable(handler):
         yield
         return
-    _handle(signal.SIGINT, lambda *its: came.append(its))
+    _handle(signal.SIGINT, lambda *arguments: signals.append(arguments))
     try:
         yield
     finally:
         _handle(signal.SIGINT, handler)
-    if came:
-        handler(*came[0])
+    if signals:
+        handler(*signals[0])
 
 
 def exit_code() -> int:
-    """What an interrupted command exits with: 128 and the number of the signal, 130 of Ctrl-C."""
-    return 128 + _got
+    """Return what an interrupted command exits with: 128 and the number of the signal, 130 of
+    Ctrl-C.
+    """
+    return 128 + _signal_number
 
 
 def _handle(number, handler):
@@ -79,8 +81,8 @@ def _end(number, frame):
 
 
 def _raise(number, frame):
-    global _got
-    _got = number
+    global _signal_number
+    _signal_number = number
     raise KeyboardInterrupt
 
 

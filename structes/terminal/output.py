@@ -20,7 +20,7 @@ import sys
 import unicodedata
 import warnings
 
-_SAID = {
+_ASCII_FOR = {
     "–": "-",
     "—": "-",
     "−": "-",
@@ -72,9 +72,10 @@ _DIGITS = str.maketrans(_RAISED + "⁻⁺", "0123456789-+")
 
 
 def _plain(character: str) -> str:
-    """One character in ASCII: what it means, the letter without its accent, or its number."""
-    if character in _SAID:
-        return _SAID[character]
+    """Return one character in ASCII: what it means, the letter without its accent, or its
+    number."""
+    if character in _ASCII_FOR:
+        return _ASCII_FOR[character]
     name = unicodedata.name(character, "")
     if name.startswith("GREEK") and " LETTER " in name:
         word = name.split(" LETTER ")[1].split()[0].lower().replace("lamda", "lambda")
@@ -84,7 +85,8 @@ def _plain(character: str) -> str:
 
 
 def _replaced(error):
-    """The error handler "structes" of codecs: a run of characters that cannot be encoded."""
+    """Return the error handler "structes" of codecs: a run of characters that cannot be
+    encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -96,7 +98,8 @@ codecs.register_error("structes", _replaced)
 
 
 def readable(text: str, encoding: str) -> str:
-    """`text` in characters that `encoding` has: the others are replaced by what they mean."""
+    """Return `text` in characters that `encoding` has: the others are replaced by what they
+    mean."""
     if text.isascii():
         return text
     try:
@@ -105,40 +108,55 @@ def readable(text: str, encoding: str) -> str:
         return text.encode("ascii", "structes").decode()
 
 
-def visible(text, most: int = 100_000, lines: bool = True) -> str:
-    """`text` as a terminal may be given it, for words from a file that somebody else may have
-    written: what moves the cursor, turns the direction of writing or is no character at all is
-    shown as \\x1b, and of more than `most` characters the rest is left out.
+def visible(text, limit: int = 100_000, lines: bool = True) -> str:
+    """Return `text` as a terminal may be given it.
 
-    lines   True: line ends and tabs stay; False: they are shown, too, since it is one line
+    It is for words from a file that somebody else may have written: what moves the cursor, turns
+    the direction of writing or is no character at all is shown as \\x1b.
+
+    Parameters
+    ----------
+    text
+        A text, or anything that has one.
+    limit : int
+        The largest number of characters; what is beyond is left out, and counted.
+    lines : bool
+        True: line ends and tabs stay. False: they are shown, too, since it is one line.
     """
     text = str(text)
-    cut = f"… ({len(text) - most} characters more)" if len(text) > most else ""
-    kept = "\n\t" if lines else ""
-    shown = (
-        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode()
-        for c in text[:most]
+    cut = f"… ({len(text) - limit} characters more)" if len(text) > limit else ""
+    allowed = "\n\t" if lines else ""
+    characters = (
+        c if c.isprintable() or c in allowed else c.encode("unicode_escape").decode()
+        for c in text[:limit]
     )
-    return "".join(shown) + cut
+    return "".join(characters) + cut
 
 
 class Output:
     """A text stream to which writing never fails.
 
-    stream   what is written to; None (a process without streams) or any object with `write`
-    own      True: it is a stream of this process, of the command line. When it is lost, its
-             descriptor is pointed at the null device, so that nothing else that writes there (a
-             subprocess, the interpreter at its end) meets the same error
+    Parameters
+    ----------
+    stream
+        What is written to: None (a process without streams) or any object with `write`.
+    is_own : bool
+        Whether it is a stream of this process, of the command line. When such a one is lost, its
+        descriptor is pointed at the null device, so that nothing else that writes there (a
+        subprocess, the interpreter at its end) meets the same error.
 
-    lost     None, or the exception that the first failed write raised. Nothing is written after
-             it. KeyboardInterrupt passes through.
+    Attributes
+    ----------
+    error : Exception or None
+        The exception that the first failed write raised. Nothing is written after it.
+        KeyboardInterrupt passes through.
     """
 
     encoding = "utf-8"  # it takes every character, whatever the stream takes
 
-    def __init__(self, stream, own: bool = False):
-        self._stream, self._own = stream, own
-        self.lost: Exception | None = None
+    def __init__(self, stream, is_own: bool = False):
+        self._stream, self._is_own = stream, is_own
+        self.error: Exception | None = None
 
     def write(self, text: str) -> int:
         """Write, or be silent: the number of characters in `text`."""
@@ -159,15 +177,15 @@ class Output:
             self._try(self._stream.flush)
 
     def _try(self, act, *arguments):
-        if self.lost is not None:
+        if self.error is not None:
             return
         try:
             act(*arguments)
         except BlockingIOError:  # the reader is slow: this text is lost, the next may be read
             pass
         except Exception as error:
-            self.lost = error
-            if self._own:
+            self.error = error
+            if self._is_own:
                 self._let_go()
 
     def _let_go(self):
@@ -181,7 +199,7 @@ class Output:
     def isatty(self) -> bool:
         """Is it a terminal? False where the stream does not say."""
         try:
-            return self.lost is None and bool(self._stream.isatty())
+            return self.error is None and bool(self._stream.isatty())
         except Exception:  # of whatever stands in the place of a stream
             return False
 
@@ -231,7 +249,7 @@ def protect() -> tuple:
         stream = getattr(sys, name)
         if stream is None:  # Python does not make one where the descriptor was closed
             stream = open(place, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        setattr(sys, name, Output(stream, own=True))
+        setattr(sys, name, Output(stream, is_own=True))
     return sys.stdout, sys.stderr
 
 

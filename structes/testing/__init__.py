@@ -13,10 +13,11 @@ handed in read-only: an operation that writes its arguments fails.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..arrays.libraries import load_namespace
-from ..registry import brief, place_of
+from ..error_text import brief, place_of
 from ..structures.base import Structure
 from ..structures.fallbacks import SLOW
 from .case import Case, LawError
@@ -68,12 +69,24 @@ LAWS = (
 
 
 class Report(NamedTuple):
-    """What `check_structure` has found, where all laws hold."""
+    """What `check_structure` has found, where all laws hold. Its text says so in words.
+
+    Attributes
+    ----------
+    name : str
+        The name of the class.
+    dims : tuple of int
+        Where it was checked.
+    laws : tuple of str
+        The names of the laws.
+    slow : tuple of str
+        The methods that the structure leaves to d×d matrices.
+    """
 
     name: str
-    dims: tuple
-    laws: tuple  # their names
-    slow: tuple  # methods that the structure leaves to d×d matrices
+    dims: tuple[int, ...]
+    laws: tuple[str, ...]
+    slow: tuple[str, ...]
 
     def __str__(self):
         dims = ", ".join(map(str, self.dims))
@@ -83,7 +96,13 @@ class Report(NamedTuple):
         return text + f" Slow, because left to d×d matrices: {', '.join(self.slow)}."
 
 
-def check_structure(structure, dims=(1, 2, 5, 13), *, backend="numpy", seed=0) -> Report:
+def check_structure(
+    structure: Callable[[int], Structure],
+    dims: Iterable[int] = (1, 2, 5, 13),
+    *,
+    backend: str = "numpy",
+    seed: int = 0,
+) -> Report:
     """Check that a structure obeys the laws, and say what of it is slow.
 
     Parameters
@@ -125,7 +144,7 @@ def check_structure(structure, dims=(1, 2, 5, 13), *, backend="numpy", seed=0) -
                 broken.setdefault(law.__name__, f"(dim {case.dim}) {error}")
             except Exception as error:
                 broken.setdefault(law.__name__, f"(dim {case.dim}) {_raised(error)}")
-    if not broken:
+    if not {"construction", "retraction"} & broken.keys():
         try:
             stated_order_is_reached(cases)
         except LawError as error:

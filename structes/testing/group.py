@@ -94,7 +94,7 @@ def samples(case):
     close("covariance A Aᵀ of unwhiten against (B Bᵀ)⁻¹", A @ A.T, np.linalg.inv(B @ B.T))
     if s.is_group:
         close("unwhiten against B⁻ᵀ of to_dense", A, np.linalg.inv(B).T)
-    Z = case.array(case.random.normal(size=(3, s.noise_dim)))
+    Z = case.normals(3, s.noise_dim)
     got = case.numpy(s.unwhiten(case.factor, Z))
     close("unwhiten of rows against that of unit vectors", got, case.numpy(Z) @ A.T)
 
@@ -118,7 +118,7 @@ def gradients(case):
     G = case.normals(3)
     local = s.whiten_gradient(case.factor, G)
     close("whiten_gradient against Aᵀ g (of a group B⁻¹ g)", case.numpy(local), case.numpy(G) @ A)
-    H = case.array(case.random.normal(size=(3, s.noise_dim)))
+    H = case.normals(3, s.noise_dim)
     got = case.numpy(s.unwhiten_gradient(case.factor, H))
     wanted = case.numpy(H) @ np.linalg.pinv(A)
     close("unwhiten_gradient against the transpose of whiten (of a group B g)", got, wanted)

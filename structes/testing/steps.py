@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf, log2
 
 import numpy as np
 
 from ..arrays.libraries import mapped
-from .case import LENGTH, close, h, leaves, true
+from .case import LENGTH, Case, close, h, leaves, true
 
 ROUNDING = 1e-12  # a difference from B h(M) that is smaller says nothing of its order
 SLACK = 0.25  # by which a measured order may differ from the stated one
@@ -60,7 +61,7 @@ def measured_order(case) -> float:
     return least
 
 
-def stated_order_is_reached(cases):
+def stated_order_is_reached(cases: Iterable[Case]) -> None:
     """Somewhere the retraction differs from B h(M) in terms of the order that is stated: a
     structure must not promise less than it keeps."""
     stated = [c.structure.retraction_order for c in cases if c.structure.is_group]
@@ -116,7 +117,7 @@ def capabilities(case):
         close("is_entrywise: B", case.B(), np.diag(case.numpy(b)))
         close("is_entrywise: M", case.M((m,)), np.diag(case.numpy(m)))
     if s.has_any_matrix:
-        B = np.eye(case.dim) + 0.3 * case.random.normal(size=(case.dim, case.dim))
+        B = np.eye(case.dim) + 0.3 * case.numpy(case.normals(case.dim))
         close("has_any_matrix: to_dense(factor_of(B))", case.B(s.factor_of(case.array(B))), B)
     other = s.with_exponential()
     if other != s:

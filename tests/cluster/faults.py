@@ -161,7 +161,7 @@ def drive(address: str, timeout: float, *numbers) -> None:
 
         def say(es):
             supervisor = evaluator.supervisor
-            print(f"generation {es.generation}, {len(supervisor.seats)} workers", flush=True)
+            print(f"generation {es.generation}, {len(supervisor.slots)} workers", flush=True)
 
         run(es, evaluate, say)
         print(f"deaths {evaluator.supervisor.deaths}")

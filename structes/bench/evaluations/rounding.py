@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import noise
-from ...population.recognition import OPEN
+from ...population.places import OPEN
 from ...search.es import ES
 
 DIMS = (1, 2, 3, 5, 10, 40)

@@ -195,7 +195,7 @@ def ray_for(cpus: int):
     if not cpus:
         yield
         return
-    from ...evaluators.ray import start, stop
+    from ...evaluators.ray_cluster import start, stop
 
     ours = start(cpus)
     try:

@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from .given import in_words
+from .options import in_words
 
 MARK = "STRUCTES_WORKER"  # variable in the environment of a worker, and of what it starts
 
@@ -22,20 +22,23 @@ def sweep(mark: str) -> None:
                 os.kill(int(name), signal.SIGKILL)
 
 
-def said_of(code: int | None, memory: int | None) -> str:
-    """An exit code in words; None: there is none yet.
+def exit_in_words(code: int | None, memory: int | None) -> str:
+    """Return an exit code in words; None: there is none yet.
 
-    memory   bytes that the worker could have, where that was limited
+    Parameters
+    ----------
+    memory : int or None
+        Bytes that the worker could have, where that was limited.
     """
     if code is None:
         return "it does not end"
     if code >= 0:
         return f"exit code {code}"
     hint = {signal.SIGSEGV: "segmentation fault, ", signal.SIGKILL: "killed; out of memory?, "}
-    said = f"{hint.get(-code, '')}{_name(-code)}"
+    text = f"{hint.get(-code, '')}{_name(-code)}"
     if memory is not None and -code in (signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT):
-        said += f" (its memory limit is {in_words(memory)})"
-    return said
+        text += f" (its memory limit is {in_words(memory)})"
+    return text
 
 
 def _name(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Turns: threads that use the same workers do so one after the other."""
+"""ThreadLock: threads that use the same workers do so one after the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import threading
 
 
-class Turns:
+class ThreadLock:
     """One thread at a time has the turn, from `take` until `give_back`; it may take it again.
 
     A copy, also one in another process, is nobody's.
@@ -16,28 +16,28 @@ class Turns:
         self._begin()
 
     def _begin(self):
-        self._changed, self._owner, self._process = threading.Condition(), None, os.getpid()
+        self._condition, self._owner, self._process = threading.Condition(), None, os.getpid()
 
     def __reduce__(self):
-        return Turns, ()
+        return ThreadLock, ()
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Wait until no other thread has the turn. Has it ended without giving it back?"""
         if self._process != os.getpid():  # a fork, in which no other thread goes on
             self._begin()
-        with self._changed:
+        with self._condition:
             while not self._is_free():
-                self._changed.wait(0.5)
-            left = self._owner not in (None, threading.get_ident())
+                self._condition.wait(0.5)
+            was_abandoned = self._owner not in (None, threading.get_ident())
             self._owner = threading.get_ident()
-        return left
+        return was_abandoned
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let the next one have it, where this thread had it."""
         if self.is_mine:
-            with self._changed:
+            with self._condition:
                 self._owner = None
-                self._changed.notify()
+                self._condition.notify()
 
     @property
     def is_mine(self) -> bool:

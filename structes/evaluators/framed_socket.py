@@ -8,9 +8,9 @@ from them or close them. So nothing on a line is believed because it is there. A
 Each direction has a mark of its own, random bytes that the driver has drawn for this worker, and
 frames are numbered. Bytes that the function has put in, or taken out, move a mark from its place;
 then the line is *broken*, and its worker is ended. The driver never waits on a line: it reads what
-is there and writes what there is room for, and the rest stays in a queue (`Line`). It takes no
-frame that it has not asked for, and none that is longer than the answer can be. A worker has
-nothing else to do, and waits (`WorkerLine`); when the driver ends, it is ended (keeper.py).
+is there and writes what there is room for, and the rest stays in a queue (`DriverEnd`). It takes
+no frame that it has not asked for, and none that is longer than the answer can be. A worker has
+nothing else to do, and waits (`WorkerEnd`); when the driver ends, it is ended (subreaper.py).
 """
 
 from __future__ import annotations
@@ -29,19 +29,22 @@ _AROUND = _HEAD.size + _MARK  # bytes of a frame besides its payload
 _CHUNK = 2**18  # bytes that are read at a time
 
 
-class BrokenLine(Exception):
+class BrokenStream(Exception):
     """What came through the line is no frame that was asked for."""
 
 
 def _framed(mark: bytes, number: int, payload) -> list:
-    """The parts of a frame."""
+    """Return the parts of a frame."""
     return [_HEAD.pack(mark, number, len(payload)), payload, mark]
 
 
-class Line:
+class DriverEnd:
     """The driver's end. It never blocks.
 
-    end   a multiprocessing.Connection, which owns the descriptor and closes it
+    Parameters
+    ----------
+    end
+        A multiprocessing.Connection, which owns the descriptor and closes it.
     """
 
     def __init__(self, end):
@@ -49,7 +52,7 @@ class Line:
         self._fd = end.fileno()
         os.set_blocking(self._fd, False)
         self._marks = secrets.token_bytes(_MARK), secrets.token_bytes(_MARK)
-        self._sent = self._heard = 0  # numbers of the next frames
+        self._n_sent = self._n_received = 0  # numbers of the next frames
         self._outbox: deque = deque()
         self._inbox = bytearray()
         self._limits: deque = deque()  # bytes of the answers that are due
@@ -68,8 +71,8 @@ class Line:
     def send(self, payload: bytes) -> None:
         """Send a frame: as much as there is room for now, the rest by `flush`. That the other end
         is gone is told by `receive`."""
-        self._write(_framed(self._marks[0], self._sent, payload))
-        self._sent += 1
+        self._write(_framed(self._marks[0], self._n_sent, payload))
+        self._n_sent += 1
 
     def expect(self, limit: int) -> None:
         """An answer will come, of at most so many bytes."""
@@ -84,25 +87,30 @@ class Line:
         if self._outbox:
             self._outbox.extend(parts)
             return
-        left = deque(parts)
+        pending = deque(parts)
         try:
-            while left:
-                some = [left[i] for i in range(min(8, len(left)))]
-                n = os.writev(self._fd, some)
-                while left and n >= len(left[0]):
-                    n -= len(left.popleft())
+            while pending:
+                chunk = [pending[i] for i in range(min(8, len(pending)))]
+                n = os.writev(self._fd, chunk)
+                while pending and n >= len(pending[0]):
+                    n -= len(pending.popleft())
                 if n:
-                    left[0] = memoryview(left[0])[n:]
+                    pending[0] = memoryview(pending[0])[n:]
         except BlockingIOError:
-            self._outbox = left
+            self._outbox = pending
         except OSError:  # the other end is gone
             pass
 
     def receive(self) -> list[bytes]:
-        """The payloads of the frames that have come since.
+        """Return the payloads of the frames that have come since.
 
-        Raises EOFError where the other end has been closed, and BrokenLine where what has come is
-        no frame, or nobody has asked for it. Frames before that are told first.
+        Raises
+        ------
+        EOFError
+            Where the other end has been closed.
+        BrokenStream
+            Where what has come is no frame, or nobody has asked for it. Frames before that are
+            told first.
         """
         if self._fault is not None:
             raise self._fault
@@ -119,7 +127,7 @@ class Line:
                     break
         except BlockingIOError:
             pass
-        except (EOFError, BrokenLine) as error:
+        except (EOFError, BrokenStream) as error:
             self._fault = error
         except OSError as error:
             self._fault = EOFError(str(error))
@@ -132,27 +140,27 @@ class Line:
         inbox, mark = self._inbox, self._marks[1]
         while inbox:
             if not mark.startswith(inbox[:_MARK]):
-                raise BrokenLine("no frame begins there")
+                raise BrokenStream("no frame begins there")
             if len(inbox) < _HEAD.size:
                 return
             _, number, length = _HEAD.unpack_from(inbox)
-            if number != self._heard or not self._limits:
-                raise BrokenLine("nobody has asked for that")
+            if number != self._n_received or not self._limits:
+                raise BrokenStream("nobody has asked for that")
             if length > self._limits[0]:
-                raise BrokenLine(f"a frame of {length} bytes; at most {self._limits[0]} can be")
+                raise BrokenStream(f"a frame of {length} bytes; at most {self._limits[0]} can be")
             whole = length + _AROUND
             if len(inbox) < whole:
                 return
             if inbox[whole - _MARK : whole] != mark:
-                raise BrokenLine("no frame ends there")
+                raise BrokenStream("no frame ends there")
             payloads.append(bytes(inbox[_HEAD.size : whole - _MARK]))
             del inbox[:whole]
             self._limits.popleft()
-            self._heard += 1
+            self._n_received += 1
 
     def stalled(self, now: float) -> float:
-        """Seconds in which a frame that has begun has not gone on; −inf where none has, inf where
-        `receive` will raise."""
+        """Return seconds in which a frame that has begun has not gone on; −inf where none has, inf
+        where `receive` will raise."""
         if self._fault is not None:
             return inf
         return now - self._progress if self._inbox else -inf
@@ -163,13 +171,13 @@ class Line:
 
 
 def _hidden(fd: int) -> int:
-    """The same file under a high number, where who closes, or writes into, what it takes for its
-    own descriptors hardly comes; a program that the process runs does not have it."""
+    """Return the same file under a high number, where who closes, or writes into, what it takes
+    for its own descriptors hardly comes; a program that the process runs does not have it."""
     from fcntl import F_DUPFD_CLOEXEC, fcntl
     from resource import RLIMIT_NOFILE, getrlimit
 
-    most = getrlimit(RLIMIT_NOFILE)[0]
-    lowest = 1000 if not 0 <= most < 1024 else max(3, most - 4)
+    limit = getrlimit(RLIMIT_NOFILE)[0]
+    lowest = 1000 if not 0 <= limit < 1024 else max(3, limit - 4)
     try:
         high = fcntl(fd, F_DUPFD_CLOEXEC, lowest)
     except OSError:  # there is no room
@@ -179,42 +187,54 @@ def _hidden(fd: int) -> int:
     return high
 
 
-class WorkerLine:
+class WorkerEnd:
     """The worker's end: frames in, answers out, one after the other."""
 
     def __init__(self, fd: int):
         self._fd = _hidden(fd)
-        self._theirs, self._ours = self._exactly(_MARK), self._exactly(_MARK)
-        self._sent = self._heard = 0
+        self._driver_mark, self._worker_mark = self._exactly(_MARK), self._exactly(_MARK)
+        self._n_sent = self._n_received = 0
 
     def _exactly(self, n: int) -> bytearray:
-        data, have = bytearray(n), 0
+        data, n_read = bytearray(n), 0
         view = memoryview(data)
-        while have < n:
-            got = os.readv(self._fd, [view[have:]])
-            if not got:
+        while n_read < n:
+            n_new = os.readv(self._fd, [view[n_read:]])
+            if not n_new:
                 raise EOFError
-            have += got
+            n_read += n_new
         return data
 
     def receive(self) -> memoryview:
-        """The payload of the next frame.
+        """Return the payload of the next frame.
 
-        Raises EOFError where the driver has closed the line or is gone, OSError where the line has
-        been closed here, and BrokenLine where what comes is no frame.
+        Raises
+        ------
+        EOFError
+            Where the driver has closed the line or is gone.
+        OSError
+            Where the line has been closed here.
+        BrokenStream
+            Where what comes is no frame.
         """
         mark, number, length = _HEAD.unpack(self._exactly(_HEAD.size))
-        if mark != self._theirs or number != self._heard:
-            raise BrokenLine("the function has read from its line, or written into it")
+        if mark != self._driver_mark or number != self._n_received:
+            raise BrokenStream("the function has read from its line, or written into it")
         data = self._exactly(length + _MARK)
-        if data[length:] != self._theirs:
-            raise BrokenLine("the function has read from its line, or written into it")
-        self._heard += 1
+        if data[length:] != self._driver_mark:
+            raise BrokenStream("the function has read from its line, or written into it")
+        self._n_received += 1
         return memoryview(data)[:length]
 
     def send(self, payload: bytes) -> None:
-        """Answer. Raises OSError where the line is closed."""
-        left = memoryview(b"".join(_framed(bytes(self._ours), self._sent, payload)))
-        self._sent += 1
-        while left:
-            left = left[os.write(self._fd, left) :]
+        """Answer.
+
+        Raises
+        ------
+        OSError
+            Where the line is closed.
+        """
+        pending = memoryview(b"".join(_framed(bytes(self._worker_mark), self._n_sent, payload)))
+        self._n_sent += 1
+        while pending:
+            pending = pending[os.write(self._fd, pending) :]

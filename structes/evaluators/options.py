@@ -18,7 +18,7 @@ _UNITS |= {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
 def number_of(name: str, value) -> int | None:
-    """A number of workers; None for -1, which means one for every processor."""
+    """Return a number of workers; None for -1, which means one for every processor."""
     if isinstance(value, (int, np.integer)) and value < 1:
         if value == -1:
             return None
@@ -27,7 +27,7 @@ def number_of(name: str, value) -> int | None:
 
 
 def processors() -> int:
-    """Those that this process may use."""
+    """Return those that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -42,10 +42,13 @@ def mapping(name, value) -> dict:
 
 
 def memory_of(limits) -> int | None:
-    """Bytes of memory that a worker may have, of a mapping {"memory": …}; None: any number.
+    """Return bytes of memory that a worker may have, of a mapping {"memory": …}; None: any number.
 
-    Raises ValueError or TypeError for what is none, for less than a worker needs, and where the
-    system does not keep such a limit.
+    Raises
+    ------
+    ValueError, TypeError
+        For what is none, for less than a worker needs, and where the system does not keep such a
+        limit.
     """
     limits = mapping("limits", limits)
     if unknown := set(limits) - {"memory"}:
@@ -74,7 +77,7 @@ def memory_of(limits) -> int | None:
 
 
 def in_words(size: int) -> str:
-    """A number of bytes."""
+    """Return a number of bytes."""
     return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

@@ -30,7 +30,10 @@ _PDEATHSIG, _DUMPABLE, _SUBREAPER = 1, 4, 36  # of prctl(2)
 def keep(lifeline: int) -> None:
     """Returns in the worker; the keeper does not return.
 
-    lifeline   the reading end of a pipe whose other end the driver has, and nobody else
+    Parameters
+    ----------
+    lifeline : int
+        The reading end of a pipe whose other end the driver has, and nobody else.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # has been held, and is gone now
@@ -40,7 +43,7 @@ def keep(lifeline: int) -> None:
         _end_with(lifeline)
         return
     news = {signal.SIGCHLD, signal.SIGTERM, signal.SIGCONT}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, news)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, news)
     control(_SUBREAPER, 1)
     me = os.getpid()
     worker = os.fork()
@@ -53,11 +56,13 @@ def keep(lifeline: int) -> None:
     if os.getppid() != me:  # it has been killed in the meantime
         os._exit(1)
     os.close(lifeline)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _prctl():
-    """The system call that makes subreapers, a function of two integers; None: there is none."""
+    """Return the system call that makes subreapers, a function of two integers; None: there is
+    none.
+    """
     if not os.path.exists("/proc/self/stat"):
         return None
     try:
@@ -66,7 +71,7 @@ def _prctl():
         function = CDLL(None).prctl
     except (ImportError, OSError, AttributeError):
         return None
-    return lambda what, value: function(what, value, 0, 0, 0)
+    return lambda option, value: function(option, value, 0, 0, 0)
 
 
 def _end_with(lifeline: int) -> None:
@@ -101,18 +106,18 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
     """Wait for one of the ends, make it that of all, and end."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # blocked; ignored, it would not be waited for
     _signalled(lifeline, os.getpid(), int(signal.SIGCONT))
-    found = {worker: None}
-    came = None
-    while found[worker] is None and came != signal.SIGTERM and not _is_closed(lifeline):
-        came = signal.sigwait(news)
-        _bury(found)
-    status, end = found[worker], time.monotonic() + PATIENCE
-    while _bury(found) and time.monotonic() < end:
+    statuses = {worker: None}
+    received = None
+    while statuses[worker] is None and received != signal.SIGTERM and not _is_closed(lifeline):
+        received = signal.sigwait(news)
+        _bury(statuses)
+    status, end = statuses[worker], time.monotonic() + PATIENCE
+    while _bury(statuses) and time.monotonic() < end:
         for pid in _children():
             with suppress(OSError):  # it is gone, or has become another user's
                 os.kill(pid, signal.SIGKILL)
         time.sleep(5e-4)
-    number = signal.SIGTERM if came == signal.SIGTERM else 0
+    number = signal.SIGTERM if received == signal.SIGTERM else 0
     if status is not None:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if number:
@@ -124,30 +129,30 @@ def _watch(worker: int, lifeline: int, news, control) -> None:
     os._exit(os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else 0)
 
 
-def _bury(found: dict) -> bool:
+def _bury(statuses: dict) -> bool:
     """Take leave of the children that have ended, and note the status of those that are in
-    `found`: are there any more?"""
+    `statuses`: are there any more?"""
     try:
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return True
-            if pid in found:
-                found[pid] = status
+            if pid in statuses:
+                statuses[pid] = status
     except ChildProcessError:
         return False
 
 
 def _children() -> list:
-    """Ids of the children of this process."""
+    """Return ids of the children of this process."""
     me = os.getpid()
     try:
         with open(f"/proc/self/task/{me}/children") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:  # this kernel has no such file
-        found = []
+        pids = []
     for name in os.listdir("/proc"):
         with suppress(OSError, ValueError), open(f"/proc/{int(name)}/stat", "rb") as file:
             if int(file.read().rpartition(b")")[2].split()[1]) == me:
-                found.append(int(name))
-    return found
+                pids.append(int(name))
+    return pids

@@ -25,7 +25,7 @@ _unpickling: list = []  # an item for each thread that is at it
 
 
 def entry(function):
-    """The function, which is one in which a worker begins to work for the user."""
+    """Return the function, which is one in which a worker begins to work for the user."""
     _entries.add(function.__code__)
     return function
 
@@ -46,17 +46,17 @@ def unpickling():
 
 
 def importing() -> list:
-    """The modules whose top level is being run by this thread, the innermost first; in a worker
-    those that it imports for the call that it is at. The script itself is none of them."""
-    found, frame = [], inspect.currentframe()
+    """Return the modules whose top level is being run by this thread, the innermost first; in a
+    worker those that it imports for the call that it is at. The script itself is none of them."""
+    modules, frame = [], inspect.currentframe()
     while frame is not None and not (_is_worker and frame.f_code in _entries):
         if frame.f_code.co_name == "<module>":
             name = frame.f_globals.get("__name__")
             module = sys.modules.get(name)
             if name != "__main__" and getattr(module, "__dict__", None) is frame.f_globals:
-                found.append(module)
+                modules.append(module)
         frame = frame.f_back
-    return found
+    return modules
 
 
 def check_may_start() -> None:
@@ -65,9 +65,9 @@ def check_may_start() -> None:
     modules = importing() if _is_worker else []
     if not (_unpickling or modules):
         return
-    what = f"imports the module {modules[0].__name__!r}" if modules else "unpickles a function"
+    activity = f"imports the module {modules[0].__name__!r}" if modules else "unpickles a function"
     raise RuntimeError(
-        f"no workers can be started while a worker {what}: they would do the same, and start "
+        f"no workers can be started while a worker {activity}: they would do the same, and start "
         "workers for ever. Where a module starts workers at its top level, put that into a "
         'function, or under `if __name__ == "__main__":`'
     )
