@@ -172,7 +172,7 @@ def minimize(
             arguments = arguments_from(
                 "minimize", x0, sigma0, structure, seed, **budgets, **options
             )
-            if mode == "steady" and arguments.popsize is None:
+            if mode == "steady" and evaluator is not None and arguments.popsize is None:
                 arguments = _with_steady_popsize(arguments, evaluator)
             es = search_of(arguments, restarts)
             es.count_from(began)
@@ -192,14 +192,14 @@ def minimize(
             _hand_over(error, es, evaluate)
             raise
     es.ended_at = es.seconds
-    if es.best.x is None and evaluate.errors and "interrupted" not in reasons:
+    if evaluate.first is not None and es.best.x is None and "interrupted" not in reasons:
         raise evaluate.first
     result = result_of(es, reasons, evaluate.errors)
     if evaluate.errors:
         try:
             output.warn(_about_errors(evaluate, es))
         except Warning as error:  # where warnings are errors
-            error.result = result
+            error.result = result  # pyright: ignore[reportAttributeAccessIssue]
             raise
     return result
 

@@ -274,12 +274,12 @@ class RestartES(StateProperties, BaseSearch):
     # -- where the search is ----------------------------------------------------------------------
 
     @property
-    def _search(self) -> SearchState:
+    def _search(self) -> SearchState:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.es._search
 
     @property
     def _earlier(self) -> EarlierRuns:
-        return self.es._search.earlier
+        return self.es._search.earlier  # pyright: ignore[reportReturnType]
 
     @property
     def restart(self) -> int:
