@@ -185,7 +185,7 @@ def load_runs(runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
     Parameters
     ----------
     runs : str, Path or list
-        A folder; a pattern ("runs/*"; what it matches and is no run is left out); "latest" for the
+        A folder; a pattern (`runs/*`; what it matches and is no run is left out); "latest" for the
         run in `runs` that was started last; or a list of these.
 
     Returns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def intermediate_result(es: ES | RestartES) -> OptimizeResult:
     return OptimizeResult(x=best.x, fun=best.fun, nfev=es.evaluations, nit=es.generation)
 
 
-def message_of(runs: tuple[Run, ...], reasons: dict[str, Any], has_target: bool) -> str:
+def message_of(runs: Sequence[Run], reasons: dict[str, Any], has_target: bool) -> str:
     """Why a search of these runs ended, in words, with what may help."""
     causes: dict[str, list[str]] = {}
     last_run = runs[-1]

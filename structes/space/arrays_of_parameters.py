@@ -173,7 +173,7 @@ def structure_for(
         The structure of arrays with one axis, and of numbers.
     overrides : Mapping, optional
         {name: structure} of single arrays; a name is the path in the containers ("layers/0/w"),
-        and may hold * and ? to mean several ("*/bias").
+        and may hold `*` and `?` to mean several (`*/bias`).
 
     Returns
     -------

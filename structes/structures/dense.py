@@ -157,14 +157,14 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
-        Y, known = M.Y, 0 if M.Y is None else M.Y.shape[0]
-        if known < M.U.shape[0]:
-            rest = self.unwhiten(factor, M.U[known:, :])
-            Y = xp.concat([Y, rest]) if known else rest
-        x, then = _steps(M)
+        Y, count = M.Y, 0 if M.Y is None else M.Y.shape[0]
+        if count < M.U.shape[0]:
+            missing_rows = self.unwhiten(factor, M.U[count:, :])
+            Y = xp.concat([Y, missing_rows]) if count else missing_rows
+        x, last = _steps(M)
         c, K = _h(x), (1 + x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
         T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
-        c = c * then
+        c = c * last
         return (scaled_rank_update(A, 1 / c, Y, (T @ M.U) / -c),)
 
     def transport(self, M, q):
@@ -172,9 +172,9 @@ class Dense(Structure):
             return q @ _exp(M.M)
         if isinstance(M, Plain):
             return q + (q + 0.5 * (q @ M.M)) @ M.M
-        x, then = _steps(M)
+        x, last = _steps(M)
         t = _rows_times(q, M, x)
-        return (q + t + 0.5 * _rows_times(t, M, x)) * then
+        return (q + t + 0.5 * _rows_times(t, M, x)) * last
 
     def norm(self, M):
         if isinstance(M, Plain):
@@ -182,10 +182,10 @@ class Dense(Structure):
             return number(m @ m) ** 0.5
         xp = namespace(M[0])
         # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
-        own = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
-        mixed = total(M.x * weighted_squares(M.U, M.v))
+        diagonal = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
+        cross = total(M.x * weighted_squares(M.U, M.v))
         vg = M.v[:, None] * M.g
-        return not_negative(number(own + 2 * mixed + xp.sum(vg * vg.T))) ** 0.5
+        return not_negative(number(diagonal + 2 * cross + xp.sum(vg * vg.T))) ** 0.5
 
     def add(self, M, N):
         if isinstance(M, LowRank) and isinstance(N, LowRank):
@@ -215,8 +215,8 @@ class Dense(Structure):
         if isinstance(M, Plain):
             return trace(M.M)
         xp = namespace(M[0])
-        own = total(M.x) if M.x.ndim else self.dim * M.x
-        return number(own + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+        diagonal = total(M.x) if M.x.ndim else self.dim * M.x
+        return number(diagonal + xp.sum(M.v * xp.linalg.diagonal(M.g)))
 
     def tangent_to_dense(self, M):
         if isinstance(M, Plain):

@@ -81,10 +81,10 @@ class DirectSum(Structure):
 
     @property
     def path_parts(self):
-        each = [(b.structure.path_parts, len(b.structure.parts)) for b in self.blocks]
-        if all(parts is None for parts, _ in each):
+        groups = [(b.structure.path_parts, len(b.structure.parts)) for b in self.blocks]
+        if all(parts is None for parts, _ in groups):
             return None
-        return tuple(p for parts, n in each for p in parts or (1,) * n)
+        return tuple(p for parts, n in groups for p in parts or (1,) * n)
 
     @property
     def retraction_order(self):
@@ -126,11 +126,11 @@ class DirectSum(Structure):
         rows = xp.reshape(Z, (-1, self.dim))
         if self._order is None:
             return xp.reshape(self._apply_sliced(verb, parts, rows), Z.shape)
-        order, back = (xp.asarray(index) for index in self._order)
+        order, places = (xp.asarray(index) for index in self._order)
         out = xp.empty(rows.shape, dtype=Z.dtype)
         for t in tiles(rows):
-            done = self._apply_sliced(verb, parts, xp.take(rows[t, :], order, axis=1))
-            out[t, :] = xp.take(done, back, axis=1)
+            result = self._apply_sliced(verb, parts, xp.take(rows[t, :], order, axis=1))
+            out[t, :] = xp.take(result, places, axis=1)
         return xp.reshape(out, Z.shape)
 
     def _apply_sliced(self, verb, parts, Z):
@@ -152,13 +152,13 @@ class DirectSum(Structure):
     def _dense(self, matrices):
         """(d, d) of one matrix for each block."""
         xp = namespace(matrices[0])
-        out = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
+        full = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
         for where, matrix in zip(self._slices, matrices, strict=True):
-            out[where, where] = matrix
+            full[where, where] = matrix
         if self._order is not None:
-            back = xp.asarray(self._order[1])
-            out = xp.take(xp.take(out, back, axis=0), back, axis=1)
-        return out
+            places = xp.asarray(self._order[1])
+            full = xp.take(xp.take(full, places, axis=0), places, axis=1)
+        return full
 
     # -- the group --------------------------------------------------------------------------------
 
@@ -222,10 +222,10 @@ class DirectSum(Structure):
     def scale(self, M, rates):
         if not isinstance(rates, tuple):
             return tuple(s.scale(m, rates) for s, m in self._parts(M))
-        out, left = [], rates
+        out, remaining = [], rates
         for s, m in self._parts(M):
-            own, left = left[: len(s.parts)], left[len(s.parts) :]
-            out.append(s.scale(m, own))
+            block_rates, remaining = remaining[: len(s.parts)], remaining[len(s.parts) :]
+            out.append(s.scale(m, block_rates))
         return tuple(out)
 
     def shift(self, M, value):

@@ -35,9 +35,11 @@ class ThreeBlocks(Blocks):
             if getattr(self, key) is not None:
                 chosen = checks.indices(f"{name}: {key}", getattr(self, key), k, self.dim)
                 object.__setattr__(self, key, chosen)
-        both = set(self.lead or ()) & set(self.tail or ())
-        if both:
-            raise ValueError(f"{name}: lead and tail must not share coordinates; both have {both}")
+        shared = set(self.lead or ()) & set(self.tail or ())
+        if shared:
+            raise ValueError(
+                f"{name}: lead and tail must not share coordinates; both have {shared}"
+            )
         if (self.lead is None) != (self.tail is None) and self.k1 and self.k2:
             raise ValueError(f"{name}: give both lead and tail, or neither")
 

@@ -69,8 +69,8 @@ class Kronecker(Structure):
 
     @classmethod
     def implied_dim(cls, rows=None, cols=None, **_):
-        known = isinstance(rows, int) and isinstance(cols, int)
-        return rows * cols if known else None
+        sized = isinstance(rows, int) and isinstance(cols, int)
+        return rows * cols if sized else None
 
     @property
     def dof(self):
@@ -105,9 +105,9 @@ class Kronecker(Structure):
         rows = xp.reshape(Z, (-1, self.dim))
         out = xp.empty(rows.shape, dtype=Z.dtype)
         for t in tiles(rows):
-            done = left(parts[0], self._columns(right(parts[1], self._rows(rows[t, :]))))
-            done = xp.matrix_transpose(xp.reshape(done, (-1, self.cols, self.rows)))
-            out[t, :] = xp.reshape(done, (-1, self.dim))
+            result = left(parts[0], self._columns(right(parts[1], self._rows(rows[t, :]))))
+            result = xp.matrix_transpose(xp.reshape(result, (-1, self.cols, self.rows)))
+            out[t, :] = xp.reshape(result, (-1, self.dim))
         return xp.reshape(out, Z.shape)
 
     # -- the group --------------------------------------------------------------------------------
@@ -198,11 +198,11 @@ def _sizes(dim, rows, cols):
         raise ValueError(
             f"Kronecker: needs rows or cols (or both), the sizes of a matrix of dim {dim} numbers"
         )
-    given = {"rows": rows, "cols": cols}
-    for name, value in given.items():
+    sizes = {"rows": rows, "cols": cols}
+    for name, value in sizes.items():
         if value is not None:
-            given[name] = checks.count(f"Kronecker: {name}", value, 1)
-    rows, cols = given.values()
+            sizes[name] = checks.count(f"Kronecker: {name}", value, 1)
+    rows, cols = sizes.values()
     if rows is not None and cols is not None:
         if rows * cols != dim:
             raise ValueError(

@@ -188,10 +188,10 @@ class LowRank(Structure):
     def tangent_at(self, factor, Z, w):
         a, u, b = self._cut(Z)
         wa, wb = a.T * w, b.T * w
-        seen = Moments(wa @ a, wa @ u, weighted_squares(u, w), wb @ u, wb @ b)
+        moments = Moments(wa @ a, wa @ u, weighted_squares(u, w), wb @ u, wb @ b)
         P, sum_w = _projector(factor), total(w)
         halves = (-0.5, -1.0, -0.5, -1.0, -0.5)
-        M = Moments(*(c * (m - sum_w * p) for c, m, p in zip(halves, seen, P, strict=True)))
+        M = Moments(*(c * (m - sum_w * p) for c, m, p in zip(halves, moments, P, strict=True)))
         return Tangent(M, P, factor)
 
     def retract(self, factor, M):
@@ -245,12 +245,12 @@ class LowRank(Structure):
         """M in the larger space: block upper triangular in the order a, u, b."""
         aa, au, uu, bu, bb = M.M
         xp = namespace(uu)
-        full = xp.zeros((self.noise_dim, self.noise_dim), dtype=uu.dtype)
+        matrix = xp.zeros((self.noise_dim, self.noise_dim), dtype=uu.dtype)
         i, j = self.long, self.long + self.dim
         a, u, b = slice(0, i), slice(i, j), slice(j, None)
-        full[a, a], full[a, u], full[u, b], full[b, b] = aa, au, bu.T, bb
-        full[u, u] = xp.eye(self.dim, dtype=uu.dtype) * uu
-        return full
+        matrix[a, a], matrix[a, u], matrix[u, b], matrix[b, b] = aa, au, bu.T, bb
+        matrix[u, u] = xp.eye(self.dim, dtype=uu.dtype) * uu
+        return matrix
 
     # -- what a stopping rule asks ----------------------------------------------------------------
 
@@ -319,7 +319,7 @@ def _bounded(V):
     would drift away without end (Heywood's case of factor analysis), taking all of V's length.
     """
     xp = namespace(V)
-    square = xp.sum(V * V, axis=1)
-    V = V * xp.sqrt(LONGEST / xp.clip(square, LONGEST, None))[:, None]
-    more = xp.sqrt(OWN / xp.clip(_own(V), 1e-8, OWN))
-    return V / more, more
+    lengths = xp.sum(V * V, axis=1)
+    V = V * xp.sqrt(LONGEST / xp.clip(lengths, LONGEST, None))[:, None]
+    growth = xp.sqrt(OWN / xp.clip(_own(V), 1e-8, OWN))
+    return V / growth, growth

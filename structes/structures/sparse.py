@@ -162,9 +162,9 @@ class Sparse(Structure):
 
     def to_dense(self, factor):
         xp = namespace(factor[0])
-        flat = xp.concat([*factor, xp.zeros(1, dtype=factor[0].dtype)])
-        at = self.pattern.on(xp, "dense")
-        return xp.reshape(xp.take(flat, xp.reshape(at, (-1,))), (self.dim, self.dim))
+        numbers = xp.concat([*factor, xp.zeros(1, dtype=factor[0].dtype)])
+        index = self.pattern.on(xp, "dense")
+        return xp.reshape(xp.take(numbers, xp.reshape(index, (-1,))), (self.dim, self.dim))
 
     def tangent(self, Z, w):
         xp = namespace(Z)
@@ -236,11 +236,11 @@ class Sparse(Structure):
         scale = xp.take(-1 / b, xp.take(row, plan.order))
         C = xp.take(B / xp.take(b, col), plan.order)
         for g in plan.groups:
-            at = slice(g.begin, g.end)
+            targets = slice(g.begin, g.end)
             if g.count:
-                below = xp.take(plan.place, plan.sources[1][g.first : g.last])
-                C[at] += _chains(plan, g, B, xp.take(C, below))
-            C[at] *= scale[at]
+                sources = xp.take(plan.place, plan.sources[1][g.first : g.last])
+                C[targets] += _chains(plan, g, B, xp.take(C, sources))
+            C[targets] *= scale[targets]
         return 1 / b, xp.take(C, plan.place)
 
 

@@ -215,9 +215,9 @@ def _inverse(a):
             m = min(2 * k, d)
             n = _length(m)  # cyclic: what wraps around falls on coefficients that are not used
             B = xp.fft.rfft(b, n=n)
-            rest = xp.fft.irfft(xp.fft.rfft(a[:m], n=n) * B, n=n)[k:m]
-            new = xp.fft.irfft(xp.fft.rfft(rest, n=n) * B, n=n)[: m - k]
-            b, k = xp.concat([b, -new]), m
+            remainder = xp.fft.irfft(xp.fft.rfft(a[:m], n=n) * B, n=n)[k:m]
+            added = xp.fft.irfft(xp.fft.rfft(remainder, n=n) * B, n=n)[: m - k]
+            b, k = xp.concat([b, -added]), m
     _check_size(b)
     return b
 
