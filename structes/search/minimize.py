@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..foreign import unknown
 from ..registry import brief
 from ..strategy.restarts import RestartStrategy
-from ..strategy.settings import default_popsize
 from ..terminal import output
 from ..terminal.interrupts import held
 from .arguments import Arguments
@@ -211,7 +210,7 @@ def _with_steady_popsize(arguments: Arguments, evaluator: Evaluator) -> Argument
     (`structes bench steady`).
     """
     domain, _ = arguments.domain(arguments.start())
-    popsize = max(default_popsize(domain.dim), evaluator.capacity // 2)
+    popsize = max(arguments.popsize_for(domain), evaluator.capacity // 2)
     return replace(arguments, popsize=popsize)
 
 

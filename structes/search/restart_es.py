@@ -12,7 +12,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -279,7 +279,7 @@ class RestartES(StateProperties, BaseSearch):
 
     @property
     def _earlier(self) -> EarlierRuns:
-        return self.es._search.earlier  # pyright: ignore[reportReturnType]
+        return cast(EarlierRuns, self.es._search.earlier)  # which every run of these has
 
     @property
     def restart(self) -> int:
