@@ -221,8 +221,8 @@ def _nearest(structure, T, precision):
 
 
 def _descended(structure, factor, rows, precision):
-    """Return the factor at the end of the steps from `factor`, for rows (d, d) whose second moments
-    are the covariance, or the precision."""
+    """Return the factor at the end of the steps from `factor`, for rows (d, d) whose second
+    moments are the covariance, or the precision."""
     d = structure.dim
     w = np.full(d, (-1 if precision else 1) / d)
     rate, last_cost = 1.0, inf
