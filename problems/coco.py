@@ -17,7 +17,7 @@ checked before any C code sees them.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -178,7 +178,7 @@ class CocoFunction:
     def __init__(self, suite: str, f: int, dim: int, i: int):
         self.suite, self.f, self.dim, self.i = suite, f, dim, i
 
-    def __call__(self, X):
+    def __call__(self, X: Any) -> np.ndarray:
         X = np.array(to_numpy(X), dtype=float, order="C")  # a copy: C wants to be able to write
         if X.ndim != 2 or X.shape[1] != self.dim:
             raise ValueError(f"{self!r} takes (n, {self.dim}) arrays; got shape {X.shape}")

@@ -50,7 +50,7 @@ class Placed:
     optimum: np.ndarray
     rotation: np.ndarray | None = None
 
-    def __call__(self, X):
+    def __call__(self, X: Any) -> Any:
         Z = X - _like(X, self.optimum)
         if self.rotation is not None:
             Z = Z @ _like(X, self.rotation.T)  # rows are points: (R (x − x*))ᵀ = (x − x*)ᵀ Rᵀ
@@ -65,7 +65,7 @@ def place(
     shift: int | None,
     *,
     box: tuple[float, float],
-    optimum,
+    optimum: Any,
     start: float,
     scale: float,
     source: str,
@@ -143,7 +143,7 @@ def rotation(dim: int, seed: int) -> np.ndarray:
     return Q * np.where(np.diag(R) < 0, -1.0, 1.0)
 
 
-def integer(name: str, value, low: int, high: int | None = None) -> int:
+def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an int in [low, high].
 
     Raises
@@ -161,7 +161,7 @@ def integer(name: str, value, low: int, high: int | None = None) -> int:
     return int(value)
 
 
-def positive(name: str, value) -> float:
+def positive(name: str, value: Any) -> float:
     """Return `value` as a float.
 
     Raises
@@ -176,13 +176,13 @@ def positive(name: str, value) -> float:
     return float(value)
 
 
-def ramp(X):
+def ramp(X: Any) -> Any:
     """Return (d,) (i − 1)/(d − 1) for i = 1 … d, as an array like X (n, d); zero where d = 1."""
     xp = namespace(X)
     return xp.linspace(0.0, 1.0, X.shape[1], dtype=X.dtype, device=X.device)
 
 
-def count(X):
+def count(X: Any) -> Any:
     """Return (d,) 1 … d, as an array like X (n, d)."""
     xp = namespace(X)
     return xp.arange(1, X.shape[1] + 1, dtype=X.dtype, device=X.device)

@@ -4,6 +4,9 @@
 space of its parameters.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 _x = 6 * np.modf(np.arange(1, 91) * 0.6180339887498949)[0]  # spread evenly in [0, 6]
@@ -11,7 +14,7 @@ _noise = 0.1 * np.sin(1e4 * _x)
 _y = np.where(_x < 3, np.sin(3 * _x), 0.5 * (_x - 3)) + _noise  # smooth, with a kink at 3
 
 
-def kernel_ridge(params) -> float:
+def kernel_ridge(params: Mapping[str, Any]) -> float:
     """Root mean square error, on the last 30 of 90 noisy points of a curve with a kink, of kernel
     ridge regression with a polynomial trend that was fitted to the other 60.
 

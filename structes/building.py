@@ -27,7 +27,7 @@ def _find_folders(distribution) -> None:
 class BuildPy(build_py):
     """What copies the modules into a wheel."""
 
-    def finalize_options(self):
+    def finalize_options(self) -> None:
         _find_folders(self.distribution)
         super().finalize_options()
 
@@ -35,6 +35,6 @@ class BuildPy(build_py):
 class EditableWheel(editable_wheel):
     """What `pip install -e` installs."""
 
-    def finalize_options(self):
+    def finalize_options(self) -> None:
         _find_folders(self.distribution)
         super().finalize_options()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from .arrays import forms
 from .error_text import brief, nearest
 
 
-def point(name: str, value, dim: int | None = None) -> np.ndarray:
+def point(name: str, value: Any, dim: int | None = None) -> np.ndarray:
     """Return `value` as a new finite float vector (d,)."""
     array = numbers(name, value, "a 1-d sequence of finite numbers")
     if array.ndim != 1 or array.size == 0:
@@ -28,7 +30,7 @@ def point(name: str, value, dim: int | None = None) -> np.ndarray:
     return array
 
 
-def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
+def scale(name: str, value: Any, dim: int) -> tuple[float, np.ndarray]:
     """Return a positive number or `dim` of them, as (overall, (d,) per coordinate): their
     product."""
     array = numbers(name, value, f"a positive number or {dim} of them")
@@ -45,7 +47,7 @@ def scale(name: str, value, dim: int) -> tuple[float, np.ndarray]:
     return overall, array / overall
 
 
-def count(name: str, value, low: int, high: int | None = None) -> int:
+def count(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an integer, low ≤ value (≤ high)."""
     expected = f"≥ {low}" if high is None else f"from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
@@ -58,28 +60,28 @@ def count(name: str, value, low: int, high: int | None = None) -> int:
     return int(value)
 
 
-def flag(name: str, value) -> bool:
+def flag(name: str, value: Any) -> bool:
     """Return `value`, True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; got {brief(value)}")
     return bool(value)
 
 
-def text(name: str, value) -> str:
+def text(name: str, value: Any) -> str:
     """Return `value`, a text."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a text; got {brief(value)}")
     return value
 
 
-def seconds(name: str, value) -> float:
+def seconds(name: str, value: Any) -> float:
     """Return `value`, seconds that have passed: from 0 to some ten thousand years."""
     if not 0 <= number(name, value) < 1e12:
         raise ValueError(f"{name} must be a number of seconds; got {brief(value)}")
     return float(value)
 
 
-def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
+def indices(name: str, value: Any, n: int, dim: int) -> tuple[int, ...]:
     """Return `value` as a tuple of n different coordinates in 0 … dim − 1."""
     try:
         coordinates = tuple(value)
@@ -94,7 +96,7 @@ def indices(name: str, value, n: int, dim: int) -> tuple[int, ...]:
     return coordinates
 
 
-def choice(name: str, value, options):
+def choice(name: str, value: Any, options: Collection[str]) -> Any:
     """Return `value`, one of the words `options`."""
     if value not in options:
         hint = nearest(value, options) if isinstance(value, str) else ""
@@ -102,13 +104,13 @@ def choice(name: str, value, options):
     return value
 
 
-def dtype(value) -> str:
+def dtype(value: Any) -> str:
     """Return the name of a dtype that candidates can have, given by name or as NumPy's."""
     name = getattr(value, "__name__", getattr(value, "name", value))
     return choice("dtype", name, ("float64", "float32"))
 
 
-def number(name: str, value, *, positive: bool = False) -> float:
+def number(name: str, value: Any, *, positive: bool = False) -> float:
     """Return `value`, of Python's int or float or of NumPy's, as a float (not NaN), positive if
     asked."""
     if not isinstance(value, (int, float, np.number)):
@@ -116,7 +118,7 @@ def number(name: str, value, *, positive: bool = False) -> float:
     return real(name, value, positive=positive)
 
 
-def real(name: str, value, *, positive: bool = False) -> float:
+def real(name: str, value: Any, *, positive: bool = False) -> float:
     """Return the same of any real number; the value itself must not be used."""
     if isinstance(value, bool) or not is_number(value):
         raise TypeError(f"{name} must be a number; got {brief(value)}")
@@ -131,12 +133,12 @@ def real(name: str, value, *, positive: bool = False) -> float:
     return result
 
 
-def is_number(value) -> bool:
+def is_number(value: Any) -> bool:
     """Is it a real number of Python (also of its decimal and fractions modules) or NumPy?"""
     return isinstance(value, (Real, Decimal, np.number))
 
 
-def numbers(name: str, value, expected: str) -> np.ndarray:
+def numbers(name: str, value: Any, expected: str) -> np.ndarray:
     """Return `value` as a new float array, of any shape; a matrix of one row is a vector."""
     if isinstance(value, np.matrix) and value.shape[0] == 1:
         value = value.A1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import traceback
+from collections.abc import Iterable
+from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OTHERS = ("site-packages", "dist-packages", os.path.dirname(os.__file__) + os.sep)
 
 
-def nearest(word: str, words) -> str:
+def nearest(word: str, words: Iterable) -> str:
     """ " (did you mean 'x'?)" for the nearest known word, or an empty string. A word that is not
     very near has to begin with the same letter: "population" does not mean "options"."""
     word = str(word)[:80]
@@ -20,7 +22,7 @@ def nearest(word: str, words) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def brief(value, limit: int = 60) -> str:
+def brief(value: Any, limit: int = 60) -> str:
     """Return `value` as an error message shows it: its repr in one line of at most `limit`
     characters."""
     if isinstance(value, int) and value.bit_length() > 200:  # Python may refuse to write it out

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .error_text import nearest
 
@@ -242,7 +242,7 @@ OF_MINIMIZE = ("callback", "progress", "workers", "vectorized", "on_error", "tim
 OF_MINIMIZE += ("mode", "args", "first", "restarts")
 
 
-def unknown(name, arguments, owner: str, names: Mapping = NAMES) -> TypeError:
+def unknown(name: Any, arguments: Iterable[str], owner: str, names: Mapping = NAMES) -> TypeError:
     """Return the error for an argument that `owner`, a function or class, does not take: what it
     is called here, by `names`, or the nearest of the names that are known."""
     equivalent = names.get(str(name).lower())

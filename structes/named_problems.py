@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from .problem import Problem
 from .problems import TABLE
@@ -60,7 +61,7 @@ def _refuse_library(name, target, reason: str) -> None:
         )
 
 
-def load_problem(spec, dim: int | None = None) -> Problem:
+def load_problem(spec: Any, dim: int | None = None) -> Problem:
     """Return the problem that a specification names.
 
     Parameters

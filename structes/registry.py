@@ -48,7 +48,13 @@ class Registry(Mapping[str, Any]):
         means that there can be none of a user's own, unless `check` says otherwise.
     """
 
-    def __init__(self, kind: str, table, also: tuple[str, ...] = (), base: str | None = None):
+    def __init__(
+        self,
+        kind: str,
+        table: Mapping[str, str] | str,
+        also: tuple[str, ...] = (),
+        base: str | None = None,
+    ):
         self.kind = kind
         self._table = table
         self.also = also
@@ -91,7 +97,7 @@ class Registry(Mapping[str, Any]):
             f"{', '.join(names)}; or give your own as 'module:attribute'"
         )
 
-    def check(self, name: str, target) -> None:
+    def check(self, name: str, target: Any) -> None:
         """Raise TypeError unless `target`, which is what a user's own "module:attribute" names, is
         of the kind that this registry calls. Nothing of it has been called by then."""
         base = self.base and load_object(self.base)
@@ -107,7 +113,7 @@ class Registry(Mapping[str, Any]):
     def __repr__(self):
         return f"<{len(self)} {self.kind}s: {', '.join(self.table)}>"
 
-    def parse(self, spec) -> tuple[str, dict]:
+    def parse(self, spec: Any) -> tuple[str, dict]:
         """Return (name, arguments) of a specification that is a string or a mapping."""
         if isinstance(spec, str):
             return self._parse_words(spec)
@@ -140,19 +146,19 @@ class Registry(Mapping[str, Any]):
             )
         return head, arguments
 
-    def build(self, spec, **context):
+    def build(self, spec: Any, **context: Any) -> Any:
         """Call what `spec` names with its own arguments and those of `context` that it takes."""
         name, arguments = self.parse(spec)
         return self.call(self.resolve(name), name, arguments, **context)
 
-    def resolve(self, name: str):
+    def resolve(self, name: str) -> Any:
         """Return the object behind `name`; ValueError, naming the nearest, where there is none."""
         try:
             return self[name]
         except KeyError as error:
             raise ValueError(error.args[0]) from None
 
-    def call(self, target, name, options: Mapping, **context):
+    def call(self, target: Any, name: str, options: Mapping, **context: Any) -> Any:
         """Return `target(**context, **given)`, with unknown, missing and ill-typed arguments
         named.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Rowwise:
     def __init__(self, of_point: Callable, name: str = "objective"):
         self.of_point, self.name = of_point, name
 
-    def __call__(self, X):
+    def __call__(self, X: Any) -> np.ndarray:
         return np.array([scalar(self.of_point(X[i, :]), self.name) for i in range(X.shape[0])])
 
 
@@ -31,7 +32,7 @@ def rowwise(function: Callable, name: str = "objective") -> Rowwise:
     return Rowwise(function, name)
 
 
-def scalar(value, name: str) -> float:
+def scalar(value: Any, name: str) -> float:
     """Return the value of one point as a float; ValueError, with `name` of the function,
     otherwise.
     """

@@ -15,6 +15,7 @@ import inspect
 import os
 import sys
 from types import FunctionType, MethodType, MethodWrapperType, ModuleType
+from typing import Any
 
 # What structes stands on, or is used beside: their functions take points, but no problem of a
 # user's is made there. (yaml and the others can be told by a string to do anything.)
@@ -45,7 +46,7 @@ def is_standard(module: str) -> bool:
     return place[len(library) + 1 :].split(os.sep)[0] not in ("site-packages", "dist-packages")
 
 
-def home_of(target) -> str:
+def home_of(target: Any) -> str:
     """Return name of the module in which the code was written that a call of `target` runs: what a
     partial, a method or a decorated function is made of counts, and of another object its class.
     """
@@ -71,12 +72,12 @@ def home_of(target) -> str:
     return str(kind.__module__)
 
 
-def is_library(target) -> bool:
+def is_library(target: Any) -> bool:
     """Does its code come from a library that structes stands on, or is used beside?"""
     return home_of(target).partition(".")[0] in LIBRARIES
 
 
-def description_of(target) -> str:
+def description_of(target: Any) -> str:
     """Return what an object is, in words, and nothing of it is called: "a function of
     subprocess"."""
     if isinstance(target, ModuleType):
@@ -90,7 +91,7 @@ def description_of(target) -> str:
     return f"an object of the class {place}{kind.__qualname__}"
 
 
-def belongs(name: str, value) -> bool:
+def belongs(name: str, value: Any) -> bool:
     """May the way to an attribute of the module `name` lead through `value`, which is no module of
     another package?"""
     if not isinstance(value, ModuleType):

@@ -7,10 +7,13 @@ import pytest
 import yaml
 
 import structes
-from structes.runs import experiment as module
+from structes.runs import plan as plans
+from structes.runs import running
 from structes.runs.config import configs, load_config, with_setting
-from structes.runs.experiment import experiment_from, label_of, plan, run_experiment, start
+from structes.runs.experiment import experiment_from
+from structes.runs.plan import label_of, plan, start
 from structes.runs.reader import read_run
+from structes.runs.running import run_experiment
 from structes.search.options import LIMITS
 
 SPHERE = {"problems": ["sphere"], "dim": 3, "seed": 1}
@@ -334,7 +337,7 @@ def test_ctrl_c_keeps_the_best_so_far(mine, tmp_path):
 
 
 def test_ctrl_c_between_two_searches(tmp_path, monkeypatch):
-    original, calls = module.start, []
+    original, calls = plans.start, []
 
     def start(*arguments):
         calls.append(1)
@@ -342,7 +345,8 @@ def test_ctrl_c_between_two_searches(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(module, "start", start)
+    for module in (plans, running):
+        monkeypatch.setattr(module, "start", start)
     config = {**SPHERE, "problems": ["sphere", "cigar"], "max_evaluations": 50}
     result = run_experiment(experiment_from(config), tmp_path).result
     assert result["status"] == "interrupted"
@@ -376,5 +380,5 @@ def test_a_list_may_be_written_as_on_the_command_line():
 
 
 def test_a_fault_while_loading_names_the_problem(mine):
-    with pytest.raises(module.LoadError, match="own_functions:gone' raised KeyError: 'the data'"):
+    with pytest.raises(plans.LoadError, match="own_functions:gone' raised KeyError: 'the data'"):
         plan(experiment_from({"problems": [f"{mine}:gone"], "dim": 2}))

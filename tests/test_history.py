@@ -12,10 +12,11 @@ from click.testing import CliRunner
 
 import structes
 from structes.files.folders import Folder
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
 from structes.runs.log import COLUMNS, keep_rows, rows_of
 from structes.runs.reader import find_run, read_run, recorded, tail_log
 from structes.runs.resume import resume_experiment
+from structes.runs.running import run_experiment
 from structes.shell.cli import cli
 
 from .test_opening import KINDS, put, word

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from structes import ES, Choice, Evaluator, Float, Int, RestartES, Space, minimize
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
 from structes.runs.reader import read_run
+from structes.runs.running import run_experiment
 from structes.search.loop import run
 from structes.shell.cli import cli
 

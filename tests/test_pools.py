@@ -22,7 +22,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from structes import ES, EvaluationError, Evaluator, minimize
-from structes.arrays import libraries as backend
+from structes.arrays import threads
 from structes.evaluators import parcels, recursion_guard
 from structes.search.loop import run
 
@@ -298,7 +298,7 @@ def test_a_function_is_forgotten_with_its_search():
 
 
 def test_blas_has_one_thread_while_threads_of_this_process_evaluate(monkeypatch):
-    monkeypatch.setattr(backend, "blas_threads", lambda: 2)
+    monkeypatch.setattr(threads, "blas_threads", lambda: 2)
 
     def numbers():
         return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}

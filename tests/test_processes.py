@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from structes import Evaluator
-from structes.evaluators import process, recursion_guard
+from structes.evaluators import launch, process, recursion_guard
 from structes.evaluators.channel import pickled
 from structes.evaluators.process import Processes
 from structes.evaluators.worker import Call
@@ -132,7 +132,8 @@ def test_a_package_that_starts_workers_where_it_is_imported(tmp_path, imports):
 REFUSED = {
     # what an experiment names is imported by its workers, to be called there
     "by its name": """
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
+from structes.runs.running import run_experiment
 spec = {"problems": ["tune_me:f"], "dim": 2, "seed": 1, "max_evaluations": 12, "workers": 2}
 done = run_experiment(experiment_from(spec), os.environ["IMPORTS"] + "-runs")
 print(done.result)
@@ -263,12 +264,12 @@ def test_the_order_of_the_path_decides(tmp_path, monkeypatch):
 
 def test_structes_may_lie_in_the_working_folder(monkeypatch):
     """As in a checkout, beside which an older one may be installed."""
-    own = str(process.Path(process.__file__).parents[2])
+    own = str(launch.Path(launch.__file__).parents[2])
     monkeypatch.setattr(sys, "path", ["", own, "/lib/elsewhere"])
     monkeypatch.chdir(own)
-    assert process._path_of_workers() == sys.path
+    assert launch.path_of_workers() == sys.path
     monkeypatch.chdir("/")
-    assert process._path_of_workers() == [own, "/lib/elsewhere", ""]
+    assert launch.path_of_workers() == [own, "/lib/elsewhere", ""]
 
 
 def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
@@ -468,10 +469,10 @@ def test_output_that_nobody_takes(where, tmp_path):
 def test_the_line_to_a_worker_is_no_standard_stream(tmp_path):
     script = """
 import os, sys
-from structes.evaluators.process import _pipe
+from structes.evaluators.launch import pipe
 said = os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 50)
 os.closerange(0, 3)
-ends = [end for duplex in (True, False) for end in _pipe(duplex)]
+ends = [end for duplex in (True, False) for end in pipe(duplex)]
 os.write(50, f"{min(end.fileno() for end in ends)}".encode())
 """
     python("-c", script, tmp_path / "said")

@@ -16,9 +16,11 @@ from click.testing import CliRunner
 
 import structes
 from structes.arrays import noise
-from structes.runs.experiment import experiment_from, plan, run_experiment, start
+from structes.runs.experiment import experiment_from
+from structes.runs.plan import plan, start
 from structes.runs.reader import read_run
 from structes.runs.recorder import Recorder
+from structes.runs.running import run_experiment
 from structes.search import restart_es
 from structes.search.kinds import runs_of
 from structes.search.loop import run

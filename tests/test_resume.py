@@ -21,9 +21,10 @@ import structes
 from structes.files.folders import Folder
 from structes.files.locks import Lock
 from structes.runs.config import load_config
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
 from structes.runs.reader import read_run
 from structes.runs.resume import go_on, resume_experiment
+from structes.runs.running import run_experiment
 from structes.shell.cli import cli
 
 SLOW = """

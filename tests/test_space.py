@@ -507,7 +507,8 @@ def test_a_problem_may_come_with_a_space():
 
 
 def test_a_config_may_hold_a_space(tmp_path, monkeypatch):
-    from structes.runs.experiment import experiment_from, run_experiment
+    from structes.runs.experiment import experiment_from
+    from structes.runs.running import run_experiment
 
     (tmp_path / "own_space_problem.py").write_text(
         "def f(p):\n    return (p['x'] - 0.25) ** 2 + (p['kind'] != 'b')\n"
@@ -547,7 +548,8 @@ def test_a_config_may_hold_a_space(tmp_path, monkeypatch):
 def test_a_run_with_functions_among_its_options_is_resumed(tmp_path, monkeypatch):
     """The file cannot hold them: the problem gives its space again."""
     from structes.runs import resume
-    from structes.runs.experiment import experiment_from, run_experiment
+    from structes.runs.experiment import experiment_from
+    from structes.runs.running import run_experiment
 
     (tmp_path / "own_function_space.py").write_text(
         "import structes\n"

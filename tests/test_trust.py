@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from structes.runs import trust
 from structes.runs.config import load_config
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
 from structes.runs.resume import resume_experiment
+from structes.runs.running import run_experiment
 from structes.shell.cli import cli
 
 CONFIG = {"problems": ["trust_own:f"], "dim": 3, "seed": 1, "max_evaluations": 40}
@@ -226,6 +227,7 @@ def test_where_no_state_can_be_kept_the_run_goes_on(here, monkeypatch, place):
         resume_experiment(folder)
 
 
+@pytest.mark.slow
 def test_two_runs_that_begin_at_once_have_one_key(here):
     code = "from structes.runs import trust; print(trust._key(make=True).hex())"
     several = [

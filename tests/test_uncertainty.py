@@ -246,7 +246,8 @@ def test_a_population_too_small_to_rank_is_refused():
 
 
 def test_in_a_config():
-    from structes.runs.experiment import experiment_from, plan, start
+    from structes.runs.experiment import experiment_from
+    from structes.runs.plan import plan, start
 
     experiment = experiment_from({"problems": ["sphere"], "dim": 4, "noise": "auto"})
     assert start(experiment, plan(experiment)[0]).strategy.noise == Noise()

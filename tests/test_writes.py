@@ -22,11 +22,12 @@ from structes.files.locks import Lock, is_locked
 from structes.files.writes import NotWritten
 from structes.runs import log
 from structes.runs import recorder as record
-from structes.runs.experiment import experiment_from, run_experiment
+from structes.runs.experiment import experiment_from
 from structes.runs.log import Lines
 from structes.runs.reader import read_run
 from structes.runs.recorder import Recorder
 from structes.runs.resume import resume_experiment
+from structes.runs.running import run_experiment
 from structes.search.kinds import restored
 from structes.shell.cli import cli
 
@@ -459,6 +460,7 @@ def f(x):
 """
 
 
+@pytest.mark.slow
 def test_a_fork_that_returns_does_not_write_the_run_as_well(here):
     (here / "its.py").write_text(FORKS_ONCE)
     (here / "c.json").write_text(json.dumps({**CONFIG, "problems": ["its:f"]}))
@@ -590,11 +592,13 @@ def test_failures_are_counted_and_the_first_are_kept_with_their_parameters(here)
     assert "498000 characters" in of[0]["message"]
 
 
+@pytest.mark.slow
 def test_counts_of_failures_go_on_after_a_kill(here, monkeypatch):
     """To those of the run that was not killed, though the checkpoint is older than result.json."""
     (here / "its.py").write_text(FAILS.replace("k[0] % 7 == 0", "False").replace("500_000", "9"))
     config = {**CONFIG, "problems": ["its:f"], "max_evaluations": 300, "tolfun": None}
-    program = "import json, sys; from structes.runs.experiment import *; import its, os, signal\n"
+    program = "import json, sys; import its, os, signal\n"
+    program += "from structes.runs.experiment import *; from structes.runs.running import *\n"
     program += "from structes.runs import recorder as record\n"
     program += "from structes.search import restart_es; record._EVERY = record._SHARE = 0.0\n"
     program += "save = record.Recorder._save\n"

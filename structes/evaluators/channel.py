@@ -42,7 +42,7 @@ class Event(NamedTuple):
     alarm: bool | None = None
 
 
-def pickled(thing, by_value=None) -> bytes:
+def pickled(thing: Any, by_value: list | None = None) -> bytes:
     """Return the pickle of a thing: functions of a script, lambdas and closures by value, and so
     what is of the modules `by_value`, where that can be; None: those that are being imported.
 
@@ -112,7 +112,7 @@ class Channel(ABC):
         return ""
 
     @abstractmethod
-    def start_worker(self):
+    def start_worker(self) -> Any:
         """Start a worker; an Event without outcome says that it is ready.
 
         Raises
@@ -122,36 +122,36 @@ class Channel(ABC):
         """
 
     @abstractmethod
-    def put(self, worker, key, thing) -> None:
+    def put(self, worker: Any, key: Any, thing: Any) -> None:
         """Let a worker have a thing by its key; it must be given what its calls name."""
 
-    def make(self, worker, key) -> bool:
+    def make(self, worker: Any, key: Any) -> bool:
         """Let a worker make the function that it was given, before it is called: will an Event
         without outcome say when it is done?"""
         return False
 
     @abstractmethod
-    def drop(self, worker, key) -> None:
+    def drop(self, worker: Any, key: Any) -> None:
         """Let a worker forget a thing."""
 
     @abstractmethod
-    def send(self, worker, call: Call) -> None:
+    def send(self, worker: Any, call: Call) -> None:
         """Give a worker a call; it does them one after the other."""
 
     @abstractmethod
     def poll(self, seconds: float) -> list[Event]:
         """Return what happened, as soon as anything did, or nothing after so many seconds."""
 
-    def is_stopped(self, worker) -> bool:
+    def is_stopped(self, worker: Any) -> bool:
         """Has somebody stopped a worker (SIGSTOP), so that nothing can be said of how long it
         takes? False where that cannot be seen."""
         return False
 
     @abstractmethod
-    def end_worker(self, worker) -> None:
+    def end_worker(self, worker: Any) -> None:
         """End a worker at once; nothing more is heard of it."""
 
-    def packed(self, key, thing) -> bytes:
+    def packed(self, key: Any, thing: Any) -> bytes:
         """Return a thing as bytes, which are made once.
 
         Raises
@@ -163,7 +163,7 @@ class Channel(ABC):
             self._packed[key] = pickled(thing)
         return self._packed[key]
 
-    def forget(self, key) -> None:
+    def forget(self, key: Any) -> None:
         """No worker needs the thing any more."""
         self._packed.pop(key, None)
 

@@ -20,18 +20,17 @@ from .. import checks
 from ..error_text import nearest
 from ..rowwise import rowwise
 from .channel import pickled
-from .options import mapping, memory_of, number_of, processors
+from .kinds import POOLS, channel_of, check_fits, kind_of
+from .options import mapping, memory_of, number_of
 from .parallel_function import ParallelFunction
 from .sources import snapshot
 from .supervisor import Supervisor
 from .thread_lock import ThreadLock
-from .worker import Objective
+from .worker import Objective, _Made, as_it_is
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-KINDS = ("process", "ray", "serial")
-POOLS = ("executor", "map")  # of the user's
 TRANSPORTS = ("auto", "ship", "redraw")
 
 
@@ -128,7 +127,7 @@ class Evaluator:
             if address is not None:
                 raise ValueError(f"workers={workers!r} is an address; got address={address!r} too")
             workers, address = "ray", workers
-        self.kind = _kind_of(workers)
+        self.kind = kind_of(workers, (Evaluator, ParallelFunction))
         self.pool = workers if self.kind in POOLS else None
         self.count = None if count is None else number_of("count", count)
         self.address = address
@@ -147,28 +146,10 @@ class Evaluator:
         self.patience = checks.number("patience", patience, positive=True)
         self.max_calls = None if max_calls is None else checks.count("max_calls", max_calls, 1)
         self.memory = memory_of(limits)
-        self._refuse_what_cannot_be()
+        check_fits(self)
         self._supervisor: Supervisor | None = None
         self._owner = 0  # the process that it belongs to
         self.lock = ThreadLock()  # of the threads that use it
-
-    def _refuse_what_cannot_be(self):
-        not_ray = {"process", "serial", *POOLS}
-        not_ours, not_local = {"serial", *POOLS}, {"serial", "ray", *POOLS}
-        ended = "workers that can be ended, processes (workers=1 is one) or Ray's"
-        part = self.finish_fraction if self.finish_fraction < 1 else None
-        for name, value, kinds, words in (
-            ("address", self.address, not_ray, "workers='ray'"),
-            ("resources", self.resources or None, not_ray, "workers='ray'"),
-            ("timeout", self.timeout, not_ours, ended),
-            ("max_calls", self.max_calls, not_ours, ended),
-            ("limits", self.memory, not_local, "processes of this machine, workers=8"),
-            ("environment", self.environment or None, POOLS, "workers that structes starts"),
-            ("count", self.count, ("map",), "workers that are given one call at a time"),
-            ("finish_fraction", part, ("map",), "workers that are given one call at a time"),
-        ):
-            if value is not None and self.kind in kinds:
-                raise ValueError(f"{name}={value!r} needs {words}; got {self!r}")
 
     def bind(
         self,
@@ -242,9 +223,7 @@ class Evaluator:
         objective = Objective(_Made(function, factory, wrap), snapshot() if is_sent else None)
         if is_sent:
             pickled(objective)
-        if (
-            self.kind in POOLS
-        ):  # whose owner may have made them, and not this process, ready for it
+        if self.kind in POOLS:  # their owner may have made them ready for it, and not this process
             local = None
         elif not factory:
             local = wrap(function)
@@ -260,7 +239,7 @@ class Evaluator:
                     "this process is a fork of the one that is connected to Ray, and a connection "
                     "does not outlive that: start the process otherwise (spawn), or evaluate there"
                 )
-            channel = self._channel()
+            channel = channel_of(self)
             self._supervisor = Supervisor(
                 channel, {}, self.timeout, self.attempts, self.patience, self.max_calls
             )
@@ -292,12 +271,13 @@ class Evaluator:
     def close(self) -> None:
         """End all workers, also those that are at work for another thread, which is told by an
         EvaluationError. They start again when they are needed."""
-        if self.is_open:
+        supervisor = self._supervisor
+        if supervisor is not None and self.is_open:
             self._finalizer.detach()
             try:
-                self._supervisor.close()
+                supervisor.close()
             except KeyboardInterrupt:  # the rest of them first
-                self._supervisor.close()
+                supervisor.close()
                 raise
             finally:
                 self._supervisor = None
@@ -341,70 +321,8 @@ class Evaluator:
         state.pop("_finalizer", None)
         return state
 
-    def _channel(self):
-        if self.kind == "serial":
-            from .serial import Serial
 
-            return Serial()
-        if self.kind == "process":
-            from .process import Processes
-
-            return Processes(self.count or processors(), self.environment, self.memory)
-        if self.kind == "executor":
-            from .pools import Executor
-
-            workers = getattr(self.pool, "_max_workers", 0)  # of concurrent.futures and loky
-            workers = workers if isinstance(workers, int) and workers > 0 else processors()
-            return Executor(self.pool, self.count or workers)
-        if self.kind == "map":
-            from .pools import Map
-
-            return Map(self.pool)
-        from .ray import Ray
-
-        return Ray(self.count, self.address, self.resources, self.environment)
-
-
-def _kind_of(workers) -> str:
-    """Return one of KINDS, or of POOLS.
-
-    Raises
-    ------
-    ValueError
-        Where it is neither.
-    """
-    if isinstance(workers, str) and workers in KINDS:
-        return workers
-    if not isinstance(workers, (type, Evaluator, ParallelFunction)) or workers is map:
-        if hasattr(workers, "submit"):
-            return "executor"
-        if callable(workers):
-            return "map"
-    hint = nearest(workers, KINDS) if isinstance(workers, str) else ""
-    if hasattr(workers, "map"):
-        hint = " (a class)" if isinstance(workers, type) else " (its method? workers=pool.map)"
-    raise ValueError(
-        f"workers must be a number (-1: one for every processor), one of {', '.join(KINDS)}, an "
-        f"address ray://host:port, an Executor, or a function like map; got {workers!r}{hint}"
-    )
-
-
-class _Made:
-    """A function, as `wrap` makes it one of rows, when it is called."""
-
-    def __init__(self, function, factory, wrap):
-        self.function, self.factory, self.wrap = function, factory, wrap
-
-    def __call__(self):
-        return self.wrap(self.function() if self.factory else self.function)
-
-
-def as_it_is(function):
-    """Return the function, which is one of rows already."""
-    return function
-
-
-def build_evaluator(spec, **options) -> Evaluator:
+def build_evaluator(spec: Any, **options: Any) -> Evaluator:
     """Return the Evaluator that a specification means.
 
     Parameters

@@ -9,10 +9,11 @@ a whole mesh in its words.
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,12 @@ def cut(text: str, limit: int) -> str:
 
 class EvaluationError(RuntimeError):
     """A function, or all workers, failed: in words, with the worker's traceback."""
+
+
+def check_that_it_works(outcome: Any) -> None:
+    """Raises EvaluationError where the function as such is wrong."""
+    if outcome.fatal is not None:
+        raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
 
 
 class Failure(NamedTuple):
@@ -91,7 +98,7 @@ class Counted:
         self.kinds: Counter = Counter()
         self.failures: list[Failure] = []
 
-    def count(self, failure: Failure, X) -> None:
+    def count(self, failure: Failure, X: Any) -> None:
         """Take down a failure at a row of X (n, d)."""
         kind = failure.kind
         if kind not in self.kinds and len(self.kinds) >= _KINDS:
@@ -103,7 +110,7 @@ class Counted:
         self.failures = [*self.failures, failure][-KEPT:]
 
 
-def point_at(X, row: int):
+def point_at(X: Any, row: int) -> np.ndarray:
     """Return the point (d,) in a row of X, an array of any library or Candidates."""
     rows = X[row : row + 1]
     return np.array(to_numpy(rows.points() if hasattr(rows, "points") else rows)[0])
@@ -125,7 +132,11 @@ class Table:
     """
 
     def __init__(
-        self, problem: str, space=None, earlier_counts: Mapping | None = None, n_written=None
+        self,
+        problem: str,
+        space: Any = None,
+        earlier_counts: Mapping | None = None,
+        n_written: int | None = None,
     ):
         self._problem, self._space = problem, space
         self._earlier_counts = Counter(earlier_counts or {})
@@ -135,7 +146,7 @@ class Table:
         self.n_written = sum(self._n_written_of.values()) if n_written is None else n_written
         self.counts = dict(self._earlier_counts)
 
-    def take(self, evaluate, generation: int) -> list[str]:
+    def take(self, evaluate: Any, generation: int) -> list[str]:
         """Take over what has been counted since: lines of JSON for those to be kept."""
         lines = []
         for failure in evaluate.failures:
@@ -157,7 +168,7 @@ class Table:
         return json.dumps({**record, "params": params}) + "\n"
 
 
-def first_lines(path, problem: str, limit: int) -> str:
+def first_lines(path: str | os.PathLike[str], problem: str, limit: int) -> str:
     """Return the lines of a file of failures, of those of one problem the first `limit` only."""
     lines = []
     with open(path, encoding="utf-8", errors="surrogateescape", opener=regular) as file:
@@ -177,6 +188,6 @@ def _problem_of(line: str) -> str | None:
     return record.get("problem") if isinstance(record, dict) else None
 
 
-def plain_option(value):
+def plain_option(value: Any) -> Any:
     """Return an option of a choice as JSON has it; of an object of the user's its repr."""
     return value if isinstance(value, (bool, int, float, str, type(None))) else repr(value)

@@ -21,6 +21,7 @@ import time
 from collections import deque
 from math import inf
 from struct import Struct
+from typing import Any
 
 STALL = 5.0  # seconds in which a frame that has begun must go on
 _MARK = 16  # bytes of a mark
@@ -47,7 +48,7 @@ class DriverEnd:
         A multiprocessing.Connection, which owns the descriptor and closes it.
     """
 
-    def __init__(self, end):
+    def __init__(self, end: Any):
         self._end = end
         self._fd = end.fileno()
         os.set_blocking(self._fd, False)

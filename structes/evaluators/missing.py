@@ -11,7 +11,9 @@ pass.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,14 @@ def check_on_error(value: str) -> str:
 
 
 def evaluated(
-    function, X, unit: int, note, on_call=lambda rows: None, wrong=None, deadline=inf, sink=None
+    function: Callable[..., Any],
+    X: Any,
+    unit: int,
+    note: Callable[[int, Exception], Any],
+    on_call: Callable[[int], Any] = lambda rows: None,
+    wrong: float | None = None,
+    deadline: float = inf,
+    sink: list | None = None,
 ) -> np.ndarray:
     """Return (n,) values of the rows of X (n, d), NaN where `function` raises or gives no value.
 
@@ -173,20 +182,21 @@ class Evaluation(Counted):
         The number of values so far; of failures see `Counted`.
     """
 
-    def __init__(self, function, on_error: str = "missing", sign: int = 1):
+    def __init__(self, function: Callable[..., Any], on_error: str = "missing", sign: int = 1):
         super().__init__()
         self.function, self.sign = function, sign
         self.on_error = check_on_error(on_error)
         self.deadline = inf
         self.finished: list = []
-        self.good, self.first, self.first_point = 0, None, None
+        self.good, self.first_point = 0, None
+        self.first: BaseException | None = None
 
     @property
     def by_point(self) -> bool:
         """Are points evaluated one by one in any case?"""
         return isinstance(self.function, Rowwise)
 
-    def __call__(self, X) -> np.ndarray:
+    def __call__(self, X: Any) -> np.ndarray:
         """(n,) values of the rows X (n, d), an array or Candidates; fewer where time is up.
 
         Raises

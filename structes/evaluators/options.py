@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _UNITS |= {"KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
-def number_of(name: str, value) -> int | None:
+def number_of(name: str, value: Any) -> int | None:
     """Return a number of workers; None for -1, which means one for every processor."""
     if isinstance(value, (int, np.integer)) and value < 1:
         if value == -1:
@@ -33,7 +34,7 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def mapping(name, value) -> dict:
+def mapping(name: str, value: Any) -> dict:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -41,7 +42,7 @@ def mapping(name, value) -> dict:
     return dict(value)
 
 
-def memory_of(limits) -> int | None:
+def memory_of(limits: Mapping[str, Any] | None) -> int | None:
     """Return bytes of memory that a worker may have, of a mapping {"memory": …}; None: any number.
 
     Raises

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from collections.abc import Callable
 from math import ceil, inf
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +14,9 @@ from ..arrays.forms import no_value
 from ..arrays.libraries import to_numpy
 from ..arrays.threads import one_thread
 from .channel import pickled
-from .failures import Counted, Failure, point_at
+from .failures import Counted, EvaluationError, Failure, check_that_it_works, point_at
 from .missing import NoValue, check_on_error
 from .spans import Batch, Done
-from .supervisor import EvaluationError, check_that_it_works
 from .worker import Call, Objective, Runner
 
 SHIP = 32 * 2**20  # bytes of a generation that are shipped rather than drawn by the workers
@@ -37,14 +38,21 @@ class ParallelFunction(Counted):
     """
 
     def __init__(
-        self, evaluator, objective: Objective, local, by_point: bool, on_error: str, sign: int = 1
+        self,
+        evaluator: Any,
+        objective: Objective,
+        local: Callable[..., Any] | None,
+        by_point: bool,
+        on_error: str,
+        sign: int = 1,
     ):
         """here: the function of rows as the driver has it, None: it has none. sign: −1 where
         larger values are better."""
         super().__init__()
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
-        self.good, self.first, self.first_point = 0, None, None
+        self.good, self.first_point = 0, None
+        self.first: EvaluationError | None = None
         self._objective, self._wrong = objective, -sign * inf
         self._begin(local)
 
@@ -74,7 +82,7 @@ class ParallelFunction(Counted):
         self._objective = pickle.loads(self._objective)
         self._begin(self._objective.make() if self._runner else None)
 
-    def __call__(self, X) -> np.ndarray:
+    def __call__(self, X: Any) -> np.ndarray:
         """(n,) values of the rows of X, NaN where there is none.
 
         Parameters
@@ -112,7 +120,7 @@ class ParallelFunction(Counted):
         self.evaluator.lock.release()
         return np.concatenate([batch.values for batch in batches] or [np.empty(0)])
 
-    def submit(self, X, generation: int | None = None) -> list[Batch]:
+    def submit(self, X: Any, generation: int | None = None) -> list[Batch]:
         """Hand in points (n, d); `collect` tells when they have their values.
 
         Where another thread has handed in points this one waits until those have their values.
@@ -159,7 +167,7 @@ class ParallelFunction(Counted):
         """Are there points that have been handed in, and have no value?"""
         return bool(self._local_results) or self.evaluator.supervisor.busy
 
-    def wants_lazy(self, es) -> bool:
+    def wants_lazy(self, es: Any) -> bool:
         """Shall the workers draw the candidates of this search themselves?"""
         mode = self.evaluator.transport
         if es.strategy.on_device:  # who knows whether the workers have one

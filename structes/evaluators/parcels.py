@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..arrays.threads import one_thread
 from . import recursion_guard
@@ -45,7 +45,7 @@ class Parcel:
         What each thread has made of it, as `per_thread.thing`.
     """
 
-    def __init__(self, name: str, thing, is_here: bool = True):
+    def __init__(self, name: str, thing: Any, is_here: bool = True):
         self.name, self.thing, self.is_here = name, thing, is_here
         self.data, self.error, self.per_thread = None, None, threading.local()
         self._by_value = recursion_guard.importing()  # now: it is pickled in a thread of the pool
@@ -59,7 +59,7 @@ class Parcel:
                 raise
         return _received, (self.name, self.data)
 
-    def light(self):
+    def light(self) -> Parcel | str:
         """Return what goes with a call: the parcel, or its name where it is known to be heavy."""
         return self.name if self.data is not None and len(self.data) > SMALL else self
 

@@ -22,6 +22,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecuto
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from multiprocessing.pool import ThreadPool
+from typing import Any
 
 from ..arrays.threads import one_thread
 from .channel import Channel, Event
@@ -108,7 +109,7 @@ class Executor(_Pool):
     depth = 2
     latency = 3e-4
 
-    def __init__(self, pool, count: int):
+    def __init__(self, pool: Any, count: int):
         super().__init__(pool)
         self.count = count
         self._slots: list[_Slot] = []
@@ -118,12 +119,12 @@ class Executor(_Pool):
     def capacity(self) -> int:
         return self.count
 
-    def start_worker(self):
+    def start_worker(self) -> Any:
         slot = super().start_worker()
         self._slots.append(slot)
         return slot
 
-    def send(self, worker, call):
+    def send(self, worker: Any, call: Call) -> None:
         self._limit_blas(True)
         worker.calls.append([call, self._submit(call, Parcel.light)])
 
@@ -136,7 +137,7 @@ class Executor(_Pool):
             raise self._fault(error)  # noqa: B904
         return future
 
-    def poll(self, seconds):
+    def poll(self, seconds: float) -> list[Event]:
         self._news.wait(0.0 if self._events else seconds)
         self._news.clear()
         events, fault = self._ready(), None
@@ -173,7 +174,7 @@ class Executor(_Pool):
             self.end_worker(slot)
         return [event]
 
-    def end_worker(self, worker):
+    def end_worker(self, worker: Any) -> None:
         """What has not begun is cancelled; nobody hears of the rest."""
         self._slots.remove(worker)
         for _, future in worker.calls:
@@ -181,7 +182,7 @@ class Executor(_Pool):
         worker.calls.clear()
         self._limit_blas(any(slot.calls for slot in self._slots))
 
-    def close(self):
+    def close(self) -> None:
         for slot in list(self._slots):
             self.end_worker(slot)
 
@@ -198,17 +199,17 @@ class Executor(_Pool):
 class Map(_Pool):
     """What is called like `map(function, list)` and gives the results, in any order."""
 
-    def __init__(self, pool):
+    def __init__(self, pool: Any):
         super().__init__(pool)
         self._calls, self._error = [], None
 
     def capacity(self) -> int:
         return sys.maxsize  # whatever is to be done is given to it at once
 
-    def send(self, worker, call):
+    def send(self, worker: Any, call: Call) -> None:
         self._calls.append((worker, call))
 
-    def poll(self, seconds):
+    def poll(self, seconds: float) -> list[Event]:
         events = self._ready()
         if events:
             return events
@@ -247,12 +248,12 @@ class Map(_Pool):
             self._error = self._fault(error)
         return [self._event(calls[k][0], result) for k, result in results.items()]
 
-    def end_worker(self, worker):
+    def end_worker(self, worker: Any) -> None:
         """What has not been given to it need not be, nor told what came of the rest."""
         self._error = None
         self._calls = [(slot, call) for slot, call in self._calls if slot is not worker]
 
-    def close(self):
+    def close(self) -> None:
         self._calls, self._events, self._error = [], [], None
 
 

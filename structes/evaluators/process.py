@@ -19,18 +19,18 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 import weakref
 from collections import deque
-from multiprocessing import connection
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 from . import subreaper
 from .channel import Channel, Event
 from .exit_status import MARK, exit_in_words, is_stopped, sweep
 from .framed_socket import STALL, BrokenStream, DriverEnd
-from .worker import READY, Outcome
+from .launch import interrupts_held, output_of, path_of_workers, pipe
+from .worker import READY, Call, Outcome
 
 # `sys` is part of the interpreter: nothing is looked for before the path is set
 _MAIN = (
@@ -116,7 +116,9 @@ class Processes(Channel):
     latency = 2e-4
     start_limit = 15.0
 
-    def __init__(self, count: int, environment=None, memory: int | None = None):
+    def __init__(
+        self, count: int, environment: Mapping[str, str] | None = None, memory: int | None = None
+    ):
         if os.name != "posix":
             raise OSError("worker processes need a POSIX system; workers='ray' is for others")
         super().__init__()
@@ -130,21 +132,21 @@ class Processes(Channel):
     def capacity(self) -> int:
         return self.count
 
-    def start_worker(self):
+    def start_worker(self) -> Any:
         _left_behind[:] = [process for process in _left_behind if process.poll() is None]
-        driver_end, worker_end = _pipe(duplex=True)
+        driver_end, worker_end = pipe(duplex=True)
         # a pipe for each: the kernel signals one owner of a pipe only, the latest
-        lifeline_end, lifeline = _pipe(duplex=False)
+        lifeline_end, lifeline = pipe(duplex=False)
         fds = worker_end.fileno(), lifeline_end.fileno()
         arguments = [*map(str, fds), subreaper.__file__]
-        with worker_end, lifeline_end, _interrupts_held():
+        with worker_end, lifeline_end, interrupts_held():
             mark = secrets.token_hex(16)
             process = subprocess.Popen(
-                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *arguments, *_path_of_workers()],
+                [sys.executable, *_NO_FOLDER, "-c", _MAIN, *arguments, *path_of_workers()],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
-                stdout=_output(1, sys.__stdout__),
-                stderr=_output(2, sys.__stderr__),
+                stdout=output_of(1, sys.__stdout__),
+                stderr=output_of(2, sys.__stderr__),
                 env={**os.environ, **self.environment, MARK: mark},
                 start_new_session=True,
             )
@@ -158,18 +160,18 @@ class Processes(Channel):
             self._tell(worker, "limit", self.memory)
         return worker
 
-    def put(self, worker, key, thing):
+    def put(self, worker: Any, key: Any, thing: Any) -> None:
         self._tell(worker, "put", key, self.packed(key, thing))
 
-    def make(self, worker, key):
+    def make(self, worker: Any, key: Any) -> bool:
         worker.expect(None)
         self._tell(worker, "make", key)
         return True
 
-    def drop(self, worker, key):
+    def drop(self, worker: Any, key: Any) -> None:
         self._tell(worker, "drop", key)
 
-    def send(self, worker, call):
+    def send(self, worker: Any, call: Call) -> None:
         worker.expect(call.rows)
         self._tell(worker, "run", call)
 
@@ -178,7 +180,7 @@ class Processes(Channel):
         if worker.socket.is_full:
             self._news.modify(worker.socket, select.POLLIN | select.POLLOUT)
 
-    def poll(self, seconds):
+    def poll(self, seconds: float) -> list[Event]:
         events = []
         for fd, mask in self._news.poll(1e3 * seconds):
             worker = self._by_fd[fd]
@@ -214,7 +216,7 @@ class Processes(Channel):
             events.append(self._dead(worker))
         return events
 
-    def is_stopped(self, worker):
+    def is_stopped(self, worker: Any) -> bool:
         return is_stopped(worker.process.pid)
 
     def _dead(self, worker):
@@ -225,7 +227,7 @@ class Processes(Channel):
         ending = exit_in_words(code, self.memory)
         return Event(worker, ending=ending, is_innocent=is_innocent, alarm=code == -signal.SIGALRM)
 
-    def end_worker(self, worker):
+    def end_worker(self, worker: Any) -> None:
         """End a worker and what it has started."""
         if worker in self._workers:
             _ask(worker)
@@ -247,7 +249,7 @@ class Processes(Channel):
         if worker.process.returncode not in (None, 0, -signal.SIGTERM, -signal.SIGALRM):
             sweep(worker.mark)  # its keeper may have been killed, and have left something
 
-    def close(self):
+    def close(self) -> None:
         if os.getpid() != self._owner:  # a fork of the driver
             return
         for worker in self._workers:  # all of them first: a second Ctrl-C comes too late
@@ -255,7 +257,7 @@ class Processes(Channel):
         for worker in list(self._workers):
             self._end(worker)
 
-    def forsake(self):
+    def forsake(self) -> None:
         """This process is a fork of the driver: the workers are not its own, and shall see that
         the driver ends though this process lives on."""
         for worker in self._workers:
@@ -293,57 +295,3 @@ def _kill(worker):
     """End a keeper, and with it its worker, and whatever is of its group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.process.pid, signal.SIGKILL)
-
-
-def _path_of_workers() -> list[str]:
-    """Return where workers look for what they need themselves: where it is looked for here, but
-    for the working folder, which comes last. A file `json.py` there is the user's, or anybody's.
-    """
-    path = [p for p in sys.path if isinstance(p, str) and "\0" not in p]
-    try:
-        folder = os.path.realpath("")
-    except OSError:  # the folder is gone
-        return path
-    package_folder = str(Path(__file__).parents[2])  # where structes is
-    if os.path.realpath(package_folder) == folder:
-        return path
-    return sorted(path, key=lambda p: os.path.realpath(p) == folder)
-
-
-def _pipe(duplex: bool):
-    """Return two ends that close when they are forgotten; a program without standard streams has
-    their numbers to spare, and a worker would take them for its own."""
-    ends = connection.Pipe(duplex)
-    if min(end.fileno() for end in ends) > 2:
-        return ends
-    from fcntl import F_DUPFD_CLOEXEC, fcntl
-
-    return tuple(connection.Connection(fcntl(end.fileno(), F_DUPFD_CLOEXEC, 3)) for end in ends)
-
-
-def _output(number: int, stream):
-    """Return what a worker's standard output or error is: the driver's, where it has one."""
-    try:
-        os.fstat(number)
-    except OSError:  # it has been closed
-        return subprocess.DEVNULL
-    return subprocess.DEVNULL if stream is None else None
-
-
-@contextlib.contextmanager
-def _interrupts_held():
-    """Context in which Ctrl-C waits, so that no process is started and then forgotten. A process
-    that is started in it holds interrupts, too, until it says what they are to it."""
-    handler, signals = signal.getsignal(signal.SIGINT), []
-    is_main = callable(handler) and threading.current_thread() is threading.main_thread()
-    if is_main:  # the mask is this thread's, and any other one may be given the signal
-        signal.signal(signal.SIGINT, lambda *arguments: signals.append(arguments))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if is_main:
-            signal.signal(signal.SIGINT, handler)
-        if signals:
-            handler(*signals[-1])

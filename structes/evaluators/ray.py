@@ -18,10 +18,12 @@ import pickle
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 from .channel import Channel, Event
 from .ray_cluster import start, stop
-from .worker import Outcome, Runner, become_worker
+from .worker import Call, Outcome, Runner, become_worker
 
 
 class _Actor:
@@ -74,7 +76,13 @@ class Ray(Channel):
     depth = 2
     latency = 1e-3
 
-    def __init__(self, count=None, address=None, resources=None, environment=None):
+    def __init__(
+        self,
+        count: int | None = None,
+        address: str | None = None,
+        resources: Mapping[str, float] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ):
         super().__init__()
         self.count = count
         resources = dict(resources or {})
@@ -92,7 +100,7 @@ class Ray(Channel):
         self._runtime = {"env_vars": self.environment} if environment else None
         self._class = self.class_of(_Actor)
 
-    def class_of(self, kind):
+    def class_of(self, kind: type) -> Any:
         """Return the class of actors that are made of a class."""
         return self.ray.remote(kind).options(
             num_cpus=self.cpus,
@@ -113,31 +121,31 @@ class Ray(Channel):
         ]
         return min(room, default=1)
 
-    def wants(self):
+    def wants(self) -> str:
         demand = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
         supply = self.ray.cluster_resources()
         available = {name: supply.get(name, 0) for name in demand}
         return f": each needs {demand}, and the cluster has {available}"
 
-    def start_worker(self):
+    def start_worker(self) -> Any:
         worker = _Worker(self._class.remote(sys.path, self.environment))
         self._workers.append(worker)
         self._expect(worker, worker.actor.ready.remote())
         return worker
 
-    def put(self, worker, key, thing):
+    def put(self, worker: Any, key: Any, thing: Any) -> None:
         if key not in self._things:
             self._things[key] = self.ray.put(self.packed(key, thing))
         worker.actor.put.remote(key, self._things[key])
 
-    def make(self, worker, key):
+    def make(self, worker: Any, key: Any) -> bool:
         self._expect(worker, worker.actor.make.remote(key))
         return True
 
-    def drop(self, worker, key):
+    def drop(self, worker: Any, key: Any) -> None:
         worker.actor.drop.remote(key)
 
-    def send(self, worker, call):
+    def send(self, worker: Any, call: Call) -> None:
         # pickled here: Ray's own way with arrays takes longer
         self._expect(worker, worker.actor.run.remote(pickle.dumps(call, 5)))
 
@@ -145,7 +153,7 @@ class Ray(Channel):
         self._refs[ref] = worker
         worker.refs.append(ref)
 
-    def poll(self, seconds):
+    def poll(self, seconds: float) -> list[Event]:
         """Ray may show the answers of an actor in another order than that of its calls; here one
         waits for those before it."""
         if not self._refs:
@@ -174,18 +182,18 @@ class Ray(Channel):
             else:
                 yield Event(worker, None if data is True else Outcome.of_bytes(data))
 
-    def end_worker(self, worker):
+    def end_worker(self, worker: Any) -> None:
         self._workers = [w for w in self._workers if w is not worker]
         for ref in worker.refs:
             self._refs.pop(ref, None)
         worker.refs.clear()
         self.ray.kill(worker.actor)
 
-    def forget(self, key):
+    def forget(self, key: Any) -> None:
         super().forget(key)
         self._things.pop(key, None)
 
-    def close(self):
+    def close(self) -> None:
         try:
             for worker in list(self._workers):
                 self.end_worker(worker)
@@ -194,7 +202,7 @@ class Ray(Channel):
                 stop()
 
 
-def ending_in_words(error) -> str:
+def ending_in_words(error: BaseException) -> str:
     """Return why an actor is gone, in a line."""
     text = " ".join(str(error).split())
     detail = text.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text

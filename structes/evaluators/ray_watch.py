@@ -33,7 +33,7 @@ def wait_for_the_end(driver: int) -> None:
             return
 
 
-def words_of(pid) -> bytes:
+def words_of(pid: int | str) -> bytes:
     """Return the command line of a process, as the kernel has it; nothing where that cannot be
     read.
     """

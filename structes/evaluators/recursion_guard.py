@@ -18,13 +18,15 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 _entries: set = set()  # code of the functions in which a worker calls what is the user's
 _is_worker: list = []  # one item where this process is a worker
 _unpickling: list = []  # an item for each thread that is at it
 
 
-def entry(function):
+def entry(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function, which is one in which a worker begins to work for the user."""
     _entries.add(function.__code__)
     return function
@@ -36,7 +38,7 @@ def be_worker() -> None:
 
 
 @contextlib.contextmanager
-def unpickling():
+def unpickling() -> Iterator[None]:
     """Context in which something that was sent is unpickled."""
     _unpickling.append(True)
     try:

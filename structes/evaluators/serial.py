@@ -3,9 +3,11 @@ bit."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..arrays.threads import one_thread
 from .channel import Channel, Event
-from .worker import Runner
+from .worker import Call, Runner
 
 
 class Serial(Channel):
@@ -20,25 +22,25 @@ class Serial(Channel):
     def capacity(self) -> int:
         return 1
 
-    def start_worker(self):
+    def start_worker(self) -> Any:
         self._events.append(Event(self.runner))
         return self.runner
 
-    def put(self, worker, key, thing):
+    def put(self, worker: Any, key: Any, thing: Any) -> None:
         worker.put(key, thing)
 
-    def drop(self, worker, key):
+    def drop(self, worker: Any, key: Any) -> None:
         worker.drop(key)
 
-    def send(self, worker, call):
+    def send(self, worker: Any, call: Call) -> None:
         self._events.append(Event(worker, worker.run(call)))
 
-    def poll(self, seconds):
+    def poll(self, seconds: float) -> list[Event]:
         events, self._events = self._events, []
         return events
 
-    def end_worker(self, worker):
+    def end_worker(self, worker: Any) -> None:
         """It cannot be ended."""
 
-    def close(self):
+    def close(self) -> None:
         self.runner.things.clear()

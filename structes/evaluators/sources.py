@@ -27,6 +27,7 @@ from collections import Counter
 from contextlib import suppress
 from importlib.machinery import SourceFileLoader
 from importlib.util import decode_source, spec_from_file_location
+from typing import Any
 
 from ..terminal.output import warn
 
@@ -51,7 +52,7 @@ class Source:
         Is the file another one by now?
     """
 
-    def __init__(self, name: str, file: str, data: bytes | None, stamp, digest: bytes | None):
+    def __init__(self, name: str, file: str, data: bytes | None, stamp: Any, digest: bytes | None):
         self.name, self.file, self.data, self.stamp, self.digest = name, file, data, stamp, digest
         self.has_changed = False
 
@@ -246,7 +247,7 @@ class AsBound:
         self.sources: dict = {}
         self.wrong: EditedModule | None = None
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """As importlib wants it: the spec of the module, where it is one of `sources`."""
         source = self.sources.get(name)
         if source is None:

@@ -9,7 +9,7 @@ alone, and goes where its point stands.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Batch:
         (n,) NaN where there is none.
     """
 
-    def __init__(self, objective, points, unit: int):
+    def __init__(self, objective: Any, points: Any, unit: int):
         self.objective, self.points, self.unit = objective, points, max(1, unit)
         self.size = points.shape[0]
         self.values = np.full(self.size, np.nan)
@@ -46,7 +46,7 @@ class Batch:
         if not hasattr(points, "dtype"):
             ((self.recipe, self.indices),) = points.recipes()
 
-    def rows(self, start, stop):
+    def rows(self, start: int, stop: int) -> Any:
         """Return what a Call takes for its points."""
         if self.recipe is None:
             return self.points[start:stop]
@@ -141,3 +141,34 @@ def lost(span: Span, reason: str, timeout: float | None) -> Done:
     if timeout is not None:
         kind, message = "Timeout", f"it took longer than {timeout:g} s"
     return Done(span.batch, span.start, span.stop, [Failure(span.start, kind, message)])
+
+
+def is_last_try(span: Span, attempts: int) -> bool:
+    """Is this call of a span the last chance of its points?
+
+    Then nothing may wait behind it: its answer can be lost, late, with a worker that the next call
+    ends at once, and it would have the blame for that.
+    """
+    return span.size <= span.unit and span.n_tried + 1 >= attempts
+
+
+def retry(queue: deque, span: Span, attempts: int, is_final: bool) -> bool:
+    """Put a span whose worker is gone back at the head of the queue, if it may be tried again.
+
+    It is cut into units first, and a unit that was tried often enough into rows, each of which is
+    tried once more. One row that took too long (`is_final`) would do so again, and is not tried.
+
+    Returns
+    -------
+    bool
+        Whether it is tried again.
+    """
+    if span.size > span.unit:
+        requeue(queue, span, span.unit, span.n_tried)
+    elif span.n_tried + 1 < attempts and not is_final:
+        requeue(queue, span, span.unit, span.n_tried + 1)
+    elif span.size > 1:
+        requeue(queue, span._replace(unit=1), 1, attempts - 1)
+    else:
+        return False
+    return True

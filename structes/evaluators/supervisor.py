@@ -11,11 +11,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from math import ceil, inf
+from typing import Any
 
 from .channel import Channel
-from .failures import EvaluationError
+from .failures import EvaluationError, check_that_it_works
 from .sources import look_again
-from .spans import SPAN, Batch, Done, Span, cut, lost, requeue, span_length, time_limit
+from .spans import SPAN, Batch, Done, Span, cut, is_last_try, lost, retry, span_length, time_limit
 from .worker import Call, Outcome
 from .worker_slots import WorkerSlot, WorkerSlots
 
@@ -23,12 +24,6 @@ TROUBLE = 10.0  # seconds after the death of a worker in which nothing shares it
 GRACE = 2.0  # seconds that a call may take beyond its timeout, before its worker is ended
 _NEWS = 5.0  # seconds until the death of a worker is known, at most
 _TICK = 0.5  # seconds between looks at clocks and new machines
-
-
-def check_that_it_works(outcome: Outcome) -> None:
-    """Raises EvaluationError where the function as such is wrong."""
-    if outcome.fatal is not None:
-        raise EvaluationError(f"a worker cannot evaluate the function:\n{outcome.fatal}")
 
 
 class Supervisor:
@@ -49,7 +44,13 @@ class Supervisor:
     """
 
     def __init__(
-        self, channel: Channel, things, timeout=None, attempts=2, patience=120.0, max_calls=0
+        self,
+        channel: Channel,
+        things: dict,
+        timeout: float | None = None,
+        attempts: int = 2,
+        patience: float = 120.0,
+        max_calls: int | None = None,
     ):
         self.channel, self.things, self.timeout = channel, things, timeout
         self.attempts, self.patience, self.max_calls = attempts, patience, max_calls or inf
@@ -74,10 +75,7 @@ class Supervisor:
         """The workers, and what each of them has to do."""
         return self._workers.slots
 
-    @property
-    def seats(self) -> list[WorkerSlot]:
-        """The same list as `slots`, under an older name."""
-        return self.slots
+    seats = slots  # an older name
 
     @property
     def busy(self) -> bool:
@@ -134,7 +132,7 @@ class Supervisor:
         for slot in [slot for slot in self.slots if slot.calls]:
             self._workers.end(slot)
 
-    def forget(self, key) -> None:
+    def forget(self, key: Any) -> None:
         """A function is not needed any more."""
         self.things.pop(key, None)
         self.costs.pop(key, None)
@@ -258,8 +256,10 @@ class Supervisor:
             span, passed = slot.calls[0][0], time.monotonic() - slot.start
             if alarm is None and self.timeout is not None:
                 alarm = passed > 0.95 * self.timeout * span.size and not slot.making
-                alarm &= len(slot.calls) == 1 or passed > _NEWS  # see _is_last_try
-            self._again(span, reason, is_final=bool(alarm) and not innocent)
+                alarm &= len(slot.calls) == 1 or passed > _NEWS  # see is_last_try
+            is_final = bool(alarm) and not innocent
+            if not retry(self.queue, span, self.attempts, is_final):
+                self._results.append(lost(span, reason, self.timeout if is_final else None))
 
     # -- spans ------------------------------------------------------------------------------------
 
@@ -276,7 +276,9 @@ class Supervisor:
             for slot in slots:
                 if not self.queue:
                     return
-                if len(slot.calls) >= level or (slot.calls and self._is_last_try(slot.calls[-1])):
+                if len(slot.calls) >= level:
+                    continue
+                if slot.calls and is_last_try(slot.calls[-1][0], self.attempts):
                     continue
                 rows = self._length(cost, total / len(slots) - slot.ahead(cost, now))
                 rows = min(rows, self.max_calls - slot.rows)
@@ -331,25 +333,6 @@ class Supervisor:
         cost = outcome.seconds / span.size
         previous = self.costs.get(batch.objective, cost)
         self.costs[batch.objective] = 0.7 * previous + 0.3 * cost
-
-    def _again(self, span, reason, is_final):
-        """A span whose worker is gone: cut into units, and a unit that was tried often enough into
-        rows, each of which is tried once more. One row that took too long will do so again."""
-        if span.size > span.unit:
-            requeue(self.queue, span, span.unit, span.n_tried)
-        elif span.n_tried + 1 < self.attempts and not is_final:
-            requeue(self.queue, span, span.unit, span.n_tried + 1)
-        elif span.size > 1:
-            requeue(self.queue, span._replace(unit=1), 1, self.attempts - 1)
-        else:
-            self._results.append(lost(span, reason, self.timeout if is_final else None))
-
-    def _is_last_try(self, call) -> bool:
-        """Is this call the last chance of its points? Then nothing may wait behind it: its answer
-        can be lost, late, with a worker that the next call ends at once, and it would have the
-        blame for that."""
-        span, _ = call
-        return span.size <= span.unit and span.n_tried + 1 >= self.attempts
 
     def _hold(self, recipe):
         """Keep a recipe, and of the others those that are in use."""

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
 
@@ -117,7 +118,7 @@ class Objective:
         {name: Source} of the modules that a worker must have as they are here (sources.py).
     """
 
-    def __init__(self, make, sources=None):
+    def __init__(self, make: Callable[[], Any], sources: dict | None = None):
         self._make, self._data, self.sources = make, None, sources or {}
 
     def __getstate__(self):
@@ -127,7 +128,7 @@ class Objective:
         data = cloudpickle.dumps(self._make) if self._data is None else self._data
         return {"_make": None, "_data": data, "sources": self.sources}
 
-    def make(self):
+    def make(self) -> Callable[..., Any]:
         """Return the function."""
         if self._data is not None:
             with recursion_guard.unpickling():
@@ -136,26 +137,41 @@ class Objective:
         return self._make()
 
 
+class _Made:
+    """The function of rows that `wrap` makes of a function, or of what a factory returns."""
+
+    def __init__(self, function, factory, wrap):
+        self.function, self.factory, self.wrap = function, factory, wrap
+
+    def __call__(self):
+        return self.wrap(self.function() if self.factory else self.function)
+
+
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, which is one of rows already."""
+    return function
+
+
 class Runner:
     """A worker's functions and recipes, by key, and what it does with them."""
 
-    def __init__(self, limit=contextlib.nullcontext, is_alone=False):
+    def __init__(self, limit: Callable[[], Any] = contextlib.nullcontext, is_alone: bool = False):
         """limit: makes the context in which functions are called. is_alone: is the process there
         for nothing but this runner?"""
         self.things: dict = {}
         self.failed: dict = {}  # exceptions of functions that could not be made
         self._limit, self._is_alone = limit, is_alone
 
-    def put(self, key, thing) -> None:
+    def put(self, key: Any, thing: Any) -> None:
         """Keep an Objective or a Recipe (candidates.py), or the pickle of one."""
         self.things[key] = thing
 
-    def drop(self, key) -> None:
+    def drop(self, key: Any) -> None:
         """Forget a thing, if it is there."""
         self.things.pop(key, None)
         self.failed.pop(key, None)
 
-    def make(self, key) -> None:
+    def make(self, key: Any) -> None:
         """Make a function now. Where that fails `run` says why, and does not try again."""
         try:
             self.made(key)
@@ -186,7 +202,7 @@ class Runner:
         return Outcome(values, time.perf_counter() - start, failures)
 
     @recursion_guard.entry
-    def made(self, key):
+    def made(self, key: Any) -> Any:
         """Return the thing of a key, ready: a function of rows, or a Recipe."""
         if key in self.failed:
             raise self.failed.pop(key)

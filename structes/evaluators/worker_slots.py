@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
 from ..terminal.output import warn
 from .channel import Channel
@@ -43,7 +44,7 @@ class WorkerSlot:
         How many rows it was ever given.
     """
 
-    def __init__(self, worker, now: float):
+    def __init__(self, worker: Any, now: float):
         self.worker, self.ready, self.start = worker, False, now
         self.calls: deque = deque()
         self.keys: set = set()
@@ -89,7 +90,7 @@ class WorkerSlots:
         """Is any worker ready?"""
         return any(slot.ready for slot in self.slots)
 
-    def slot_of(self, worker) -> WorkerSlot | None:
+    def slot_of(self, worker: Any) -> WorkerSlot | None:
         """Return the slot of a worker, or None where it has none any more."""
         return self._by_worker.get(id(worker))
 

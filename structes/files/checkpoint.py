@@ -19,10 +19,11 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -40,7 +41,7 @@ _DIRECTORY = 2**24  # bytes of the zip's directory: 300,000 members
 _PIECE = 2**20  # bytes that are read at a time
 
 
-def write(path, kind: str, tree: dict) -> None:
+def write(path: str | os.PathLike[str], kind: str, tree: dict) -> None:
     """Write a tree to a file, which is replaced whole or not at all.
 
     Parameters
@@ -62,7 +63,7 @@ def write(path, kind: str, tree: dict) -> None:
     replace(_path(path), writer(kind, tree))
 
 
-def writer(kind: str, tree: dict):
+def writer(kind: str, tree: dict) -> Callable[[Any], None]:
     """Return a function that writes the tree to a binary file that it is given."""
     arrays: list[np.ndarray] = []
     head = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": _flat(tree, arrays, {})}
@@ -94,7 +95,7 @@ def _path(path) -> Path:
     return result
 
 
-def read(path) -> tuple[str, dict]:
+def read(path: str | os.PathLike[str]) -> tuple[str, dict]:
     """Return (kind, tree) of a file that `write` has written.
 
     Raises
@@ -131,7 +132,7 @@ def read(path) -> tuple[str, dict]:
 
 
 @contextmanager
-def restoring(path, kind: str):
+def restoring(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
     """Around the use of a tree that was read: whatever does not fit becomes one ValueError."""
     try:
         yield
@@ -155,7 +156,7 @@ def _cut(error) -> str:
     return text if len(text) <= 800 else f"{text[:800]}…"
 
 
-def named_arrays(name, value) -> dict:
+def named_arrays(name: Any, value: Any) -> dict:
     """Return {name: array} of nested tuples and mappings, for np.savez: factor_0, factor_1, …"""
     if value is None:
         return {}

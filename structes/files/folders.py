@@ -10,10 +10,11 @@ import re
 import secrets
 import stat
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .opening import check_regular, regular
 
@@ -40,7 +41,7 @@ def settle(hidden: Path, place: Path) -> Path:
                 return target
 
 
-def replace(path, write) -> None:
+def replace(path: str | os.PathLike[str], write: Callable[[Any], Any]) -> None:
     """Replace the file at `path` by what `write`, which is given a binary file, writes: it is the
     old one or the whole new one, whenever one looks, also after a power cut. Several processes or
     threads may do so at once. A link stays one: the file that it leads to is replaced. The file
@@ -74,7 +75,7 @@ class Folder:
         Where it was when it was opened; `where` says where it is now.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self._fd = None
         if os.open in os.supports_dir_fd:
@@ -126,7 +127,7 @@ class Folder:
         with suppress(FileNotFoundError):
             os.unlink(self._place(name), dir_fd=self._fd)
 
-    def replace(self, name: str, write) -> None:
+    def replace(self, name: str, write: Callable[[Any], Any]) -> None:
         """As `replace`, of a file of this folder; but a link is replaced, and not followed."""
         status = self.stat(name)
         if status is not None and not stat.S_ISREG(status.st_mode) | stat.S_ISLNK(status.st_mode):
@@ -191,7 +192,7 @@ class Folder:
         return name if self._fd is not None else str(self.path / name)
 
 
-def is_same(fd: int, path) -> bool:
+def is_same(fd: int, path: str | os.PathLike[str]) -> bool:
     """Is what was opened still at this path?"""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
@@ -199,7 +200,7 @@ def is_same(fd: int, path) -> bool:
         return False
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Return a copy in plain types: mappings and tuples as dict and list, NumPy's as Python's."""
     if isinstance(value, Mapping):
         return {key: plain(v) for key, v in value.items()}
@@ -208,9 +209,16 @@ def plain(value):
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def to_json(value) -> str:
+def to_json(value: Any) -> str:
     """JSON of `value`, in which null stands for what JSON cannot say: nan and inf."""
     return json.dumps(_finite(plain(value)), indent=1, allow_nan=False) + "\n"
+
+
+def to_yaml(value: Any) -> str:
+    """Return YAML of a mapping of plain values, in its own order."""
+    import yaml  # not for everybody
+
+    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True)
 
 
 def _finite(value):

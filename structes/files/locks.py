@@ -80,7 +80,7 @@ class Lock:
                 os.close(fd)
 
 
-def is_locked(path) -> bool:
+def is_locked(path: str | os.PathLike[str]) -> bool:
     """Does a process live that has the Lock of the folder at `path`?"""
     fds = []
     try:

@@ -11,7 +11,9 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import IO, Any
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -33,7 +35,9 @@ class NoFile(OSError, ValueError):
     """What lies in the place of a file is none; `strerror` says what it is."""
 
 
-def regular(path, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
+def regular(
+    path: str | os.PathLike[str], flags: int = os.O_RDONLY, folder: int | None = None
+) -> int:
     """Return the descriptor of a regular file, as an opener for `open(path, mode,
     opener=regular)`: no link is followed, and nothing is waited for.
 
@@ -59,13 +63,15 @@ def regular(path, flags: int = os.O_RDONLY, folder: int | None = None) -> int:
     return place
 
 
-def check_regular(path, is_written: bool = False, folder: int | None = None) -> None:
+def check_regular(
+    path: str | os.PathLike[str], is_written: bool = False, folder: int | None = None
+) -> None:
     """Raise NoFile where something lies there that `regular` would not open; nothing is opened."""
     with suppress(FileNotFoundError):
         _check_kind(path, os.stat(path, dir_fd=folder, follow_symlinks=False), is_written)
 
 
-def read_text(path, limit: int, named: bool = False) -> str:
+def read_text(path: str | os.PathLike[str], limit: int, named: bool = False) -> str:
     """Return the text of a file, of at most `limit` bytes. Bytes that are no UTF-8 are kept as
     surrogates.
 
@@ -89,7 +95,7 @@ def read_text(path, limit: int, named: bool = False) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def parse_json(text: str):
+def parse_json(text: str) -> Any:
     """Return the value in a text of JSON, of no more values than those that are read here can
     have, and lists and mappings among them: an empty list is two characters, and 64 bytes in
     memory.
@@ -105,7 +111,7 @@ def parse_json(text: str):
     return json.loads(text)
 
 
-def lines_of(file, skip: bool = False):
+def lines_of(file: IO[str], skip: bool = False) -> Iterator[str]:
     """The whole lines of a text file, without a torn last one. A line that does not end would be
     read into memory as one: it is left out with `skip`, and raises ValueError otherwise."""
     while line := file.readline(LONGEST + 1):

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 from ..terminal.output import Output, visible
 
@@ -20,7 +24,7 @@ class NotWritten(OSError):
     """Something of a run could not be written. run: the RunFolder that it should have become, with
     all that is known of it."""
 
-    run = None
+    run: Any = None
 
 
 class Writes:
@@ -36,7 +40,9 @@ class Writes:
         It returns how many rows of the log wait in memory, for messages.
     """
 
-    def __init__(self, folder, mend, waiting):
+    def __init__(
+        self, folder: Callable[[], Path], mend: Callable[[], Any], waiting: Callable[[], int]
+    ):
         self._folder, self._mend, self._waiting = folder, mend, waiting
         self._owed: dict = {}
         self._error: Exception | None = None  # what failed last, as long as anything is owed
@@ -44,7 +50,7 @@ class Writes:
         self._fault: Exception | None = None
         self._due = 0.0
 
-    def do(self, name: str, write) -> None:
+    def do(self, name: str, write: Callable[[], Any]) -> None:
         """Write the file `name` by calling `write`, now or later; it never raises an Exception."""
         self._owed.pop(name, None)
         self._owed[name] = write  # also where Ctrl-C comes now
@@ -117,6 +123,20 @@ class Writes:
         error = self._error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         return f"{str(self._folder() / self._name)!r}: {reason}"
+
+
+def apart(method: Callable[..., Any]) -> Callable[..., None]:
+    """Return a method of what has `_writes`, in which an exception ends nothing: it is handed to
+    `Writes.fail`, which tells it once, and raises it at the end."""
+
+    @wraps(method)
+    def call(self, *arguments, **keywords):
+        try:
+            method(self, *arguments, **keywords)
+        except Exception as error:
+            self._writes.fail(error)
+
+    return call
 
 
 def say(message: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
@@ -28,7 +29,7 @@ _DIRECTIVE = re.compile("^%|[\n\r\x85\u2028\u2029]%")
 _NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp", "bool", "null")}
 
 
-def read_yaml(text: str, name: str, twice: bool = False):
+def read_yaml(text: str, name: str, twice: bool = False) -> Any:
     """Return the value in a text of YAML.
 
     Parameters
@@ -66,7 +67,7 @@ def read_yaml(text: str, name: str, twice: bool = False):
     raise ValueError(message[:1000])
 
 
-def check_fits(config) -> None:
+def check_fits(config: Mapping[str, Any]) -> None:
     """Raise ValueError for a mapping that, written as YAML, `read_yaml` would refuse."""
     count, pending = 0, [(config, 0)]
     while pending:

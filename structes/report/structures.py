@@ -8,9 +8,11 @@ every element of the group, whatever its numbers; a pale cell is merely small.
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 from textwrap import fill, shorten
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +44,9 @@ def matrices(structure: Structure, seed: int = 1) -> dict:
     return {k: np.where(np.abs(a) > BLANK * np.abs(a).max(), a, 0.0) for k, a in panels.items()}
 
 
-def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> None:
+def draw(
+    structure: Structure, path: str | os.PathLike[str], name: str | None = None, seed: int = 1
+) -> None:
     """Write the picture of a structure to the file `path` (PNG, or what its suffix says).
 
     Parameters
@@ -61,7 +65,7 @@ def draw(structure: Structure, path, name: str | None = None, seed: int = 1) -> 
     figure.savefig(path, dpi=150, facecolor="white")
 
 
-def figure_of(structure: Structure, name: str | None = None, seed: int = 1):
+def figure_of(structure: Structure, name: str | None = None, seed: int = 1) -> Any:
     """Return the picture as a Matplotlib figure: three panels and a title."""
     try:
         from matplotlib.colors import LinearSegmentedColormap
@@ -150,7 +154,7 @@ def _panel(axes, matrix, label, colours):
         side.set(color="#bbbbbb", linewidth=0.8)
 
 
-def draw_all(folder, dim: int, seed: int = 1) -> list[Path]:
+def draw_all(folder: str | os.PathLike[str], dim: int, seed: int = 1) -> list[Path]:
     """Return a picture of every structure of the table with its typical sizes: the paths
     written."""
     paths = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
+from datetime import datetime
 
 
-def versions(now) -> dict:
+def versions(now: datetime) -> dict:
     """Return what versions.json says of a run that starts at the moment `now`."""
     from importlib import metadata
 

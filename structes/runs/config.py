@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..error_text import brief, nearest
 from ..files.folders import plain
@@ -35,7 +36,7 @@ def configs() -> dict:
     return {f.name[: -len(".yaml")]: f for f in sorted(paths, key=lambda f: f.name)}
 
 
-def load_config(name_or_path) -> dict:
+def load_config(name_or_path: str | os.PathLike[str]) -> dict:
     """Return the mapping in a config: one that comes with structes, a YAML file, or a run
     folder's.
 
@@ -81,7 +82,7 @@ def _text(path, named: bool) -> str:
         raise ValueError(f"{str(path)!r}: {error}") from None
 
 
-def parse_value(text: str, name: str):
+def parse_value(text: str, name: str) -> Any:
     """Return the value that `text` is in YAML.
 
     Raises
@@ -92,7 +93,7 @@ def parse_value(text: str, name: str):
     return read_yaml(text, name)
 
 
-def with_setting(config: Mapping, key: str, value) -> dict:
+def with_setting(config: Mapping, key: str, value: Any) -> dict:
     """Return a copy of `config` in which `key` has `value`; "structure.k" reaches into a section.
 
     A section that was a mere name becomes a mapping with that name.
@@ -118,7 +119,7 @@ def with_setting(config: Mapping, key: str, value) -> dict:
     return config
 
 
-def check_problems(value) -> tuple:
+def check_problems(value: Any) -> tuple:
     """Return the specifications of problems: a tuple of names and mappings, of one alone or a
     list.
     """
@@ -132,7 +133,7 @@ def check_problems(value) -> tuple:
     return tuple(plain(value))
 
 
-def numbers(value):
+def numbers(value: Any) -> Any:
     """Return `value` in plain types, in which text that is a number has become one (YAML's
     1e-3)."""
     value = plain(value)
@@ -144,7 +145,7 @@ def numbers(value):
     return value if number is None else number
 
 
-def coerce(value, annotation: str, name: str):
+def coerce(value: Any, annotation: str, name: str) -> Any:
     """Return `value` as one of the types of the annotation ("int | None"); a number may be a
     string, and a list of numbers a string such as "1,2,3".
 

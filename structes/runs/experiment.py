@@ -1,46 +1,25 @@
-"""An experiment: problems, a structure, a start, and when to stop; run and recorded.
+"""An experiment: problems, a structure, a start, and when to stop.
 
 A config is a mapping, mostly from a YAML file; `experiment_from` makes it an Experiment, which
-names everything that a search needs, and refuses what it does not know. `run_experiment` searches
-the problems one after the other and writes a run folder (record.py); the config in there is the
-experiment again, so running it repeats the run.
+names everything that a search needs, and refuses what it does not know. `plan` (plan.py) makes its
+searches, `run_experiment` (running.py) runs them one after the other and writes a run folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
-from operator import methodcaller
-from typing import NamedTuple
-
-import numpy as np
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from .. import checks
 from ..arrays import noise
-from ..error_text import brief, nearest, place_of
+from ..error_text import brief, nearest
 from ..evaluators import Evaluator, build_evaluator
-from ..evaluators.failures import traceback_of
-from ..evaluators.missing import Evaluation, check_on_error
+from ..evaluators.missing import check_on_error
 from ..files.yaml_text import check_fits
-from ..named_problems import load_problem
-from ..problem import Problem
-from ..rowwise import Rowwise
-from ..search.arguments import Arguments
-from ..search.building import arguments_from
-from ..search.kinds import search_of
-from ..search.loop import check_mode, run
-from ..search.options import LIMITS
-from ..search.progress import progress_of
+from ..search.loop import check_mode
 from ..strategy.stopping import Stopping
 from .config import check_problems, coerce, numbers
-from .reader import RunFolder
-from .recorder import Recorder
-
-
-class LoadError(Exception):
-    """A user's own module raised something while a problem was loaded from it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +110,6 @@ class Experiment:
         return config
 
 
-_ROWS = methodcaller("rows")
 _OWN = {f.name: f.type for f in fields(Experiment) if f.name != "stopping"}
 _STOPPING = {f.name: f.type for f in fields(Stopping)}
 
@@ -191,7 +169,9 @@ def experiment_from(config: Mapping) -> Experiment:
     return Experiment(stopping=Stopping(**stopping), **values)
 
 
-def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
+def evaluator_of(
+    workers: Any, timeout: float | None = None, mode: str | None = None
+) -> Evaluator | None:
     """Return the Evaluator that an experiment names, None where it has no workers.
 
     Raises
@@ -205,212 +185,3 @@ def evaluator_of(workers, timeout=None, mode=None) -> Evaluator | None:
         option = "mode 'steady'" if timeout is None else f"timeout {timeout:g}"
         raise ValueError(f"{option} needs workers: 1 is one process")
     return None
-
-
-class Task(NamedTuple):
-    """One search of an experiment: a label of its own, what makes its problem in a worker, and the
-    Arguments of the search."""
-
-    label: str
-    load: partial
-    problem: Problem
-    arguments: Arguments
-
-    @property
-    def stopping(self) -> Stopping:
-        """When the search stops."""
-        return self.arguments.stopping
-
-
-def plan(experiment: Experiment) -> list[Task]:
-    """Return the searches of an experiment, every argument checked before anything is evaluated.
-
-    Raises
-    ------
-    ValueError, TypeError, ImportError
-        For an argument that does not fit; the message names it.
-    LoadError
-        For a fault in a module of the user.
-    """
-    tasks = []
-    for spec in experiment.problems:
-        label = label_of(spec)
-        n_same = sum(t.label.split(" #")[0] == label for t in tasks)
-        label += f" #{n_same + 1}" * (n_same > 0)
-        load = partial(load_problem, spec, experiment.dim)
-        problem, stopping = _load(load, label, experiment)
-        task = Task(label, load, problem, _arguments(experiment, problem, stopping))
-        start(experiment, task)
-        tasks.append(task)
-    return tasks
-
-
-def start(experiment: Experiment, task: Task):
-    """Return the ES, or RestartES, of one search."""
-    return search_of(task.arguments, experiment.restarts)
-
-
-def _arguments(experiment, problem, stopping) -> Arguments:
-    """Return the Arguments of the search of one problem."""
-    x0, sigma0 = experiment.x0, experiment.sigma0
-    if problem.space is not None:
-        if x0 is not None:
-            raise ValueError(f"x0 does not go with a space: its parameters have a start; got {x0}")
-        x0 = problem.space
-    else:
-        x0 = problem.x0() if x0 is None else checks.point("x0", x0, problem.dim)
-        sigma0 = problem.sigma0() if sigma0 is None else sigma0
-    values = {name: getattr(experiment, name) for name in LIMITS}
-    limits = {name: value for name, value in values.items() if value is not None}
-    if limits.get("bounds") == "box":
-        limits["bounds"] = _box(problem)
-    begins = x0, sigma0, experiment.structure, experiment.seed, experiment.popsize
-    return arguments_from(
-        "Experiment",
-        *begins,
-        engine=experiment.engine,
-        backend=experiment.backend,
-        dtype=experiment.dtype,
-        noise=experiment.noise,
-        **limits,
-        **asdict(stopping),
-    )
-
-
-def _box(problem: Problem) -> list:
-    if problem.lower is None or problem.upper is None:
-        raise ValueError(f"bounds: 'box' needs a problem that has one; {problem.name!r} has none")
-    sides = (np.broadcast_to(side, problem.dim) for side in (problem.lower, problem.upper))
-    return np.stack(list(sides), axis=1).tolist()
-
-
-def run_experiment(experiment: Experiment, runs="runs", progress: bool = False) -> RunFolder:
-    """Search all problems, and record it in a new folder.
-
-    An exception in a problem is a missing value, and the first one is recorded with its traceback.
-    A problem that gives no value at all has failed, and the others are still searched.
-    KeyboardInterrupt (Ctrl-C) ends the run with the best so far; it is not raised again.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        What to do.
-    runs : path-like
-        The folder in which the run's folder is made.
-    progress : bool
-        Whether to show how the searches go.
-
-    Returns
-    -------
-    RunFolder
-        What the folder then holds.
-
-    Raises
-    ------
-    ValueError, TypeError, ImportError
-        What `plan` raises, before anything is written.
-    OSError
-        Where the folder cannot be written, or a cluster does not answer.
-    """
-    tasks = plan(experiment)
-    evaluator = evaluator_of(experiment.workers, experiment.timeout, experiment.mode)
-    with evaluator or nullcontext(), _recorder(runs, experiment, tasks) as record:
-        search_all(experiment, tasks, evaluator, record, progress)
-        return record.content()
-
-
-def _recorder(runs, experiment, tasks) -> Recorder:
-    facts = {"structure": label_of(experiment.structure), "seed": experiment.seed}
-    labels = [task.label for task in tasks]
-    return Recorder(runs, experiment.name, experiment.config(), labels, facts)
-
-
-def search_all(experiment, tasks, evaluator, record: Recorder, progress, restore=None) -> None:
-    """Search the tasks one after the other, and record it.
-
-    Parameters
-    ----------
-    restore
-        Function of a task that returns its ES as it was, and the checkpoint that it comes from; or
-        None, where it has to begin.
-    """
-    try:
-        for task in tasks:
-            es, saved = (restore and restore(task)) or (start(experiment, task), None)
-            evaluate = _evaluate(experiment, task, evaluator)
-            record.begin(task.label, es, task.problem.minimum, task.problem.space, evaluate)
-            if saved is not None:
-                record.resumed(saved)
-            try:
-                _search(es, task, evaluate, experiment.mode, record, progress)
-            except (Exception, SystemExit) as error:  # the problem's: what looks on raises nothing
-                status, trace = "failed", traceback_of(error)
-            else:
-                failed = es.best.x is None and evaluate.errors
-                status, trace = "failed" if failed else "done", evaluate.traceback()
-            record.end(status, trace)
-        record.finish()
-    except KeyboardInterrupt:
-        record.finish("interrupted")
-
-
-def _evaluate(experiment, task, evaluator):
-    """Return what evaluates the problem of a task: a problem is made anew in every worker, for not
-    all of them pickle."""
-    rows = task.problem.rows()
-    if evaluator is None:
-        return Evaluation(rows, experiment.on_error)
-    by_point = isinstance(rows, Rowwise)
-    return evaluator.bind_rows(task.load, _ROWS, by_point, True, experiment.on_error, local=rows)
-
-
-def _search(es, task, evaluate, mode, record, progress):
-    with progress_of(progress, es, task.label, task.problem.minimum) as report:
-
-        def after(es):
-            record.generation(es)
-            report(es)
-
-        run(es, evaluate, after, record.told, mode)
-
-
-def _load(load, label, experiment):
-    try:
-        problem = load()
-    except Exception as error:
-        place = place_of(error)  # "" where structes has raised it, whose message says enough
-        if isinstance(error, ImportError) or (
-            not place and type(error) in (ValueError, TypeError)
-        ):
-            raise
-        message = f"raised {type(error).__name__}: {error}{place}"
-        raise LoadError(f"problem {label!r} {message}") from error
-    stopping = experiment.stopping
-    if experiment.target_error is not None:
-        if problem.minimum is None:
-            raise ValueError(
-                f"target_error needs the minimum of the problem, which {label!r} does not tell; "
-                "give target, a value of the objective, in its place"
-            )
-        target = problem.minimum + experiment.target_error
-        if stopping.target is not None:  # whichever comes first
-            target = max(target, stopping.target)
-        stopping = replace(stopping, target=target)
-    return problem, stopping
-
-
-# Facts about a function of the user's, in its specification: they do not make another function.
-_FACTS = ("vectorized", "lower", "upper", "minimum", "start", "scale", "device", "space")
-
-
-def label_of(spec) -> str:
-    """Return a specification in one word: {"name": "rosenbrock", "dim": 20} is "rosenbrock:dim20",
-    and {"name": "svm:loss", "space": {…}} is "svm:loss"."""
-    if not isinstance(spec, Mapping):
-        return str(spec)
-    words = [str(spec.get("name", "?"))]
-    for key, value in spec.items():
-        if key != "name" and not (":" in words[0] and key in _FACTS):
-            number = isinstance(value, (int, float)) and abs(value) < 1e300
-            words.append(f"{key}{value:.12g}" if number else key)
-    return ":".join(words)

@@ -8,7 +8,9 @@ from collections import deque
 from contextlib import suppress
 from io import StringIO
 from math import nan
+from typing import Any
 
+from ..files.folders import Folder
 from ..files.opening import lines_of, regular
 
 COLUMNS = (
@@ -42,7 +44,9 @@ _BATCH = 1000  # lines that are written at a time
 _BLOCK = 2**16  # bytes that are read at a time
 
 
-def cells_of(es, problem: str, restart: int, minimum: float, shape, closed: bool) -> tuple:
+def cells_of(
+    es: Any, problem: str, restart: int, minimum: float, shape: tuple[float, float], closed: bool
+) -> tuple:
     """Return the cells of a row, in the order of COLUMNS.
 
     Parameters
@@ -90,7 +94,7 @@ class Lines:
         Of the file, which is made with the first line where there is none.
     """
 
-    def __init__(self, folder, name: str):
+    def __init__(self, folder: Folder, name: str):
         self.folder, self.name = folder, name
         self._fd: int | None = None
         self._waiting: list[bytes] = []
@@ -180,7 +184,7 @@ class Lines:
 class Rows(Lines):
     """A log to which rows are added; they become lines of CSV when they are written."""
 
-    def __init__(self, folder, name: str):
+    def __init__(self, folder: Folder, name: str):
         super().__init__(folder, name)
         self._cells: deque = deque()
 
@@ -230,13 +234,13 @@ def _read(fd: int, start: int, end: int) -> bytes:
     return b"".join(parts)
 
 
-def rows_of(path, problem: str) -> list[tuple[int, int]]:
+def rows_of(path: str | os.PathLike[str], problem: str) -> list[tuple[int, int]]:
     """Return (restart, generation) of each row of a problem, without a torn last one."""
     rows = [row for _, row in _rows(path) if row[0] == problem]
     return [(int(row[_RESTART]), int(row[_GENERATION])) for row in rows]
 
 
-def keep_rows(folder, name: str, problem: str, rows: int) -> None:
+def keep_rows(folder: Folder, name: str, problem: str, rows: int) -> None:
     """Leave the first `rows` rows of the problem in the log, and all of the others, without what
     is torn or no row; atomic."""
     lines = [",".join(COLUMNS) + "\n"]

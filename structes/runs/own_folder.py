@@ -11,9 +11,10 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ..files.folders import Folder, file_name, settle
 from ..files.locks import NAME, Lock, is_locked
@@ -42,7 +43,12 @@ class OwnFolder:
 
     @classmethod
     def make(
-        cls, runs, name: str, moment: datetime, texts: Mapping, changing: Mapping
+        cls,
+        runs: str | os.PathLike[str],
+        name: str,
+        moment: datetime,
+        texts: Mapping,
+        changing: Mapping,
     ) -> OwnFolder:
         """Return a new one in the folder `runs`, which is made where there is none, called by its
         moment and `name`, with the files {name: text} `texts` and `changing`, which will change.
@@ -73,7 +79,7 @@ class OwnFolder:
         return self
 
     @classmethod
-    def take_over(cls, path, added_to) -> OwnFolder:
+    def take_over(cls, path: str | os.PathLike[str], added_to: Iterable[str]) -> OwnFolder:
         """Return one that no process writes any more; `added_to` are names of files to be added
         to.
 
@@ -110,7 +116,7 @@ class OwnFolder:
         self._lines.append(lines)
         return lines
 
-    def replace(self, name: str, content) -> None:
+    def replace(self, name: str, content: str | Callable[[Any], Any]) -> None:
         """Replace a file of it: by a text, or by what a function writes that is given the file."""
         if isinstance(content, str):
             data = content.encode("utf-8", "surrogateescape")

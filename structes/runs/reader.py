@@ -1,4 +1,4 @@
-"""Reading run folders: what `record.py` has written, for the shell and for pandas.
+"""Reading run folders: what a Recorder has written, for the shell and for pandas.
 
 A folder may have been cut short by a full disk, edited by hand, or come from somebody else. So
 what is read is checked before it is used: `read_run` raises ValueError for a damaged folder and
@@ -52,7 +52,7 @@ class RunFolder(NamedTuple):
     result: dict
 
 
-def read_run(folder, is_writer: bool = False) -> RunFolder:
+def read_run(folder: str | os.PathLike[str], is_writer: bool = False) -> RunFolder:
     """Return what a run folder holds.
 
     A run that never ended has the status "running" as long as its process lives, and "unfinished
@@ -98,7 +98,7 @@ def read_run(folder, is_writer: bool = False) -> RunFolder:
     return RunFolder(folder, config, versions, result)
 
 
-def recorded(runs="runs") -> list[Path]:
+def recorded(runs: str | os.PathLike[str] = "runs") -> list[Path]:
     """Return the run folders in the folder `runs`, whole or damaged, the one that started last at
     the end.
 
@@ -116,7 +116,7 @@ def recorded(runs="runs") -> list[Path]:
     return sorted(paths, key=lambda folder: (_started(folder), folder.name))
 
 
-def find_run(run: str = LATEST, runs="runs") -> Path:
+def find_run(run: str = LATEST, runs: str | os.PathLike[str] = "runs") -> Path:
     """Return folder of a run that is called by its path, by its name in the folder `runs`, by the
     name that it was given (`--name`; the last one of that name), or "latest": the run that was
     started last, of those that are not damaged.
@@ -150,7 +150,7 @@ def find_run(run: str = LATEST, runs="runs") -> Path:
     raise ValueError(f"there is no run {run!r}, neither here nor in {str(runs)!r}{hint}")
 
 
-def tail_log(folder, n: int) -> list[dict]:
+def tail_log(folder: str | os.PathLike[str], n: int) -> list[dict]:
     """Return the last n rows of a run's log, as dicts from column to text, without a torn last
     line.
     """
@@ -217,9 +217,11 @@ def load_runs(runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
             frames.append(frame)
         else:
             empty = frame
-    if not frames and empty is None:
+    if frames:
+        return pandas.concat(frames, ignore_index=True)
+    if empty is None:
         raise ValueError(f"all runs that match {brief(runs)} are damaged")
-    return pandas.concat(frames, ignore_index=True) if frames else empty
+    return empty
 
 
 # -- inside ---------------------------------------------------------------------------------------

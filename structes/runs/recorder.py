@@ -10,18 +10,19 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..arrays.libraries import to_numpy
 from ..evaluators.failures import Table, first_lines
 from ..files import checkpoint
-from ..files.folders import to_json
-from ..files.writes import NotWritten, Writes, say
+from ..files.folders import to_json, to_yaml
+from ..files.writes import NotWritten, Writes, apart, say
 from ..search.kinds import runs_of
 from . import trust
 from .about import versions
@@ -30,24 +31,10 @@ from .own_folder import OwnFolder
 from .reader import RunFolder
 from .reopening import FAILURES, LOG, reopened
 from .result import Result
-from .saved_search import kept_rows, read_saved, was_cut_short
+from .saved_search import gap_message, kept_rows, read_saved, was_cut_short
 
 _EVERY = 1.0  # seconds between notes of the best point in result.json, and between checkpoints
 _SHARE = 50.0  # a note or a checkpoint takes one part of so many of the time, at most
-
-
-def _apart(method):
-    """Return the method of a Recorder, but that an exception in it ends no search: it is told
-    once, and when the run ends."""
-
-    @wraps(method)
-    def call(self, *arguments, **keywords):
-        try:
-            method(self, *arguments, **keywords)
-        except Exception as error:
-            self._writes.fail(error)
-
-    return call
 
 
 class Recorder:
@@ -72,25 +59,24 @@ class Recorder:
         Where the folder cannot be written.
     """
 
-    def __init__(self, runs, name: str, config: Mapping, problems, facts: Mapping):
+    def __init__(
+        self,
+        runs: str | os.PathLike[str],
+        name: str,
+        config: Mapping,
+        problems: Iterable[str],
+        facts: Mapping,
+    ):
         now = datetime.now(timezone.utc)
-        self._result = Result(
-            {
-                "name": name,
-                "status": "running",
-                "started": now.isoformat(),
-                **facts,
-                "problems": [{"problem": p, "status": "not run"} for p in problems],
-            }
-        )
+        self._result = Result.new(name, now, facts, problems)
         self._config = dict(config)
-        texts = {"config.yaml": _yaml(config), "versions.json": to_json(versions(now))}
+        texts = {"config.yaml": to_yaml(config), "versions.json": to_json(versions(now))}
         texts |= trust.signature(config)
         changing = {LOG: ",".join(COLUMNS) + "\n", "result.json": to_json(self._result.content)}
         self._open(OwnFolder.make(runs, name, now, texts, changing))
 
     @classmethod
-    def reopen(cls, path) -> Recorder:
+    def reopen(cls, path: str | os.PathLike[str]) -> Recorder:
         """Return the Recorder of a folder that is no longer being written, to go on with it; `run`
         is what the folder holds.
 
@@ -131,7 +117,9 @@ class Recorder:
     def __exit__(self, *_):
         self._own_folder.close()
 
-    def begin(self, problem: str, es, minimum: float | None, space=None, evaluate=None) -> None:
+    def begin(
+        self, problem: str, es: Any, minimum: float | None, space: Any = None, evaluate: Any = None
+    ) -> None:
         """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
         of its parameters where it has one, and the Evaluation or ParallelFunction, whose failures
         are written down."""
@@ -173,7 +161,7 @@ class Recorder:
         if tree is not None:
             rows, has_gap = kept_rows(rows_of(self.folder / LOG, problem), tree)
             if has_gap:
-                self._say_gap(problem, tree, rows)
+                say(gap_message(self.folder / LOG, problem, tree, rows))
             if goes_on and was_cut_short(rows):
                 rows.pop()
                 tree = {**tree, "row": rows[-1] if rows else (-1, -1)}
@@ -190,18 +178,9 @@ class Recorder:
             self._own_folder.replace(FAILURES, first_lines(path, problem, limit))
             self._failed.close()  # of the file that was replaced
 
-    def _say_gap(self, problem, tree, rows):
-        """Rows of the log are lost, as after a power cut: say which."""
-        generations = f"generations {rows[-1][1] + 1 if rows else 1} to {tree['row'][1]}"
-        say(
-            f"log.csv in {str(self.folder)!r} lacks {tree['rows'] - len(rows)} of the "
-            f"{tree['rows']} rows of {problem!r} ({generations}), as after a power cut. The "
-            "search goes on from its checkpoint, to the same bits; those rows stay lost"
-        )
-
     def configure(self, config: Mapping) -> None:
         """The run is another one from here on: what its config.yaml says."""
-        self._config, text = dict(config), _yaml(config)
+        self._config, text = dict(config), to_yaml(config)
         self._own_folder.texts["config.yaml"] = text
         self._own_folder.replace("config.yaml", text)
 
@@ -212,8 +191,8 @@ class Recorder:
         failures = tree["failures"], tree["written"]
         self._failures = Table(self._entry["problem"], self._space, *failures)
 
-    @_apart
-    def told(self, es) -> None:
+    @apart
+    def told(self, es: Any) -> None:
         """Values were told: save the search, if it is time; 2 % of the time goes into this."""
         self._leave_forks()
         start = time.monotonic()
@@ -254,8 +233,8 @@ class Recorder:
         name = self._entry["checkpoint"]
         self._own_folder.replace(name, checkpoint.writer("search", tree))
 
-    @_apart
-    def generation(self, es) -> None:
+    @apart
+    def generation(self, es: Any) -> None:
         """A row of the log: to be called after every generation of the search that began."""
         self._leave_forks()
         restart = len(runs_of(es)) - 1
@@ -297,7 +276,7 @@ class Recorder:
         self._entry["failures"] = self._failures.counts
         self._entry["errors"] = sum(self._failures.counts.values())
 
-    @_apart
+    @apart
     def end(self, status: str, traceback: str | None = None) -> None:
         """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
         exception."""
@@ -369,9 +348,3 @@ class Recorder:
         had ended before."""
         if self._own_folder.mend():
             self._saved = -math.inf
-
-
-def _yaml(config) -> str:
-    import yaml
-
-    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

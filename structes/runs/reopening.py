@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from ..files.opening import LONGEST, read_text, regular
@@ -13,7 +14,7 @@ from .reader import RunFolder, read_run
 LOG, FAILURES = "log.csv", "failures.jsonl"
 
 
-def reopened(path) -> tuple[OwnFolder, RunFolder]:
+def reopened(path: str | os.PathLike[str]) -> tuple[OwnFolder, RunFolder]:
     """Return a folder as this process owns it now, and what it holds.
 
     Raises

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
 from ..error_text import brief
 from ..evaluators.failures import plain_option
@@ -30,11 +33,18 @@ class Result:
         self._start = time.monotonic() - (content.get("seconds") or 0.0)
         self._ended: list[str] = []  # problems that have ended, whose end is not on the disk
 
+    @classmethod
+    def new(cls, name: str, now: datetime, facts: Mapping, problems: Iterable[str]) -> Result:
+        """Return the result of a run that begins now; `facts` stand at its head."""
+        entries = [{"problem": problem, "status": "not run"} for problem in problems]
+        head = {"name": name, "status": "running", "started": now.isoformat(), **facts}
+        return cls({**head, "problems": entries})
+
     def entry(self, problem: str) -> dict:
         """Return the mapping of a problem."""
         return next(entry for entry in self.content["problems"] if entry["problem"] == problem)
 
-    def begin(self, problem: str, es, minimum: float | None) -> dict:
+    def begin(self, problem: str, es: Any, minimum: float | None) -> dict:
         """Note that the search of a problem has begun, or goes on, and return its mapping."""
         entry = self.entry(problem)
         self.content["status"] = "running"
@@ -47,7 +57,7 @@ class Result:
             entry["checkpoint"] = self.file_name(entry, "checkpoint", "search", ".ckpt")
         return entry
 
-    def note(self, entry: dict, es, minimum: float, space) -> None:
+    def note(self, entry: dict, es: Any, minimum: float, space: Any) -> None:
         """Take down how far a search is: its best point and value, its counts and its time."""
         entry.update(
             x=es.best.x,
@@ -126,7 +136,7 @@ _KINDS = {
 }
 
 
-def check_result(result) -> None:
+def check_result(result: dict) -> None:
     """ValueError where result.json is none that a Recorder writes."""
     if not isinstance(result.get("status"), str):
         raise ValueError(f"it must say its status; got {brief(result.get('status'))}")

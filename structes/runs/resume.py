@@ -8,10 +8,12 @@ config in the folder then says the larger one, so that repeating the run repeats
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, fields
 from math import inf
+from typing import Any
 
 from ..error_text import nearest
 from ..files import checkpoint
@@ -19,9 +21,11 @@ from ..search.kinds import restored
 from ..search.restart_es import RestartES
 from ..strategy.stopping import Stopping
 from ..terminal.output import visible
-from .experiment import Experiment, Task, evaluator_of, experiment_from, plan, search_all
+from .experiment import Experiment, evaluator_of, experiment_from
+from .plan import Task, plan
 from .reader import RunFolder
 from .recorder import Recorder
+from .running import search_all
 from .trust import check
 
 CHANGEABLE = (*(f.name for f in fields(Stopping)), "target_error")
@@ -30,9 +34,9 @@ _RELATIVE = ("tolfun", "tolfunhist")
 
 
 def resume_experiment(
-    folder,
+    folder: str | os.PathLike[str],
     progress: bool = False,
-    workers=None,
+    workers: Any = None,
     timeout: float | None = None,
     changes: Mapping | None = None,
     trust: bool = False,
@@ -138,7 +142,7 @@ def _search_of(experiment, task, tree, record):
     return es
 
 
-def go_on(es, stopping: Stopping) -> None:
+def go_on(es: Any, stopping: Stopping) -> None:
     """Give an ES or RestartES other stopping criteria. Reasons to stop that no longer hold are
     taken back, and those that hold now are there."""
     run = es.es if isinstance(es, RestartES) else es
@@ -147,7 +151,7 @@ def go_on(es, stopping: Stopping) -> None:
     es.go_under(stopping, valid)
 
 
-def holds(reason: str, value, previous: Stopping | None, current: Stopping) -> bool:
+def holds(reason: str, value: Any, previous: Stopping | None, current: Stopping) -> bool:
     """Does a reason to stop, which fired with this value under the criteria `previous` (None: not
     known), hold under the criteria `current`?"""
     name = "noeffect" if reason.startswith("noeffect") else reason

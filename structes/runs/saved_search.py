@@ -6,13 +6,15 @@ searched again, so those rows go; where a power cut has taken rows away, fewer a
 
 from __future__ import annotations
 
+import os
+
 from .. import checks
 from ..files import checkpoint
 
 NO_ROW = (-1, 0)  # restart and generation before the first row
 
 
-def read_saved(path) -> dict:
+def read_saved(path: str | os.PathLike[str]) -> dict:
     """Return the tree of a checkpoint: "search", "kind", "rows", "row", "shape" and "failures".
 
     Parameters
@@ -65,3 +67,15 @@ def was_cut_short(rows: list[tuple[int, int]]) -> bool:
     The search that has a larger budget closes that generation, and writes a row for it.
     """
     return bool(rows) and rows[-1][1] == (rows[-2] if len(rows) > 1 else NO_ROW)[1]
+
+
+def gap_message(
+    path: str | os.PathLike[str], problem: str, tree: dict, rows: list[tuple[int, int]]
+) -> str:
+    """Return what a user is told where rows of the log are lost, as after a power cut."""
+    generations = f"generations {rows[-1][1] + 1 if rows else 1} to {tree['row'][1]}"
+    return (
+        f"{path.name} in {str(path.parent)!r} lacks {tree['rows'] - len(rows)} of the "
+        f"{tree['rows']} rows of {problem!r} ({generations}), as after a power cut. The search "
+        "goes on from its checkpoint, to the same bits; those rows stay lost"
+    )

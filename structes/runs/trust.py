@@ -126,7 +126,7 @@ def signature(config: Mapping) -> dict:
         return {}
 
 
-def check(folder, config: Mapping, trust: bool = False) -> None:
+def check(folder: str | os.PathLike[str], config: Mapping, trust: bool = False) -> None:
     """Raise ValueError where the config of a run folder names code, the folder was not written by
     a run of this user's own, and nobody trusts it; the message lists what would be imported."""
     code = code_of(config)

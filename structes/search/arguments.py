@@ -23,7 +23,8 @@ from ..space.building import check_range, domain_of
 from ..space.choices import with_choices
 from ..space.domain import Domain
 from ..space.fixed import Fixed
-from ..space.space import Space, build_space, kept_space, space_of
+from ..space.space import Space, build_space
+from ..space.stored_space import kept_space, space_of
 from ..strategy.auto import DENSE
 from ..strategy.engine import Engine
 from ..strategy.settings import default_popsize

@@ -191,8 +191,8 @@ def minimize(
             _hand_over(error, es, evaluate)
             raise
     es.ended_at = es.seconds
-    if es.best.x is None and evaluate.errors and "interrupted" not in reasons:
-        raise evaluate.first  # pyright: ignore[reportGeneralTypeIssues]
+    if evaluate.first is not None and es.best.x is None and "interrupted" not in reasons:
+        raise evaluate.first
     result = result_of(es, reasons, evaluate.errors)
     if evaluate.errors:
         try:

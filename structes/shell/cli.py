@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 import click
 
@@ -31,7 +32,7 @@ from .tables import LISTS, best_lines, print_run, print_table, result_table, run
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="structes %(version)s")
-def cli():
+def cli() -> None:
     """Evolution strategies whose covariance has the structure you choose.
 
     \b
@@ -71,7 +72,16 @@ def cli():
 @click.option("--require-target", is_flag=True, help="Exit with 3 if a target is missed.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
+def run(
+    ctx: click.Context,
+    config: str | None,
+    settings: tuple[str, ...],
+    runs: str,
+    trust: bool,
+    require_target: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
     """Search the minima of problems, and record it.
 
     CONFIG is the name of a config (`structes list configs`), the path of a YAML file, or a run
@@ -88,7 +98,8 @@ def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
                   or a file                 129 by HUP)
                 2 wrong usage
     """
-    from ..runs.experiment import LoadError, run_experiment
+    from ..runs.plan import LoadError
+    from ..runs.running import run_experiment
     from .flags import experiment_of
 
     try:
@@ -121,7 +132,18 @@ def run(ctx, config, settings, runs, trust, require_target, quiet, **flags):
 @click.option("--trust", is_flag=True, help="Import what a run names that is not yours.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.pass_context
-def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **flags):
+def resume(
+    ctx: click.Context,
+    run: str,
+    runs: str,
+    settings: tuple[str, ...],
+    workers: str | None,
+    address: str | None,
+    timeout: str | None,
+    trust: bool,
+    quiet: bool,
+    **flags: Any,
+) -> None:
     """Go on with a run that was killed or interrupted, or that has used up its budget.
 
     RUN is a run's folder, its name inside runs/, or `latest`, which is the default. What comes out
@@ -134,7 +156,7 @@ def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **
     What a run names as module:function is imported where you have run it yourself; else --trust.
     """
     from ..runs.config import coerce
-    from ..runs.experiment import LoadError
+    from ..runs.plan import LoadError
     from ..runs.reader import find_run, read_run
     from ..runs.resume import resume_experiment
     from ..runs.trust import check
@@ -163,7 +185,7 @@ def resume(ctx, run, runs, settings, workers, address, timeout, trust, quiet, **
 @cli.command("list", short_help="What there is to name.")
 @click.argument("kind", required=False, metavar="[WHAT]")
 @click.option("--runs", default="runs", metavar="DIR", help="Where runs are; default: runs.")
-def list_(kind, runs):
+def list_(kind: str | None, runs: str) -> None:
     """What there is to name: structures, engines, restarts, problems, configs; or all of these.
 
     `structes list runs` shows what was recorded, the latest run at the end.
@@ -197,7 +219,7 @@ def list_(kind, runs):
     metavar="N",
     help="Rows of the log to show; default: 5.",
 )
-def show(run, runs, rows):
+def show(run: str, runs: str, rows: int) -> None:
     """What a run was and what came out.
 
     RUN is a run's folder, its name inside runs/, or `latest`, which is the default.
@@ -225,7 +247,9 @@ def show(run, runs, rows):
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter.")
 @click.option("--seed", default=1, show_default=True, metavar="N", help="Of the random element.")
 @click.option("--output", "-o", metavar="FILE", help="PNG, SVG or PDF; default: STRUCTURE.png")
-def draw(structure, dim, settings, seed, output):
+def draw(
+    structure: str, dim: int, settings: tuple[str, ...], seed: int, output: str | None
+) -> None:
     """Draw a structure: its factor B, the precision and the covariance of a random element.
 
     STRUCTURE is a name (`structes list structures`), a name with numbers (block_upper:k3), your
@@ -264,7 +288,7 @@ cli.add_command(
 )
 
 
-def main():
+def main() -> None:
     """The console script. Whatever becomes of the output, the command runs to its end: a pipe that
     its reader has closed (`structes list | head -2`) is no failure, and what could not be written
     for another reason, as on a full disk, is exit code 1."""

@@ -5,15 +5,25 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os.path import isdir, isfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..error_text import brief
 from ..loading import as_path
 
+if TYPE_CHECKING:
+    from ..runs.experiment import Experiment
 
-def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
+
+def experiment_of(
+    config: str | None,
+    settings: Iterable[str],
+    flags: dict,
+    runs: str | os.PathLike[str],
+    trust: bool = False,
+) -> Experiment:
     """Return the Experiment that words of the command line mean.
 
     Parameters
@@ -35,7 +45,8 @@ def experiment_of(config, settings, flags: dict, runs, trust: bool = False):
         For what is wrong with them, naming it.
     """
     from ..runs.config import parse_value
-    from ..runs.experiment import experiment_from, label_of
+    from ..runs.experiment import experiment_from
+    from ..runs.plan import label_of
 
     mapping = with_settings({} if config is None else _config(config, runs, trust), settings)
     problems = [parse_value(p, "--problem") if p[:1] == "{" else p for p in flags.pop("problem")]
@@ -65,7 +76,7 @@ def given_flags(flags: Mapping) -> dict:
     return values
 
 
-def workers_of(workers, address, previous=None):
+def workers_of(workers: str | None, address: str | None, previous: Any = None) -> Any:
     """Return what a config has for workers, of the flags (None: not given) and what it had
     before."""
     from ..runs.config import coerce, parse_value
@@ -81,7 +92,7 @@ def workers_of(workers, address, previous=None):
     return {**section, "address": address}
 
 
-def structure_of(words, dim, settings):
+def structure_of(words: str, dim: int, settings: Iterable[str]) -> Any:
     """Return specification of a structure of typical sizes, but for what `words` and KEY=VALUEs
     say.
     """
@@ -93,7 +104,7 @@ def structure_of(words, dim, settings):
     return example({"name": name, **arguments}, dim) if arguments or name in STRUCTURES else name
 
 
-def pairs(settings) -> list:
+def pairs(settings: Iterable[str]) -> list:
     """Return (key, value) of each KEY=VALUE string; the value is read as YAML."""
     from ..runs.config import parse_value
 
@@ -106,7 +117,7 @@ def pairs(settings) -> list:
     return items
 
 
-def with_settings(mapping, settings) -> dict:
+def with_settings(mapping: Mapping[str, Any], settings: Iterable[str]) -> dict:
     """Return a copy of the mapping, changed by KEY=VALUE strings."""
     from ..runs.config import with_setting
 

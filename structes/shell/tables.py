@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from textwrap import shorten
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..terminal.output import visible
 
+if TYPE_CHECKING:
+    from ..runs.reader import RunFolder
+
 LEFT = {"problem", "problems", "status", "started", "stopped by", ""}  # of columns of words
 WRAPS = {"stopped by", ""}
 
 
-def print_table(columns, rows):
+def print_table(columns: Sequence[str], rows: Sequence) -> None:
     """A table as wide as it needs to be: on a terminal lines wrap, but no word or number does."""
     from rich import box
     from rich.console import Console
@@ -47,7 +53,7 @@ def print_table(columns, rows):
     console.print()
 
 
-def number_text(value, digits=6):
+def number_text(value: Any, digits: int = 6) -> str:
     """Return a number (or the string of one) for reading; nothing for nan and None."""
     if value is None or value == "nan":
         return ""
@@ -57,13 +63,13 @@ def number_text(value, digits=6):
         return str(value)
 
 
-def vector_text(x, limit=10):
+def vector_text(x: Any, limit: int = 10) -> str:
     """Return a vector in one line, with as many of its numbers as one reads."""
     text = ", ".join(f"{v:.6g}" for v in x[:limit])
     return f"[{text}{f', … ({len(x)} in all)' if len(x) > limit else ''}]"
 
 
-def restarts_table(entry):
+def restarts_table(entry: dict) -> tuple[tuple, list]:
     """Return columns and rows of the runs of a search with restarts."""
     keys = ("number", "regime", "popsize", "sigma0", "evaluations", "generations", "fun")
     rows = [
@@ -73,7 +79,7 @@ def restarts_table(entry):
     return ("restart", *keys[1:-1], "best", "stopped by"), rows
 
 
-def result_table(record):
+def result_table(record: RunFolder) -> tuple[tuple, list]:
     """Return columns and rows of the problems of a run that was read back."""
     columns = ("problem", "error", "value", "restarts", "evaluations", "generations")
     columns += ("stopped by", "seconds")
@@ -98,7 +104,7 @@ def result_table(record):
     return columns, rows
 
 
-def best_lines(record) -> list[str]:
+def best_lines(record: RunFolder) -> list[str]:
     """Return a line for each problem whose minimum is not known: the best point, by the names and
     options of its parameters where it has a space, and its value."""
     return [
@@ -106,7 +112,7 @@ def best_lines(record) -> list[str]:
     ]
 
 
-def best_line(entry) -> str:
+def best_line(entry: dict) -> str:
     """Return the best point of a problem and its value."""
     point, fun = f"x = {vector_text(entry['x'])}", number_text(entry.get("fun"), 15)
     if entry.get("params"):
@@ -115,7 +121,7 @@ def best_line(entry) -> str:
     return f"{name}: best value {fun} at {point}"
 
 
-def print_run(record, rows: int) -> None:
+def print_run(record: RunFolder, rows: int) -> None:
     """All that is known of a run that was read back, with the last `rows` rows of its log."""
     import yaml
 
@@ -161,7 +167,7 @@ def _short(value):
     return visible(value, 1000) if isinstance(value, str) and len(value) > 1000 else value
 
 
-def runs_table(runs):
+def runs_table(runs: str | os.PathLike[str]) -> tuple[tuple, list]:
     """Return columns and rows of the runs that are recorded in a folder, the latest one last."""
     from ..runs.reader import read_run, recorded
 

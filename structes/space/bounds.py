@@ -7,6 +7,7 @@ to length, and an error names the argument, the index, and what was expected.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ TRANSFORMS = ("linear", "log")
 _EXACT = 2**53  # integers up to here are floats, all of them
 
 
-def bounds_of(bounds, dim, x0=None):
+def bounds_of(bounds: Any, dim: int, x0: Any = None) -> tuple[np.ndarray, np.ndarray]:
     """Return (lower, upper), each a new (d,) array, −inf and inf where open; equal where a
     coordinate is fixed.
 
@@ -133,7 +134,7 @@ def _side(name, value, dim):
     return np.broadcast_to(array, dim).copy()
 
 
-def logs_of(transforms, dim):
+def logs_of(transforms: Any, dim: int) -> np.ndarray:
     """Return (d,) where the transform is "log"."""
     if transforms is None:
         transforms = {}
@@ -164,7 +165,7 @@ def logs_of(transforms, dim):
     return log_
 
 
-def integers_of(integers, dim):
+def integers_of(integers: Any, dim: int) -> np.ndarray:
     """Return (d,) where x is an integer."""
     mask = np.zeros(dim, dtype=bool)
     if integers is True:
@@ -176,14 +177,16 @@ def integers_of(integers, dim):
     return mask
 
 
-def one_cell(low, high, log_, integer):
+def one_cell(low: Any, high: Any, log_: Any, integer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Bounds, in which those of an integer that has one value only are this value."""
     lowest = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
     alone = integer & (lowest == np.floor(high))
     return np.where(alone, lowest, low), np.where(alone, lowest, high)
 
 
-def check_fixed(values, fixed, log_, integer):
+def check_fixed(
+    values: Mapping[int, float], fixed: Mapping[int, float] | None, log_: Any, integer: Any
+) -> None:
     """Raise ValueError, naming the argument, for a coordinate that is fixed at no value of its
     own.
 
@@ -207,7 +210,7 @@ def check_fixed(values, fixed, log_, integer):
             )
 
 
-def whole(low, high, integer):
+def whole(low: Any, high: Any, integer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of integers rounded inward."""
     original = low, high
     low, high = np.where(integer, np.ceil(low), low), np.where(integer, np.floor(high), high)

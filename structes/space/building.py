@@ -6,6 +6,8 @@ zones are chosen.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..error_text import nearest
@@ -17,7 +19,12 @@ BOUNDARIES = {"transform": 0.03, "reflect": 0.0}  # width of the rounded zone, i
 
 
 def build_domain(
-    dim: int, bounds=None, boundary=None, transforms=None, integers=None, sigma0=1.0
+    dim: int,
+    bounds: Any = None,
+    boundary: str | None = None,
+    transforms: Any = None,
+    integers: Any = None,
+    sigma0: Any = 1.0,
 ) -> Domain:
     """Return the Domain of what a user says.
 
@@ -51,7 +58,9 @@ def build_domain(
     return domain_of(low, high, log_, integer, boundary, sigma0)
 
 
-def domain_of(low, high, log_, integer, boundary, sigma0) -> Domain:
+def domain_of(
+    low: Any, high: Any, log_: Any, integer: Any, boundary: str | None, sigma0: Any
+) -> Domain:
     """Return the same of arrays (d,): bounds, and of each coordinate whether its logarithm is
     moved, and whether it is an integer."""
     dim = len(low)
@@ -83,7 +92,15 @@ def domain_of(low, high, log_, integer, boundary, sigma0) -> Domain:
     return Limited(dim, low, high, log_, integer, zone)
 
 
-def check_range(dtype, x0, sigma, low=-np.inf, high=np.inf, log_=False, moves=True) -> None:
+def check_range(
+    dtype: Any,
+    x0: Any,
+    sigma: Any,
+    low: Any = -np.inf,
+    high: Any = np.inf,
+    log_: Any = False,
+    moves: Any = True,
+) -> None:
     """Raise ValueError where a dtype cannot hold the points of a search: they are too large for
     it, or it cannot tell them apart.
 

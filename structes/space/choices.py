@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def chance(dim: int, n: int) -> float:
     return 1 / ((4 + 3 * log(dim)) * n)
 
 
-def keep_open(state, structure, choices):
+def keep_open(state: Any, structure: Any, choices: Any) -> Any:
     """Return the State after an update, with every option of every choice still within reach.
 
     Standard deviations count as independent inside a choice, as they are where its structure is
@@ -113,10 +114,10 @@ class Choosing(Domain):
     choices: tuple
 
     @property
-    def has_integers(self):
+    def has_integers(self) -> bool:
         return self.numbers.has_integers
 
-    def restricted(self, free):
+    def restricted(self, free: np.ndarray) -> Domain:
         place = _places(free)
         for n, choice in enumerate(self.choices):
             fixed = [i for i in choice if i not in place]
@@ -126,13 +127,13 @@ class Choosing(Domain):
         return Choosing(len(free), self.numbers.restricted(free), choices)
 
     @property
-    def settling(self):
+    def settling(self) -> np.ndarray | None:
         settling = self.numbers.settling
         settling = np.ones(self.dim, dtype=bool) if settling is None else settling.copy()
         settling[[i for choice in self.choices for i in choice]] = False
         return settling
 
-    def in_units(self, X, std, columns=None):
+    def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
         units = np.array(self.numbers.in_units(X, std, columns))
         column = {i: i for i in range(self.dim)} if columns is None else _places(columns)
         for choice in self.choices:
@@ -145,25 +146,25 @@ class Choosing(Domain):
                 units[:, [column[i] for i in choice if i in column]] = 0.0
         return units
 
-    def decode(self, U):
+    def decode(self, U: Any) -> Any:
         return self.numbers.decode(U)
 
-    def encode(self, X, name: str = "X"):
+    def encode(self, X: Any, name: str = "X") -> Any:
         return self.numbers.encode(X, name)
 
-    def check_integers(self, X, name):
+    def check_integers(self, X: Any, name: str) -> None:
         self.numbers.check_integers(X, name)
 
-    def comes_again(self, X):
+    def comes_again(self, X: Any) -> np.ndarray:
         return self.numbers.comes_again(X)
 
-    def centred(self, U, mean):
+    def centred(self, U: Any, mean: Any) -> Any:
         return self.numbers.centred(U, mean)
 
-    def rounded(self, X, dtype):
+    def rounded(self, X: Any, dtype: Any) -> Any:
         return self.numbers.rounded(X, dtype)
 
-    def adjust(self, state, structure, tied=0.0):
+    def adjust(self, state: Any, structure: Any, tied: float = 0.0) -> Any:
         return keep_open(self.numbers.adjust(state, structure, tied), structure, self.choices)
 
 
@@ -172,7 +173,7 @@ def _places(coordinates) -> dict:
     return {int(i): k for k, i in enumerate(coordinates)}
 
 
-def with_choices(domain: Domain, choices=None) -> Domain:
+def with_choices(domain: Domain, choices: Any = None) -> Domain:
     """Return `domain`, with sequences of two or more coordinates each that are choices; None: with
     none.
 

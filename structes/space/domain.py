@@ -12,6 +12,7 @@ Every point that `decode` gives is inside the bounds, exactly, and has exact int
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,16 +40,16 @@ class Domain:
         """Numbers of a point."""
         return self.dim
 
-    def completed(self, x):
+    def completed(self, x: Any) -> Any:
         """Return a point (d,) with what is fixed in its place."""
         return x
 
-    def spread(self, std):
+    def spread(self, std: Any) -> Any:
         """Return (d,) standard deviations of the coordinates of a point, of those of the
         search."""
         return std
 
-    def restricted(self, free) -> Domain:
+    def restricted(self, free: np.ndarray) -> Domain:
         """Return the same for the coordinates `free` (k,), increasing, alone."""
         return Domain(len(free))
 
@@ -64,12 +65,12 @@ class Domain:
         """How many of the coordinates are no integers and in no choice."""
         return self.dim if self.settling is None else int(self.settling.sum())
 
-    def comes_again(self, X) -> np.ndarray:
+    def comes_again(self, X: Any) -> np.ndarray:
         """Return (n,) which of the NumPy points X (n, d) are the point of any number of
         candidates: those of which each coordinate is an integer or lies on a bound."""
         return np.zeros(X.shape[0], dtype=bool)
 
-    def in_units(self, X, std, columns=None):
+    def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
         """Return (n, k) points X (n, k) in units of standard deviations, in which two are
         compared.
 
@@ -85,13 +86,13 @@ class Domain:
         """
         return X / (std if columns is None else std[columns])
 
-    def decode(self, U):
+    def decode(self, U: Any) -> Any:
         """Return points X (n, d) of search coordinates U (n, d), which it may give back as they
         are.
         """
         return U
 
-    def encode(self, X, name: str = "X"):
+    def encode(self, X: Any, name: str = "X") -> Any:
         """Return search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to
         rounding.
 
@@ -102,7 +103,7 @@ class Domain:
         """
         return X
 
-    def check_integers(self, X, name: str) -> None:
+    def check_integers(self, X: Any, name: str) -> None:
         """Raise ValueError, with `name`, where a coordinate of points X (n, d) must be an integer
         and is none."""
 
@@ -111,18 +112,18 @@ class Domain:
         """Are there integers beside continuous coordinates?"""
         return self.has_integers and self.continuous > 0
 
-    def centred(self, U, mean):
+    def centred(self, U: Any, mean: Any) -> Any:
         """Return search coordinates U (n, d) in which each integer that is another one than that
         of the mean (d,) lies in the middle of its cell (integers.py); they decode to the same
         points.
         """
         return U
 
-    def rounded(self, X, dtype):
+    def rounded(self, X: Any, dtype: Any) -> Any:
         """Return points X (n, d) in another dtype ("float32"); they stay inside."""
         return cast(X, dtype)
 
-    def adjust(self, state, structure, tied=0.0):
+    def adjust(self, state: Any, structure: Any, tied: float = 0.0) -> Any:
         """Return the state of a new generation, kept from freezing where coordinates are integers,
         and from steps that are longer than the box is wide.
 

@@ -36,29 +36,29 @@ class Fixed(Domain):
     values: Any
 
     @property
-    def size(self):
+    def size(self) -> int:
         return len(self.values)
 
-    def completed(self, x):
+    def completed(self, x: Any) -> Any:
         filled = self.values.copy()
         filled[self.free] = x[self.free]
         return filled
 
-    def spread(self, std):
+    def spread(self, std: Any) -> Any:
         xp = namespace(std)
         spread = np.zeros(self.size)
         spread[self.free] = to_numpy(std)
         return xp.asarray(spread)
 
     @property
-    def has_integers(self):
+    def has_integers(self) -> bool:
         return self.moving.has_integers
 
     @property
-    def settling(self):
+    def settling(self) -> np.ndarray | None:
         return self.moving.settling
 
-    def in_units(self, X, std, columns=None):
+    def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
         if columns is None:
             return self.moving.in_units(X[:, self.free], std)
         is_free = np.isin(columns, self.free)
@@ -66,10 +66,10 @@ class Fixed(Domain):
             X[:, is_free], std, np.searchsorted(self.free, columns[is_free])
         )
 
-    def decode(self, U):
+    def decode(self, U: Any) -> Any:
         return self._filled(self.moving.decode(U))
 
-    def encode(self, X, name: str = "X"):
+    def encode(self, X: Any, name: str = "X") -> Any:
         host = to_numpy(X)
         is_off = np.abs(host - self.values) > CLOSE * np.maximum(1, np.abs(self.values))
         is_off[:, self.free] = False
@@ -82,21 +82,21 @@ class Fixed(Domain):
         xp = namespace(X)
         return self.moving.encode(xp.take(X, xp.asarray(self.free), axis=1), name)
 
-    def check_integers(self, X, name):
+    def check_integers(self, X: Any, name: str) -> None:
         self.moving.check_integers(to_numpy(X)[:, self.free], name)
 
-    def comes_again(self, X):
+    def comes_again(self, X: Any) -> np.ndarray:
         return self.moving.comes_again(X[:, self.free])
 
-    def centred(self, U, mean):
+    def centred(self, U: Any, mean: Any) -> Any:
         return self.moving.centred(U, mean)
 
-    def rounded(self, X, dtype):
+    def rounded(self, X: Any, dtype: Any) -> Any:
         xp = namespace(X)
         moving = self.moving.rounded(xp.take(X, xp.asarray(self.free), axis=1), dtype)
         return cast(self._filled(moving), dtype)
 
-    def adjust(self, state, structure, tied=0.0):
+    def adjust(self, state: Any, structure: Any, tied: float = 0.0) -> Any:
         return self.moving.adjust(state, structure, tied)
 
     def _filled(self, X):

@@ -58,6 +58,7 @@ margin (24 % solved for 53); a step-size path that leaves out the integers (10 %
 from __future__ import annotations
 
 from math import exp, log
+from typing import Any
 
 import numpy as np
 
@@ -70,14 +71,16 @@ def margin(dim: int) -> float:
     return min(0.5, 1 / (dim * (4 + int(3 * log(dim)))))
 
 
-def widened(std, tied: float):
+def widened(std: Any, tied: float) -> np.ndarray:
     """Return standard deviations (k,) after a generation of which the share `tied` of the values
     equals the best one: longer ones where that is more than half of them, because then the search
     is on a plateau."""
     return std * exp(WIDENING * max(0.0, 2 * tied - 1))
 
 
-def with_margin(gap_below, gap_above, std, dim: int):
+def with_margin(
+    gap_below: np.ndarray, gap_above: np.ndarray, std: Any, dim: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return steps of the mean and standard deviations, both (k,), that have the margin.
 
     Where both tails have α/2 already, the step is 0 and the standard deviation what it was. Where

@@ -98,7 +98,7 @@ class Limited(Domain):
     def has_integers(self) -> bool:
         return len(self._at) > 0
 
-    def restricted(self, free):
+    def restricted(self, free: np.ndarray) -> Domain:
         fields = (getattr(self, name)[free] for name in ("low", "high", "log", "integer", "zone"))
         low, high, log_, integer, zone = fields
         if not (np.isfinite(low).any() or np.isfinite(high).any() or (log_ | integer).any()):
@@ -106,25 +106,25 @@ class Limited(Domain):
         return Limited(len(free), low, high, log_, integer, zone)
 
     @property
-    def settling(self):
+    def settling(self) -> np.ndarray | None:
         return ~self.integer if self.has_integers else None
 
-    def check_integers(self, X, name):
+    def check_integers(self, X: Any, name: str) -> None:
         X = to_numpy(X)
         for row, i in np.argwhere(self.integer & (np.abs(X - np.round(X)) > WHOLE)):
             raise ValueError(f"{name}: coordinate {i} must be an integer; got {X[row, i]}")
 
-    def comes_again(self, X):
+    def comes_again(self, X: Any) -> np.ndarray:
         return (self.integer | (self.low >= X) | (self.high <= X)).all(axis=1)
 
-    def in_units(self, X, std, columns=None):
+    def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
         columns = slice(None) if columns is None else columns
         log_, integer = self.log[columns], self.integer[columns]
         with np.errstate(invalid="ignore", divide="ignore"):
             U = np.where(log_ & ~integer, np.log(np.where(X > 0, X, np.nan)), X)
         return np.where(integer, X, U / std[columns])
 
-    def decode(self, U):
+    def decode(self, U: Any) -> Any:
         xp = namespace(U)
         get = self if xp is np else _Constants(self, U, xp)
         is_inside = (get._inner <= U) & (get._outer >= U)
@@ -139,7 +139,7 @@ class Limited(Domain):
             X = xp.where(get.integer, xp.floor(X + 0.5), X)
         return xp.clip(X, get.low, get.high)
 
-    def encode(self, X, name: str = "X"):
+    def encode(self, X: Any, name: str = "X") -> Any:
         self._check(X, name)
         xp = namespace(X)
         get = self if xp is np else _Constants(self, X, xp)
@@ -156,7 +156,7 @@ class Limited(Domain):
             U = xp.where(high & rounded, get._right - depth, U)
         return U
 
-    def centred(self, U, mean):
+    def centred(self, U: Any, mean: Any) -> Any:
         xp = namespace(U)
         get = self if xp is np else _Constants(self, U, xp)
         V, turned = _folded(get, xp.concat([U, mean[None, :]]))
@@ -171,7 +171,7 @@ class Limited(Domain):
             X = xp.where(log_, xp.log(xp.where(log_, X, 1.0)), X)
         return xp.where(is_away, U + xp.where(turned, V - X, X - V), U)
 
-    def rounded(self, X, dtype):
+    def rounded(self, X: Any, dtype: Any) -> Any:
         with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
             X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
         low, high = self.low.astype(dtype), self.high.astype(dtype)
@@ -183,7 +183,7 @@ class Limited(Domain):
         xp = namespace(X)
         return xp.clip(X, xp.asarray(low), xp.asarray(high))
 
-    def adjust(self, state, structure, tied=0.0):
+    def adjust(self, state: Any, structure: Any, tied: float = 0.0) -> Any:
         if self._loose:
             return state
         xp = namespace(state.mean)
@@ -277,7 +277,7 @@ def _rounded(get, V):
     return xp.where(near, get._ceiling - high * high / get._slope, X)
 
 
-def logarithm(x, mask):
+def logarithm(x: Any, mask: Any) -> np.ndarray:
     """ln x where `mask`, else x; of what is not positive −inf."""
     positive = mask & (x > 0)
     return np.where(

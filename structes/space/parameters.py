@@ -178,7 +178,7 @@ def Bool(start: bool | None = None) -> Choice:
     return Choice(False, True, start=start)
 
 
-def build_parameter(name, spec):
+def build_parameter(name: Any, spec: Any) -> Any:
     """Return the parameter that `spec` means; errors begin with its name."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a parameter must be a string; got {name!r}")
@@ -218,7 +218,7 @@ def build_parameter(name, spec):
         raise type(error)(f"parameter {name!r}: {error}") from None
 
 
-def value_in(parameter, label: str, value):
+def value_in(parameter: Any, label: str, value: Any) -> Any:
     """Return what a user says, as the parameter reads it.
 
     Of the text of a CSV file it is the number, or the option.
@@ -245,7 +245,7 @@ def _is_missing(value) -> bool:
     return isinstance(value, (float, np.floating)) and bool(value != value)
 
 
-def replace_start(parameter, start):
+def replace_start(parameter: Any, start: Any) -> Any:
     """Return the same parameter with another start."""
     start = value_in(parameter, "start", start)
     if isinstance(parameter, Choice):

@@ -31,7 +31,7 @@ from ..arrays.libraries import to_numpy
 from ..error_text import brief, nearest
 from ..rowwise import rowwise
 from .parameters import Choice, Constant, build_parameter, replace_start, value_in
-from .stored import kept_value, same, value_of
+from .stored import same
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -301,57 +301,6 @@ class Space:
         return [slice(a, b) for a, b in pairwise(ends)]
 
 
-def build_space(spec) -> Space:
+def build_space(spec: Any) -> Space:
     """Return the Space of a mapping; a Space stays as it is."""
     return spec if isinstance(spec, Space) else Space(spec)
-
-
-def kept_space(space: Space) -> dict:
-    """Return {name: what `space_of` reads}: the fields of each parameter in plain values and
-    arrays, or, where a value in them cannot be stored, a string that says which one."""
-    stored = {}
-    for name, spec in space.spec().items():
-        try:
-            stored[name] = {field: kept_value(value) for field, value in spec.items()}
-        except TypeError as error:
-            stored[name] = str(error)
-    return stored
-
-
-def space_of(stored: Mapping, space=None) -> Space:
-    """Return the Space of what `kept_space` has written.
-
-    Parameters
-    ----------
-    stored : Mapping
-        {name: fields of the parameter}, or in their place a string that says what could not be
-        stored.
-    space : Space, optional
-        The Space as it was; it gives the parameters that could not be stored.
-
-    Raises
-    ------
-    ValueError
-        Where some parameters could not be stored and no space is handed in, or where its names are
-        others; the message names them.
-    """
-    unstored = {name: fields for name, fields in stored.items() if isinstance(fields, str)}
-    if space is None and unstored:
-        reasons = "; ".join(f"{name!r} has {reason}" for name, reason in unstored.items())
-        raise ValueError(
-            f"its space has what no file holds: {reasons}. Give the space again, load(path, "
-            "space=…); or keep searches by pickle, which holds it"
-        )
-    space = None if space is None else build_space(space)
-    if space is not None and list(space.parameters) != list(stored):
-        raise ValueError(
-            f"the space must be that of the search, with the parameters {', '.join(stored)}; got "
-            f"one with {', '.join(space.parameters)}"
-        )
-    specs = {}
-    for name, fields in stored.items():
-        if name in unstored:
-            specs[name] = space.parameters[name]
-        else:
-            specs[name] = {field: value_of(value) for field, value in fields.items()}
-    return Space(specs)

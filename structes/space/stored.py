@@ -7,6 +7,8 @@ is code, which no file of structes holds: whoever loads the file gives the Space
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..error_text import brief
@@ -15,7 +17,7 @@ SCALARS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32
 SCALARS += ("float16", "float32", "float64")
 
 
-def kept_value(value):
+def kept_value(value: Any) -> Any:
     """Return `value` in plain values and arrays, of which `value_of` makes the same again.
 
     Raises
@@ -39,7 +41,7 @@ def kept_value(value):
     raise TypeError(f"{kind} {brief(value)}")
 
 
-def value_of(stored):
+def value_of(stored: Any) -> Any:
     """Return the value of which `kept_value` has made this."""
     if isinstance(stored, list):
         return [value_of(v) for v in stored]
@@ -57,7 +59,7 @@ def value_of(stored):
     return np.dtype(kind).type(content)
 
 
-def same(a, b) -> bool:
+def same(a: Any, b: Any) -> bool:
     """Are two values equal and of the same type, inside lists, tuples and dicts too? NaN is the
     same as NaN."""
     if a is b:
@@ -75,7 +77,7 @@ def same(a, b) -> bool:
     return equal(a, b)
 
 
-def equal(a, b) -> bool:
+def equal(a: Any, b: Any) -> bool:
     """Are two values equal? False where they cannot be compared."""
     try:
         return bool(a == b)

@@ -35,7 +35,17 @@ class BlockDiagonal(Structure):
     O(λ Σ n_b² + Σ n_b³), memory O(Σ n_b²). (A direct product of general linear groups; Lin et al.
     2021.) For groups with names or with other structures inside, see `direct_sum`.
 
-    sizes   sizes of the consecutive blocks, their sum d; or one number for blocks of that size
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    sizes : sequence of int, or int
+        Block sizes of the consecutive blocks, whose sum is d; or one block size for all.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the sizes do not make d.
     """
 
     sizes: tuple | int = 1

@@ -223,12 +223,9 @@ class Blocks(Structure):
         return total
 
     def to_dense(self, factor):
-        return self._spread(factor)
-
-    def _spread(self, arrays):
-        xp = namespace(arrays[0])
-        matrix = xp.zeros((self.dim, self.dim), dtype=arrays[0].dtype)
-        for (r, c), block in self._blocks(arrays).items():
+        xp = namespace(factor[0])
+        matrix = xp.zeros((self.dim, self.dim), dtype=factor[0].dtype)
+        for (r, c), block in self._blocks(factor).items():
             if block.ndim == 1:
                 block = block[:, None] * xp.eye(block.shape[0], dtype=block.dtype)
             matrix[self._slices[r], self._slices[c]] = block
@@ -310,9 +307,6 @@ class Blocks(Structure):
             number(namespace(m).linalg.trace(m) if dense else namespace(m).sum(m))
             for m, dense in zip(M, self._dense, strict=False)
         )
-
-    def tangent_to_dense(self, M):
-        return self._spread(M)
 
     def deviations(self, factor):
         """Rows of A = B⁻ᵀ are columns of X = B⁻¹: X_rc = −B_rr⁻¹ Σ_j B_rj X_jc, block by block."""

@@ -49,13 +49,17 @@ _RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
 
 
 class LowRank(NamedTuple):
-    """M = diag(x) + Uᵀ diag(v) U; g = U Uᵀ is kept because every operation needs it."""
+    """M = diag(x) + Uᵀ diag(v) U.
 
-    U: Any  # (r, d) rows are samples
+    The Gram matrix g = U Uᵀ is kept because every operation needs it, and so is Y, what
+    `unwhiten` makes of the first rows of U, where the caller has it (`Dense.with_samples`).
+    """
+
+    U: Any  # (r, d): rows are samples
     v: Any  # (r,)
-    x: Any  # scalar, or (d,)
+    x: Any  # a number, or (d,)
     g: Any  # (r, r)
-    Y: Any = None  # (n ≤ r, d) unwhiten(factor, ·) of the first rows of U, where known
+    Y: Any = None  # (n, d), n ≤ r
 
 
 class Plain(NamedTuple):
@@ -76,7 +80,17 @@ class Dense(Structure):
     generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.
     2010), with the paths of strategy.py it is CMA-ES in first order. (Lin et al. 2021.)
 
-    retraction  "h", or "exp" for B exp(M): xNES exactly, at O(d³) a generation
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    retraction : {"h", "exp"}
+        B h(M), or B exp(M), which is xNES exactly, at O(d³) a generation.
+
+    Raises
+    ------
+    ValueError
+        For another retraction.
     """
 
     retraction: str = "h"
@@ -233,17 +247,18 @@ class Dense(Structure):
 
 
 def _h(x):
-    """h of numbers."""
+    """The retraction h of numbers."""
     return 1 + x + 0.5 * x * x
 
 
 def _steps(M):
-    """x and h(D) of the factor h(x I + L) h(D): one step, or the diagonal after the rest."""
+    """The numbers x and h(D) of B h(x I + L) h(D): D is 0 where one step does all, and x is 0
+    where the diagonal has a step of its own."""
     return (0.0, _h(M.x)) if M.x.ndim else (M.x, 1.0)
 
 
 def _rows_times(q, M, x):
-    """Rows q (x I + L)."""
+    """The rows q (x I + L)."""
     return q * x + ((q @ M.U.T) * M.v) @ M.U
 
 
@@ -252,6 +267,6 @@ def _diagonal(v):
 
 
 def _exp(M):
-    """Exponential of a symmetric matrix."""
+    """The exponential of a symmetric matrix."""
     values, vectors = namespace(M).linalg.eigh(M)
     return (vectors * namespace(M).exp(values)) @ vectors.T

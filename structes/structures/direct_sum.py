@@ -21,6 +21,7 @@ from ..arrays.libraries import namespace
 from ..arrays.tiles import tiles
 from .base import Structure
 from .building import spec_of
+from .fallbacks import largest_eigenvalue
 from .placement import implied_size, place
 
 
@@ -38,13 +39,22 @@ class DirectSum(Structure):
     shapes of arrays). dof, memory and cost of a generation are the sums over the blocks. (A direct
     product of groups; Lin et al. 2021.)
 
-    blocks   mapping name -> structure: a Structure; or a name or a mapping as everywhere, which
-             may say, besides the structure's own arguments,
-               dim   size of the block, where the structure does not imply it (as rows and cols of
-                     a Kronecker product do); one block may leave it out and gets what remains
-               at    its coordinates, a list of integers from 0 to d − 1
-             Blocks without `at` take the coordinates that no `at` names, in their order.
-             Afterwards: a tuple of `Block`.
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    blocks : dict
+        A structure for every name: a Structure; or a name or a mapping as everywhere, which may
+        hold, besides the structure's own arguments, `dim`, the block size, where the structure
+        does not imply it (as rows and cols of a Kronecker product do; one block may leave it out
+        and gets what remains), and `at`, its coordinates, a list of integers from 0 to d − 1.
+        Blocks without `at` take the coordinates that no `at` names, in their order. Afterwards
+        it is a tuple of `Block`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the blocks do not make d, overlap, or one of them is no group.
     """
 
     blocks: Any
@@ -250,8 +260,8 @@ class DirectSum(Structure):
         for s, f in self._parts(factor):
             variances = s.deviations(f) ** 2
             xp = namespace(variances)
-            high = s._largest(f, s.unwhiten, s.whiten_gradient)
-            low = s._largest(f, s.whiten, s.unwhiten_gradient)
+            high = largest_eigenvalue(s.dim, f, s.unwhiten, s.whiten_gradient)
+            low = largest_eigenvalue(s.dim, f, s.whiten, s.unwhiten_gradient)
             largest = max(largest, high, float(xp.max(variances)))
             inverse = max(inverse, low, 1 / float(xp.min(variances)))
             single.append(s.condition(f))

@@ -46,8 +46,19 @@ class Kronecker(Structure):
     in the left factor plus λ·rows times that in the right (dense: O(λ d (rows + cols))), memory
     that of the factors. (Lin et al. 2021; Martens & Grosse 2015 for layers.)
 
-    rows, cols    sizes of the matrix, their product d; one of them may be left out
-    left, right   structures of the rows and of the columns: names, mappings or Structures
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    rows, cols : int
+        Sizes of the matrix, whose product is d; one of them may be left out.
+    left, right : str, dict or Structure
+        The structures of the rows and of the columns: names, mappings or objects.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the sizes do not make d, or a factor is no group.
     """
 
     rows: int | None = None

@@ -39,6 +39,7 @@ from ..arrays import noise
 from ..arrays.libraries import namespace
 from ..arrays.linalg import add_to_diagonal, solve_positive, total, weighted_squares
 from ..arrays.scalars import number
+from . import fallbacks
 from .base import Structure, zeros
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told
@@ -81,8 +82,17 @@ class LowRank(Structure):
     covariance is I up to axes of relative variance 1.25 and 0.8. Where there are long axes, too,
     short ones across the coordinates come slowly beyond 1e8: V must first be orthogonal to them.
 
-    long    number of axes along which the distribution may be longer than the scales say, ≥ 0
-    short   and shorter, ≥ 0
+    It is no group: B is not square, so its tangent depends on the factor (`tangent_at`), and it
+    obeys the laws of all structures (base.py).
+
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    long : int
+        Number of axes along which the distribution may be longer than the scales say, ≥ 0.
+    short : int
+        Number of axes along which it may be shorter, ≥ 0.
     """
 
     long: int = 5
@@ -260,8 +270,9 @@ class LowRank(Structure):
         return s * xp.sqrt(_own(W) + xp.sum(V * V, axis=0))
 
     def condition(self, factor):
-        largest = self._largest(factor, self.whiten_gradient, self.unwhiten)
-        return largest * self._largest(factor, self.whiten, self.unwhiten_gradient)
+        largest = fallbacks.largest_eigenvalue
+        variance = largest(self.dim, factor, self.whiten_gradient, self.unwhiten)
+        return variance * largest(self.dim, factor, self.whiten, self.unwhiten_gradient)
 
 
 def _one_plus(W):

@@ -240,8 +240,8 @@ class Chains(NamedTuple):
 
 
 def _find_chains(dim, keys, most, storable=MOST):
-    """Chains of the sorted entries `keys`; None where there are more than `most`. Where there are
-    more than `kept`, it is only looked whether some miss, until some do: that takes no memory."""
+    """The chains of the sorted entries `keys`; None where there are more than `most`. Where there
+    are more than `storable`, the search ends at the first that miss, and keeps no chain."""
     row, col = np.divmod(keys, dim)
     start = np.searchsorted(row, np.arange(dim + 1))
     ends = np.cumsum(start[col + 1] - start[col])

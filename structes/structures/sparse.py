@@ -35,17 +35,28 @@ class Sparse(Structure):
     a chain is a pair of entries (i, l), (l, j); a tree of depth t has up to d t entries and
     d t²/2 chains. (Lin et al. 2021: "sparse Cholesky"; Wermuth 1980 for what the zeros mean.)
 
-    pattern  entries off the diagonal: a list of (row, column), a boolean (d, d) matrix or a
-             scipy.sparse matrix. It must be transitive and have no cycle.
-    tree     instead of a pattern: the parent of every parameter, −1 for a root
-    given    for a tree, what a parameter is drawn given: "ancestors" (column i of B holds i's
-             ancestors: children share what moves their parent, and are independent when it is
-             known) or "descendants" (row i of B holds them: a total and its parts; parts in
-             different branches are independent). The first can be learned much faster.
-    close    True: take the smallest transitive pattern around the given one; `added` says how
-             many entries that took
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    pattern : list of (row, column), or matrix
+        Entries off the diagonal: pairs, a boolean (d, d) matrix or a scipy.sparse matrix. It must
+        be transitive and have no cycle.
+    tree : list of int
+        Instead of a pattern the parent of every parameter, −1 for a root.
+    given : {"ancestors", "descendants"}
+        For a tree, what a parameter is drawn given. With "ancestors" column i of B holds i's
+        ancestors: children share what moves their parent, and are independent when it is known.
+        With "descendants" row i of B holds them: a total and its parts; parts in different
+        branches are independent. The first can be learned much faster.
+    close : bool
+        Take the smallest transitive pattern around the one that is said; `added` says how many
+        entries that took.
 
-    Raises ValueError for a pattern that is not transitive, naming what is missing.
+    Raises
+    ------
+    ValueError
+        For a pattern that is not transitive, naming what is missing.
     """
 
     pattern: Any = None
@@ -121,7 +132,7 @@ class Sparse(Structure):
         return self._multiply("rows", factor, G)
 
     def _multiply(self, which, T, X):
-        """Rows Tᵀ x ("columns": every column of T gathers its rows) or T x ("rows")."""
+        """The rows Tᵀ x for "columns" (every column of T gathers its rows), T x for "rows"."""
         plan, diagonal, values = self._in_order(which, T)
 
         def rows(X):
@@ -217,9 +228,6 @@ class Sparse(Structure):
 
     def trace(self, M):
         return number(namespace(M[0]).sum(M[0]))
-
-    def tangent_to_dense(self, M):
-        return self.to_dense(M)
 
     def deviations(self, factor):
         xp = namespace(factor[0])

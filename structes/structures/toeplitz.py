@@ -30,6 +30,7 @@ from ..arrays.linalg import solve_triangular
 from ..arrays.scalars import number, read
 from ..arrays.tiles import tiles
 from .base import Structure, zeros
+from .fallbacks import largest_eigenvalue
 
 LARGEST = 1e100  # of a coefficient of an inverse, relative to the first
 
@@ -131,7 +132,8 @@ class Toeplitz(Structure):
         def back(c, V):
             return _apply(c[0], V, True)
 
-        return self._largest(factor, forth, back) * self._largest(inverse, forth, back)
+        variance = largest_eigenvalue(self.dim, factor, forth, back)
+        return variance * largest_eigenvalue(self.dim, inverse, forth, back)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ command of the bench is imported when it is called.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -21,7 +22,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_MISSED = 1, 2, 3
 class CommandError(click.ClickException):
     """One line on stderr, and an exit code."""
 
-    def __init__(self, error, exit_code=EXIT_FAILED):
+    def __init__(self, error: BaseException | str, exit_code: int = EXIT_FAILED):
         text = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror and error.filename is not None:
             text = f"{error.filename!r}: {error.strerror}"
@@ -43,18 +44,18 @@ class CommandGroup(click.Group):
     """What all commands share: the nearest name for an unknown one, no traceback for a missing
     package or an interrupt, and the exit code of Ctrl-C."""
 
-    def resolve_command(self, ctx, args):
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple:
         if args[0] not in self.commands and not args[0].startswith("-"):
             names = ", ".join(self.commands)
             hint = nearest(args[0], self.commands)
             raise click.UsageError(f"unknown command {args[0]!r}{hint}; known: {names}")
         return super().resolve_command(ctx, args)
 
-    def make_context(self, *words, **extra):
+    def make_context(self, *words: Any, **extra: Any) -> click.Context:
         with _legible():
             return super().make_context(*words, **extra)
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             interrupts.raise_from_here()
             with _legible():
@@ -72,11 +73,17 @@ class CommandGroup(click.Group):
 class LazyCommand(click.Command):
     """A command that is imported when it is called; until then only its name and help exist."""
 
-    def __init__(self, name, path, help, extra):
+    def __init__(self, name: str, path: str, help: str, extra: str):
         super().__init__(name, help=help)
         self.path, self.extra = path, extra
 
-    def make_context(self, info_name, args, parent=None, **extra):
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
         try:
             command = load_object(self.path)
         except ImportError as error:

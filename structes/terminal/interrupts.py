@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .command_line import is_command_line
@@ -46,7 +47,7 @@ def raise_from_here() -> None:
 
 
 @contextmanager
-def held():
+def held() -> Iterator[None]:
     """Within it Ctrl-C waits: for imports, where an interrupt comes out as somebody else's
     ImportError. Outside the main thread, which no interrupt reaches, it does nothing."""
     handler, signals = signal.getsignal(signal.SIGINT), []

@@ -19,6 +19,8 @@ import re
 import sys
 import unicodedata
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 _ASCII_FOR = {
     "–": "-",
@@ -108,7 +110,7 @@ def readable(text: str, encoding: str) -> str:
         return text.encode("ascii", "structes").decode()
 
 
-def visible(text, limit: int = 100_000, lines: bool = True) -> str:
+def visible(text: Any, limit: int = 100_000, lines: bool = True) -> str:
     """Return `text` as a terminal may be given it.
 
     It is for words from a file that somebody else may have written: what moves the cursor, turns
@@ -154,7 +156,7 @@ class Output:
 
     encoding = "utf-8"  # it takes every character, whatever the stream takes
 
-    def __init__(self, stream, is_own: bool = False):
+    def __init__(self, stream: Any, is_own: bool = False):
         self._stream, self._is_own = stream, is_own
         self.error: Exception | None = None
 
@@ -168,7 +170,7 @@ class Output:
             self._try(self._stream.write, text_there)
         return len(text)
 
-    def writelines(self, lines) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
 
@@ -204,7 +206,7 @@ class Output:
             return False
 
     @property
-    def buffer(self):
+    def buffer(self) -> Any:
         """The stream's bytes, where it has such."""
         return _Bytes(self._stream.buffer, self)
 
@@ -260,7 +262,7 @@ def was_cut_off(error: Exception | None) -> bool:
     return isinstance(error, BrokenPipeError)
 
 
-def warn(message: str, category=RuntimeWarning, stacklevel: int = 2) -> None:
+def warn(message: str, category: type[Warning] = RuntimeWarning, stacklevel: int = 2) -> None:
     """`warnings.warn`, of which nothing but a warning that a filter made an error is raised: where
     stderr is closed the search goes on without it. `stacklevel` counts from the caller."""
     try:
