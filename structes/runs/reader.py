@@ -217,9 +217,11 @@ def load_runs(runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
             frames.append(frame)
         else:
             empty = frame
-    if not frames and empty is None:
+    if frames:
+        return pandas.concat(frames, ignore_index=True)
+    if empty is None:
         raise ValueError(f"all runs that match {brief(runs)} are damaged")
-    return pandas.concat(frames, ignore_index=True) if frames else empty
+    return empty
 
 
 # -- inside ---------------------------------------------------------------------------------------

@@ -136,9 +136,9 @@ def _of_search(es):
     if structure.is_diagonal:
         std = to_numpy(state.scale * structure.deviations(state.factor))
         C = (std / np.exp(np.mean(np.log(std)))) ** 2
-    elif d > LARGEST:
-        _refuse_large(d)
     else:
+        if d > LARGEST:
+            _refuse_large(d)
         C = covariance_of(structure, state._replace(sigma=1.0))
         C = C / exp(float(np.linalg.slogdet(C)[1]) / d)
     if not isinstance(domain, Fixed):

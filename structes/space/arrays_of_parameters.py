@@ -88,9 +88,9 @@ class Parameters:
         ValueError, TypeError
             Where a container or a shape differs; the message names its path.
         """
-        leaves = [None] * len(self.names)
+        leaves: list[Any] = [None] * len(self.names)
         self._collect(self.tree, arrays, "arrays", leaves)
-        rows = None
+        rows: Any = None
         parts = []
         for (path, leaf), shape in zip(leaves, self.shapes, strict=True):
             leaf_shape = tuple(leaf.shape)
