@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from structes import Evaluator
-from structes.evaluators import launch, recursion_guard
+from structes.evaluators import launch, process, recursion_guard
 from structes.evaluators.channel import pickled
 from structes.evaluators.process import Processes
 from structes.evaluators.worker import Call
