@@ -27,19 +27,21 @@ _locks: weakref.WeakSet = weakref.WeakSet()  # by this process
 class Lock:
     """The right to write into a folder, which this process has until `close`.
 
+    A child that this process forks does not have it.
+
     Parameters
     ----------
     folder : Folder
-        The Folder.
+        The folder.
     patience : float
-        Seconds that readers, who hold the lock for a moment, and writers are waited for.
+        The seconds that readers, who hold the lock for a moment, and writers are waited for.
 
     Raises
     ------
     ValueError
-        Which names the process, where another one has it.
+        Where another process has it; the message names the process.
     OSError
-        Where the file cannot be made. A child that this process forks does not have it.
+        Where the file cannot be made.
     """
 
     def __init__(self, folder: Folder, patience: float = 0.5):
