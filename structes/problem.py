@@ -119,7 +119,7 @@ class Problem:
             return np.array(self.start, dtype=float)
         if self.lower is not None and self.upper is not None:
             return (np.asarray(self.lower, float) + np.asarray(self.upper, float)) / 2
-        return np.zeros(self.dim)
+        return np.zeros(self.dim)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def sigma0(self) -> float | np.ndarray:
         """Return the initial standard deviation, a number or (d,).

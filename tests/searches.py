@@ -30,7 +30,7 @@ def objective(X):
 
 def busy(es):
     """Some generations, then one with every kind of value in it; some candidates stay out."""
-    for _ in range(7):
+    for _ in range(4):
         X = es.ask()
         es.tell(X, objective(X))
     late = es.ask(5)
@@ -44,7 +44,7 @@ def busy(es):
     return es
 
 
-def goes_on(es, generations=12):
+def goes_on(es, generations=6):
     """What a search does from here: bytes of everything."""
     seen = []
     for k in range(generations):

@@ -37,7 +37,10 @@ def test_every_situation_says_what_is_in_order():
         assert situation.title and situation.want
 
 
-@pytest.mark.parametrize("name", SITUATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in FILES else n for n in SITUATIONS],
+)
 def test_structes_is_in_order(name):
     cell = look(name, clients.Structes)
     assert cell.ok, cell.outcome
@@ -272,7 +275,14 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("toy", "names"), FAULTS, ids=[toy.__name__ for toy, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("toy", "names"),
+    [
+        pytest.param(toy, names, marks=pytest.mark.slow if names & set(FILES) else ())
+        for toy, names in FAULTS
+    ],
+    ids=[toy.__name__ for toy, _ in FAULTS],
+)
 def test_a_fault_is_found(toy, names):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -314,6 +324,7 @@ def test_a_cell_that_hangs_or_crashes_harms_no_other():
     assert made[1] == Cell("order", "structes", True, "the same bits")
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_no_fault():
     (cell,) = behaviour.measure(["order"], [cells.name_of(Missing)])
     assert (cell.ok, cell.outcome) == (None, "it is not installed: pip install it")

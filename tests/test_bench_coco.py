@@ -56,6 +56,7 @@ def test_cocopp_reads_what_we_counted(recorded):
     assert seen > 60
 
 
+@pytest.mark.slow
 def test_the_observer_changes_no_run(recorded):
     tasks, rows, _ = recorded
     for task in (tasks[0], tasks[6]):

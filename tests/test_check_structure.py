@@ -391,6 +391,13 @@ def test_what_is_no_structure_is_named():
         check_structure(lambda dim: dim, [2])
 
 
+def test_dims_and_backend_are_checked():
+    with pytest.raises(ValueError, match="dims must hold at least one"):
+        check_structure(Toy, [])
+    with pytest.raises(ValueError, match="backend must be one of numpy"):
+        check_structure(Toy, DIMS, backend="jax")
+
+
 def test_the_laws_need_no_test_library():
     code = "import sys, structes.testing; print({'pytest', 'hypothesis'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -37,8 +37,8 @@ def test_every_structure_goes_on_to_the_same_bits(spec, dim, tmp_path):
     es, never_saved = search(spec, dim), search(spec, dim)
     es.save(tmp_path / "a")
     assert len(es.pending) and es.gathered.samples  # there is something to keep
-    there = goes_on(ES.load(tmp_path / "a"), 20)
-    assert there == goes_on(es, 20) == goes_on(never_saved, 20)
+    there = goes_on(ES.load(tmp_path / "a"), 8)
+    assert there == goes_on(es, 8) == goes_on(never_saved, 8)
 
 
 @pytest.mark.slow

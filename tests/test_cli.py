@@ -234,6 +234,7 @@ def test_a_file_that_another_module_hides_is_told_of():
     assert "not ./json.py: give that file another name" in result.stderr
 
 
+@pytest.mark.slow
 def test_files_that_happen_to_lie_there_are_not_imported(here):
     """csv.py and the like: the working folder is on the path only where a module is named."""
     for name in ("csv", "rich", "scipy", "random", "yaml"):

@@ -218,7 +218,7 @@ def ellipsoid(X):
 def test_single_precision_converges(structure):
     """To 1e-10 of where it began: the state does not stall, because it is in double precision."""
     es = structes.ES(
-        np.full(24, 3.0), 1.0, example(structure, 24), seed=1, dtype="float32", target=1e-7
+        np.full(12, 5.0), 1.0, example(structure, 12), seed=1, dtype="float32", target=1e-7
     )
     assert ellipsoid(es.ask()).min() > 1e3
     while not es.stop():

@@ -43,6 +43,7 @@ def start(*words, command=(sys.executable, "-m", "structes"), **more):
     return subprocess.Popen([*command, *words], **pipes, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["module", "script"])
 @pytest.mark.parametrize("what", ["numpy", "click", "yaml"])
 def test_ctrl_c_while_it_is_imported(here, what, how):
@@ -62,6 +63,7 @@ def test_ctrl_c_while_it_is_imported(here, what, how):
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_other_processes_keep_their_signals():
     code = (
         "import signal, sys; before = signal.getsignal(signal.SIGINT); import structes.shell.cli\n"
@@ -134,6 +136,7 @@ def test_a_signal_that_is_ignored_stays_ignored(here):
     assert process.returncode == 0 and read_run(folder).result["status"] == "done"
 
 
+@pytest.mark.slow
 def test_children_that_a_function_forks_end_by_their_signal(here):
     line = "run --problem own:forks --dim 2 --max-evaluations 6 --popsize 3 -q"
     process = start(*line.split())

@@ -181,7 +181,7 @@ def test_after_good_values_it_is_missing(what, workers):
         assert "logarithm" in words[0]
 
 
-@pytest.mark.parametrize("workers", [None, 1])
+@pytest.mark.parametrize("workers", [None, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", ["none", "text", "-inf", "complex", "two"])
 def test_before_any_it_is_a_mistake(what, workers):
     with pytest.raises((ValueError, EvaluationError), match=r"number|-inf"):

@@ -199,6 +199,20 @@ def test_tangents_are_a_linear_space(case):
     close(case.M(s.add(*halves)), case.M(whole))
 
 
+def test_symmetric_pairs_enter_every_block_without_an_identity(case):
+    s, (Z, w), (U, _) = case.structure, case.samples(), case.samples()
+    z, u, weights = case.numpy(Z), case.numpy(U), case.numpy(w)
+    G = np.einsum("k,ki,kj->ij", weights, z, u)
+    G = (G + G.T) / 2
+    a, b = s.long, s.long + s.dim
+    M = s.tangent_of_pairs(case.factor, Z, U, w).M
+    close(case.numpy(M.aa), -0.5 * G[:a, :a])
+    close(case.numpy(M.au), -G[:a, a:b])
+    close(case.numpy(M.uu), -0.5 * np.diag(G[a:b, a:b]))
+    close(case.numpy(M.bu), -G[b:, a:b])
+    close(case.numpy(M.bb), -0.5 * G[b:, b:])
+
+
 def test_parts_have_rates_of_their_own(case):
     s, M = case.structure, case.tangent()
     assert len(s.parts) == s.long + s.short + 1

@@ -29,6 +29,7 @@ def test_what_threads_draw_together_is_what_one_draws(count, dim, dtype):
     np.testing.assert_array_equal(drawn[0][-1:], row)
 
 
+@pytest.mark.slow
 def test_a_child_that_was_forked_draws_with_threads_of_its_own():
     script = """
 import multiprocessing as m, numpy as np

@@ -17,6 +17,7 @@ from .structure_table import TRUTH
 from .test_covariance import covariance, element, ids, random_spd
 
 CASES = [case for truth in TRUTH.values() for case in truth.cases if case[1] > 1]
+LARGE = 8  # cases of more parameters take a tenth of a second each, and more
 
 
 def quadratic(H, optimum=0.0):
@@ -60,7 +61,11 @@ def test_points_of_a_quadratic_give_its_minimum_and_its_inverse_hessian(d):
     assert 0.05 * 2 * 0.999 < size < 0.2  # of 2
 
 
-@pytest.mark.parametrize("case", CASES, ids=ids)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow if case[1] > LARGE else ()) for case in CASES],
+    ids=ids,
+)
 def test_every_structure_begins_near_the_minimum_with_its_own_shape(case):
     spec, d = case
     structure, rng = build_structure(spec, d), np.random.default_rng(d)
@@ -370,6 +375,7 @@ def test_what_does_not_go_together_is_refused_by_name():
         structes.RestartES(lambda k: [0.0, 0.0], 1.0, prior=prior, max_evaluations=99)
 
 
+@pytest.mark.slow
 def test_it_goes_with_workers_that_wait_for_nobody():
     X, values, _ = study()
     prior = zip(X.tolist(), values.tolist(), strict=True)

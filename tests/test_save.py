@@ -60,6 +60,7 @@ def test_a_loaded_search_with_restarts_goes_on_to_the_same_bits(restarts, tmp_pa
         ES.load(tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_a_new_process_goes_on_to_the_same_bits(tmp_path):
     es = busy(ES([2.0, 1.0, 1.0, 1.0], 0.4, seed=5))
     es.save(tmp_path / "a")

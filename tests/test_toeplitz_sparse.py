@@ -345,7 +345,11 @@ def test_a_long_band_is_refused_without_making_its_closure(monkeypatch):
 
 @pytest.mark.parametrize(
     "spec",
-    ["toeplitz_lower", {"name": "sparse", "tree": [-1, *((np.arange(1, 30_000) - 1) // 4)]}],
+    [
+        "toeplitz_lower",
+        "circulant",
+        {"name": "sparse", "tree": [-1, *((np.arange(1, 30_000) - 1) // 4)]},
+    ],
 )
 def test_memory_is_that_of_inputs_and_outputs(spec):
     d, n = 30_000, 32

@@ -50,6 +50,15 @@ def test_scale_shift_add(pair):
         np.testing.assert_allclose(got, wanted, atol=1e-13)
 
 
+def test_scale_with_a_rate_for_each_parameter_group(pair):
+    structure, factored, plain, _, backend = pair
+    M = backend.numpy(plain.M)
+    wanted = 2 * M + np.diag(M.diagonal())  # 2 off the diagonal, 3 on it
+    for form in (factored, plain):
+        got = structure.tangent_to_dense(structure.scale(form, (2.0, 3.0)))
+        np.testing.assert_allclose(backend.numpy(got), wanted, atol=1e-14)
+
+
 def test_large_dimensions_keep_the_tangent_factored_and_small_ones_do_not():
     random = np.random.default_rng(0)
     for dim, kind in ((300, Factored), (40, Plain)):

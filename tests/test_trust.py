@@ -227,6 +227,7 @@ def test_where_no_state_can_be_kept_the_run_goes_on(here, monkeypatch, place):
         resume_experiment(folder)
 
 
+@pytest.mark.slow
 def test_two_runs_that_begin_at_once_have_one_key(here):
     code = "from structes.runs import trust; print(trust._key(make=True).hex())"
     several = [

@@ -76,8 +76,8 @@ def test_runs_agree_on_the_strict_array_standard(name, spec, dim):
     def f(X):
         return quartic(np.asarray(np.from_dlpack(X)) if not isinstance(X, np.ndarray) else X)
 
-    a = list(trajectory(strategy, numpy_state, f, 20))[-1]
-    b = list(trajectory(strategy, strict_state, f, 20))[-1]
+    a = list(trajectory(strategy, numpy_state, f, 8))[-1]
+    b = list(trajectory(strategy, strict_state, f, 8))[-1]
     np.testing.assert_allclose(np.from_dlpack(b.mean), a.mean, rtol=1e-8, atol=1e-12)
 
 

@@ -460,6 +460,7 @@ def f(x):
 """
 
 
+@pytest.mark.slow
 def test_a_fork_that_returns_does_not_write_the_run_as_well(here):
     (here / "its.py").write_text(FORKS_ONCE)
     (here / "c.json").write_text(json.dumps({**CONFIG, "problems": ["its:f"]}))
@@ -591,6 +592,7 @@ def test_failures_are_counted_and_the_first_are_kept_with_their_parameters(here)
     assert "498000 characters" in of[0]["message"]
 
 
+@pytest.mark.slow
 def test_counts_of_failures_go_on_after_a_kill(here, monkeypatch):
     """To those of the run that was not killed, though the checkpoint is older than result.json."""
     (here / "its.py").write_text(FAILS.replace("k[0] % 7 == 0", "False").replace("500_000", "9"))

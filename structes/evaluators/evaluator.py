@@ -271,12 +271,13 @@ class Evaluator:
     def close(self) -> None:
         """End all workers, also those that are at work for another thread, which is told by an
         EvaluationError. They start again when they are needed."""
-        if self.is_open:
+        supervisor = self._supervisor
+        if supervisor is not None and self.is_open:
             self._finalizer.detach()
             try:
-                self._supervisor.close()
+                supervisor.close()
             except KeyboardInterrupt:  # the rest of them first
-                self._supervisor.close()
+                supervisor.close()
                 raise
             finally:
                 self._supervisor = None

@@ -188,7 +188,8 @@ class Evaluation(Counted):
         self.on_error = check_on_error(on_error)
         self.deadline = inf
         self.finished: list = []
-        self.good, self.first, self.first_point = 0, None, None
+        self.good, self.first_point = 0, None
+        self.first: BaseException | None = None
 
     @property
     def by_point(self) -> bool:

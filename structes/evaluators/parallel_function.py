@@ -66,7 +66,8 @@ class ParallelFunction(Counted):
         super().__init__()
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
-        self.good, self.first, self.first_point = 0, None, None
+        self.good, self.first_point = 0, None
+        self.first: EvaluationError | None = None
         self._objective, self._wrong = objective, -sign * inf
         self._begin(local)
 

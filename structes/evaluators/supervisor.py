@@ -63,7 +63,7 @@ class Supervisor:
         timeout: float | None = None,
         attempts: int = 2,
         patience: float = 120.0,
-        max_calls: int | None = 0,
+        max_calls: int | None = None,
     ):
         self.channel, self.things, self.timeout = channel, things, timeout
         self.attempts, self.patience, self.max_calls = attempts, patience, max_calls or inf

@@ -90,7 +90,7 @@ class Recipe:
             order = np.argsort(pieces, kind="stable")
             numbers, starts = np.unique(pieces[order], return_index=True)
             for k, rows in zip(numbers, np.split(order, starts[1:]), strict=True):
-                X = self._piece(k)
+                X: Any = self._piece(k)
                 places = indices[rows] - self._boundaries[k]
                 for i, j in zip(rows.tolist(), places, strict=True):
                     points[i, :] = X[int(j), :]
@@ -200,7 +200,7 @@ class Candidates(Slotted):
         numbers = np.searchsorted(self._ends, at, side="right")
         runs = np.split(np.arange(at.size), 1 + np.flatnonzero(np.diff(numbers)))
         starts = self._ends - [len(indices) for _, indices in self._parts]
-        chosen = ((numbers[run[0]], at[run]) for run in runs if run.size)
+        chosen: Any = ((numbers[run[0]], at[run]) for run in runs if run.size)
         return Candidates(
             ((self._parts[k][0], self._parts[k][1][rows - starts[k]]) for k, rows in chosen),
             self._dim,

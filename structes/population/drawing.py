@@ -125,7 +125,7 @@ class DrawnGeneration:
         if len(at) and (len(at) == 1 or (np.diff(at) > 0).all()):
             first, last = (self._number_of(int(at[k])) for k in (0, -1))
             portions = [self.portions[k] for k in range(first, last + 1)]
-            kept = [_kept_points(p, within(at, p)) for p in portions]
+            kept: list[Any] = [_kept_points(p, within(at, p)) for p in portions]
             if not any(X is None for X in kept):
                 return kept[0] if len(kept) == 1 else namespace(kept[0]).concat(kept)
         return self.recipe().draw(at)
@@ -161,9 +161,11 @@ class DrawnGeneration:
             return self._tiles(np.arange(len(self)) if at is None else at), None
         if len(self.portions) == 1 and at is None:
             return self._samples_of(self.portions[0])
-        Z, Y = zip(*map(self._samples_of, self.portions), strict=True)
-        xp = namespace(Z[0])
-        Z, Y = (xp.concat(list(Z)), xp.concat(list(Y))) if len(Z) > 1 else (Z[0], Y[0])
+        pairs = [self._samples_of(portion) for portion in self.portions]
+        Z, Y = pairs[0]
+        if len(pairs) > 1:
+            concat = namespace(Z).concat
+            Z, Y = concat([Z for Z, _ in pairs]), concat([Y for _, Y in pairs])
         return (Z, Y) if at is None else (taken(Z, at), taken(Y, at))
 
     def sample(self, i: int) -> tuple[Any, Any]:
@@ -198,7 +200,7 @@ class DrawnGeneration:
         if self.strategy.redraws:
             yield from self._pieces(at)
             return
-        least = max(self.strategy.tile, structure.dof // structure.dim)
+        least = max(self.strategy.tile or 1, structure.dof // structure.dim)
         for Z in self._pieces(at):
             held.append(Z)
             rows += Z.shape[0]
@@ -231,10 +233,11 @@ class DrawnGeneration:
 
 def _kept_points(portion, at):
     """A copy of the points (n, d) of candidates `at` of a portion; None: they are not kept."""
-    rows = None if portion.X is None else portion.rows(at)
-    if rows is None:
+    X = portion.X
+    rows = None if X is None else portion.rows(at)
+    if X is None or rows is None:
         return None
-    return copied(portion.X) if len(rows) == portion.X.shape[0] else taken(portion.X, rows)
+    return copied(X) if len(rows) == X.shape[0] else taken(X, rows)
 
 
 def copied(X: Any) -> Any:

@@ -95,7 +95,8 @@ class Arrival(NamedTuple):
         if type(value) is not float or value == -inf or not 0 < importance <= 1:
             raise ValueError(f"an arrival has value {value!r:.60} and mass {importance!r:.60}")
         number, index = (checks.count("key", k, 0, MOST) for k in key)
-        return cls(*(xp.asarray(a) for a in parts), value, importance, (number, index))
+        Z, Y = (xp.asarray(a) for a in parts)
+        return cls(Z, Y, value, importance, (number, index))
 
 
 def late(present: Generation, generation: Generation, index: int, value: float) -> Arrival:
@@ -111,8 +112,10 @@ def late(present: Generation, generation: Generation, index: int, value: float) 
         return Arrival(Z, Y, value, 0.0, key)
     log_ratio = float(strategy.log_density(Z, present.volume)[0] - log_drawn)
     power = temper(strategy, state.generation - generation.number)
-    importance = exp(power * min(0.0, log_ratio)) if log_ratio == log_ratio else 0.0
-    return Arrival(*_clipped(strategy, state, Z), value, importance, key)  # NaN: infinitely far
+    is_number = log_ratio == log_ratio  # otherwise it is infinitely far
+    importance = exp(power * min(0.0, log_ratio)) if is_number else 0.0
+    Z, Y = _clipped(strategy, state, Z)
+    return Arrival(Z, Y, value, importance, key)
 
 
 def temper(strategy: Strategy, age: int = 1) -> float:
@@ -158,7 +161,8 @@ def own(strategy: Strategy, state: State, x: Any, value: float, number: int, nam
     key = state.generation + 1, number
     if not bool(namespace(Z).all(namespace(Z).isfinite(Z))):  # B is nearly singular
         return Arrival(Z, Z[:, :0], value, 0.0, key)
-    return Arrival(*_clipped(strategy, state, Z), value, 1.0, key)
+    Z, Y = _clipped(strategy, state, Z)
+    return Arrival(Z, Y, value, 1.0, key)
 
 
 def _clipped(strategy, state, Z) -> tuple:

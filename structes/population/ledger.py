@@ -61,8 +61,8 @@ class Ledger(NamedTuple):
     def begin(cls, generation: Generation) -> Ledger:
         """The ledger of a search whose first generation this is."""
         asked = Asked(generation, Answers())
-        points = KnownPoints(), KnownPoints(), KnownPoints()
-        return cls(asked, (), (), *points, EMPTY, (generation.origin,))
+        told, forgotten, own = KnownPoints(), KnownPoints(), KnownPoints()
+        return cls(asked, (), (), told, forgotten, own, EMPTY, (generation.origin,))
 
     def copy(self, origin: int) -> Ledger:
         """The same for a copy of the search, which has this name.
@@ -73,9 +73,16 @@ class Ledger(NamedTuple):
         def copied(asked):
             return Asked(copy.copy(asked.generation), copy.copy(asked.answers))
 
-        groups = (tuple(map(copied, group)) for group in (self.late, self.former))
-        points = (copy.copy(known) for known in (self.told, self.forgotten, self.own))
-        return Ledger(copied(self.open), *groups, *points, self.over, (*self.family, origin))
+        return Ledger(
+            copied(self.open),
+            tuple(map(copied, self.late)),
+            tuple(map(copied, self.former)),
+            copy.copy(self.told),
+            copy.copy(self.forgotten),
+            copy.copy(self.own),
+            self.over,
+            (*self.family, origin),
+        )
 
     # -- what it knows ----------------------------------------------------------------------------
 
@@ -87,7 +94,7 @@ class Ledger(NamedTuple):
         for asked in self.former:
             yield FORMER, asked
 
-    def generation(self, key: Any) -> tuple[int | None, Asked | None]:
+    def generation(self, key: Any) -> tuple[Any, Any]:
         """(kind, Asked) of the generation with this key; (None, None) where there is none."""
         pairs = (pair for pair in self.known() if pair[1].generation.key == key)
         return next(pairs, (None, None))
@@ -296,7 +303,7 @@ class Ledger(NamedTuple):
 
         *late, open_ = asked(tree["generations"])
         former = asked(tree.get("former", ()))
-        known = (points(name) for name in ("told", "forgotten", "own"))
-        ledger = cls(open_, tuple(late), former, *known, EMPTY, (origin,))
+        told, forgotten, own = (points(name) for name in ("told", "forgotten", "own"))
+        ledger = cls(open_, tuple(late), former, told, forgotten, own, EMPTY, (origin,))
         ledger.check()
         return ledger

@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
     kind: int
     key: tuple | None = None
-    index: int = -1
+    index: int = -1  # pyright: ignore[reportIncompatibleMethodOverride]
     print: int | None = None
 
 

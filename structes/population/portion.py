@@ -51,8 +51,10 @@ class Portion(Slotted):
         at: np.ndarray | None = None,
     ):
         self.start, self.count = start, count
-        self.Z, self.Y, self.X, self.at = Z, Y, X, at
-        self.prints = self.sample = None
+        self.Z, self.Y, self.at = Z, Y, at
+        self.X: Any = X
+        self.prints: Any = None
+        self.sample: Any = None
 
     @property
     def stop(self) -> int:

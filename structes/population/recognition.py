@@ -211,9 +211,11 @@ class _Rows:
         for kind, asked in self.ledger.known():
             self._near(kind, asked, False)
         self._near_told()
-        repeats = [self.repeats.get(row) for row in self.remaining]
+        repeats = [self.repeats[row] for row in self.remaining if row in self.repeats]
         others = [place for place in self.places if place.kind != OWN]
-        if None in repeats or any(place.kind not in (REPEATED, OPEN) for place in others):
+        if len(repeats) < len(self.remaining):
+            return
+        if any(place.kind not in (REPEATED, OPEN) for place in others):
             return
         which = [(place.key, place.index) for place in repeats if place.index >= 0]
         if len(set(which)) == len(which) and (len(self.places) > 1 or self.alike):

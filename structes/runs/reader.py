@@ -185,7 +185,7 @@ def load_runs(runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
     Parameters
     ----------
     runs : str, Path or list
-        A folder; a pattern ("runs/*"; what it matches and is no run is left out); "latest" for the
+        A folder; a pattern (`runs/*`; what it matches and is no run is left out); "latest" for the
         run in `runs` that was started last; or a list of these.
 
     Returns
@@ -217,9 +217,11 @@ def load_runs(runs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -
             frames.append(frame)
         else:
             empty = frame
-    if not frames and empty is None:
+    if frames:
+        return pandas.concat(frames, ignore_index=True)
+    if empty is None:
         raise ValueError(f"all runs that match {brief(runs)} are damaged")
-    return pandas.concat(frames, ignore_index=True) if frames else empty
+    return empty
 
 
 # -- inside ---------------------------------------------------------------------------------------

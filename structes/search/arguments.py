@@ -27,6 +27,7 @@ from ..space.space import Space, build_space
 from ..space.stored_space import kept_space, space_of
 from ..strategy.auto import DENSE
 from ..strategy.engine import Engine
+from ..strategy.settings import default_popsize
 from ..strategy.stopping import Stopping
 from ..strategy.uncertainty import Noise, known_noise, spec_of_noise
 from ..structures.building import build_structure
@@ -174,6 +175,10 @@ class Arguments:
         moving = domain.restricted(free)
         sigma0 = self.sigma0 if np.ndim(self.sigma0) == 0 else np.asarray(self.sigma0)[free]
         return Fixed(len(free), moving, free, values), sigma0
+
+    def popsize_for(self, domain: Domain) -> int:
+        """The candidates of a generation, for a search in this domain."""
+        return default_popsize(domain.dim) if self.popsize is None else self.popsize
 
     def correlations_of(self, domain: Domain) -> np.ndarray | None:
         """The correlations (k, k) of the coordinates that move; None where none were given."""

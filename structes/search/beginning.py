@@ -12,7 +12,6 @@ from ..population.memory import check_population
 from ..strategy.auto import Auto
 from ..strategy.engine import Engine
 from ..strategy.monitor import Monitor, Rules
-from ..strategy.settings import default_popsize
 from ..strategy.state import MOST, check_shapes
 from ..strategy.strategy import Strategy
 from ..strategy.uncertainty import build_noise
@@ -34,8 +33,7 @@ def first_state(arguments: Arguments) -> SearchState:
     x0 = arguments.start()
     domain, sigma0 = arguments.domain(x0)
     sigma, scale = checks.scale("sigma0", sigma0, domain.dim)
-    popsize = arguments.popsize
-    popsize = default_popsize(domain.dim) if popsize is None else popsize
+    popsize = arguments.popsize_for(domain)
     structure, auto = arguments.structure_for(domain), None
     if isinstance(structure, str) and structure == "auto":
         auto = Auto.begin(domain.dim)

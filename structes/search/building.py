@@ -64,7 +64,7 @@ def arguments_from(
     if not isinstance(maximize, (bool, np.bool_)):
         raise TypeError(f"maximize must be True or False; got {brief(maximize)}")
     sigma0, structure, noise = copy.deepcopy((sigma0, structure, options.get("noise")))
-    limits = copy.deepcopy({k: options[k] for k in LIMITS if options.get(k) is not None})
+    limits = copy.deepcopy({k: options.get(k) for k in LIMITS if options.get(k) is not None})
     covariance = options.get("covariance")
     if sigma0 is None and covariance is not None and searched(covariance) is None:
         sigma0 = 1.0  # the covariance has a size of its own
@@ -78,11 +78,11 @@ def arguments_from(
         x0, sigma0, prior = with_prior(prior, x0, sigma0, space, limits, maximize)
     if x0 is None or (sigma0 is None and not callable(x0)):
         x0, sigma0 = from_bounds(x0, sigma0, limits)
+    if sigma0 is None:  # and x0 is a function
+        raise ValueError("sigma0 must be given: how far from x0 does the search look at first?")
     if not callable(x0):
         x0 = checks.point("x0", x0)
         checks.scale("sigma0", sigma0, x0.size)
-    elif sigma0 is None:
-        raise ValueError("sigma0 must be given: how far from x0 does the search look at first?")
     correlations = None
     if covariance is not None:
         sigma0, correlations = with_covariance(covariance, x0, sigma0)

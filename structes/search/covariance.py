@@ -95,11 +95,15 @@ def read_covariance(covariance, dim: int | None = None) -> tuple[np.ndarray, np.
 
     Raises ValueError or TypeError, naming the argument, where it does not fit.
     """
-    its = searched(covariance)
-    C = _of_search(its) if its is not None else forms.numbers("covariance", covariance, WANTED)
+    search = searched(covariance)
+    C = (
+        _of_search(search)
+        if search is not None
+        else forms.numbers("covariance", covariance, WANTED)
+    )
     d = C.shape[0] if C.ndim else 0
     if C.shape not in ((d,), (d, d)) or not d or dim not in (None, d):
-        if its is not None:
+        if search is not None:
             raise ValueError(f"covariance is that of {d} parameters; this search has {dim}")
         n = "d" if dim is None else dim
         raise ValueError(
@@ -132,9 +136,9 @@ def _of_search(es):
     if structure.is_diagonal:
         std = to_numpy(state.scale * structure.deviations(state.factor))
         C = (std / np.exp(np.mean(np.log(std)))) ** 2
-    elif d > LARGEST:
-        _refuse_large(d)
     else:
+        if d > LARGEST:
+            _refuse_large(d)
         C = covariance_of(structure, state._replace(sigma=1.0))
         C = C / exp(float(np.linalg.slogdet(C)[1]) / d)
     if not isinstance(domain, Fixed):
@@ -204,7 +208,7 @@ def _descended(structure, factor, rows, precision):
     the covariance, or the precision."""
     d = structure.dim
     w = np.full(d, (-1 if precision else 1) / d)
-    rate, before = 1.0, inf
+    rate, last_cost = 1.0, inf
     Z, cost = _cost(structure, factor, rows, precision)
     for step in range(1, STEPS + 1):
         M = structure.tangent_at(factor, Z, w)
@@ -212,14 +216,16 @@ def _descended(structure, factor, rows, precision):
         if norm * norm < NEAR * d:
             break
         if step % LOOK == 0:
-            if before - cost < GAIN * d:
+            if last_cost - cost < GAIN * d:
                 break
-            before = cost
+            last_cost = cost
         while rate > 1e-6:
-            new = structure.retract(factor, structure.scale(M, rate * min(1.0, d**0.5 / norm)))
-            its, value = _cost(structure, new, rows, precision)
-            if value <= cost + 1e-14 * abs(cost):
-                factor, Z, cost = new, its, value
+            candidate = structure.retract(
+                factor, structure.scale(M, rate * min(1.0, d**0.5 / norm))
+            )
+            trial, trial_cost = _cost(structure, candidate, rows, precision)
+            if trial_cost <= cost + 1e-14 * abs(cost):
+                factor, Z, cost = candidate, trial, trial_cost
                 rate = min(1.0, 1.5 * rate)
                 break
             rate /= 2

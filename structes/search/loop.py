@@ -79,7 +79,7 @@ def run(
     try:
         was_ended = loop(es, evaluate, callback, after_tell)
     finally:
-        if loop is not _in_process:
+        if isinstance(evaluate, ParallelFunction):
             evaluate.abandon()
     return {**es.stop(), "callback": True} if was_ended else es.stop()
 

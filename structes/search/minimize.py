@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..foreign import unknown
 from ..registry import brief
 from ..strategy.restarts import RestartStrategy
-from ..strategy.settings import default_popsize
 from ..terminal import output
 from ..terminal.interrupts import held
 from .arguments import Arguments
@@ -172,7 +171,7 @@ def minimize(
             arguments = arguments_from(
                 "minimize", x0, sigma0, structure, seed, **budgets, **options
             )
-            if mode == "steady" and arguments.popsize is None:
+            if mode == "steady" and evaluator is not None and arguments.popsize is None:
                 arguments = _with_steady_popsize(arguments, evaluator)
             es = search_of(arguments, restarts)
             es.count_from(began)
@@ -192,14 +191,14 @@ def minimize(
             _hand_over(error, es, evaluate)
             raise
     es.ended_at = es.seconds
-    if es.best.x is None and evaluate.errors and "interrupted" not in reasons:
+    if evaluate.first is not None and es.best.x is None and "interrupted" not in reasons:
         raise evaluate.first
     result = result_of(es, reasons, evaluate.errors)
     if evaluate.errors:
         try:
             output.warn(_about_errors(evaluate, es))
         except Warning as error:  # where warnings are errors
-            error.result = result
+            error.result = result  # pyright: ignore[reportAttributeAccessIssue]
             raise
     return result
 
@@ -211,7 +210,7 @@ def _with_steady_popsize(arguments: Arguments, evaluator: Evaluator) -> Argument
     (`structes bench steady`).
     """
     domain, _ = arguments.domain(arguments.start())
-    popsize = max(default_popsize(domain.dim), evaluator.capacity // 2)
+    popsize = max(arguments.popsize_for(domain), evaluator.capacity // 2)
     return replace(arguments, popsize=popsize)
 
 

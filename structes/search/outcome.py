@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,11 +123,12 @@ def intermediate_result(es: ES | RestartES) -> OptimizeResult:
     return OptimizeResult(x=best.x, fun=best.fun, nfev=es.evaluations, nit=es.generation)
 
 
-def message_of(runs: tuple[Run, ...], reasons: dict[str, Any], has_target: bool) -> str:
+def message_of(runs: Sequence[Run], reasons: dict[str, Any], has_target: bool) -> str:
     """Why a search of these runs ended, in words, with what may help."""
     causes: dict[str, list[str]] = {}
+    last_run = runs[-1]
     for name, value in reasons.items():
-        words = FLAT if name == "flat" and is_flat(runs[-1]) else WORDS.get(name, name)
+        words = FLAT if name == "flat" and is_flat(last_run) else WORDS.get(name, name)
         number = "" if value is True else f" {value:.6g}"
         causes.setdefault(words, []).append(f"{name}{number}")
     parts = [f"{words} ({', '.join(names)})" for words, names in causes.items()]
@@ -137,7 +139,7 @@ def message_of(runs: tuple[Run, ...], reasons: dict[str, Any], has_target: bool)
     if not np.isfinite([run.fun for run in runs]).any():
         advice.append("no evaluation has given a value")
     if "target" not in reasons:
-        if has_converged(runs[-1]) and len(runs) == 1:
+        if has_converged(last_run) and len(runs) == 1:
             advice.append("the target was not reached: " * has_target + AGAIN)
         if {"max_evaluations", "max_generations", "max_seconds"} & reasons.keys():
             advice.append(MORE)

@@ -12,7 +12,7 @@ import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -274,12 +274,12 @@ class RestartES(StateProperties, BaseSearch):
     # -- where the search is ----------------------------------------------------------------------
 
     @property
-    def _search(self) -> SearchState:
+    def _search(self) -> SearchState:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.es._search
 
     @property
     def _earlier(self) -> EarlierRuns:
-        return self.es._search.earlier
+        return cast(EarlierRuns, self.es._search.earlier)  # which every run of these has
 
     @property
     def restart(self) -> int:

@@ -53,7 +53,7 @@ def read_prior(
     is_table = hasattr(prior, "columns") or isinstance(prior, (str, bytes, Mapping, np.ndarray))
     if is_table or not hasattr(prior, "__iter__"):
         raise TypeError(f"prior must be (X, values), or pairs [(x, value), …]; got {brief(prior)}")
-    parts = list(prior)
+    parts: list[Any] = list(prior)
     if all(map(_is_pair, parts)):
         X, values = [x for x, _ in parts], [value for _, value in parts]
     elif len(parts) == 2:

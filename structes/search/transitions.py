@@ -118,7 +118,7 @@ def advance(search: SearchState, seconds: float) -> tuple[SearchState, list[str]
         info = info._replace(**counts._asdict())
     strategy, monitor, auto, switches = search.strategy, search.monitor, search.auto, ()
     if auto is not None and not auto.decided:
-        auto, strategy, state, switches = _watched(search, state, Z, Y, values, importance)
+        auto, strategy, state, switches = _watched(search, auto, state, Z, Y, values, importance)
         monitor = monitor.of(strategy.structure) if switches else monitor
     monitor = monitor.closed(state, info, seconds)
     after = SearchState(
@@ -195,7 +195,7 @@ def _better(best: Best, X, values, evaluations: int) -> Best:
     return Best(point(X, i), float(values[i]), evaluations) if values[i] < best.fun else best
 
 
-def _watched(search: SearchState, state, Z, Y, values, importance) -> tuple:
+def _watched(search: SearchState, auto: Auto, state, Z, Y, values, importance) -> tuple:
     """(auto, strategy, state, switches) after `auto` has seen a generation.
 
     The update has made `state` of it; where a structure is chosen now, the state returned has it.
@@ -203,11 +203,11 @@ def _watched(search: SearchState, state, Z, Y, values, importance) -> tuple:
     strategy = search.strategy
     weights = shape_weights(strategy, Z, values, importance)
     if weights is None:
-        return search.auto, strategy, state, ()
+        return auto, strategy, state, ()
     structure = strategy.structure
     if structure.noise_dim > structure.dim:  # Z has more numbers than d
         Z = Y @ structure.to_dense(search.state.factor)
-    auto, statistic = search.auto.observed(Z, weights)
+    auto, statistic = auto.observed(Z, weights)
     if statistic is None:
         return auto, strategy, state, ()
     chosen = strategy.engine.fit(build_structure(auto.structure, structure.dim))

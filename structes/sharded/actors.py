@@ -78,7 +78,7 @@ class Actors:
         self._actor_class = self._cluster.class_of(_Actor)
         self._ray, self._actors, self._code = self._cluster.ray, {}, None
         try:
-            self.count = min(self._cluster.capacity(), most or count)
+            self.count = min(n for n in (self._cluster.capacity(), most or count) if n is not None)
             if not self.count:
                 raise EvaluationError(f"no actor can be had{self._cluster.wants()}")
             self._code = self._ray.put(code)

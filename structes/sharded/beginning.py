@@ -41,7 +41,7 @@ def job_of(
     strategy = Strategy(
         engine.fit(build_structure(structure, domain.dim)),
         engine,
-        arguments.popsize,
+        arguments.popsize_for(domain),
         domain=domain,
         dtype=arguments.dtype,
         on_device=backend == "cupy",
@@ -83,9 +83,9 @@ class Beginning:
 
         Raises OSError or ValueError where the file does not hold the search any more.
         """
-        if self.path is None:
+        if self.path is None and self.begin is not None:
             return self.begin
-        begin, self.begin = self.begin, None
+        begin, self.begin = self.begin, None  # it is read once, and then from the file
         if isinstance(begin, dict):
             return begin
         kind, tree = checkpoint.read(self.path)

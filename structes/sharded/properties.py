@@ -107,7 +107,7 @@ class BestPoint:
 
     def fetch(self) -> np.ndarray | None:
         """The point (d,)."""
-        if self._x is None:
+        if self._x is None and self._search is not None:
             self._x, self._search = self._search._ask("best"), None
         return self._x
 

@@ -75,7 +75,7 @@ class Replica:
         self.job, self.strategy = job, job.strategy
         self.xp = load_namespace(job.backend)
         self.ends = shard_ends(self.strategy.popsize, job.shards)
-        self.function = job.fun() if job.factory and job.fun is not None else job.fun
+        self.function: Any = job.fun() if job.factory and job.fun is not None else job.fun
         if job.space is not None and self.function is not None:
             self.function = job.space.rows(self.function, vectorized=True)
         self.evaluations, self.fun, self.best_evaluations = 0, np.inf, 0

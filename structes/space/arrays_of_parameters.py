@@ -88,9 +88,9 @@ class Parameters:
         ValueError, TypeError
             Where a container or a shape differs; the message names its path.
         """
-        leaves = [None] * len(self.names)
+        leaves: list[Any] = [None] * len(self.names)
         self._collect(self.tree, arrays, "arrays", leaves)
-        rows = None
+        rows: Any = None
         parts = []
         for (path, leaf), shape in zip(leaves, self.shapes, strict=True):
             leaf_shape = tuple(leaf.shape)
@@ -173,7 +173,7 @@ def structure_for(
         The structure of arrays with one axis, and of numbers.
     overrides : Mapping, optional
         {name: structure} of single arrays; a name is the path in the containers ("layers/0/w"),
-        and may hold * and ? to mean several ("*/bias").
+        and may hold `*` and `?` to mean several (`*/bias`).
 
     Returns
     -------

@@ -154,7 +154,8 @@ class Structure(ABC):
 
     def arguments(self) -> dict[str, Any]:
         """{name: value} of the arguments, `dim` left out, that make this structure again."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "dim"}
+        own = (f.name for f in fields(self) if f.init and f.name != "dim")
+        return {name: getattr(self, name) for name in own}
 
     @classmethod
     def implied_dim(cls, **given: Any) -> int | None:
@@ -190,10 +191,8 @@ class Structure(ABC):
         return factor[0]
 
     def factor_of(self, B: Array) -> Factor:
-        """Factor of the matrix B (d, d) of this structure; of any B where `has_any_matrix`.
-
-        Raises TypeError where B is not linear in the numbers of the factor.
-        """
+        """Factor of the matrix B (d, d) of this structure; of any B where `has_any_matrix`. Raises
+        TypeError where B is not linear in the numbers of the factor."""
         return self._algebra.factor_of(B)
 
     def unwhiten(self, factor: Factor, Z: Array) -> Array:
@@ -330,26 +329,12 @@ class Structure(ABC):
         Unless a structure knows better, by 30 steps of power iteration from both ends: a lower
         bound, within a few per cent where the ends stand apart.
         """
-        return self._largest(factor, self.unwhiten, self.whiten_gradient) * self._largest(
-            factor, self.whiten, self.unwhiten_gradient
-        )
-
-    def _largest(self, factor, forth, back, steps=30) -> float:
-        """Largest eigenvalue of FᵀF for F = `forth` with transpose `back`."""
-        first = factor
-        while isinstance(first, tuple):  # of a structure of structures
-            first = first[0]
-        xp = namespace(first)
-        v = 1 + 0.5 * xp.cos(xp.arange(1, self.dim + 1, dtype=first.dtype))[None, :]
-        value = 1.0
-        for _ in range(steps):
-            v = v / float(xp.sum(v * v)) ** 0.5
-            v = back(factor, forth(factor, v))
-            value = float(xp.sum(v * v)) ** 0.5
-        return value
+        largest = fallbacks.largest_eigenvalue
+        variance = largest(self.dim, factor, self.unwhiten, self.whiten_gradient)
+        return variance * largest(self.dim, factor, self.whiten, self.unwhiten_gradient)
 
 
-def zeros(*shape) -> np.ndarray:
+def zeros(*shape: int) -> np.ndarray:
     """Zeros that take no memory and cannot be written; for `blank`."""
     return np.broadcast_to(_ZERO, shape)
 

@@ -35,7 +35,17 @@ class BlockDiagonal(Structure):
     O(λ Σ n_b² + Σ n_b³), memory O(Σ n_b²). (A direct product of general linear groups; Lin et al.
     2021.) For groups with names or with other structures inside, see `direct_sum`.
 
-    sizes   sizes of the consecutive blocks, their sum d; or one number for blocks of that size
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    sizes : sequence of int, or int
+        Block sizes of the consecutive blocks, whose sum is d; or one block size for all.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the sizes do not make d.
     """
 
     sizes: tuple | int = 1
@@ -106,11 +116,11 @@ class BlockDiagonal(Structure):
     def _apply(self, Z, arrays, act):
         """act(block stack, array) of every group of equal blocks, put together like Z."""
         xp = namespace(Z)
-        parts = []
+        stacks = []
         for (n, where), array in zip(self._kinds, arrays, strict=True):
-            done = xp.permute_dims(act(self._stack(Z, n, where), array), (1, 0, 2))
-            parts.append(xp.reshape(done, (done.shape[0], -1)))
-        return xp.reshape(self._unstack(parts), Z.shape)
+            result = xp.permute_dims(act(self._stack(Z, n, where), array), (1, 0, 2))
+            stacks.append(xp.reshape(result, (result.shape[0], -1)))
+        return xp.reshape(self._unstack(stacks), Z.shape)
 
     def _unstack(self, parts):
         """Rows (…, d) of the rows of each kind, one after the other in the order of `_kinds`."""
@@ -158,16 +168,16 @@ class BlockDiagonal(Structure):
 
     def _spread(self, arrays):
         xp = namespace(arrays[0])
-        full = xp.zeros((self.dim, self.dim), dtype=arrays[0].dtype)
-        used = [0] * len(arrays)
+        matrix = xp.zeros((self.dim, self.dim), dtype=arrays[0].dtype)
+        counts = [0] * len(arrays)
         kinds = [n for n, _ in self._kinds]
         start = 0
         for n in self.sizes:
             k = kinds.index(n)
-            full[start : start + n, start : start + n] = arrays[k][used[k], :, :]
-            used[k] += 1
+            matrix[start : start + n, start : start + n] = arrays[k][counts[k], :, :]
+            counts[k] += 1
             start += n
-        return full
+        return matrix
 
     # -- the tangent space --------------------------------------------------------------------
 

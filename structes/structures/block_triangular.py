@@ -48,9 +48,15 @@ class BlockUpper(TwoBlocks):
     memory O(k d). (Lin et al. 2021, "Tractable structured natural-gradient descent using local
     parameterizations".)
 
-    k      number of lead coordinates, 0 … d
-    lead   their indices (k of them, no repeats); None: the first k. They carry no noise of their
-           own beside the k shared directions, so the choice matters.
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    k : int
+        Number of lead coordinates, 0 … d.
+    lead : sequence of int, optional
+        Their indices, k of them, none twice; without it the first k. They carry no noise of their
+        own beside the k shared directions, so the choice matters.
     """
 
     _edges = ((0, 1),)
@@ -69,8 +75,14 @@ class BlockLower(TwoBlocks):
     `diagonal`, k = d is `dense`. dof k(k+1)/2 + (k+1)(d−k); a generation costs O(λ k d + k² d),
     memory O(k d). (Lin et al. 2021.)
 
-    k      number of lead coordinates, 0 … d
-    lead   their indices (k of them, no repeats); None: the first k
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    k : int
+        Number of lead coordinates, 0 … d.
+    lead : sequence of int, optional
+        Their indices, k of them, none twice; without it the first k.
     """
 
     _edges = ((1, 0),)

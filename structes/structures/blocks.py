@@ -49,14 +49,14 @@ class Blocks(Structure):
         """The coordinates in block order, or None where that is their own order."""
         if all(group is None for group in self._groups):
             return None
-        free = np.ones(self.dim, dtype=bool)
+        unclaimed = np.ones(self.dim, dtype=bool)
         for group in self._groups:
             if group is not None:
-                free[list(group)] = False
-        left, order = np.flatnonzero(free), []
+                unclaimed[list(group)] = False
+        remaining, order = np.flatnonzero(unclaimed), []
         for n, group in zip(self._sizes, self._groups, strict=True):
-            order.append(left[:n] if group is None else np.asarray(group, dtype=int))
-            left = left[n:] if group is None else left
+            order.append(remaining[:n] if group is None else np.asarray(group, dtype=int))
+            remaining = remaining[n:] if group is None else remaining
         order = np.concatenate(order)
         return None if (order == np.arange(self.dim)).all() else order
 
@@ -77,24 +77,24 @@ class Blocks(Structure):
     @cached_property
     def _solve_order(self) -> tuple:
         """Blocks, rows before columns: y_c can be found once every y_r with an edge (r, c) is."""
-        done = []
-        while len(done) < len(self._sizes):
-            done += [
+        order = []
+        while len(order) < len(self._sizes):
+            order += [
                 b
                 for b in range(len(self._sizes))
-                if b not in done and all(r in done for r, c in self._edges if c == b)
+                if b not in order and all(r in order for r, c in self._edges if c == b)
             ]
-        return tuple(done)
+        return tuple(order)
 
     # -- sizes --------------------------------------------------------------------------------
 
     @property
     def dof(self):
-        own = sum(
+        diagonal = sum(
             n * (n + 1) // 2 if dense else n
             for n, dense in zip(self._sizes, self._dense, strict=True)
         )
-        return own + sum(self._sizes[r] * self._sizes[c] for r, c in self._edges)
+        return diagonal + sum(self._sizes[r] * self._sizes[c] for r, c in self._edges)
 
     @property
     def row(self):
@@ -193,11 +193,11 @@ class Blocks(Structure):
         B, z = self._blocks(factor), self._cut(Z)
         y = [None] * len(z)
         for c in self._solve_order:
-            rest = z[c]
-            for r, to in self._edges:
-                if to == c:
-                    rest = rest - y[r] @ B[r, c]
-            y[c] = _solve_rows(B[c, c].T, rest) if self._dense[c] else rest / B[c, c]
+            right_side = z[c]
+            for r, column in self._edges:
+                if column == c:
+                    right_side = right_side - y[r] @ B[r, c]
+            y[c] = _solve_rows(B[c, c].T, right_side) if self._dense[c] else right_side / B[c, c]
         return self._join(y)
 
     def _substitute_transposed(self, factor, G):
@@ -205,11 +205,11 @@ class Blocks(Structure):
         B, g = self._blocks(factor), self._cut(G)
         x = [None] * len(g)
         for r in reversed(self._solve_order):
-            rest = g[r]
-            for at, c in self._edges:
-                if at == r:
-                    rest = rest - x[c] @ B[r, c].T
-            x[r] = _solve_rows(B[r, r], rest) if self._dense[r] else rest / B[r, r]
+            right_side = g[r]
+            for row, c in self._edges:
+                if row == r:
+                    right_side = right_side - x[c] @ B[r, c].T
+            x[r] = _solve_rows(B[r, r], right_side) if self._dense[r] else right_side / B[r, r]
         return self._join(x)
 
     def logdet(self, factor):
@@ -223,19 +223,16 @@ class Blocks(Structure):
         return total
 
     def to_dense(self, factor):
-        return self._spread(factor)
-
-    def _spread(self, arrays):
-        xp = namespace(arrays[0])
-        full = xp.zeros((self.dim, self.dim), dtype=arrays[0].dtype)
-        for (r, c), block in self._blocks(arrays).items():
+        xp = namespace(factor[0])
+        matrix = xp.zeros((self.dim, self.dim), dtype=factor[0].dtype)
+        for (r, c), block in self._blocks(factor).items():
             if block.ndim == 1:
                 block = block[:, None] * xp.eye(block.shape[0], dtype=block.dtype)
-            full[self._slices[r], self._slices[c]] = block
+            matrix[self._slices[r], self._slices[c]] = block
         if self._order is None:
-            return full
-        back = xp.asarray(self._back)
-        return xp.take(xp.take(full, back, axis=0), back, axis=1)
+            return matrix
+        places = xp.asarray(self._back)
+        return xp.take(xp.take(matrix, places, axis=0), places, axis=1)
 
     # -- the tangent space --------------------------------------------------------------------
 
@@ -311,9 +308,6 @@ class Blocks(Structure):
             for m, dense in zip(M, self._dense, strict=False)
         )
 
-    def tangent_to_dense(self, M):
-        return self._spread(M)
-
     def deviations(self, factor):
         """Rows of A = B⁻ᵀ are columns of X = B⁻¹: X_rc = −B_rr⁻¹ Σ_j B_rj X_jc, block by block."""
         B, X = self._blocks(factor), {}
@@ -323,12 +317,12 @@ class Blocks(Structure):
                 X[r, r] = xp.linalg.inv(B[r, r])
             else:
                 X[r, r] = 1 / B[r, r]
-            for c in [c for at, c in self._edges if at == r]:
-                others = [j for j in range(len(self._sizes)) if j != r]
-                X[r, c] = -_times(X[r, r], self._chain(B, X, r, c, others))
+            for c in [c for row, c in self._edges if row == r]:
+                middle = [j for j in range(len(self._sizes)) if j != r]
+                X[r, c] = -_times(X[r, r], self._chain(B, X, r, c, middle))
         variances = []
         for c in range(len(self._sizes)):
-            column = [X[r, to] for r, to in X if to == c]
+            column = [X[r, column_block] for r, column_block in X if column_block == c]
             squares = [xp.sum(x * x, axis=0) if x.ndim == 2 else x * x for x in column]
             variances.append(sum(squares[1:], start=squares[0]))
         return xp.sqrt(self._join(variances))

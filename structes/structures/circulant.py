@@ -34,6 +34,11 @@ class Circulant(Structure):
     `toeplitz_upper` say the same without closing the ring. dof d//2 + 1; a generation costs
     O(λ d log d), memory O(d). (Gray 2006, "Toeplitz and circulant matrices"; a torus in the
     general linear group, as in Lin et al. 2021.)
+
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
     """
 
     def identity(self, xp, dtype):

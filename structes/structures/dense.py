@@ -49,13 +49,17 @@ _RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
 
 
 class LowRank(NamedTuple):
-    """M = diag(x) + Uᵀ diag(v) U; g = U Uᵀ is kept because every operation needs it."""
+    """M = diag(x) + Uᵀ diag(v) U.
 
-    U: Any  # (r, d) rows are samples
+    The Gram matrix g = U Uᵀ is kept because every operation needs it, and so is Y, what
+    `unwhiten` makes of the first rows of U, where the caller has it (`Dense.with_samples`).
+    """
+
+    U: Any  # (r, d): rows are samples
     v: Any  # (r,)
-    x: Any  # scalar, or (d,)
+    x: Any  # a number, or (d,)
     g: Any  # (r, r)
-    Y: Any = None  # (n ≤ r, d) unwhiten(factor, ·) of the first rows of U, where known
+    Y: Any = None  # (n, d), n ≤ r
 
 
 class Plain(NamedTuple):
@@ -76,7 +80,17 @@ class Dense(Structure):
     generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.
     2010), with the paths of strategy.py it is CMA-ES in first order. (Lin et al. 2021.)
 
-    retraction  "h", or "exp" for B exp(M): xNES exactly, at O(d³) a generation
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    retraction : {"h", "exp"}
+        B h(M), or B exp(M), which is xNES exactly, at O(d³) a generation.
+
+    Raises
+    ------
+    ValueError
+        For another retraction.
     """
 
     retraction: str = "h"
@@ -157,14 +171,14 @@ class Dense(Structure):
         if isinstance(M, Plain):
             h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
             return (solve_positive(h, A.T).T,)
-        Y, known = M.Y, 0 if M.Y is None else M.Y.shape[0]
-        if known < M.U.shape[0]:
-            rest = self.unwhiten(factor, M.U[known:, :])
-            Y = xp.concat([Y, rest]) if known else rest
-        x, then = _steps(M)
+        Y, count = M.Y, 0 if M.Y is None else M.Y.shape[0]
+        if count < M.U.shape[0]:
+            missing_rows = self.unwhiten(factor, M.U[count:, :])
+            Y = xp.concat([Y, missing_rows]) if count else missing_rows
+        x, last = _steps(M)
         c, K = _h(x), (1 + x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
         T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
-        c = c * then
+        c = c * last
         return (scaled_rank_update(A, 1 / c, Y, (T @ M.U) / -c),)
 
     def transport(self, M, q):
@@ -172,9 +186,9 @@ class Dense(Structure):
             return q @ _exp(M.M)
         if isinstance(M, Plain):
             return q + (q + 0.5 * (q @ M.M)) @ M.M
-        x, then = _steps(M)
+        x, last = _steps(M)
         t = _rows_times(q, M, x)
-        return (q + t + 0.5 * _rows_times(t, M, x)) * then
+        return (q + t + 0.5 * _rows_times(t, M, x)) * last
 
     def norm(self, M):
         if isinstance(M, Plain):
@@ -182,10 +196,10 @@ class Dense(Structure):
             return number(m @ m) ** 0.5
         xp = namespace(M[0])
         # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
-        own = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
-        mixed = total(M.x * weighted_squares(M.U, M.v))
+        diagonal = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
+        cross = total(M.x * weighted_squares(M.U, M.v))
         vg = M.v[:, None] * M.g
-        return not_negative(number(own + 2 * mixed + xp.sum(vg * vg.T))) ** 0.5
+        return not_negative(number(diagonal + 2 * cross + xp.sum(vg * vg.T))) ** 0.5
 
     def add(self, M, N):
         if isinstance(M, LowRank) and isinstance(N, LowRank):
@@ -215,8 +229,8 @@ class Dense(Structure):
         if isinstance(M, Plain):
             return trace(M.M)
         xp = namespace(M[0])
-        own = total(M.x) if M.x.ndim else self.dim * M.x
-        return number(own + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+        diagonal = total(M.x) if M.x.ndim else self.dim * M.x
+        return number(diagonal + xp.sum(M.v * xp.linalg.diagonal(M.g)))
 
     def tangent_to_dense(self, M):
         if isinstance(M, Plain):
@@ -233,17 +247,18 @@ class Dense(Structure):
 
 
 def _h(x):
-    """h of numbers."""
+    """The retraction h of numbers."""
     return 1 + x + 0.5 * x * x
 
 
 def _steps(M):
-    """x and h(D) of the factor h(x I + L) h(D): one step, or the diagonal after the rest."""
+    """The numbers x and h(D) of B h(x I + L) h(D): D is 0 where one step does all, and x is 0
+    where the diagonal has a step of its own."""
     return (0.0, _h(M.x)) if M.x.ndim else (M.x, 1.0)
 
 
 def _rows_times(q, M, x):
-    """Rows q (x I + L)."""
+    """The rows q (x I + L)."""
     return q * x + ((q @ M.U.T) * M.v) @ M.U
 
 
@@ -252,6 +267,6 @@ def _diagonal(v):
 
 
 def _exp(M):
-    """Exponential of a symmetric matrix."""
+    """The exponential of a symmetric matrix."""
     values, vectors = namespace(M).linalg.eigh(M)
     return (vectors * namespace(M).exp(values)) @ vectors.T

@@ -21,6 +21,7 @@ from ..arrays.libraries import namespace
 from ..arrays.tiles import tiles
 from .base import Structure
 from .building import spec_of
+from .fallbacks import largest_eigenvalue
 from .placement import implied_size, place
 
 
@@ -38,13 +39,22 @@ class DirectSum(Structure):
     shapes of arrays). dof, memory and cost of a generation are the sums over the blocks. (A direct
     product of groups; Lin et al. 2021.)
 
-    blocks   mapping name -> structure: a Structure; or a name or a mapping as everywhere, which
-             may say, besides the structure's own arguments,
-               dim   size of the block, where the structure does not imply it (as rows and cols of
-                     a Kronecker product do); one block may leave it out and gets what remains
-               at    its coordinates, a list of integers from 0 to d − 1
-             Blocks without `at` take the coordinates that no `at` names, in their order.
-             Afterwards: a tuple of `Block`.
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    blocks : dict
+        A structure for every name: a Structure; or a name or a mapping as everywhere, which may
+        hold, besides the structure's own arguments, `dim`, the block size, where the structure
+        does not imply it (as rows and cols of a Kronecker product do; one block may leave it out
+        and gets what remains), and `at`, its coordinates, a list of integers from 0 to d − 1.
+        Blocks without `at` take the coordinates that no `at` names, in their order. Afterwards
+        it is a tuple of `Block`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the blocks do not make d, overlap, or one of them is no group.
     """
 
     blocks: Any
@@ -81,10 +91,10 @@ class DirectSum(Structure):
 
     @property
     def path_parts(self):
-        each = [(b.structure.path_parts, len(b.structure.parts)) for b in self.blocks]
-        if all(parts is None for parts, _ in each):
+        groups = [(b.structure.path_parts, len(b.structure.parts)) for b in self.blocks]
+        if all(parts is None for parts, _ in groups):
             return None
-        return tuple(p for parts, n in each for p in parts or (1,) * n)
+        return tuple(p for parts, n in groups for p in parts or (1,) * n)
 
     @property
     def retraction_order(self):
@@ -126,11 +136,11 @@ class DirectSum(Structure):
         rows = xp.reshape(Z, (-1, self.dim))
         if self._order is None:
             return xp.reshape(self._apply_sliced(verb, parts, rows), Z.shape)
-        order, back = (xp.asarray(index) for index in self._order)
+        order, places = (xp.asarray(index) for index in self._order)
         out = xp.empty(rows.shape, dtype=Z.dtype)
         for t in tiles(rows):
-            done = self._apply_sliced(verb, parts, xp.take(rows[t, :], order, axis=1))
-            out[t, :] = xp.take(done, back, axis=1)
+            result = self._apply_sliced(verb, parts, xp.take(rows[t, :], order, axis=1))
+            out[t, :] = xp.take(result, places, axis=1)
         return xp.reshape(out, Z.shape)
 
     def _apply_sliced(self, verb, parts, Z):
@@ -152,13 +162,13 @@ class DirectSum(Structure):
     def _dense(self, matrices):
         """(d, d) of one matrix for each block."""
         xp = namespace(matrices[0])
-        out = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
+        full = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
         for where, matrix in zip(self._slices, matrices, strict=True):
-            out[where, where] = matrix
+            full[where, where] = matrix
         if self._order is not None:
-            back = xp.asarray(self._order[1])
-            out = xp.take(xp.take(out, back, axis=0), back, axis=1)
-        return out
+            places = xp.asarray(self._order[1])
+            full = xp.take(xp.take(full, places, axis=0), places, axis=1)
+        return full
 
     # -- the group --------------------------------------------------------------------------------
 
@@ -222,10 +232,10 @@ class DirectSum(Structure):
     def scale(self, M, rates):
         if not isinstance(rates, tuple):
             return tuple(s.scale(m, rates) for s, m in self._parts(M))
-        out, left = [], rates
+        out, remaining = [], rates
         for s, m in self._parts(M):
-            own, left = left[: len(s.parts)], left[len(s.parts) :]
-            out.append(s.scale(m, own))
+            block_rates, remaining = remaining[: len(s.parts)], remaining[len(s.parts) :]
+            out.append(s.scale(m, block_rates))
         return tuple(out)
 
     def shift(self, M, value):
@@ -250,8 +260,8 @@ class DirectSum(Structure):
         for s, f in self._parts(factor):
             variances = s.deviations(f) ** 2
             xp = namespace(variances)
-            high = s._largest(f, s.unwhiten, s.whiten_gradient)
-            low = s._largest(f, s.whiten, s.unwhiten_gradient)
+            high = largest_eigenvalue(s.dim, f, s.unwhiten, s.whiten_gradient)
+            low = largest_eigenvalue(s.dim, f, s.whiten, s.unwhiten_gradient)
             largest = max(largest, high, float(xp.max(variances)))
             inverse = max(inverse, low, 1 / float(xp.min(variances)))
             single.append(s.condition(f))

@@ -78,6 +78,24 @@ def deviations(B):
     return xp.sqrt(xp.sum(inverse * inverse, axis=0))
 
 
+def largest_eigenvalue(dim, factor, forth, back, steps=30) -> float:
+    """A lower bound of the largest eigenvalue of FᵀF, by power iteration.
+
+    `forth(factor, v)` multiplies rows v (n, dim) with F, `back` with its transpose.
+    """
+    first = factor
+    while isinstance(first, tuple):  # of a structure of structures
+        first = first[0]
+    xp = namespace(first)
+    v = 1 + 0.5 * xp.cos(xp.arange(1, dim + 1, dtype=first.dtype))[None, :]
+    value = 1.0
+    for _ in range(steps):
+        v = v / float(xp.sum(v * v)) ** 0.5
+        v = back(factor, forth(factor, v))
+        value = float(xp.sum(v * v)) ** 0.5
+    return value
+
+
 # -- the group and its tangent space --------------------------------------------------------------
 
 

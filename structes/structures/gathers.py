@@ -57,9 +57,9 @@ def arrange(target, size: int, level) -> Plan:
     place[order] = np.arange(size)
     terms = np.argsort(place[target], kind="stable")
     count, level = count[order], level[order]
-    new = 1 + np.flatnonzero((np.diff(count) != 0) | (np.diff(level) != 0))
+    starts = 1 + np.flatnonzero((np.diff(count) != 0) | (np.diff(level) != 0))
     groups, first = [], 0
-    for start, stop in zip([0, *new.tolist()], [*new.tolist(), size], strict=True):
+    for start, stop in zip([0, *starts.tolist()], [*starts.tolist(), size], strict=True):
         c = int(count[start]) if size else 0
         step = max(1, CHUNK // c) if c else size + 1
         for begin in range(start, stop, step):
@@ -78,13 +78,13 @@ def levels(target, source, size: int):
     by_source = np.argsort(source, kind="stable")
     start = np.searchsorted(source[by_source], np.arange(size + 1))
     level = np.full(size, -1, dtype=np.int64)
-    ready, now = np.flatnonzero(waiting == 0), 0
+    ready, current = np.flatnonzero(waiting == 0), 0
     while len(ready):
-        level[ready] = now
-        told = target[by_source[ranges(start[ready], start[ready + 1])]]
-        told, times = np.unique(told, return_counts=True)
-        waiting[told] -= times
-        ready, now = told[waiting[told] == 0], now + 1
+        level[ready] = current
+        reached = target[by_source[ranges(start[ready], start[ready + 1])]]
+        reached, times = np.unique(reached, return_counts=True)
+        waiting[reached] -= times
+        ready, current = reached[waiting[reached] == 0], current + 1
     return level
 
 

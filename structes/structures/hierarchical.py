@@ -35,9 +35,11 @@ class ThreeBlocks(Blocks):
             if getattr(self, key) is not None:
                 chosen = checks.indices(f"{name}: {key}", getattr(self, key), k, self.dim)
                 object.__setattr__(self, key, chosen)
-        both = set(self.lead or ()) & set(self.tail or ())
-        if both:
-            raise ValueError(f"{name}: lead and tail must not share coordinates; both have {both}")
+        shared = set(self.lead or ()) & set(self.tail or ())
+        if shared:
+            raise ValueError(
+                f"{name}: lead and tail must not share coordinates; both have {shared}"
+            )
         if (self.lead is None) != (self.tail is None) and self.k1 and self.k2:
             raise ValueError(f"{name}: give both lead and tail, or neither")
 
@@ -63,8 +65,14 @@ class HierarchicalLower(ThreeBlocks):
     k1 k2 + (k1+k2+1) m; a generation costs O(λ (k1+k2) d + (k1+k2)² d), memory O((k1+k2) d).
     (Lin et al. 2021.)
 
-    k1, k2       sizes of the two dense blocks, k1 + k2 ≤ d
-    lead, tail   their coordinates, k1 and k2 indices; None: the first k1 and the last k2
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    k1, k2 : int
+        Block sizes of the two dense blocks, k1 + k2 ≤ d.
+    lead, tail : sequence of int, optional
+        Their coordinates, k1 and k2 indices; without them the first k1 and the last k2.
     """
 
     _edges = ((1, 0), (2, 0), (2, 1))

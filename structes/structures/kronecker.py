@@ -46,8 +46,19 @@ class Kronecker(Structure):
     in the left factor plus λ·rows times that in the right (dense: O(λ d (rows + cols))), memory
     that of the factors. (Lin et al. 2021; Martens & Grosse 2015 for layers.)
 
-    rows, cols    sizes of the matrix, their product d; one of them may be left out
-    left, right   structures of the rows and of the columns: names, mappings or Structures
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    rows, cols : int
+        Sizes of the matrix, whose product is d; one of them may be left out.
+    left, right : str, dict or Structure
+        The structures of the rows and of the columns: names, mappings or objects.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where the sizes do not make d, or a factor is no group.
     """
 
     rows: int | None = None
@@ -69,8 +80,8 @@ class Kronecker(Structure):
 
     @classmethod
     def implied_dim(cls, rows=None, cols=None, **_):
-        known = isinstance(rows, int) and isinstance(cols, int)
-        return rows * cols if known else None
+        sized = isinstance(rows, int) and isinstance(cols, int)
+        return rows * cols if sized else None
 
     @property
     def dof(self):
@@ -105,9 +116,9 @@ class Kronecker(Structure):
         rows = xp.reshape(Z, (-1, self.dim))
         out = xp.empty(rows.shape, dtype=Z.dtype)
         for t in tiles(rows):
-            done = left(parts[0], self._columns(right(parts[1], self._rows(rows[t, :]))))
-            done = xp.matrix_transpose(xp.reshape(done, (-1, self.cols, self.rows)))
-            out[t, :] = xp.reshape(done, (-1, self.dim))
+            result = left(parts[0], self._columns(right(parts[1], self._rows(rows[t, :]))))
+            result = xp.matrix_transpose(xp.reshape(result, (-1, self.cols, self.rows)))
+            out[t, :] = xp.reshape(result, (-1, self.dim))
         return xp.reshape(out, Z.shape)
 
     # -- the group --------------------------------------------------------------------------------
@@ -198,11 +209,11 @@ def _sizes(dim, rows, cols):
         raise ValueError(
             f"Kronecker: needs rows or cols (or both), the sizes of a matrix of dim {dim} numbers"
         )
-    given = {"rows": rows, "cols": cols}
-    for name, value in given.items():
+    sizes = {"rows": rows, "cols": cols}
+    for name, value in sizes.items():
         if value is not None:
-            given[name] = checks.count(f"Kronecker: {name}", value, 1)
-    rows, cols = given.values()
+            sizes[name] = checks.count(f"Kronecker: {name}", value, 1)
+    rows, cols = sizes.values()
     if rows is not None and cols is not None:
         if rows * cols != dim:
             raise ValueError(

@@ -39,6 +39,7 @@ from ..arrays import noise
 from ..arrays.libraries import namespace
 from ..arrays.linalg import add_to_diagonal, solve_positive, total, weighted_squares
 from ..arrays.scalars import number
+from . import fallbacks
 from .base import Structure, zeros
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told
@@ -81,8 +82,17 @@ class LowRank(Structure):
     covariance is I up to axes of relative variance 1.25 and 0.8. Where there are long axes, too,
     short ones across the coordinates come slowly beyond 1e8: V must first be orthogonal to them.
 
-    long    number of axes along which the distribution may be longer than the scales say, ≥ 0
-    short   and shorter, ≥ 0
+    It is no group: B is not square, so its tangent depends on the factor (`tangent_at`), and it
+    obeys the laws of all structures (base.py).
+
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    long : int
+        Number of axes along which the distribution may be longer than the scales say, ≥ 0.
+    short : int
+        Number of axes along which it may be shorter, ≥ 0.
     """
 
     long: int = 5
@@ -188,10 +198,10 @@ class LowRank(Structure):
     def tangent_at(self, factor, Z, w):
         a, u, b = self._cut(Z)
         wa, wb = a.T * w, b.T * w
-        seen = Moments(wa @ a, wa @ u, weighted_squares(u, w), wb @ u, wb @ b)
+        moments = Moments(wa @ a, wa @ u, weighted_squares(u, w), wb @ u, wb @ b)
         P, sum_w = _projector(factor), total(w)
         halves = (-0.5, -1.0, -0.5, -1.0, -0.5)
-        M = Moments(*(c * (m - sum_w * p) for c, m, p in zip(halves, seen, P, strict=True)))
+        M = Moments(*(c * (m - sum_w * p) for c, m, p in zip(halves, moments, P, strict=True)))
         return Tangent(M, P, factor)
 
     def retract(self, factor, M):
@@ -245,12 +255,12 @@ class LowRank(Structure):
         """M in the larger space: block upper triangular in the order a, u, b."""
         aa, au, uu, bu, bb = M.M
         xp = namespace(uu)
-        full = xp.zeros((self.noise_dim, self.noise_dim), dtype=uu.dtype)
+        matrix = xp.zeros((self.noise_dim, self.noise_dim), dtype=uu.dtype)
         i, j = self.long, self.long + self.dim
         a, u, b = slice(0, i), slice(i, j), slice(j, None)
-        full[a, a], full[a, u], full[u, b], full[b, b] = aa, au, bu.T, bb
-        full[u, u] = xp.eye(self.dim, dtype=uu.dtype) * uu
-        return full
+        matrix[a, a], matrix[a, u], matrix[u, b], matrix[b, b] = aa, au, bu.T, bb
+        matrix[u, u] = xp.eye(self.dim, dtype=uu.dtype) * uu
+        return matrix
 
     # -- what a stopping rule asks ----------------------------------------------------------------
 
@@ -260,8 +270,9 @@ class LowRank(Structure):
         return s * xp.sqrt(_own(W) + xp.sum(V * V, axis=0))
 
     def condition(self, factor):
-        largest = self._largest(factor, self.whiten_gradient, self.unwhiten)
-        return largest * self._largest(factor, self.whiten, self.unwhiten_gradient)
+        largest = fallbacks.largest_eigenvalue
+        variance = largest(self.dim, factor, self.whiten_gradient, self.unwhiten)
+        return variance * largest(self.dim, factor, self.whiten, self.unwhiten_gradient)
 
 
 def _one_plus(W):
@@ -319,7 +330,7 @@ def _bounded(V):
     would drift away without end (Heywood's case of factor analysis), taking all of V's length.
     """
     xp = namespace(V)
-    square = xp.sum(V * V, axis=1)
-    V = V * xp.sqrt(LONGEST / xp.clip(square, LONGEST, None))[:, None]
-    more = xp.sqrt(OWN / xp.clip(_own(V), 1e-8, OWN))
-    return V / more, more
+    lengths = xp.sum(V * V, axis=1)
+    V = V * xp.sqrt(LONGEST / xp.clip(lengths, LONGEST, None))[:, None]
+    growth = xp.sqrt(OWN / xp.clip(_own(V), 1e-8, OWN))
+    return V / growth, growth

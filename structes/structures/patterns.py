@@ -88,19 +88,19 @@ class Pattern:
         level = levels(self.row, self.col, self.dim)[self.row]
         chains = self._chains or _find_chains(self.dim, self._keys, MOST)
         self._chains = None
-        own = np.empty(len(self), dtype=np.int64)  # place of the k-th entry of the sorted ones
-        own[self._sorted] = np.arange(len(self))
-        plan = arrange(own[chains.out], len(self), level)
-        pair = own[chains.first[plan.terms]], own[chains.second[plan.terms]]
+        places = np.empty(len(self), dtype=np.int64)  # place of the k-th entry of the sorted ones
+        places[self._sorted] = np.arange(len(self))
+        plan = arrange(places[chains.out], len(self), level)
+        pair = places[chains.first[plan.terms]], places[chains.second[plan.terms]]
         return plan._replace(terms=None, sources=pair)
 
     @property
     def dense(self):
         """(d, d) where an entry of the matrix stands in (diagonal, entries, zero) put together."""
-        at = np.full((self.dim, self.dim), self.dim + len(self))
-        at[np.arange(self.dim), np.arange(self.dim)] = np.arange(self.dim)
-        at[self.row, self.col] = self.dim + np.arange(len(self))
-        return at
+        index = np.full((self.dim, self.dim), self.dim + len(self))
+        index[np.arange(self.dim), np.arange(self.dim)] = np.arange(self.dim)
+        index[self.row, self.col] = self.dim + np.arange(len(self))
+        return index
 
     def on(self, xp, what: str):
         """Attribute `what` of this pattern (a plan or indices) with arrays of the library xp."""
@@ -239,9 +239,9 @@ class Chains(NamedTuple):
     missing: Any
 
 
-def _find_chains(dim, keys, most, kept=MOST):
-    """Chains of the sorted entries `keys`; None where there are more than `most`. Where there are
-    more than `kept`, it is only looked whether some miss, until some do: that takes no memory."""
+def _find_chains(dim, keys, most, storable=MOST):
+    """The chains of the sorted entries `keys`; None where there are more than `most`. Where there
+    are more than `storable`, the search ends at the first that miss, and keeps no chain."""
     row, col = np.divmod(keys, dim)
     start = np.searchsorted(row, np.arange(dim + 1))
     ends = np.cumsum(start[col + 1] - start[col])
@@ -249,23 +249,23 @@ def _find_chains(dim, keys, most, kept=MOST):
     if total > most:
         return None
     first = second = out = None
-    if total <= kept:
+    if total <= storable:
         first, second, out = (np.empty(total, dtype=np.int64) for _ in range(3))
     missing = np.empty(0, dtype=np.int64)
     cuts = np.searchsorted(ends, np.arange(0, total, FEW)).tolist() or [0]
     for a, b in zip(cuts, [*cuts[1:], len(keys)], strict=True):
         s, e = (int(ends[a - 1]) if a else 0), (int(ends[b - 1]) if b else 0)
-        one = np.repeat(np.arange(a, b), start[col[a:b] + 1] - start[col[a:b]])
-        two = ranges(start[col[a:b]], start[col[a:b] + 1])
-        wanted = row[one] * dim + col[two]
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        lost = wanted[keys[at] != wanted]
+        left = np.repeat(np.arange(a, b), start[col[a:b] + 1] - start[col[a:b]])
+        right = ranges(start[col[a:b]], start[col[a:b] + 1])
+        target = row[left] * dim + col[right]
+        position = np.minimum(np.searchsorted(keys, target), len(keys) - 1)
+        absent = target[keys[position] != target]
         if first is not None:
-            first[s:e], second[s:e], out[s:e] = one, two, at
-        elif len(lost):
-            return Chains(None, None, None, np.unique(lost[:NAMED]))
-        if len(lost):
-            missing = np.union1d(missing, lost)
+            first[s:e], second[s:e], out[s:e] = left, right, position
+        elif len(absent):
+            return Chains(None, None, None, np.unique(absent[:NAMED]))
+        if len(absent):
+            missing = np.union1d(missing, absent)
     return Chains(first, second, out, missing)
 
 
@@ -282,35 +282,35 @@ def _closure(dim, keys, most):
 
 def _not_transitive(dim, keys, missing):
     row, col = np.divmod(keys, dim)
-    named = []
+    reasons = []
     for key in missing[:3].tolist():
         i, j = divmod(key, dim)
         via = int(np.intersect1d(col[row == i], row[col == j])[0])
-        named.append(f"({i}, {j}) because of ({i}, {via}) and ({via}, {j})")
+        reasons.append(f"({i}, {j}) because of ({i}, {via}) and ({via}, {j})")
     closed = _closure(dim, keys, FEW)
-    more = f"at least {len(missing)}" if closed is None else str(len(closed) - len(keys))
+    additions = f"at least {len(missing)}" if closed is None else str(len(closed) - len(keys))
     return (
         f"Sparse: the pattern of {len(keys)} entries is not transitive, so products leave it; "
-        f"{'at least ' * (closed is None)}{len(missing)} entries are missing: {'; '.join(named)}"
+        f"{'at least ' * (closed is None)}{len(missing)} entries are missing: {'; '.join(reasons)}"
         + ("; …" if len(missing) > 3 else "")
-        + f". close=True takes the smallest transitive pattern around it, {more} entries more"
+        + f". close=True takes the smallest transitive pattern around it, {additions} entries more"
     )
 
 
 def _cycle(dim, keys, level):
     """What to say of a pattern that has a cycle; level −1 marks what is on or behind one."""
     mirror = np.sort(keys % dim * dim + keys // dim)
-    both = np.intersect1d(keys, mirror)
+    mutual = np.intersect1d(keys, mirror)
     advice = "makes an invertible block: use a block structure (block_diagonal, block_upper, …)"
-    if len(both):
-        i, j = divmod(int(both[0]), dim)
+    if len(mutual):
+        i, j = divmod(int(mutual[0]), dim)
         return (
-            f"Sparse: the pattern has ({i}, {j}) and ({j}, {i}), {len(both) // 2} such pairs in "
+            f"Sparse: the pattern has ({i}, {j}) and ({j}, {i}), {len(mutual) // 2} such pairs in "
             f"all; an entry with its mirror image {advice}, or give one of each pair"
         )
     row, col = np.divmod(keys, dim)
-    inside = (level[row] < 0) & (level[col] < 0)
-    above = dict(zip(col[inside].tolist(), row[inside].tolist(), strict=True))
+    on_cycle = (level[row] < 0) & (level[col] < 0)
+    above = dict(zip(col[on_cycle].tolist(), row[on_cycle].tolist(), strict=True))
     path = _walk(next(iter(above)), above.__getitem__)
     return f"Sparse: the pattern has the cycle {_arrows(path[::-1])}; its closure {advice}"
 

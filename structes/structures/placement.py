@@ -48,15 +48,15 @@ def place(dim, blocks) -> tuple:
             f"DirectSum: every coordinate from 0 to {dim - 1} must belong to a block; "
             f"{_some(np.flatnonzero(owner < 0))} belong to none"
         )
-    free, used = np.flatnonzero(owner < 0), 0
-    out = []
+    unclaimed, start = np.flatnonzero(owner < 0), 0
+    placed = []
     for r, size in zip(requests, _all_sizes(dim, requests), strict=True):
         at = r.at
         if at is None:
-            at, used = free[used : used + size], used + size
+            at, start = unclaimed[start : start + size], start + size
         structure = build_part(f"DirectSum: block {r.name!r}", r.spec, size)
-        out.append(Block(r.name, structure, _compact(at)))
-    return tuple(out)
+        placed.append(Block(r.name, structure, _compact(at)))
+    return tuple(placed)
 
 
 def implied_size(blocks):
@@ -83,7 +83,7 @@ def _pairs(blocks) -> list:
 
 def _read(name, spec) -> Request:
     """The request of one block."""
-    what = f"DirectSum: block {name!r}"
+    name_of_block = f"DirectSum: block {name!r}"
     if isinstance(spec, Block):
         return Request(name, spec.structure, spec.structure.dim, np.asarray(spec.at))
     if not isinstance(name, str) or not name:
@@ -93,19 +93,19 @@ def _read(name, spec) -> Request:
     size = at = None
     if isinstance(spec, Mapping):
         spec = dict(spec)
-        size, at = spec.pop("dim", None), _coordinates(what, spec.pop("at", None))
+        size, at = spec.pop("dim", None), _coordinates(name_of_block, spec.pop("at", None))
     try:
         implied = implied_dim(spec)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
+        raise type(error)(f"{name_of_block}: {error}") from error
     sizes = {"dim": size, "at": None if at is None else len(at), "its structure": implied}
-    known = {key: value for key, value in sizes.items() if value is not None}
-    for key, value in known.items():
-        known[key] = checks.count(f"{what}: the size given by {key}", value, 1)
-    if len(set(known.values())) > 1:
-        said = ", ".join(f"{value} by {key}" for key, value in known.items())
-        raise ValueError(f"{what} must have one size; got {said}")
-    return Request(name, spec, next(iter(known.values()), None), at)
+    sizes_given = {key: value for key, value in sizes.items() if value is not None}
+    for key, value in sizes_given.items():
+        sizes_given[key] = checks.count(f"{name_of_block}: the size given by {key}", value, 1)
+    if len(set(sizes_given.values())) > 1:
+        listing = ", ".join(f"{value} by {key}" for key, value in sizes_given.items())
+        raise ValueError(f"{name_of_block} must have one size; got {listing}")
+    return Request(name, spec, next(iter(sizes_given.values()), None), at)
 
 
 def _coordinates(what, at):
@@ -120,22 +120,22 @@ def _coordinates(what, at):
 
 def _all_sizes(dim, requests) -> list:
     """Sizes of the blocks: an open one gets what remains; their sum is dim."""
-    unknown = [r.name for r in requests if r.size is None]
+    open_names = [r.name for r in requests if r.size is None]
     total = sum(r.size or 0 for r in requests)
-    said = " + ".join(f"{r.size} ({r.name!r})" for r in requests if r.size is not None)
-    if len(unknown) > 1:
+    listing = " + ".join(f"{r.size} ({r.name!r})" for r in requests if r.size is not None)
+    if len(open_names) > 1:
         raise ValueError(
-            f"DirectSum: all blocks but one must say their dim; {', '.join(map(repr, unknown))} "
-            f"leave it open"
+            "DirectSum: all blocks but one must say their dim; "
+            f"{', '.join(map(repr, open_names))} leave it open"
         )
-    if unknown and total >= dim:
+    if open_names and total >= dim:
         raise ValueError(
-            f"DirectSum: block {unknown[0]!r} gets what the others leave of dim {dim}; "
-            f"nothing is left: {said} = {total}"
+            f"DirectSum: block {open_names[0]!r} gets what the others leave of dim {dim}; "
+            f"nothing is left: {listing} = {total}"
         )
-    if not unknown and total != dim:
+    if not open_names and total != dim:
         raise ValueError(
-            f"DirectSum: the sizes of the blocks must sum to dim {dim}; got {said} = {total}"
+            f"DirectSum: the sizes of the blocks must sum to dim {dim}; got {listing} = {total}"
         )
     return [dim - total if r.size is None else r.size for r in requests]
 
@@ -143,11 +143,11 @@ def _all_sizes(dim, requests) -> list:
 def _claim(owner, k, requests):
     """Write k over the coordinates of request k in `owner`, which no other may own."""
     name, at = requests[k].name, requests[k].at
-    outside = at[(at < 0) | (at >= len(owner))]
-    if outside.size:
+    strangers = at[(at < 0) | (at >= len(owner))]
+    if strangers.size:
         raise ValueError(
             f"DirectSum: block {name!r}: at must hold coordinates from 0 to {len(owner) - 1}; "
-            f"got {_some(outside)}"
+            f"got {_some(strangers)}"
         )
     values, counts = np.unique(at, return_counts=True)
     if (counts > 1).any():
@@ -155,11 +155,11 @@ def _claim(owner, k, requests):
             f"DirectSum: block {name!r}: at must name a coordinate once; "
             f"repeated: {_some(values[counts > 1])}"
         )
-    taken = values[owner[values] >= 0]
-    if taken.size:
+    overlap = values[owner[values] >= 0]
+    if overlap.size:
         raise ValueError(
-            f"DirectSum: blocks must not overlap; {requests[owner[taken[0]]].name!r} and {name!r} "
-            f"both name {_some(taken[owner[taken] == owner[taken[0]]])}"
+            f"DirectSum: blocks must not overlap; {requests[owner[overlap[0]]].name!r} and "
+            f"{name!r} both name {_some(overlap[owner[overlap] == owner[overlap[0]]])}"
         )
     owner[at] = k
 

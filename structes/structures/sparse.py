@@ -35,17 +35,28 @@ class Sparse(Structure):
     a chain is a pair of entries (i, l), (l, j); a tree of depth t has up to d t entries and
     d t²/2 chains. (Lin et al. 2021: "sparse Cholesky"; Wermuth 1980 for what the zeros mean.)
 
-    pattern  entries off the diagonal: a list of (row, column), a boolean (d, d) matrix or a
-             scipy.sparse matrix. It must be transitive and have no cycle.
-    tree     instead of a pattern: the parent of every parameter, −1 for a root
-    given    for a tree, what a parameter is drawn given: "ancestors" (column i of B holds i's
-             ancestors: children share what moves their parent, and are independent when it is
-             known) or "descendants" (row i of B holds them: a total and its parts; parts in
-             different branches are independent). The first can be learned much faster.
-    close    True: take the smallest transitive pattern around the given one; `added` says how
-             many entries that took
+    Parameters
+    ----------
+    dim : int
+        Number of parameters, d.
+    pattern : list of (row, column), or matrix
+        Entries off the diagonal: pairs, a boolean (d, d) matrix or a scipy.sparse matrix. It must
+        be transitive and have no cycle.
+    tree : list of int
+        Instead of a pattern the parent of every parameter, −1 for a root.
+    given : {"ancestors", "descendants"}
+        For a tree, what a parameter is drawn given. With "ancestors" column i of B holds i's
+        ancestors: children share what moves their parent, and are independent when it is known.
+        With "descendants" row i of B holds them: a total and its parts; parts in different
+        branches are independent. The first can be learned much faster.
+    close : bool
+        Take the smallest transitive pattern around the one that is said; `added` says how many
+        entries that took.
 
-    Raises ValueError for a pattern that is not transitive, naming what is missing.
+    Raises
+    ------
+    ValueError
+        For a pattern that is not transitive, naming what is missing.
     """
 
     pattern: Any = None
@@ -121,7 +132,7 @@ class Sparse(Structure):
         return self._multiply("rows", factor, G)
 
     def _multiply(self, which, T, X):
-        """Rows Tᵀ x ("columns": every column of T gathers its rows) or T x ("rows")."""
+        """The rows Tᵀ x for "columns" (every column of T gathers its rows), T x for "rows"."""
         plan, diagonal, values = self._in_order(which, T)
 
         def rows(X):
@@ -162,9 +173,9 @@ class Sparse(Structure):
 
     def to_dense(self, factor):
         xp = namespace(factor[0])
-        flat = xp.concat([*factor, xp.zeros(1, dtype=factor[0].dtype)])
-        at = self.pattern.on(xp, "dense")
-        return xp.reshape(xp.take(flat, xp.reshape(at, (-1,))), (self.dim, self.dim))
+        numbers = xp.concat([*factor, xp.zeros(1, dtype=factor[0].dtype)])
+        index = self.pattern.on(xp, "dense")
+        return xp.reshape(xp.take(numbers, xp.reshape(index, (-1,))), (self.dim, self.dim))
 
     def tangent(self, Z, w):
         xp = namespace(Z)
@@ -218,9 +229,6 @@ class Sparse(Structure):
     def trace(self, M):
         return number(namespace(M[0]).sum(M[0]))
 
-    def tangent_to_dense(self, M):
-        return self.to_dense(M)
-
     def deviations(self, factor):
         xp = namespace(factor[0])
         diagonal, values = self._inverse(factor)
@@ -236,11 +244,11 @@ class Sparse(Structure):
         scale = xp.take(-1 / b, xp.take(row, plan.order))
         C = xp.take(B / xp.take(b, col), plan.order)
         for g in plan.groups:
-            at = slice(g.begin, g.end)
+            targets = slice(g.begin, g.end)
             if g.count:
-                below = xp.take(plan.place, plan.sources[1][g.first : g.last])
-                C[at] += _chains(plan, g, B, xp.take(C, below))
-            C[at] *= scale[at]
+                sources = xp.take(plan.place, plan.sources[1][g.first : g.last])
+                C[targets] += _chains(plan, g, B, xp.take(C, sources))
+            C[targets] *= scale[targets]
         return 1 / b, xp.take(C, plan.place)
 
 

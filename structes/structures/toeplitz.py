@@ -30,6 +30,7 @@ from ..arrays.linalg import solve_triangular
 from ..arrays.scalars import number, read
 from ..arrays.tiles import tiles
 from .base import Structure, zeros
+from .fallbacks import largest_eigenvalue
 
 LARGEST = 1e100  # of a coefficient of an inverse, relative to the first
 
@@ -131,7 +132,8 @@ class Toeplitz(Structure):
         def back(c, V):
             return _apply(c[0], V, True)
 
-        return self._largest(factor, forth, back) * self._largest(inverse, forth, back)
+        variance = largest_eigenvalue(self.dim, factor, forth, back)
+        return variance * largest_eigenvalue(self.dim, inverse, forth, back)
 
 
 @dataclass(frozen=True)
@@ -215,9 +217,9 @@ def _inverse(a):
             m = min(2 * k, d)
             n = _length(m)  # cyclic: what wraps around falls on coefficients that are not used
             B = xp.fft.rfft(b, n=n)
-            rest = xp.fft.irfft(xp.fft.rfft(a[:m], n=n) * B, n=n)[k:m]
-            new = xp.fft.irfft(xp.fft.rfft(rest, n=n) * B, n=n)[: m - k]
-            b, k = xp.concat([b, -new]), m
+            remainder = xp.fft.irfft(xp.fft.rfft(a[:m], n=n) * B, n=n)[k:m]
+            added = xp.fft.irfft(xp.fft.rfft(remainder, n=n) * B, n=n)[: m - k]
+            b, k = xp.concat([b, -added]), m
     _check_size(b)
     return b
 

@@ -88,7 +88,7 @@ class Report(NamedTuple):
     laws: tuple[str, ...]
     slow: tuple[str, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         dims = ", ".join(map(str, self.dims))
         text = f"{self.name}: {len(self.laws)} laws hold at dims {dims}."
         if not self.slow:
@@ -128,8 +128,12 @@ def check_structure(
     LawError
         Naming each law that does not hold, the first of `dims` where it does not, the error found
         and the tolerance.
+    ValueError
+        Where dims is empty, or the backend has no such name.
     """
     xp, dims = load_namespace(backend), tuple(dims)
+    if not dims:
+        raise ValueError("dims must hold at least one number of parameters; got none")
     broken, cases = {}, []
     for dim in dims:
         try:
@@ -159,7 +163,7 @@ def check_structure(
     return Report(name, dims, names, slow)
 
 
-def _raised(error):
+def _raised(error: Exception) -> str:
     """What an exception says that a structure has raised."""
     text = f"raised {type(error).__name__}: {error}{place_of(error)}"
     if "read-only" in str(error):

@@ -116,7 +116,9 @@ class Case:
         return self.numpy(self.structure.unwhiten(self.factor, eye)).T
 
 
-def close(what, got, wanted, tolerance=TOLERANCE, relative=None):
+def close(
+    what: str, got: Any, wanted: Any, tolerance: float = TOLERANCE, relative: float | None = None
+) -> None:
     """Raise LawError where `got` differs from `wanted` by more than the tolerance (and relative ·
     |wanted|, of the same size unless it is said)."""
     got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
@@ -134,18 +136,18 @@ def close(what, got, wanted, tolerance=TOLERANCE, relative=None):
     )
 
 
-def true(what, condition):
+def true(what: str, condition: Any) -> None:
     """Raise LawError where the condition does not hold."""
     if not condition:
         raise LawError(what)
 
 
-def h(M):
+def h(M: np.ndarray) -> np.ndarray:
     """h(M) = I + M + M²/2 of a NumPy matrix."""
     return np.eye(len(M)) + M + M @ M / 2
 
 
-def leaves(tree):
+def leaves(tree: Any) -> list:
     """The arrays of a tuple (of tuples) of arrays."""
     if not isinstance(tree, tuple):
         return [tree]

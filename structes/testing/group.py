@@ -11,19 +11,19 @@ import numpy as np
 from ..arrays.libraries import mapped
 from ..registry import brief
 from ..structures.building import build_structure, spec_of
-from .case import LawError, close, leaves, true
+from .case import Case, LawError, close, leaves, true
 
 
-def description(case):
+def description(case: Case) -> None:
     """It is a frozen value: equal and hashed by its arguments, which make it again."""
     s, name = case.structure, type(case.structure).__name__
-    same = type(s)(s.dim, **{f.name: getattr(s, f.name) for f in fields(s) if f.name != "dim"})
+    same = type(s)(**{f.name: getattr(s, f.name) for f in fields(s) if f.init})
     true(
         f"{name} made again of its fields is another one: is it a dataclass(frozen=True)?",
         same == s and hash(same) == hash(s),
     )
     try:
-        s.dim = s.dim
+        type(s).__setattr__(s, "dim", s.dim)
     except AttributeError:
         pass
     else:
@@ -41,7 +41,7 @@ def description(case):
     true(f"{name}: arguments() make another one: {brief(spec)} gives {brief(again)}", again == s)
 
 
-def sizes(case):
+def sizes(case: Case) -> None:
     """Numbers of degrees of freedom, latent dimension and parameter groups fit each other."""
     s, d = case.structure, case.dim
     true(f"dof must be an integer from 1 to {d * (d + 1) // 2}; got {s.dof}", _whole(s.dof))
@@ -66,7 +66,7 @@ def _whole(x):
 # -- the group ------------------------------------------------------------------------------------
 
 
-def identity(case):
+def identity(case: Case) -> None:
     """Its bits are always the same; of a group `to_dense` of it is I, bit for bit."""
     s, first = case.structure, case.identity
     again = s.identity(case.xp, case.xp.float64)
@@ -88,7 +88,7 @@ def identity(case):
     true(f"blank() has shapes {shapes[0]}, identity() {shapes[1]}", shapes[0] == shapes[1])
 
 
-def samples(case):
+def samples(case: Case) -> None:
     """unwhiten is linear, y = A z, and A Aᵀ = (B Bᵀ)⁻¹; of a group A = B⁻ᵀ."""
     s, A, B = case.structure, case.A(), case.B()
     close("covariance A Aᵀ of unwhiten against (B Bᵀ)⁻¹", A @ A.T, np.linalg.inv(B @ B.T))
@@ -99,7 +99,7 @@ def samples(case):
     close("unwhiten of rows against that of unit vectors", got, case.numpy(Z) @ A.T)
 
 
-def whitening(case):
+def whitening(case: Case) -> None:
     """whiten gives the shortest z that makes y; of a group z = Bᵀ y."""
     s, A = case.structure, case.A()
     Y = case.normals(3)
@@ -112,7 +112,7 @@ def whitening(case):
     close("unwhiten(whiten(Y)) against Y", back, y)
 
 
-def gradients(case):
+def gradients(case: Case) -> None:
     """whiten_gradient is Aᵀ g, unwhiten_gradient is the transpose of whiten."""
     s, A = case.structure, case.A()
     G = case.normals(3)
@@ -126,7 +126,7 @@ def gradients(case):
     close("unwhiten_gradient(whiten_gradient(G)) against G", back, case.numpy(G))
 
 
-def determinant(case):
+def determinant(case: Case) -> None:
     """logdet is log |det B|, and says whether B is invertible."""
     s = case.structure
     close(
@@ -138,7 +138,7 @@ def determinant(case):
         true("is_element must not hold for a factor of zeros", not s.is_element(nothing))
 
 
-def spread(case):
+def spread(case: Case) -> None:
     """deviations and condition are those of (B Bᵀ)⁻¹."""
     s, B = case.structure, case.B()
     C = np.linalg.inv(B @ B.T)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import inf, log2
 
 import numpy as np
@@ -14,7 +14,7 @@ ROUNDING = 1e-12  # a difference from B h(M) that is smaller says nothing of its
 SLACK = 0.25  # by which a measured order may differ from the stated one
 
 
-def retraction(case):
+def retraction(case: Case) -> None:
     """dense(retract(B, M)) = B h(M), exactly or to the order that the structure states."""
     s, B = case.structure, case.B()
     still = s.scale(case.tangent(), 0.0)
@@ -41,7 +41,7 @@ def retraction(case):
     )
 
 
-def measured_order(case) -> float:
+def measured_order(case: Case) -> float:
     """The order p of what retract leaves of B h(M): ‖H⁻¹ B⁻¹ B'B'ᵀ B⁻ᵀ H⁻ᵀ − I‖ ∝ ‖M‖^p with
     H = h(M), over a range of ‖M‖; inf where nothing is left."""
     s, inverse = case.structure, np.linalg.inv(case.B())
@@ -61,7 +61,7 @@ def measured_order(case) -> float:
     return least
 
 
-def stated_order_is_reached(cases: Iterable[Case]) -> None:
+def stated_order_is_reached(cases: Sequence[Case]) -> None:
     """Somewhere the retraction differs from B h(M) in terms of the order that is stated: a
     structure must not promise less than it keeps."""
     stated = [c.structure.retraction_order for c in cases if c.structure.is_group]
@@ -75,7 +75,7 @@ def stated_order_is_reached(cases: Iterable[Case]) -> None:
     )
 
 
-def transport(case):
+def transport(case: Case) -> None:
     """A path is the same vector after the step: unwhiten(B', transport(M, q)) = unwhiten(B, q)."""
     s = case.structure
     for M in case.tangents():
@@ -92,7 +92,7 @@ def transport(case):
         close("the path of move against transport", case.numpy(path), case.numpy(moved))
 
 
-def known_samples(case):
+def known_samples(case: Case) -> None:
     """A tangent that knows y of some of its samples retracts as one that does not."""
     s = case.structure
     for n, known in ((2, 1), (2, 2), (4, 1), (4, 3), (4, 4)):
@@ -103,7 +103,7 @@ def known_samples(case):
         close("retract of with_samples(M, Y)", case.B(got), wanted)
 
 
-def capabilities(case):
+def capabilities(case: Case) -> None:
     """What a structure says that it can do, it does."""
     s, (Z, w) = case.structure, case.samples()
     if s.is_diagonal:
@@ -135,7 +135,7 @@ def _exp(M):
     return total
 
 
-def precision(case):
+def precision(case: Case) -> None:
     """Candidates and tangents of float32 are float32, and right to its digits."""
     s, (Z, w) = case.structure, case.samples()
     lower = mapped(lambda a: case.array(case.numpy(a), "float32"), case.factor)

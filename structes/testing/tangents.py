@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from .case import close, true
+from .case import Case, close, true
 
 
-def linear_space(case):
+def linear_space(case: Case) -> None:
     """add, scale, shift, norm and trace are those of M as a matrix."""
-    s, M, N = case.structure, case.tangent(), case.tangent(7)
-    m, n = case.M(M), case.M(N)
-    close("add against M + N", case.M(s.add(M, N)), m + n)
-    close("scale by a number", case.M(s.scale(M, -2.5)), -2.5 * m)
-    close("shift against M − 0.7 I", case.M(s.shift(M, -0.7)), m - 0.7 * np.eye(len(m)))
-    for tangent in (M, s.add(M, N), s.scale(M, 3.0), s.shift(M, 0.2)):
-        norm, trace = float(s.norm(tangent)), float(s.trace(tangent))
-        close("norm against the Frobenius norm", norm, np.linalg.norm(case.M(tangent)))
-        if s.is_group:
-            close("trace against that of the matrix", trace, np.trace(case.M(tangent)))
+    s, N = case.structure, case.tangent(7)
+    for M in case.tangents():
+        m, eye = case.M(M), np.eye(s.noise_dim)
+        close("add against M + N", case.M(s.add(M, N)), m + case.M(N))
+        close("scale by a number", case.M(s.scale(M, -2.5)), -2.5 * m)
+        close("shift against M − 0.7 I", case.M(s.shift(M, -0.7)), m - 0.7 * eye)
+        for tangent in (M, s.add(M, N), s.scale(M, 3.0), s.shift(M, 0.2)):
+            norm, trace = float(s.norm(tangent)), float(s.trace(tangent))
+            close("norm against the Frobenius norm", norm, np.linalg.norm(case.M(tangent)))
+            if s.is_group:
+                close("trace against that of the matrix", trace, np.trace(case.M(tangent)))
+    M = case.tangent()
 
     def volume(eps):
         return s.logdet(s.retract(case.factor, s.scale(M, eps)))
@@ -27,28 +29,29 @@ def linear_space(case):
     close("trace against the change of ln |det B|", float(s.trace(M)), slope, 1e-8, 1e-5)
 
 
-def parameter_groups(case):
+def parameter_groups(case: Case) -> None:
     """scale by one rate for each parameter group; the groups add up to the whole."""
-    s, M, n = case.structure, case.tangent(), len(case.structure.parts)
-    same = case.M(s.scale(M, (0.5,) * n))
-    close("scale by the same rate for all parts", same, 0.5 * case.M(M))
-    if not s.is_group:
-        return
+    s, n = case.structure, len(case.structure.parts)
     units = [tuple(float(p == q) for q in range(n)) for p in range(n)]
-    pieces = [case.M(s.scale(M, unit)) for unit in units]
-    close("the sum of the parts against M", sum(pieces), case.M(M))
     rates = tuple(1 + 0.5 * p for p in range(n))
-    wanted = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
-    close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), wanted)
-    eye = s.shift(s.scale(M, 0.0), 1.0)
-    for p, unit in enumerate(units):
-        piece = case.M(s.scale(eye, unit))
-        share = piece.diagonal().round()
-        close(f"part {p} of the identity, which holds whole coordinates", piece, np.diag(share))
-    true("the last of the parts must hold the identity", share.any())
+    for M in (case.tangent(2), case.tangent(4)):
+        same = case.M(s.scale(M, (0.5,) * n))
+        close("scale by the same rate for all parts", same, 0.5 * case.M(M))
+        if not s.is_group:
+            continue
+        pieces = [case.M(s.scale(M, unit)) for unit in units]
+        close("the sum of the parts against M", sum(pieces), case.M(M))
+        wanted = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
+        close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), wanted)
+        eye = s.shift(s.scale(M, 0.0), 1.0)
+        pieces = [case.M(s.scale(eye, unit)) for unit in units]
+        for p, piece in enumerate(pieces):
+            whole = np.diag(piece.diagonal().round())
+            close(f"part {p} of the identity, which holds whole coordinates", piece, whole)
+        true("the last of the parts must hold the identity", pieces[-1].any())
 
 
-def linearity(case):
+def linearity(case: Case) -> None:
     """The tangent of samples together is the sum of their tangents; weight 0 adds nothing."""
     s, xp, (Z, w), (X, v) = case.structure, case.xp, case.samples(), case.samples(6)
 
@@ -65,7 +68,7 @@ def linearity(case):
     close("retract along it", case.B(got), case.B(wanted))
 
 
-def natural_gradient(case):
+def natural_gradient(case: Case) -> None:
     """⟨M + Mᵀ, D⟩ = −⟨G, D⟩ for every D of the tangent space, whose metric is 2⟨sym, sym⟩."""
     if not case.structure.is_group:
         return
@@ -80,7 +83,7 @@ def natural_gradient(case):
         )
 
 
-def pairs(case):
+def pairs(case: Case) -> None:
     """tangent_of_pairs is the natural gradient of Σ w sym(z uᵀ), without an identity."""
     s, (Z, w), (U, _) = case.structure, case.samples(), case.samples()
     M = case.M(s.tangent_of_pairs(case.factor, Z, U, w))
@@ -103,7 +106,7 @@ def pairs(case):
             close("⟨M + Mᵀ, D⟩ of tangent_of_pairs", np.sum((M + M.T) * D), wanted, 1e-9)
 
 
-def degrees_of_freedom(case):
+def degrees_of_freedom(case: Case) -> None:
     """dof is the dimension of the covariances: the rank of sym D over the tangent space."""
     if not case.structure.is_group:
         return
@@ -113,7 +116,7 @@ def degrees_of_freedom(case):
     true(f"dof is {dof}; the tangent space has {rank} dimensions", rank == dof)
 
 
-def likelihood(case):
+def likelihood(case: Case) -> None:
     """The tangent is the gradient of the weighted log likelihood: a step along it ascends."""
     s, (Z, w) = case.structure, case.samples()
     Y = case.freeze(s.unwhiten(case.factor, Z))
@@ -137,7 +140,7 @@ def likelihood(case):
         close("slope of the log likelihood against 2⟨sym M, sym D⟩", slope(D), wanted, 1e-8, 1e-6)
 
 
-def fisher_metric(case):
+def fisher_metric(case: Case) -> None:
     """The exact divergence of a small step along D is ‖sym D‖²: the metric of the gradient."""
     if not case.structure.is_group:
         return
