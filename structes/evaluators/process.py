@@ -200,17 +200,17 @@ class Processes(Channel):
                 if not worker.socket.is_full:
                     self._news.modify(worker.socket, select.POLLIN)
             if mask & ~select.POLLOUT:
-                events += self._heard(worker)
+                events += self._receive(worker)
         if (now := time.monotonic()) - self._looked > _LOOK:
             self._looked = now
             for worker in list(self._workers):
                 if worker.socket.stalled(now) > STALL:
-                    events += self._heard(worker, has_stalled=True)
+                    events += self._receive(worker, has_stalled=True)
                 elif worker.process.poll() is not None:  # its children may hold its line open
-                    events += self._heard(worker) or [self._dead(worker)]
+                    events += self._receive(worker) or [self._death_of(worker)]
         return events
 
-    def _heard(self, worker, has_stalled=False) -> list[Event]:
+    def _receive(self, worker, has_stalled=False) -> list[Event]:
         """Return what a worker has said, or what has become of it."""
         events = []
         try:
@@ -224,13 +224,13 @@ class Processes(Channel):
         except EOFError:
             with contextlib.suppress(subprocess.TimeoutExpired):  # it closes first, then ends
                 worker.process.wait(_KILLED)
-            events.append(self._dead(worker))
+            events.append(self._death_of(worker))
         return events
 
     def is_stopped(self, worker: Any) -> bool:
         return is_stopped(worker.process.pid)
 
-    def _dead(self, worker):
+    def _death_of(self, worker):
         self.end_worker(worker)
         code = worker.process.returncode
         # somebody has ended it, and not the function: that is nowhere near yet

@@ -63,10 +63,10 @@ class Source:
     def __reduce__(self):
         """It travels without its text, where that is in the file."""
         data = self.data if self.has_changed else None
-        return _sent, (self.name, self.file, data, self.digest)
+        return _received, (self.name, self.file, data, self.digest)
 
 
-def _sent(name, file, data, digest) -> Source:
+def _received(name, file, data, digest) -> Source:
     _, source = _sources.get(name, (None, None))
     if source is not None and (source.file, source.digest) == (file, digest):
         return source  # it has been copied, and not sent

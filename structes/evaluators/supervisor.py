@@ -98,7 +98,7 @@ class Supervisor:
     def submit(self, batch: Batch) -> None:
         """Hand in points."""
         if batch.recipe is not None:
-            self._hold(batch.recipe)
+            self._keep_recipe(batch.recipe)
         self.queue.append(Span(batch, 0, batch.size, 0, batch.unit))
         self._alone = time.monotonic()
 
@@ -337,7 +337,7 @@ class Supervisor:
         previous = self.costs.get(batch.objective, cost)
         self.costs[batch.objective] = 0.7 * previous + 0.3 * cost
 
-    def _hold(self, recipe):
+    def _keep_recipe(self, recipe):
         """Keep a recipe, and of the others those that are in use."""
         if recipe.key in self._recipes:
             return
