@@ -243,8 +243,21 @@ OF_MINIMIZE += ("mode", "args", "first", "restarts")
 
 
 def unknown(name: Any, arguments: Iterable[str], owner: str, names: Mapping = NAMES) -> TypeError:
-    """Return the error for an argument that `owner`, a function or class, does not take: what it
-    is called here, by `names`, or the nearest of the names that are known."""
+    """Return the error for an argument that a function or class does not take.
+
+    It says what the argument is called here, or the nearest of the arguments that are known.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    arguments : sequence of str
+        The arguments that are known.
+    owner : str
+        The name of the function or class.
+    names : Mapping
+        {name elsewhere: what it is called here}.
+    """
     equivalent = names.get(str(name).lower())
     if equivalent is not None:
         return TypeError(f"{owner} has no argument {name!r}: here it is {equivalent}")
@@ -256,8 +269,11 @@ def unknown(name: Any, arguments: Iterable[str], owner: str, names: Mapping = NA
 
 
 def telling(names: Mapping[str, str]) -> Callable[[type[T]], type[T]]:
-    """Return a decorator of classes: an argument that a class does not take is told what it is
-    called there, by `names`, where Python says no more than that it is unexpected."""
+    """Return a decorator of classes, which says what an argument is called here.
+
+    Where a class does not take an argument, Python says no more than that it is unexpected; the
+    decorated class raises what `unknown` says, by `names`.
+    """
 
     def decorate(cls: type[T]) -> type[T]:
         plain = cls.__init__

@@ -16,8 +16,10 @@ class Rowwise:
 
     Parameters
     ----------
-    of_point : Callable
-        The function of one point; name: what error messages call it.
+    of_point : callable
+        The function of one point.
+    name : str
+        What error messages call it.
     """
 
     def __init__(self, of_point: Callable, name: str = "objective"):

@@ -47,8 +47,10 @@ def is_standard(module: str) -> bool:
 
 
 def home_of(target: Any) -> str:
-    """Return name of the module in which the code was written that a call of `target` runs: what a
-    partial, a method or a decorated function is made of counts, and of another object its class.
+    """Return the name of the module in which the code was written that a call runs.
+
+    What a partial, a method or a decorated function is made of counts, and of another object its
+    class.
     """
     for _ in range(100):  # a chain that never ends is nobody's
         if isinstance(target, functools.partial):
@@ -78,8 +80,10 @@ def is_library(target: Any) -> bool:
 
 
 def description_of(target: Any) -> str:
-    """Return what an object is, in words, and nothing of it is called: "a function of
-    subprocess"."""
+    """Return in words what an object is, such as "a function of subprocess".
+
+    Nothing of it is called.
+    """
     if isinstance(target, ModuleType):
         return "a module"
     if isinstance(target, type):

@@ -24,8 +24,12 @@ NAMES = iter(f"edited_{k}" for k in range(100))
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """write(text) -> a module of that text, imported; file: its path."""
+    """write(text) -> a module of that text, imported; file: its path.
+
+    No bytecode is kept of it: Python takes that of a file of the same second and size for new."""
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     name = next(NAMES)
     file = tmp_path / f"{name}.py"
 

@@ -171,7 +171,7 @@ def gone(transport, clerk):
     return Event(clerk, ending="bad luck")
 
 
-def test_work_queued_behind_a_death_costs_no_attempt():
+def test_work_queued_behind_a_death_costs_no_attempt(monkeypatch):
     (batch,) = batches_of([2], [1])
     transport = Scripted([], count=1, depth=2)
     die = lambda clerks: [gone(transport, clerks[0])]  # noqa: E731
@@ -180,7 +180,7 @@ def test_work_queued_behind_a_death_costs_no_attempt():
     transport.script += [lambda clerks: [answered(clerks[0])]]
     crewed = Supervisor(transport, {"f0": objective(1)}, attempts=2)
     crewed.costs["f0"] = 1e-4
-    crewed._length = lambda cost, share: 1
+    monkeypatch.setattr(supervisor, "rows_for", lambda *_: 1)
     done = worked_off(crewed, [batch])
     assert [f.row for d in done for f in d.failures] == [0]
     assert batch.values[1] == crew.of_point(batch.points[1])
@@ -208,7 +208,7 @@ def test_late_news_of_a_death_is_no_timeout(timeout, kinds, monkeypatch):
     transport.script = [ready(0), late, ready(0), *[answer] * (2 - len(kinds))]
     crewed = Supervisor(transport, {"f0": objective(1)}, timeout=timeout)
     crewed.costs["f0"] = 1e-4
-    crewed._length = lambda cost, share: 1
+    monkeypatch.setattr(supervisor, "rows_for", lambda *_: 1)
     done = worked_off(crewed, [batch])
     assert [f.kind for d in done for f in d.failures] == kinds
     assert not transport.script
@@ -233,7 +233,7 @@ def test_what_happened_beside_an_error_is_not_lost():
     assert len(transport.clerks) == 2 and not transport.script
 
 
-def test_a_worker_that_has_done_its_calls_is_replaced_at_once():
+def test_a_worker_that_has_done_its_calls_is_replaced_at_once(monkeypatch):
     """Also where nothing more is to do: its memory is wanted back."""
     (batch,) = batches_of([5], [1])
     answer = lambda clerks: [answered(clerks[0])]  # noqa: E731
@@ -241,7 +241,7 @@ def test_a_worker_that_has_done_its_calls_is_replaced_at_once():
     transport.count, seen = 1, []
     transport.start_worker = lambda: seen.append(Scripted.start_worker(transport)) or seen[-1]
     crewed = Supervisor(transport, {"f0": objective(1)}, max_calls=2)
-    crewed._length = lambda cost, share: 1
+    monkeypatch.setattr(supervisor, "rows_for", lambda *_: 1)
     worked_off(crewed, [batch])
     assert [clerk.rows for clerk in seen] == [2, 2, 1]
     assert transport.clerks == seen[2:] == [slot.worker for slot in crewed.slots]

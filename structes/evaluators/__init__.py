@@ -29,6 +29,7 @@ Ways to reach workers, each a `Channel` (channel.py):
 What happens in a worker:
 
     worker.py            it keeps functions, draws or is sent points, gives values
+    worker_output.py     what a function prints, where nobody reads it
     sources.py           the user's modules, as they were when a function was bound
     recursion_guard.py   why a module that starts workers does not start them for ever
 

@@ -1,6 +1,6 @@
 """What carries calls to workers and outcomes back: the part in which the evaluators differ.
 
-A transport starts workers, hands them things and calls, and says what has happened to them. It
+A channel starts workers, hands them things and calls, and says what has happened to them. It
 decides nothing: who gets what, how long to wait, what to try again is the supervisor's.
 """
 
@@ -89,26 +89,47 @@ def _sent_by_value(modules):
 
 
 class Channel(ABC):
-    """Workers are whatever `hire` returns; they are told apart by identity."""
+    """A way to reach workers.
+
+    A worker is whatever `start_worker` returns; workers are told apart by identity. A *thing* is a
+    function (an Objective) or a recipe for points, which calls name by its key.
+
+    Attributes
+    ----------
+    depth : int
+        The number of calls that a worker is given at a time, where they are short.
+    backlog : float
+        The bytes that can wait for a worker that is busy.
+    latency : float
+        The seconds from a call to its answer, where there is nothing to do.
+    is_local : bool
+        Whether `send` evaluates in this process, before it returns.
+    start_limit : float
+        The seconds in which a worker is ready; twice as many after a bad start.
+
+    Raises
+    ------
+    RuntimeError
+        In a worker that is still being made (recursion_guard.py).
+    """
 
     def __init__(self):
-        """Raises RuntimeError in a worker that is still being made (recursion_guard.py)."""
         if not self.is_local:
             check_may_start()
         self._packed: dict = {}
 
-    depth = 1  # calls that a worker is given at a time, where they are short
-    backlog = inf  # bytes that can wait for a worker that is busy
-    latency = 0.0  # seconds from a call to its answer, where there is nothing to do
-    is_local = False  # does `send` evaluate here, before it returns?
-    start_limit = inf  # seconds in which a worker is ready; twice as many after a bad start
+    depth = 1
+    backlog = inf
+    latency = 0.0
+    is_local = False
+    start_limit = inf
 
     @abstractmethod
     def capacity(self) -> int:
         """Return how many workers there can be now."""
 
     def wants(self) -> str:
-        """Return what a worker needs that may not be there, to be said where none can be had."""
+        """Return what a worker needs that may not be there, for a message."""
         return ""
 
     @abstractmethod
@@ -123,11 +144,16 @@ class Channel(ABC):
 
     @abstractmethod
     def put(self, worker: Any, key: Any, thing: Any) -> None:
-        """Let a worker have a thing by its key; it must be given what its calls name."""
+        """Hand a worker a thing under a key; it must have what its calls name."""
 
     def make(self, worker: Any, key: Any) -> bool:
-        """Let a worker make the function that it was given, before it is called: will an Event
-        without outcome say when it is done?"""
+        """Let a worker make the function under a key before it is called.
+
+        Returns
+        -------
+        bool
+            Whether an Event without outcome will say when that is done.
+        """
         return False
 
     @abstractmethod
@@ -140,7 +166,7 @@ class Channel(ABC):
 
     @abstractmethod
     def poll(self, seconds: float) -> list[Event]:
-        """Return what happened, as soon as anything did, or nothing after so many seconds."""
+        """Return what has happened, as soon as anything has, or nothing after so many seconds."""
 
     def is_stopped(self, worker: Any) -> bool:
         """Has somebody stopped a worker (SIGSTOP), so that nothing can be said of how long it
@@ -164,7 +190,7 @@ class Channel(ABC):
         return self._packed[key]
 
     def forget(self, key: Any) -> None:
-        """No worker needs the thing any more."""
+        """Forget a thing that no worker needs any more."""
         self._packed.pop(key, None)
 
     @abstractmethod

@@ -254,13 +254,7 @@ class Evaluator:
 
     @property
     def capacity(self) -> int:
-        """How many workers there can be.
-
-        Raises
-        ------
-        ValueError
-            For a `map`, which nobody can ask.
-        """
+        """How many workers there can be. Raises ValueError for a `map`, which nobody can ask."""
         if self.kind == "map":
             raise ValueError(
                 "mode='steady' needs workers that are given one candidate at a time, and a map "

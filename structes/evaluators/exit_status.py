@@ -13,8 +13,10 @@ MARK = "STRUCTES_WORKER"  # variable in the environment of a worker, and of what
 
 
 def sweep(mark: str) -> None:
-    """Kill what a worker has started, where its keeper could not: what has this mark as MARK in
-    its environment. Nothing is done on systems without /proc."""
+    """Kill what a worker has started, where its subreaper could not.
+
+    It is what has this mark as MARK in its environment. Nothing is done on systems without /proc.
+    """
     word, me = f"{MARK}={mark}".encode(), os.getpid()
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         with contextlib.suppress(OSError, ValueError):
@@ -49,12 +51,14 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def is_stopped(keeper: int) -> bool:
-    """Is a keeper or its worker in the state in which SIGSTOP puts a process? False where the
-    system does not say."""
+def is_stopped(subreaper: int) -> bool:
+    """Is a subreaper or its worker in the state in which SIGSTOP puts a process?
+
+    False where the system does not say.
+    """
     try:
-        with open(f"/proc/{keeper}/task/{keeper}/children") as file:
-            pids = [keeper, *map(int, file.read().split())]
+        with open(f"/proc/{subreaper}/task/{subreaper}/children") as file:
+            pids = [subreaper, *map(int, file.read().split())]
         for pid in pids:
             with open(f"/proc/{pid}/stat", "rb") as file:
                 if file.read().rpartition(b")")[2].split()[:1] in ([b"T"], [b"t"]):

@@ -48,9 +48,21 @@ def check_that_it_works(outcome: Any) -> None:
 
 
 class Failure(NamedTuple):
-    """One evaluation without a value: which row; what kind (the exception's class, "NoValue",
-    "Timeout" or "WorkerDied"); in words; the traceback, where there is one; the point, a list of
-    d numbers, where it is kept."""
+    """One evaluation without a value.
+
+    Parameters
+    ----------
+    row : int
+        Which row.
+    kind : str
+        The exception's class, "NoValue", "Timeout" or "WorkerDied".
+    message : str
+        In words, what was wrong.
+    traceback : str
+        The traceback, where there is one.
+    point : list or None
+        The d numbers of the point, where they are kept.
+    """
 
     row: int
     kind: str
@@ -85,12 +97,12 @@ class Counted:
 
     Attributes
     ----------
-    errors
-        Number of failures so far.
+    errors : int
+        The number of failures so far.
     kinds : Counter
         How many there were of each kind.
-    failures : list[Failure]
-        The latest of them: whoever reads them may clear the list.
+    failures : list of Failure
+        The latest of them; whoever reads them may clear the list.
     """
 
     def __init__(self):

@@ -1,16 +1,17 @@
-"""The line between the driver and one worker process: frames on a socket.
+"""The socket between the driver and one worker process, and the frames that go through it.
 
 The function that a worker evaluates shares the worker's descriptors, and may write into them, read
-from them or close them. So nothing on a line is believed because it is there. A frame is
+from them or close them. So nothing on the socket is believed because it is there. A frame is
 
     mark (16 bytes) | number (8) | length (8) | payload | mark (16 bytes)
 
 Each direction has a mark of its own, random bytes that the driver has drawn for this worker, and
 frames are numbered. Bytes that the function has put in, or taken out, move a mark from its place;
-then the line is *broken*, and its worker is ended. The driver never waits on a line: it reads what
-is there and writes what there is room for, and the rest stays in a queue (`DriverEnd`). It takes
-no frame that it has not asked for, and none that is longer than the answer can be. A worker has
-nothing else to do, and waits (`WorkerEnd`); when the driver ends, it is ended (subreaper.py).
+then the stream is *broken*, and its worker is ended. The driver never waits for the socket: it
+reads what is there and writes what there is room for, and the rest stays in a queue (`DriverEnd`).
+It takes no frame that it has not asked for, and none that is longer than the answer can be. A
+worker has nothing else to do, and waits (`WorkerEnd`); when the driver ends, it is ended
+(subreaper.py).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _CHUNK = 2**18  # bytes that are read at a time
 
 
 class BrokenStream(Exception):
-    """What came through the line is no frame that was asked for."""
+    """What came through the socket is no frame that was asked for."""
 
 
 def _framed(mark: bytes, number: int, payload) -> list:
@@ -40,12 +41,12 @@ def _framed(mark: bytes, number: int, payload) -> list:
 
 
 class DriverEnd:
-    """The driver's end. It never blocks.
+    """The driver's end of the socket. It never blocks.
 
     Parameters
     ----------
-    end
-        A multiprocessing.Connection, which owns the descriptor and closes it.
+    end : multiprocessing.Connection
+        It owns the descriptor, and closes it.
     """
 
     def __init__(self, end: Any):
@@ -70,17 +71,19 @@ class DriverEnd:
         return bool(self._outbox)
 
     def send(self, payload: bytes) -> None:
-        """Send a frame: as much as there is room for now, the rest by `flush`. That the other end
-        is gone is told by `receive`."""
+        """Send a frame: as much as there is room for now, the rest by `flush`.
+
+        Where the other end is gone, `receive` says so.
+        """
         self._write(_framed(self._marks[0], self._n_sent, payload))
         self._n_sent += 1
 
     def expect(self, limit: int) -> None:
-        """An answer will come, of at most so many bytes."""
+        """Expect an answer of at most so many bytes."""
         self._limits.append(limit)
 
     def flush(self) -> None:
-        """Send of the queue what there is room for."""
+        """Send what there is room for of what waits."""
         parts, self._outbox = self._outbox, deque()
         self._write(parts)
 
@@ -111,7 +114,7 @@ class DriverEnd:
             Where the other end has been closed.
         BrokenStream
             Where what has come is no frame, or nobody has asked for it. Frames before that are
-            told first.
+            returned first.
         """
         if self._fault is not None:
             raise self._fault
@@ -160,8 +163,10 @@ class DriverEnd:
             self._n_received += 1
 
     def stalled(self, now: float) -> float:
-        """Return seconds in which a frame that has begun has not gone on; −inf where none has, inf
-        where `receive` will raise."""
+        """Return for how many seconds a frame that has begun has not gone on.
+
+        It is −inf where none has begun, and inf where `receive` will raise.
+        """
         if self._fault is not None:
             return inf
         return now - self._progress if self._inbox else -inf
@@ -189,7 +194,7 @@ def _hidden(fd: int) -> int:
 
 
 class WorkerEnd:
-    """The worker's end: frames in, answers out, one after the other."""
+    """The worker's end of the socket: frames in, answers out, one after the other."""
 
     def __init__(self, fd: int):
         self._fd = _hidden(fd)

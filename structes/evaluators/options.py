@@ -28,13 +28,14 @@ def number_of(name: str, value: Any) -> int | None:
 
 
 def processors() -> int:
-    """Return those that this process may use."""
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def mapping(name: str, value: Any) -> dict:
+    """Return a new dict of a mapping, an empty one of None; TypeError for anything else."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -43,13 +44,18 @@ def mapping(name: str, value: Any) -> dict:
 
 
 def memory_of(limits: Mapping[str, Any] | None) -> int | None:
-    """Return bytes of memory that a worker may have, of a mapping {"memory": …}; None: any number.
+    """Return the bytes of memory that a worker may have; None: any number.
+
+    Parameters
+    ----------
+    limits : Mapping or None
+        {"memory": bytes, or "2GB"}.
 
     Raises
     ------
     ValueError, TypeError
-        For what is none, for less than a worker needs, and where the system does not keep such a
-        limit.
+        For what is no such mapping, for less than a worker needs, and where the system does not
+        keep such a limit.
     """
     limits = mapping("limits", limits)
     if unknown := set(limits) - {"memory"}:
@@ -78,7 +84,7 @@ def memory_of(limits: Mapping[str, Any] | None) -> int | None:
 
 
 def in_words(size: int) -> str:
-    """Return a number of bytes."""
+    """Return a number of bytes in words: "2 GB"."""
     return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

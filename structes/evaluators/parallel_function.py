@@ -29,12 +29,27 @@ _names = itertools.count()
 class ParallelFunction(Counted):
     """A function of rows (n, d) that workers evaluate; made by `Evaluator.bind`.
 
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The workers.
+    objective : Objective
+        The function, as workers make it.
+    local : callable or None
+        The function of rows as the driver has it; None: the driver has none.
+    by_point : bool
+        Whether points are evaluated one by one in any case.
+    on_error : {"missing", "raise"}
+        Whether a failure is a NaN or an EvaluationError.
+    sign : int
+        −1 where larger values are better.
+
     Attributes
     ----------
-    first
-        The first failure, an EvaluationError, or None; first_point: the point (d,) of it.
-    good
-        Number of values so far; of failures see `Counted`.
+    first, first_point
+        The first failure, an EvaluationError, and the point (d,) of it; or None.
+    good : int
+        The number of values so far; of failures see `Counted`.
     """
 
     def __init__(
@@ -121,14 +136,16 @@ class ParallelFunction(Counted):
         return np.concatenate([batch.values for batch in batches] or [np.empty(0)])
 
     def submit(self, X: Any, generation: int | None = None) -> list[Batch]:
-        """Hand in points (n, d); `collect` tells when they have their values.
+        """Hand in points; `collect` tells when they have their values.
 
-        Where another thread has handed in points this one waits until those have their values.
+        Where another thread has handed in points, this one waits until those have their values.
 
         Parameters
         ----------
+        X : array of shape (n, d), or Candidates
+            The points.
         generation : int or None
-            Number of points of a whole generation, where X is a part of one.
+            The number of points of a whole generation, where X is a part of one.
         """
         self._begin_turn()
         self._supervisor = supervisor = self.evaluator.supervisor
@@ -145,8 +162,11 @@ class ParallelFunction(Counted):
         return batches
 
     def collect(self, seconds: float | None = None) -> list[Done]:
-        """Return what has been done since, as soon as there is anything; nothing after so many
-        seconds, or where nothing is left to do. Raises as `__call__` does."""
+        """Return what has been done since, as soon as there is anything.
+
+        It returns nothing after so many seconds, or where nothing is left to do, and raises as
+        `__call__` does.
+        """
         results, self._local_results = self._local_results or self._supervisor.wait(seconds), []
         if not self.pending:
             self.evaluator.lock.release()

@@ -76,13 +76,20 @@ def _received(name: str, data: bytes) -> Parcel:
 
 
 def work(parcels: dict, call: Call) -> bytes | str | None:
-    """Return what a worker of a pool does: the Outcome of a call, as bytes. Or in words what has
-    ended it that is no Exception, and would have ended a process. None: it lacks a parcel.
+    """Do what a worker of a pool does.
 
     Parameters
     ----------
     parcels : dict
         {key that the call names: Parcel, or the name of one}.
+    call : Call
+        The points.
+
+    Returns
+    -------
+    bytes, str or None
+        The Outcome of the call as bytes. Or in words what has ended it that is no Exception, and
+        would have ended a process. None: the worker lacks a parcel.
     """
     present = {
         key: _parcel_cache.get(parcel) if isinstance(parcel, str) else parcel

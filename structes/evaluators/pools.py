@@ -4,12 +4,8 @@ A pool that the user has already, of threads, of processes or of a cluster, eval
 has `submit` (`concurrent.futures`, loky, mpi4py, dask's `get_executor`) is given one call at a
 time; what is called like `map` (`pool.map` of `multiprocessing`, `executor.map`, `map` itself, as
 in SciPy's `workers=`) all calls of a generation at once. A pool stays its owner's: it is never
-shut down here, and nobody ends a call in it that hangs.
-
-Nobody knows which worker of a pool will have a call, nor whether that is a thread of this process
-or a process elsewhere. So a call takes its function along in a `Parcel`, which becomes a pickle
-only where the pool pickles it, and a worker keeps what it has made of a parcel. A large pickle
-goes with the first calls only: a worker that lacks it says so, and gets the call again with it.
+shut down here, and nobody ends a call in it that hangs. How a function gets there is in
+parcels.py.
 """
 
 from __future__ import annotations

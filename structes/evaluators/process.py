@@ -3,8 +3,9 @@
 A worker is a fresh Python interpreter. It imports nothing of the program that started it, so no
 script needs an `if __name__ == "__main__"`; functions travel by cloudpickle, those of a script or
 a notebook by value. Each has a session of its own, so that Ctrl-C reaches the driver only, and a
-keeper (subreaper.py), so that what a function has started ends with its worker. The keeper is what
-the driver has started: its process id stands for the worker, and it ends as the worker has ended.
+subreaper (subreaper.py), so that what a function has started ends with its worker. The subreaper
+is what the driver has started: its process id stands for the worker, and it ends as the worker has
+ended.
 
 The driver never waits for what a worker says or takes (framed_socket.py).
 """
@@ -44,7 +45,10 @@ _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 ENVIRONMENT = {f"{name}_NUM_THREADS": "1" for name in _THREADS} | {"CUDA_VISIBLE_DEVICES": ""}
 
 
-_ASKED, _KILLED = 2.0, 1.0  # seconds in which a keeper ends that is asked to, and that is killed
+_ASKED, _KILLED = (
+    2.0,
+    1.0,
+)  # seconds in which a subreaper ends that is asked to, and that is killed
 _LOOK = 0.1  # seconds between looks at who has died or stalled
 _left_behind: list = []  # processes that did not even then
 _instances = weakref.WeakSet()  # the Processes of this process
@@ -55,19 +59,19 @@ class _Worker:
 
     Parameters
     ----------
-    process
-        Its keeper.
-    socket
+    process : subprocess.Popen
+        Its subreaper.
+    socket : DriverEnd
         The socket behind which it is.
-    lifeline
+    lifeline : Connection
         The writing end of a pipe of its own, which closes when the driver ends.
-    mark
+    mark : str
         A word in its environment.
 
     Attributes
     ----------
-    due : deque
-        Rows of the Outcomes that it owes, None for a READY, the oldest first.
+    due : deque of int or None
+        The rows of the Outcomes that it owes, None for a READY, the oldest first.
     """
 
     def __init__(self, process, socket, lifeline, mark):
@@ -80,12 +84,12 @@ class _Worker:
         self.socket.expect(len(READY) if rows is None else Outcome.most_bytes(rows))
 
     def understood(self, data: bytes) -> Outcome | None:
-        """Return the answer that is due; None: it is ready.
+        """Return the answer that is due; None where that is to be ready.
 
         Raises
         ------
         ValueError
-            For any other one.
+            For any other answer.
         """
         rows = self.due.popleft()
         if rows is None:
@@ -100,15 +104,22 @@ class _Worker:
 
 
 class Processes(Channel):
-    """count worker processes.
+    """Worker processes of this machine.
 
     Parameters
     ----------
-    environment
-        Variables that they get besides this process's; they have one BLAS thread each and see no
-        GPU unless it says otherwise.
-    memory : int or None
-        Bytes that each may have; None: any number.
+    count : int
+        How many there are.
+    environment : Mapping, optional
+        {name: value} of variables that they get besides this process's. They have one BLAS thread
+        each and see no GPU unless it says otherwise.
+    memory : int, optional
+        The bytes that each may have; None: any number.
+
+    Raises
+    ------
+    OSError
+        On a system that is not POSIX.
     """
 
     depth = 2
@@ -189,17 +200,17 @@ class Processes(Channel):
                 if not worker.socket.is_full:
                     self._news.modify(worker.socket, select.POLLIN)
             if mask & ~select.POLLOUT:
-                events += self._heard(worker)
+                events += self._receive(worker)
         if (now := time.monotonic()) - self._looked > _LOOK:
             self._looked = now
             for worker in list(self._workers):
                 if worker.socket.stalled(now) > STALL:
-                    events += self._heard(worker, has_stalled=True)
+                    events += self._receive(worker, has_stalled=True)
                 elif worker.process.poll() is not None:  # its children may hold its line open
-                    events += self._heard(worker) or [self._dead(worker)]
+                    events += self._receive(worker) or [self._death_of(worker)]
         return events
 
-    def _heard(self, worker, has_stalled=False) -> list[Event]:
+    def _receive(self, worker, has_stalled=False) -> list[Event]:
         """Return what a worker has said, or what has become of it."""
         events = []
         try:
@@ -213,13 +224,13 @@ class Processes(Channel):
         except EOFError:
             with contextlib.suppress(subprocess.TimeoutExpired):  # it closes first, then ends
                 worker.process.wait(_KILLED)
-            events.append(self._dead(worker))
+            events.append(self._death_of(worker))
         return events
 
     def is_stopped(self, worker: Any) -> bool:
         return is_stopped(worker.process.pid)
 
-    def _dead(self, worker):
+    def _death_of(self, worker):
         self.end_worker(worker)
         code = worker.process.returncode
         # somebody has ended it, and not the function: that is nowhere near yet
@@ -247,7 +258,7 @@ class Processes(Channel):
         except subprocess.TimeoutExpired:  # the kernel does not let go of it
             _left_behind.append(worker.process)
         if worker.process.returncode not in (None, 0, -signal.SIGTERM, -signal.SIGALRM):
-            sweep(worker.mark)  # its keeper may have been killed, and have left something
+            sweep(worker.mark)  # its subreaper may have been killed, and have left something
 
     def close(self) -> None:
         if os.getpid() != self._owner:  # a fork of the driver
@@ -258,8 +269,10 @@ class Processes(Channel):
             self._end(worker)
 
     def forsake(self) -> None:
-        """This process is a fork of the driver: the workers are not its own, and shall see that
-        the driver ends though this process lives on."""
+        """Let go of the workers in a fork of the driver, to which they do not belong.
+
+        They shall see that the driver ends, though this process lives on.
+        """
         for worker in self._workers:
             self._close(worker)
             worker.process.returncode = 0  # it is nobody to be waited for here
@@ -282,7 +295,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _ask(worker):
-    """Let a keeper end its worker, and itself."""
+    """Let a subreaper end its worker, and itself."""
     if sys.platform != "linux":  # there is none
         _kill(worker)
     elif worker.process.returncode is None:
@@ -292,6 +305,6 @@ def _ask(worker):
 
 
 def _kill(worker):
-    """End a keeper, and with it its worker, and whatever is of its group."""
+    """End a subreaper, and with it its worker, and whatever is of its group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.process.pid, signal.SIGKILL)

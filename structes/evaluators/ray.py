@@ -3,12 +3,8 @@
 Ray finds the places, starts the processes and carries the bytes. Everything else is the
 supervisor's: actors are never restarted and calls never repeated by Ray, whose own retries would
 run a function twice in silence, and an actor that does not answer is killed, which is the one
-thing that ends a call for certain, also on a host that the network has lost.
-
-A Ray that is started here listens on the loopback interface only, and lets in who knows a token
-that exists in memory only; by itself Ray would listen on all interfaces. Its files lie in a folder
-that nobody else may enter, and all of it ends with this process, also where that is killed
-(ray_watch.py). One that runs already is used as it is.
+thing that ends a call for certain, also on a host that the network has lost. Connecting to a Ray,
+or starting one, is in ray_cluster.py.
 """
 
 from __future__ import annotations
@@ -61,16 +57,18 @@ class _Worker:
 
 
 class Ray(Channel):
-    """count actors, or as many as the cluster has room for, now and when it grows.
+    """Ray actors: so many, or as many as the cluster has room for, now and when it grows.
 
     Parameters
     ----------
-    address
-        As for `start`.
-    resources
-        Of each: num_cpus (1), num_gpus (0), and others by their names.
-    environment
-        Variables.
+    count : int or None
+        How many; None: as many as there is room for.
+    address : str or None
+        As for `start` (ray_cluster.py).
+    resources : Mapping, optional
+        What each needs: num_cpus (1), num_gpus (0), and others by their names.
+    environment : Mapping, optional
+        {name: value} of variables.
     """
 
     depth = 2
@@ -203,7 +201,7 @@ class Ray(Channel):
 
 
 def ending_in_words(error: BaseException) -> str:
-    """Return why an actor is gone, in a line."""
+    """Return in a line why an actor is no more."""
     text = " ".join(str(error).split())
     detail = text.partition("exit detail: ")[2].partition(". ")[0]  # Ray's own, of a page of text
     return f"{type(error).__name__}: {detail or text[-300:]}"

@@ -41,15 +41,19 @@ class Source:
 
     Parameters
     ----------
+    name, file : str
+        The module's name, and the path of its file.
     data : bytes or None
-        Its bytes; None: they are in the file, wherever this has been sent.
+        The bytes of the file; None: they are in the file, wherever this has been sent.
+    stamp
+        The file's times and size when it was read; None: it was read elsewhere.
     digest : bytes or None
-        Of these; None: the module in memory is another version.
+        The digest of the bytes; None: the module in memory is another version.
 
     Attributes
     ----------
-    has_changed
-        Is the file another one by now?
+    has_changed : bool
+        Whether the file is another one by now.
     """
 
     def __init__(self, name: str, file: str, data: bytes | None, stamp: Any, digest: bytes | None):
@@ -59,10 +63,10 @@ class Source:
     def __reduce__(self):
         """It travels without its text, where that is in the file."""
         data = self.data if self.has_changed else None
-        return _sent, (self.name, self.file, data, self.digest)
+        return _received, (self.name, self.file, data, self.digest)
 
 
-def _sent(name, file, data, digest) -> Source:
+def _received(name, file, data, digest) -> Source:
     _, source = _sources.get(name, (None, None))
     if source is not None and (source.file, source.digest) == (file, digest):
         return source  # it has been copied, and not sent

@@ -26,16 +26,18 @@ class Batch:
     Parameters
     ----------
     objective
-        Key of the function.
-    points
-        (n, d) array, or Candidates of one recipe (candidates.py).
+        The key of the function.
+    points : array of shape (n, d), or Candidates
+        The points; Candidates are those of one recipe (candidates.py).
     unit : int
-        Rows that a span is a multiple of.
+        The number of rows that a span is a multiple of.
 
     Attributes
     ----------
-    values
-        (n,) NaN where there is none.
+    values : array of shape (n,)
+        The values that have come, NaN where there is none.
+    recipe
+        The recipe of the points, where they are Candidates.
     """
 
     def __init__(self, objective: Any, points: Any, unit: int):
@@ -47,15 +49,26 @@ class Batch:
             ((self.recipe, self.indices),) = points.recipes()
 
     def rows(self, start: int, stop: int) -> Any:
-        """Return what a Call takes for its points."""
+        """Return what a Call takes for the points of these rows."""
         if self.recipe is None:
             return self.points[start:stop]
         return self.recipe.key, self.indices[start:stop]
 
 
 class Span(NamedTuple):
-    """Rows start … stop−1 of a batch; how often they were tried before; `unit` as of the batch, or
-    1 where a unit has failed as a whole."""
+    """Rows start … stop − 1 of a batch.
+
+    Parameters
+    ----------
+    batch : Batch
+        The batch.
+    start, stop : int
+        The rows.
+    n_tried : int
+        How often they were tried before.
+    unit : int
+        The unit of the batch, or 1 where a unit has failed as a whole.
+    """
 
     batch: Batch
     start: int
@@ -74,7 +87,17 @@ class Span(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Rows of a batch that have their values; failures with the row of the batch."""
+    """Rows of a batch that have their values.
+
+    Parameters
+    ----------
+    batch : Batch
+        The batch, which holds the values.
+    start, stop : int
+        The rows.
+    failures : list of Failure
+        The evaluations without a value, with their rows in the batch.
+    """
 
     batch: Batch
     start: int
@@ -83,28 +106,58 @@ class Done(NamedTuple):
 
 
 def span_length(cost: float, latency: float, share: float) -> float:
-    """Return how many rows to give to a worker at once, which should get `share` more until the
-    end so that all end together: half of them, as costs vary, but no more than take SPAN seconds
-    or so, and so many that the call itself does not matter.
+    """Return how many rows to give to a worker at once.
+
+    A worker that should get `share` more rows until the end, so that all end together, gets half
+    of them, as costs vary; but no more than take SPAN seconds or so, and so many that the call
+    itself does not matter.
 
     Parameters
     ----------
     cost : float
-        Seconds of a row.
+        The seconds of a row.
     latency : float
-        Seconds of a call.
+        The seconds of a call.
+    share : float
+        The rows that the worker should still get.
     """
     longest, shortest = max(SPAN, LONGEST * latency) / cost, SHORTEST * latency / cost
     return min(longest, max(share / 2, min(shortest, share)))
 
 
-def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
-    """Return seconds that a call of these rows may take whose evaluations may take `timeout` each.
+def rows_for(span: Span, cost: float | None, latency: float, share: float, is_calm: bool) -> float:
+    """Return how many rows of the next span are for a worker; less than 1: none.
+
+    Where a worker has died of late nobody shares, unless calls for each row would take longer than
+    their points.
 
     Parameters
     ----------
+    span : Span
+        What is next.
+    cost, latency : float
+        The seconds of a row, where they are known, and of a call.
+    share : float
+        The rows that the worker should still get until the end.
+    is_calm : bool
+        Whether no worker has died of late.
+    """
+    if cost is None or span.n_tried or (not is_calm and cost >= 5 * latency):
+        return 1
+    return span_length(max(cost, 1e-9), latency, share)
+
+
+def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
+    """Return the seconds that a call of a span may take; None: for ever.
+
+    Parameters
+    ----------
+    span : Span
+        The rows.
+    timeout : float or None
+        The seconds that an evaluation may take.
     cost : float
-        Seconds that a row has taken of late.
+        The seconds that a row has taken of late.
     """
     if timeout is None:
         return None
@@ -117,7 +170,7 @@ def time_limit(span: Span, timeout: float | None, cost: float) -> float | None:
 
 
 def cut(queue: deque, rows: float) -> Span:
-    """Return a span off the head of the queue: about so many rows, in units, and one at least."""
+    """Take a span off the head of the queue: about so many rows, in units, and one at least."""
     span = queue.popleft()
     rows = span.unit * max(1, round(rows / span.unit))
     if rows < span.size:

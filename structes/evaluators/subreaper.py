@@ -1,21 +1,22 @@
-"""The keeper of a worker: the process that the driver starts, which forks the worker and sees to
-it that nothing is left of it.
+"""The subreaper of a worker: the process that the driver starts, and that forks the worker.
 
-A function may start processes, also in sessions of their own, and may be stopped or hold Python's
-lock when the driver is killed: what must happen then cannot be the worker's own task. The keeper
-does nothing else. All that descends from it stays its descendant (it is a *subreaper*: orphans
-become its children). It ends all of them when
+It sees to it that nothing is left of the worker. A function may start processes, also in sessions
+of their own, and may be stopped or hold Python's lock when the driver is killed: what must happen
+then cannot be the worker's own task. This process does nothing else. All that descends from it
+stays its descendant (orphans become its children: prctl(2), PR_SET_CHILD_SUBREAPER). It ends all
+of them when
 
 * the worker has ended: then it ends in the same way, so that the driver sees how;
 * the driver has ended, in whatever way: the kernel closes the lifeline, a pipe, and says so;
 * the driver asks it to, by SIGTERM.
 
-The worker is ended by the kernel when its keeper is killed. A keeper that has been stopped goes on
-when the driver ends, since what the kernel says is SIGCONT.
+The worker is ended by the kernel when its subreaper is killed. A subreaper that has been stopped
+goes on when the driver ends, since what the kernel says is SIGCONT.
 
-This file is run by itself, before anything of structes is imported, so that a keeper stays small:
-it may import nothing but what comes with Python, and little of that. Systems other than Linux have
-no subreapers: there the driver's child is the worker itself, whose group ends with the driver.
+This file is run by itself, before anything of structes is imported, so that the process stays
+small: it may import nothing but what comes with Python, and little of that. Systems other than
+Linux have no subreapers: there the driver's child is the worker itself, whose group ends with the
+driver.
 """
 
 import os
@@ -28,7 +29,7 @@ _PDEATHSIG, _DUMPABLE, _SUBREAPER = 1, 4, 36  # of prctl(2)
 
 
 def keep(lifeline: int) -> None:
-    """Returns in the worker; the keeper does not return.
+    """Fork a worker, and return in it; the subreaper does not return.
 
     Parameters
     ----------

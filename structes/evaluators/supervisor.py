@@ -16,7 +16,7 @@ from typing import Any
 from .channel import Channel
 from .failures import EvaluationError, check_that_it_works
 from .sources import look_again
-from .spans import SPAN, Batch, Done, Span, cut, is_last_try, lost, retry, span_length, time_limit
+from .spans import SPAN, Batch, Done, Span, cut, is_last_try, lost, retry, rows_for, time_limit
 from .worker import Call, Outcome
 from .worker_slots import WorkerSlot, WorkerSlots
 
@@ -27,20 +27,33 @@ _TICK = 0.5  # seconds between looks at clocks and new machines
 
 
 class Supervisor:
-    """Gets values of points from the workers of a channel.
+    """It gets values of points from the workers of a channel.
 
     Parameters
     ----------
-    things
-        {key: what a worker needs}: functions; shared with the caller.
-    timeout
-        Seconds an evaluation may take; None: for ever.
-    attempts
+    channel : Channel
+        The way to the workers.
+    things : dict
+        {key: what a worker needs}: functions; it is shared with the caller.
+    timeout : float or None
+        The seconds that an evaluation may take; None: for ever.
+    attempts : int
         How often a span is tried whose worker dies.
-    patience
-        Seconds to wait for a worker, where there is none, and for a function to be made.
-    max_calls
-        Rows after which a worker is replaced by a new one; 0 or None: never.
+    patience : float
+        The seconds to wait for a worker, where there is none, and for a function to be made.
+    max_calls : int or None
+        The number of rows after which a worker is replaced by a new one; 0 or None: never.
+
+    Attributes
+    ----------
+    queue : deque of Span
+        What no worker has yet.
+    slots : list of WorkerSlot
+        The workers, and what each of them has to do.
+    costs : dict
+        Of each function the seconds that a row has taken of late.
+    deaths : int
+        How many workers have died at their work.
     """
 
     def __init__(
@@ -85,13 +98,15 @@ class Supervisor:
     def submit(self, batch: Batch) -> None:
         """Hand in points."""
         if batch.recipe is not None:
-            self._hold(batch.recipe)
+            self._keep_recipe(batch.recipe)
         self.queue.append(Span(batch, 0, batch.size, 0, batch.unit))
         self._alone = time.monotonic()
 
     def wait(self, seconds: float | None = None) -> list[Done]:
-        """Return what has been done since the last call: as soon as there is anything, or nothing
-        after so many seconds, or where there is nothing to do.
+        """Return what has been done since the last call.
+
+        It returns as soon as there is anything, or nothing after so many seconds, or where there
+        is nothing to do.
 
         Raises
         ------
@@ -133,7 +148,7 @@ class Supervisor:
             self._workers.end(slot)
 
     def forget(self, key: Any) -> None:
-        """A function is not needed any more."""
+        """Forget a function that is not needed any more."""
         self.things.pop(key, None)
         self.costs.pop(key, None)
         for slot in self.slots:
@@ -143,6 +158,7 @@ class Supervisor:
         self.channel.forget(key)
 
     def close(self) -> None:
+        """End all workers, and forget what has no value yet."""
         self._is_closed = True
         self.queue.clear()
         self._workers.clear()
@@ -268,10 +284,11 @@ class Supervisor:
         slots = [slot for slot in self.slots if slot.ready]  # the others may take long to come
         if not self.queue or not slots:
             return
-        cost = self._cost()
+        cost = self.costs.get(self.queue[0].batch.objective)
         short, now = cost is not None and cost < 2 * SPAN, time.monotonic()
         total = sum(span.size for span in self.queue)
         total += sum(slot.ahead(cost, now) for slot in slots) if short else 0.0
+        is_calm = now - self._last_death > TROUBLE
         for level in range(1, 1 + (self.channel.depth if short else 1)):
             for slot in slots:
                 if not self.queue:
@@ -280,7 +297,8 @@ class Supervisor:
                     continue
                 if slot.calls and is_last_try(slot.calls[-1][0], self.attempts):
                     continue
-                rows = self._length(cost, total / len(slots) - slot.ahead(cost, now))
+                share = total / len(slots) - slot.ahead(cost, now)
+                rows = rows_for(self.queue[0], cost, self.channel.latency, share, is_calm)
                 rows = min(rows, self.max_calls - slot.rows)
                 if level > 1 and rows < 1:
                     continue  # others will be done before it
@@ -289,21 +307,6 @@ class Supervisor:
                     self.queue.appendleft(span)
                     return
                 self._send(slot, span)
-
-    def _cost(self):
-        """Return seconds of a row of what is next; None: not known."""
-        return self.costs.get(self.queue[0].batch.objective) if self.queue else None
-
-    def _length(self, cost, share) -> float:
-        """Return how many rows of what is next are for a worker that should get `share` more until
-        the end; less than 1: none."""
-        if cost is None or self.queue[0].n_tried:
-            return 1
-        calm = time.monotonic() - self._last_death > TROUBLE
-        # after a death nobody shares, unless calls for each would take longer than their points
-        if not calm and cost >= 5 * self.channel.latency:
-            return 1
-        return span_length(max(cost, 1e-9), self.channel.latency, share)
 
     def _send(self, slot, span):
         batch = span.batch
@@ -334,7 +337,7 @@ class Supervisor:
         previous = self.costs.get(batch.objective, cost)
         self.costs[batch.objective] = 0.7 * previous + 0.3 * cost
 
-    def _hold(self, recipe):
+    def _keep_recipe(self, recipe):
         """Keep a recipe, and of the others those that are in use."""
         if recipe.key in self._recipes:
             return

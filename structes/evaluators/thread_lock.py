@@ -1,4 +1,4 @@
-"""ThreadLock: threads that use the same workers do so one after the other."""
+"""A lock for threads that use the same workers: they do so one after the other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import threading
 
 
 class ThreadLock:
-    """One thread at a time has the turn, from `take` until `give_back`; it may take it again.
+    """One thread at a time has it, from `acquire` until `release`; it may acquire it again.
 
-    A copy, also one in another process, is nobody's.
+    Other than threading.RLock, a lock whose thread has ended is free; it can be copied and
+    pickled, and a copy, also one in another process, is nobody's.
     """
 
     def __init__(self):
@@ -22,7 +23,13 @@ class ThreadLock:
         return ThreadLock, ()
 
     def acquire(self) -> bool:
-        """Wait until no other thread has the turn. Has it ended without giving it back?"""
+        """Wait until no other thread has the lock, and take it.
+
+        Returns
+        -------
+        bool
+            Whether a thread has ended without releasing it.
+        """
         if self._process != os.getpid():  # a fork, in which no other thread goes on
             self._begin()
         with self._condition:
@@ -33,7 +40,7 @@ class ThreadLock:
         return was_abandoned
 
     def release(self) -> None:
-        """Let the next one have it, where this thread had it."""
+        """Let the next thread have the lock, where this thread has it."""
         if self.is_mine:
             with self._condition:
                 self._owner = None
@@ -41,7 +48,7 @@ class ThreadLock:
 
     @property
     def is_mine(self) -> bool:
-        """Does this thread have the turn?"""
+        """Does this thread have the lock?"""
         return self._owner == threading.get_ident() and self._process == os.getpid()
 
     def _is_free(self):

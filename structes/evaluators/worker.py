@@ -8,7 +8,6 @@ and JSON), never a pickle: a driver does not unpickle what a worker says.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import pickle
@@ -29,6 +28,7 @@ from .failures import KEPT, MESSAGE, TRACEBACK, Failure
 from .framed_socket import WorkerEnd
 from .missing import evaluated
 from .options import limit_memory
+from .worker_output import flush, unheard
 
 READY = b"ready"  # what a worker says that has begun, or has made a function
 
@@ -38,14 +38,14 @@ class Call(NamedTuple):
 
     Parameters
     ----------
-    objective : Any
-        Key of the function.
-    points : Any
-        (n, d) rows; or (key of a recipe, (n,) indices): the worker draws them.
+    objective
+        The key of the function.
+    points : array of shape (n, d), or tuple
+        The rows; or (key of a recipe, (n,) indices): then the worker draws them.
     unit : int
-        Rows that a vectorised function is called with at a time.
+        The number of rows with which a vectorised function is called at a time.
     timeout : float or None
-        Seconds an evaluation may take; None: for ever.
+        The seconds that an evaluation may take; None: for ever.
     """
 
     objective: Any
@@ -60,8 +60,19 @@ class Call(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """values (n,), NaN where there is a failure; seconds that it took; failures; fatal: None, or
-    what is wrong with the function as such."""
+    """What came of a call.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+        The values, NaN where there is a failure.
+    seconds : float
+        How long it took.
+    failures : list of Failure
+        The evaluations without a value.
+    fatal : str or None
+        What is wrong with the function as such, in words.
+    """
 
     values: np.ndarray
     seconds: float
@@ -70,7 +81,7 @@ class Outcome(NamedTuple):
 
     @staticmethod
     def most_bytes(rows: int) -> int:
-        """Return what `to_bytes` of an Outcome of so many rows has, at most."""
+        """Return how many bytes `to_bytes` of an Outcome of so many rows gives at most."""
         text_bytes = 12 * (MESSAGE + TRACEBACK + 200)  # JSON takes up to 12 bytes for a character
         return 1000 * (rows + 1) + text_bytes * (1 + min(rows, KEPT))
 
@@ -80,7 +91,13 @@ class Outcome(NamedTuple):
 
     @classmethod
     def of_bytes(cls, data: bytes) -> Outcome:
-        """Raises ValueError where the bytes are none of `to_bytes`."""
+        """Return the Outcome that `to_bytes` has made these bytes of.
+
+        Raises
+        ------
+        ValueError
+            Where the bytes are none of `to_bytes`.
+        """
         head, _, values = data.partition(b"\n")
         try:
             fields = json.loads(head)
@@ -111,10 +128,10 @@ class Objective:
 
     Parameters
     ----------
-    make
-        Function without arguments that returns it: (n, d) rows -> (n,) values; a `Rowwise` is
+    make : callable
+        It takes no arguments and returns the function: (n, d) rows -> (n,) values. A `Rowwise` is
         called point by point.
-    sources
+    sources : dict, optional
         {name: Source} of the modules that a worker must have as they are here (sources.py).
     """
 
@@ -122,14 +139,14 @@ class Objective:
         self._make, self._data, self.sources = make, None, sources or {}
 
     def __getstate__(self):
-        """It is pickled within a pickle, so that `sources` are there first."""
+        """Pickle `make` within the pickle, so that `sources` are there first."""
         import cloudpickle
 
         data = cloudpickle.dumps(self._make) if self._data is None else self._data
         return {"_make": None, "_data": data, "sources": self.sources}
 
     def make(self) -> Callable[..., Any]:
-        """Return the function."""
+        """Make the function, and return it."""
         if self._data is not None:
             with recursion_guard.unpickling():
                 self._make = pickle.loads(self._data)
@@ -153,7 +170,15 @@ def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Runner:
-    """A worker's functions and recipes, by key, and what it does with them."""
+    """What a worker has and does: functions and recipes by key, and calls of them.
+
+    Parameters
+    ----------
+    limit : callable
+        It makes the context in which functions are called.
+    is_alone : bool
+        Whether the process is there for nothing but this runner.
+    """
 
     def __init__(self, limit: Callable[[], Any] = contextlib.nullcontext, is_alone: bool = False):
         """limit: makes the context in which functions are called. is_alone: is the process there
@@ -180,8 +205,7 @@ class Runner:
 
     @recursion_guard.entry
     def run(self, call: Call) -> Outcome:
-        """Return the values of the points of a call, whatever its function does, short of ending
-        the process."""
+        """Return the outcome of a call, whatever its function does, but for ending the process."""
         failures = []
 
         def note(row, error):
@@ -220,8 +244,11 @@ class Runner:
 
 
 class _Timer:
-    """Ends the process when a call takes too long: by the alarm signal, whose default action
-    needs neither Python nor its lock. The driver sees which signal it was."""
+    """It ends the process when a call takes too long, by the alarm signal.
+
+    The default action of that signal needs neither Python nor its lock. The driver sees which
+    signal it was.
+    """
 
     def __init__(self, timeout):
         works = hasattr(signal, "setitimer") and threading.current_thread().name == "MainThread"
@@ -238,8 +265,11 @@ class _Timer:
 
 
 def become_worker() -> None:
-    """What a process does first that is a worker and nothing else: it draws with one thread, being
-    one of many on its machine, and lets the alarm of `_Timer` end it."""
+    """Make this process a worker and nothing else.
+
+    It draws with one thread, being one of many on its machine, and lets the alarm of `_Timer` end
+    it.
+    """
     recursion_guard.be_worker()
     noise.use_threads(1)
     if hasattr(signal, "SIGALRM"):
@@ -247,15 +277,20 @@ def become_worker() -> None:
 
 
 def main(channel: int) -> None:
-    """The life of a worker process: messages come through the socket `channel`, until it closes.
+    """Live as a worker process: read messages from a socket, until it closes.
 
-    ("path", where modules are), ("limit", bytes of memory), ("put", key, pickle), ("drop", key),
-    ("make", key) and ("run", call). The last two are answered: that it is done, and by the
-    outcome's bytes.
+    The messages are ("path", where modules are), ("limit", bytes of memory), ("put", key, pickle),
+    ("drop", key), ("make", key) and ("run", call). The last two are answered: that it is done, and
+    by the outcome's bytes.
+
+    Parameters
+    ----------
+    channel : int
+        The descriptor of the socket.
     """
     del sys.argv[1:]
     become_worker()
-    sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
+    sys.stdout, sys.stderr = unheard(sys.stdout), unheard(sys.stderr)
     runner, socket, me = Runner(is_alone=True), WorkerEnd(channel), os.getpid()
     _send(socket, READY)
     while True:
@@ -278,49 +313,18 @@ def main(channel: int) -> None:
             try:
                 outcome = runner.run(*arguments)
             except SystemExit as error:
-                _flush()
+                flush()
                 os._exit(error.code if isinstance(error.code, int) else 1)
             except BaseException:  # KeyboardInterrupt, and what else is no Exception
                 traceback.print_exc()
                 os._exit(1)
-            _flush()
+            flush()
             if os.getpid() != me:  # a fork that the function has made, and let return
                 os._exit(1)
             _send(socket, outcome.to_bytes())
 
 
 def _send(socket, data: bytes) -> None:
-    """Answer the driver, if it is still there; if it is not, `receive` says so."""
+    """Answer the driver, if it is still there. If it is not, `receive` says so."""
     with contextlib.suppress(OSError):
         socket.send(data)
-
-
-class _Unheard(io.FileIO):
-    """An output that may have nobody to read it, or no room: what it cannot take is lost, and that
-    is no error of the function that has printed."""
-
-    def write(self, data):
-        with contextlib.suppress(OSError):
-            return super().write(data) or len(data)
-        return len(data)
-
-
-def _unheard(stream):
-    """Return a standard stream, but that writing to it never fails; None, which it is where there
-    is none, stays None."""
-    if stream is None:
-        return None
-    raw = _Unheard(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
-        raw if stream.write_through else io.BufferedWriter(raw),  # as Python does it itself
-        encoding=stream.encoding,
-        errors="backslashreplace",
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
-
-
-def _flush() -> None:
-    """Write out what a function has printed, where anybody listens."""
-    with contextlib.suppress(Exception):  # of whatever the function has put in its place
-        sys.stdout.flush()

@@ -42,15 +42,22 @@ def settle(hidden: Path, place: Path) -> Path:
 
 
 def replace(path: str | os.PathLike[str], write: Callable[[Any], Any]) -> None:
-    """Replace the file at `path` by what `write`, which is given a binary file, writes: it is the
-    old one or the whole new one, whenever one looks, also after a power cut. Several processes or
-    threads may do so at once. A link stays one: the file that it leads to is replaced. The file
-    keeps its mode.
+    """Replace the file at `path`, as a whole or not at all, whenever one looks.
+
+    That holds after a power cut, too, and several processes or threads may do so at once. A link
+    stays one: the file that it leads to is replaced. The file keeps its mode.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    write : callable
+        It is given a binary file, and writes into it.
 
     Raises
     ------
     OSError
-        Which names the file that was meant, and not the one that is written beside it; also where
+        It names the file that was meant, and not the one that is written beside it; also where
         something is there that is no file: a folder, a device, a pipe.
     """
     place = Path(os.path.realpath(path))

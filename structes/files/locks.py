@@ -27,19 +27,21 @@ _locks: weakref.WeakSet = weakref.WeakSet()  # by this process
 class Lock:
     """The right to write into a folder, which this process has until `close`.
 
+    A child that this process forks does not have it.
+
     Parameters
     ----------
     folder : Folder
-        The Folder.
+        The folder.
     patience : float
-        Seconds that readers, who hold the lock for a moment, and writers are waited for.
+        The seconds that readers, who hold the lock for a moment, and writers are waited for.
 
     Raises
     ------
     ValueError
-        Which names the process, where another one has it.
+        Where another process has it; the message names the process.
     OSError
-        Where the file cannot be made. A child that this process forks does not have it.
+        Where the file cannot be made.
     """
 
     def __init__(self, folder: Folder, patience: float = 0.5):
@@ -108,7 +110,7 @@ def owner_of(folder: Folder) -> str:
     except OSError:
         return ""
     try:
-        return _said(_owner(fd))
+        return _owner_in_words(_owner(fd))
     finally:
         os.close(fd)
 
@@ -162,7 +164,7 @@ def _lives(owner: dict) -> bool:
     return started is not None and _started(pid) == started
 
 
-def _said(owner: dict) -> str:
+def _owner_in_words(owner: dict) -> str:
     """ " (process 123 on host, since …)", as far as the file says it."""
     pid, host, start = (str(owner.get(key, "?"))[:60] for key in ("pid", "host", "since"))
     return f" (process {pid} on {host}, since {start})" if owner else ""
@@ -182,11 +184,11 @@ def _started(pid: int) -> str | None:
         return None
 
 
-def _let_go() -> None:
+def _close_in_child() -> None:
     """In a forked child: the lock is its parent's alone, and ends with that."""
     for lock in list(_locks):
         lock.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    os.register_at_fork(after_in_child=_close_in_child)

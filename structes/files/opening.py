@@ -38,13 +38,18 @@ class NoFile(OSError, ValueError):
 def regular(
     path: str | os.PathLike[str], flags: int = os.O_RDONLY, folder: int | None = None
 ) -> int:
-    """Return the descriptor of a regular file, as an opener for `open(path, mode,
-    opener=regular)`: no link is followed, and nothing is waited for.
+    """Return the descriptor of a regular file; an opener for `open(path, mode, opener=regular)`.
+
+    No link is followed, and nothing is waited for.
 
     Parameters
     ----------
+    path : path-like
+        The file.
+    flags : int
+        Those of `os.open`.
     folder : int or None
-        Descriptor of the folder in which the path begins; None: the working folder.
+        The descriptor of the folder in which the path begins; None: the working folder.
 
     Raises
     ------
@@ -96,14 +101,15 @@ def read_text(path: str | os.PathLike[str], limit: int, named: bool = False) -> 
 
 
 def parse_json(text: str) -> Any:
-    """Return the value in a text of JSON, of no more values than those that are read here can
-    have, and lists and mappings among them: an empty list is two characters, and 64 bytes in
-    memory.
+    """Return the value in a text of JSON, which holds no more than files of structes can.
+
+    It is weighed before Python makes objects of it: an empty list is two characters, and 64 bytes
+    in memory.
 
     Raises
     ------
     ValueError
-        For what is no JSON, and for more than that.
+        For what is no JSON, for more values, and for more lists and mappings.
     """
     for limit, marks, kind in ((LISTS, "[{", "lists and mappings"), (VALUES, ",", "values")):
         if sum(map(text.count, marks)) > limit:

@@ -66,7 +66,7 @@ class Writes:
         once, and `finish` raises it."""
         if self._fault is None:
             self._fault = error
-            say(f"{self._unsaid(error)}. The search goes on")
+            say(f"{self._incomplete(error)}. The search goes on")
 
     def finish(self) -> None:
         """Write what is left, for some seconds.
@@ -82,13 +82,13 @@ class Writes:
         if self._owed:
             names = ", ".join(self._owed)
             raise NotWritten(
-                f"{self._said()}: {names} of this run could not be written to the end; what is "
+                f"{self._failure()}: {names} of this run could not be written to the end; what is "
                 f"there is whole, and older: structes resume {self._folder()}"
             )
         if self._fault is not None:
-            raise NotWritten(self._unsaid(self._fault)) from self._fault
+            raise NotWritten(self._incomplete(self._fault)) from self._fault
 
-    def _unsaid(self, error) -> str:
+    def _incomplete(self, error) -> str:
         path = str(self._folder())
         return f"the record of the run in {path!r} is not whole: {type(error).__name__}: {error}"
 
@@ -107,9 +107,9 @@ class Writes:
                     failed = True
                     rows = f" ({n} rows)" if (n := self._waiting()) > 1 else ""
                     say(
-                        f"{self._said()}. The search goes on; what cannot be written is kept in "
-                        f"memory{rows} and tried again every second. If this process ends before "
-                        f"that, structes resume {self._folder()} goes on from what is there"
+                        f"{self._failure()}. The search goes on; what cannot be written is kept "
+                        f"in memory{rows} and tried again every second. If this process ends "
+                        f"before that, structes resume {self._folder()} goes on from what is there"
                     )
             else:
                 self._owed.pop(name, None)
@@ -118,7 +118,7 @@ class Writes:
             say(f"{str(self._folder())!r}: everything is written again")
         return not self._owed
 
-    def _said(self) -> str:
+    def _failure(self) -> str:
         """Return which file it is, and why."""
         error = self._error
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"

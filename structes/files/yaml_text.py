@@ -138,13 +138,13 @@ def _value(text: str, twice: bool):
         node = loader.get_single_node()
         if node is None:
             return None
-        _look(node, twice, set())
+        _check_node(node, twice, set())
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _look(node, twice: bool, visited: set) -> None:
+def _check_node(node, twice: bool, visited: set) -> None:
     """Raise for a key that is there twice, and for a number that is a page long."""
     if id(node) in visited:
         return
@@ -154,12 +154,12 @@ def _look(node, twice: bool, visited: set) -> None:
             raise _refused(f"a number of {len(node.value)} characters", node)
     elif isinstance(node, yaml.SequenceNode):
         for part in node.value:
-            _look(part, twice, visited)
+            _check_node(part, twice, visited)
     else:
         lines = {}
         for key, value in node.value:
-            _look(key, twice, visited)
-            _look(value, twice, visited)
+            _check_node(key, twice, visited)
+            _check_node(value, twice, visited)
             if isinstance(key, yaml.ScalarNode) and not twice:
                 line = key.start_mark.line + 1
                 if (key.tag, key.value) in lines:

@@ -170,7 +170,7 @@ def tail_log(folder: str | os.PathLike[str], n: int) -> list[dict]:
         raise _damaged(Path(folder), "log.csv", error) from None
     except OSError as error:
         raise ValueError(
-            f"{str(folder)!r} is not a run folder: {_why(Path(folder), error)}"
+            f"{str(folder)!r} is not a run folder: {_reason(Path(folder), error)}"
         ) from None
 
 
@@ -268,7 +268,7 @@ def _folders(runs) -> list:
         if paths:
             return [(p, True) for p in paths]
         raise ValueError(f"no run matches {str(runs)!r} (looked from {os.getcwd()})")
-    raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, None)}")
+    raise ValueError(f"{str(folder)!r} is not a run folder: {_reason(folder, None)}")
 
 
 def _has(folder, name) -> bool:
@@ -290,7 +290,9 @@ def _check_file(folder, name) -> None:
     except NoFile as error:
         raise _damaged(folder, name, error) from None
     except OSError as error:
-        raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
+        raise ValueError(
+            f"{str(folder)!r} is not a run folder: {_reason(folder, error)}"
+        ) from None
 
 
 def _mapping(folder, name, parse, limit: int) -> dict:
@@ -300,7 +302,9 @@ def _mapping(folder, name, parse, limit: int) -> dict:
     except NoFile as error:
         raise _damaged(folder, name, error) from None
     except OSError as error:
-        raise ValueError(f"{str(folder)!r} is not a run folder: {_why(folder, error)}") from None
+        raise ValueError(
+            f"{str(folder)!r} is not a run folder: {_reason(folder, error)}"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise _damaged(folder, name, error) from None
     if not isinstance(value, dict):
@@ -324,7 +328,7 @@ def _damaged(folder, name, error) -> ValueError:
     return ValueError(f"{str(folder)!r} is damaged: {name}: {message[:200]}")
 
 
-def _why(folder: Path, error) -> str:
+def _reason(folder: Path, error) -> str:
     if not folder.exists():
         parent = folder.parent
         try:

@@ -60,7 +60,7 @@ def code_of(config: Mapping) -> dict:
     if isinstance(workers, Mapping):
         for key in ("address", "environment"):
             if workers.get(key) not in (None, "auto", {}):  # auto: the cluster of this machine
-                code[f"workers: {key} {_said(workers[key])}"] = workers[key]
+                code[f"workers: {key} {_in_words(workers[key])}"] = workers[key]
     return code
 
 
@@ -104,7 +104,7 @@ def _words(value):
             yield from _words(part)
 
 
-def _said(value) -> str:
+def _in_words(value) -> str:
     return ", ".join(map(str, value)) if isinstance(value, Mapping) else str(value)
 
 

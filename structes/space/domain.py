@@ -21,12 +21,12 @@ from ..arrays.libraries import cast
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """All of R^d: the two coordinates are the same.
+    """All of R^d: the search coordinates are those of the points.
 
     Parameters
     ----------
     dim : int
-        Number of parameters, d.
+        The number of search coordinates, d.
     """
 
     dim: int
@@ -45,12 +45,13 @@ class Domain:
         return x
 
     def spread(self, std: Any) -> Any:
-        """Return (d,) standard deviations of the coordinates of a point, of those of the
-        search."""
+        """Return the standard deviations (d,) of the coordinates of a point, from those of the
+        search.
+        """
         return std
 
     def restricted(self, free: np.ndarray) -> Domain:
-        """Return the same for the coordinates `free` (k,), increasing, alone."""
+        """Return the domain of the coordinates `free` (k,), which increase, alone."""
         return Domain(len(free))
 
     @property
@@ -66,46 +67,50 @@ class Domain:
         return self.dim if self.settling is None else int(self.settling.sum())
 
     def comes_again(self, X: Any) -> np.ndarray:
-        """Return (n,) which of the NumPy points X (n, d) are the point of any number of
-        candidates: those of which each coordinate is an integer or lies on a bound."""
+        """Return (n,) which of the NumPy points X (n, d) many candidates can be.
+
+        They are those of which each coordinate is an integer or lies on a bound.
+        """
         return np.zeros(X.shape[0], dtype=bool)
 
     def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
-        """Return (n, k) points X (n, k) in units of standard deviations, in which two are
-        compared.
+        """Return points in units of standard deviations, in which two of them are compared.
 
         A difference of 1 is one standard deviation, of the logarithm where the search moves that;
-        integers and options that differ are 1 apart at least. NaN where a point cannot be.
+        integers and options that differ are at least 1 apart. NaN stands where a point cannot be.
 
         Parameters
         ----------
-        std
-            (d,) standard deviations of the search coordinates.
-        columns
-            (k,) which coordinates the columns of X are; None: all.
+        X : array of shape (n, k)
+            The points.
+        std : array of shape (d,)
+            The standard deviations of the search coordinates.
+        columns : array of shape (k,), optional
+            Which coordinates the columns of X are; None: all.
         """
         return X / (std if columns is None else std[columns])
 
     def decode(self, U: Any) -> Any:
-        """Return points X (n, d) of search coordinates U (n, d), which it may give back as they
-        are.
-        """
+        """Return the points X (n, d) of search coordinates U (n, d), which may be U itself."""
         return U
 
     def encode(self, X: Any, name: str = "X") -> Any:
-        """Return search coordinates U (n, d) of points X (n, d): decode(encode(X)) is X, to
-        rounding.
+        """Return the search coordinates U (n, d) of points X (n, d).
+
+        `decode(encode(X))` is X, to rounding.
 
         Raises
         ------
         ValueError
-            With `name` for X, where a point lies outside.
+            Where a point lies outside; `name` is what the message calls X.
         """
         return X
 
     def check_integers(self, X: Any, name: str) -> None:
-        """Raise ValueError, with `name`, where a coordinate of points X (n, d) must be an integer
-        and is none."""
+        """Raise ValueError where a coordinate of points X (n, d) is no integer and must be one.
+
+        `name` is what the message calls X.
+        """
 
     @property
     def is_mixed(self) -> bool:
@@ -113,9 +118,10 @@ class Domain:
         return self.has_integers and self.continuous > 0
 
     def centred(self, U: Any, mean: Any) -> Any:
-        """Return search coordinates U (n, d) in which each integer that is another one than that
-        of the mean (d,) lies in the middle of its cell (integers.py); they decode to the same
-        points.
+        """Return search coordinates in which integers lie in the middle of their cells.
+
+        It does so for each integer of U (n, d) that is another one than that of the mean (d,) (see
+        integers.py). The coordinates decode to the same points.
         """
         return U
 
@@ -124,12 +130,18 @@ class Domain:
         return cast(X, dtype)
 
     def adjust(self, state: Any, structure: Any, tied: float = 0.0) -> Any:
-        """Return the state of a new generation, kept from freezing where coordinates are integers,
-        and from steps that are longer than the box is wide.
+        """Return the state of a new generation, kept from freezing and from stepping too far.
+
+        Coordinates that are integers are kept from freezing, and no standard deviation is longer
+        than the box is wide.
 
         Parameters
         ----------
-        tied
-            Share of the last values that equal the best of them (integers.py).
+        state : State
+            The state after the update.
+        structure : Structure
+            Its structure.
+        tied : float
+            The share of the last values that equal the best of them (integers.py).
         """
         return state

@@ -66,8 +66,11 @@ WIDENING = 0.2  # of ln(standard deviation), in a generation of which all values
 
 
 def margin(dim: int) -> float:
-    """α, the least probability with which a candidate leaves the integer of the mean, in one
-    coordinate of `dim`: one coordinate of one candidate in a customary generation."""
+    """Return α, the least probability with which a candidate leaves the integer of the mean.
+
+    It is meant for one coordinate of `dim`: one coordinate of one candidate in a customary
+    generation leaves it.
+    """
     return min(0.5, 1 / (dim * (4 + int(3 * log(dim)))))
 
 
@@ -89,13 +92,13 @@ def with_margin(
 
     Parameters
     ----------
-    gap_below, gap_above
-        (k,) distances from the mean to the next integer's cell, below and above; where their sum
-        is 0, in coordinates too large for cells, nothing is changed.
-    std
-        (k,) standard deviations.
+    gap_below, gap_above : array of shape (k,)
+        The distances from the mean to the next integer's cell, below and above. Where their sum is
+        0, in coordinates too large for cells, nothing is changed.
+    std : array of shape (k,)
+        The standard deviations.
     dim : int
-        Number of coordinates of the search.
+        The number of coordinates of the search.
     """
     from scipy.special import ndtr, ndtri  # not on `import structes`
 

@@ -1,8 +1,4 @@
-"""The map from search coordinates to the points that are evaluated, and back.
-
-A search moves in all of R^d; the user's points live in a box, on a logarithmic scale, on integers.
-`decode` makes points of search coordinates, `encode` is its inverse on points that are allowed.
-Every point that `decode` gives is inside the bounds, exactly, and has exact integers.
+"""Bounds, logarithms and integers: how a search sees them.
 
 A bound folds the search coordinate: what steps over it comes back inside, as from a mirror (with
 two bounds as between two mirrors), so that the search sees the function on both sides of the bound
@@ -16,9 +12,9 @@ from the bound x is quadratic, and a minimum on the bound is one of u² like the
 
 What was tried, on sphere, ellipsoids (rotated, too), Rosenbrock and slopes with the minimum on one
 bound, on some, on all, inside and close by (d = 5, 10): the rounded mirror solves all, in 0.63 of
-pycma's evaluations (its zone is 0.05 |lower| wide); the plain one solves 85 % in 1.08 of them, and
+pycma's evaluations (its zone is 0.05 |lower| wide). The plain one solves 85 % in 1.08 of them, and
 is better where the slope vanishes on the bound (on a rotated ellipsoid four times). Clipping for
-evaluation and learning from clipped steps freeze (42 and 48 % solved); clipping with a penalty in
+evaluation and learning from clipped steps freeze (42 and 48 % solved). Clipping with a penalty in
 units of the spread of the values (a simple form of Hansen et al. 2009) is good inside, twice as
 slow on bounds, and fails on ill-conditioned ones. A zone of 0.03 sigma0 is a compromise: 0.3 saves
 5 % on bounds, and costs 20 % on bbob-boxed, where minima are inside; 0.01 costs 12 % on bounds.
@@ -43,18 +39,18 @@ _LARGEST = log(np.finfo(float).max) - 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Limited(Domain):
-    """Coordinates of which some are bounded, logarithms, or integers. All fields are (d,) arrays.
+    """Coordinates of which some are bounded, logarithms, or integers.
 
     Parameters
     ----------
-    low, high : Any
-        Bounds of x, −inf and inf where open; integers where x is an integer.
-    log : Any
+    low, high : array of shape (d,)
+        The bounds of x, −inf and inf where open; integers where x is an integer.
+    log : array of bool, of shape (d,)
         Where u = ln x.
-    integer : Any
+    integer : array of bool, of shape (d,)
         Where x is the nearest integer.
-    zone : Any
-        Width a of the rounded zone, in u; 0 where the mirror is plain.
+    zone : array of shape (d,)
+        The width a of the rounded zone, in u; 0 where the mirror is plain.
     """
 
     low: Any

@@ -43,7 +43,11 @@ def raise_from_here() -> None:
             _handle(number, _raise)
             _raised.append(number)
     if _raised and hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_as_it_was)
+        os.register_at_fork(
+            before=_block_signals,
+            after_in_parent=_unblock_signals,
+            after_in_child=_restore_defaults,
+        )
 
 
 @contextmanager
@@ -92,18 +96,18 @@ def _raise(number, frame):
 # forget.
 
 
-def _hold():
+def _block_signals():
     signal.pthread_sigmask(signal.SIG_BLOCK, _raised)
 
 
-def _let_go():
+def _unblock_signals():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _raised)
 
 
-def _as_it_was():
+def _restore_defaults():
     for number in _raised:
         signal.signal(number, signal.SIG_DFL)
-    _let_go()
+    _unblock_signals()
 
 
 end_at_once()

@@ -188,9 +188,9 @@ class Output:
         except Exception as error:
             self.error = error
             if self._is_own:
-                self._let_go()
+                self._silence_descriptor()
 
-    def _let_go(self):
+    def _silence_descriptor(self):
         try:
             place, nowhere = self._stream.fileno(), os.open(os.devnull, os.O_WRONLY)
         except (AttributeError, OSError, ValueError):  # it has no descriptor
