@@ -20,10 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 
 def pytest_configure():
-    """The key by which runs are signed is one of the tests, and not the user's own; and the many
-    processes of the tests do not compile the library anew each."""
+    """The key by which runs are signed is one of the tests, and not the user's own; and what is
+    imported while tests are collected is kept compiled, for the many processes that they start."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="structes-tests-")
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
 
 
@@ -40,7 +39,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was collected is never garbage: no later collection need look at it."""
+    """From here on nothing is kept compiled: a module that a test writes, and writes again within
+    the second, would be taken for the first one. And what was collected is never garbage: no later
+    collection of garbage need look at it."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     gc.collect()
     gc.freeze()
 

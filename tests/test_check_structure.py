@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import structes
 from structes.structures import build_structure
 from structes.structures.base import Structure
 from structes.structures.fallbacks import SLOW
@@ -73,6 +74,29 @@ def test_nothing_of_our_own_is_left_to_square_matrices(name):
 
     report = check_structure(make, [12])
     assert not report.slow and "Nothing is left to d×d matrices" in str(report)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"name": "direct_sum", "blocks": {"a": Toy(4), "b": {"name": "diagonal", "at": [1, 3]}}},
+        {"name": "kronecker", "rows": 2, "left": Toy(2), "right": Ring(3)},
+    ],
+    ids=lambda spec: spec["name"],
+)
+def test_a_structure_of_two_methods_is_part_of_another(whole):
+    check_structure(lambda dim: build_structure(whole, dim), [6])
+
+
+def test_a_structure_of_two_methods_goes_through_a_search(tmp_path):
+    es = structes.ES([2.0] * 5, 1.0, Ring(5), seed=1)
+    for _ in range(40):
+        X = es.ask()
+        es.tell(X, np.sum(X**2, axis=1))
+    assert es.best.fun < 1e-2
+    es.save(tmp_path / "ring.ckpt")
+    again = structes.ES.load(tmp_path / "ring.ckpt", structure=Ring(5))
+    np.testing.assert_array_equal(again.ask(), es.ask())
 
 
 def test_fallbacks_are_what_a_structure_with_formulas_of_its_own_does():

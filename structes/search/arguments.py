@@ -9,7 +9,7 @@ several of them (the domain, the structure, the start of a later run) is worked 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -296,7 +296,7 @@ def read_arguments(tree: dict[str, Any], space: Space | None = None) -> dict[str
     return tree
 
 
-def with_blocks(dim: int, choices) -> str | dict[str, Any]:
+def with_blocks(dim: int, choices: Sequence[Sequence[int]]) -> str | dict[str, Any]:
     """The structure in place of "auto": "auto" itself where there are no choices.
 
     With choices it is a direct sum: all numbers together dense (low_rank, from 61 on), and one

@@ -41,12 +41,22 @@ LARGEST = 2000  # parameters for which a matrix is taken: it is (d, d), and cost
 
 
 def shaped(structure: Structure, state: State, T, precision: bool = False) -> State:
-    """The state whose distribution is, as nearly as the structure has it, N(mean, sigma² D₀ C D₀)
-    with C = T, or with `precision` C = T⁻¹.
+    """Return the state whose distribution is, as nearly as the structure has it,
+    N(mean, sigma² D₀ C D₀).
 
-    T   (d, d) NumPy array, symmetric and positive definite
+    The step size is multiplied with the geometric mean of the standard deviations, so that
+    |det B| = 1.
 
-    sigma is multiplied with the geometric mean of the standard deviations, so that |det B| = 1.
+    Parameters
+    ----------
+    structure : Structure
+        Where B lies.
+    state : State
+        Mean, step size and scales D₀.
+    T : NumPy array (d, d)
+        C, or with `precision` C⁻¹: symmetric and positive definite.
+    precision : bool
+        Whether T is a precision.
     """
     factor, size = single_threaded(_nearest, structure.dim, structure, T, precision)
     factor = _of_library(factor, namespace(state.mean))
@@ -54,9 +64,8 @@ def shaped(structure: Structure, state: State, T, precision: bool = False) -> St
 
 
 def with_correlations(strategy, state: State, R) -> State:
-    """The state of a search that begins with the covariance sigma² D₀ R D₀ in place of sigma² D₀².
-
-    R   (d, d) correlation matrix, a NumPy array
+    """Return the state of a search that begins with the covariance sigma² D₀ R D₀, where R is a
+    correlation matrix (d, d), a NumPy array, in place of sigma² D₀².
 
     `dense` has it exactly, and so has every other structure that can. The standard deviations D₀
     stay beside B, or go into B where a nearer covariance is found so: that of a Toeplitz matrix,
@@ -66,16 +75,16 @@ def with_correlations(strategy, state: State, R) -> State:
     states = [shaped(structure, state, R)]
     if not structure.has_any_matrix:
         D = to_numpy(state.scale)
-        wanted = R * np.outer(D, D)
+        C = R * np.outer(D, D)
         plain = state._replace(scale=0 * state.scale + 1)
-        states.append(shaped(structure, plain, wanted))
-        wanted = wanted * state.sigma**2
-        states.sort(key=lambda its: _divergence(structure, its, wanted))
+        states.append(shaped(structure, plain, C))
+        C = C * state.sigma**2
+        states.sort(key=lambda state: _divergence(structure, state, C))
     return strategy.domain.adjust(states[0], structure)
 
 
 def covariance_of(structure: Structure, state: State) -> np.ndarray:
-    """(d, d) covariance sigma² D₀ (B Bᵀ)⁻¹ D₀ of the search coordinates."""
+    """Return the covariance sigma² D₀ (B Bᵀ)⁻¹ D₀ (d, d) of the search coordinates."""
     step = to_numpy(state.sigma * state.scale)
     A = np.linalg.solve(to_numpy(structure.to_dense(state.factor)), np.diag(step))
     return A.T @ A
@@ -85,15 +94,22 @@ def covariance_of(structure: Structure, state: State) -> np.ndarray:
 
 
 def read_covariance(covariance, dim: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """(standard deviations (d,), correlations (d, d) or None where there are none) of a covariance
-    as a user says it.
+    """Return the standard deviations (d,) and the correlations (d, d), None where there are none,
+    of a covariance as a user says it.
 
-    covariance   a symmetric positive definite matrix (d, d); variances (d,); or a search, or a
-                 result of one, whose covariance it is, with the geometric mean 1 of its standard
-                 deviations: sigma0 says the size
-    dim          d, where it is known
+    Parameters
+    ----------
+    covariance : array or search
+        A symmetric positive definite matrix (d, d); variances (d,); or a search, or a result of
+        one, whose covariance it is, with the geometric mean 1 of its standard deviations (sigma0
+        says the size).
+    dim : int, optional
+        d, where it is known.
 
-    Raises ValueError or TypeError, naming the argument, where it does not fit.
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, where it does not fit.
     """
     search = searched(covariance)
     C = (
@@ -122,15 +138,15 @@ def read_covariance(covariance, dim: int | None = None) -> tuple[np.ndarray, np.
 
 
 def searched(covariance):
-    """The ES of a search, or of a result of one; None of anything else."""
-    its = getattr(covariance, "es", covariance)  # of a result, or of a search with restarts
-    its = getattr(its, "es", its)  # of a result of one with restarts
-    return its if hasattr(its, "strategy") and hasattr(its, "state") else None
+    """Return the ES of a search, or of a result of one; None of anything else."""
+    search = getattr(covariance, "es", covariance)  # of a result, or of a search with restarts
+    search = getattr(search, "es", search)  # of a result of one with restarts
+    return search if hasattr(search, "strategy") and hasattr(search, "state") else None
 
 
 def _of_search(es):
-    """Covariance (d, d) of a search, or the variances (d,) of one that has nothing else, with
-    geometric mean 1. Coordinates that are fixed have the variance 1."""
+    """Return the covariance (d, d) of a search, or the variances (d,) of one that has nothing
+    else, with geometric mean 1. Coordinates that are fixed have the variance 1."""
     structure, state, domain = es.strategy.structure, es.state, es.strategy.domain
     d = structure.dim
     if structure.is_diagonal:
@@ -150,7 +166,7 @@ def _of_search(es):
 
 
 def _correlations(C, deviations):
-    """The correlations (d, d) of a covariance, exactly symmetric, after it was checked."""
+    """Return the correlations (d, d) of a covariance, exactly symmetric, after it was checked."""
     d = C.shape[0]
     if d > LARGEST:
         _refuse_large(d)
@@ -185,8 +201,9 @@ def _refuse_large(d):
 
 
 def _nearest(structure, T, precision):
-    """(factor of NumPy arrays of the nearest B with |det B| = 1, geometric mean of the standard
-    deviations). A matrix that is not positive definite in floating point is made so."""
+    """Return the factor of NumPy arrays of the nearest B with |det B| = 1, and the geometric mean
+    of the standard deviations. A matrix that is not positive definite in floating point is made
+    so."""
     d, sign = structure.dim, -1 if precision else 1
     values, vectors = np.linalg.eigh(T / (unit := float(np.abs(T).max())))
     values = np.maximum(values, values[-1] * 1e-15)
@@ -204,8 +221,8 @@ def _nearest(structure, T, precision):
 
 
 def _descended(structure, factor, rows, precision):
-    """The factor at the end of the steps from `factor`, for rows (d, d) whose second moments are
-    the covariance, or the precision."""
+    """Return the factor at the end of the steps from `factor`, for rows (d, d) whose second
+    moments are the covariance, or the precision."""
     d = structure.dim
     w = np.full(d, (-1 if precision else 1) / d)
     rate, last_cost = 1.0, inf
@@ -235,7 +252,8 @@ def _descended(structure, factor, rows, precision):
 
 
 def _cost(structure, factor, rows, precision):
-    """Local coordinates of the rows, and what is minimised; inf where it cannot be worked out."""
+    """Return the local coordinates of the rows, and what is minimised: inf where it cannot be
+    worked out."""
     try:
         if precision:
             Z, volume = structure.whiten_gradient(factor, rows), -structure.logdet(factor)
@@ -247,15 +265,15 @@ def _cost(structure, factor, rows, precision):
     return Z, cost if cost == cost else inf
 
 
-def _divergence(structure, state, wanted):
-    """KL(N(0, wanted) ‖ the distribution of the state), up to a constant."""
+def _divergence(structure, state, C):
+    """Return KL(N(0, C) ‖ the distribution of the state), up to a constant."""
     B = to_numpy(structure.to_dense(state.factor))
     B = B / to_numpy(state.sigma * state.scale)[:, None]
-    return 0.5 * float(np.sum(B * (wanted @ B))) - float(np.linalg.slogdet(B)[1])
+    return 0.5 * float(np.sum(B * (C @ B))) - float(np.linalg.slogdet(B)[1])
 
 
 def _of_library(factor, xp):
-    """A tuple of NumPy arrays, and of tuples of them, as arrays of the library xp."""
+    """Return a tuple of NumPy arrays, and of tuples of them, as arrays of the library xp."""
     if isinstance(factor, tuple):
         parts = [_of_library(part, xp) for part in factor]
         return type(factor)(*parts) if hasattr(factor, "_fields") else tuple(parts)

@@ -42,7 +42,9 @@ def known_restarts(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def next_plan(arguments: Arguments, restarts: RestartStrategy, runs: tuple[Run, ...]):
+def next_plan(
+    arguments: Arguments, restarts: RestartStrategy, runs: tuple[Run, ...]
+) -> Plan | None:
     """The Plan of the run after these; None where the strategy has no other."""
     uniform = noise.uniforms(seed_of_run(arguments, len(runs)), noise.STARTS, 0, 0, 1, 2)
     return restarts.next(runs, uniform[0])

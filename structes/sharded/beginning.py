@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .. import checks
 from ..arrays.libraries import BACKENDS
@@ -83,8 +83,8 @@ class Beginning:
 
         Raises OSError or ValueError where the file does not hold the search any more.
         """
-        if self.path is None and self.begin is not None:
-            return self.begin
+        if self.path is None:
+            return cast("Start | dict[str, Any]", self.begin)  # until there is a file it stays
         begin, self.begin = self.begin, None  # it is read once, and then from the file
         if isinstance(begin, dict):
             return begin

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays.libraries import namespace
 from ..arrays.threads import single_threaded
-from ..structures.base import zeros
+from ..structures.fallbacks import zeros
 from .on_device import stride
 from .redrawn import Redrawn, redrawn, sample
 from .samples import Sampled, in_memory, in_tiles

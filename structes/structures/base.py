@@ -127,7 +127,7 @@ class Structure(ABC):
 
     @property
     def row(self) -> float:
-        """Largest number of non-zeros in a row of B⁻ᵀ (tied entries share)."""
+        """The largest number of non-zeros in a row of B⁻ᵀ (tied entries share)."""
         return self.dof / self.dim
 
     @property
@@ -149,17 +149,19 @@ class Structure(ABC):
 
     @property
     def retraction_order(self) -> float:
-        """Order of the terms in which `retract` differs from B h(M): inf where it does not."""
+        """The order of the terms in which `retract` differs from B h(M): inf where it does not."""
         return inf
 
     def arguments(self) -> dict[str, Any]:
-        """{name: value} of the arguments, `dim` left out, that make this structure again."""
+        """Return {name: value} of the arguments, `dim` left out, that make this structure
+        again."""
         own = (f.name for f in fields(self) if f.init and f.name != "dim")
         return {name: getattr(self, name) for name in own}
 
     @classmethod
     def implied_dim(cls, **given: Any) -> int | None:
-        """The `dim` that follows from the other arguments (rows and cols, say); None: open."""
+        """Return the `dim` that follows from the other arguments (rows and cols, say); None:
+        open."""
         return None
 
     # -- the group --------------------------------------------------------------------------------
@@ -178,44 +180,48 @@ class Structure(ABC):
         return fallbacks.pattern(self) if named else fallbacks.linear(self)
 
     def identity(self, xp: Any, dtype: Any) -> Factor:
-        """Factor of B = I with arrays of the library xp: the same bits whenever it is asked."""
+        """Return the factor of B = I with arrays of the library xp: the same bits whenever it is
+        asked."""
         return (xp.eye(self.dim, dtype=dtype),)
 
     def blank(self) -> Factor:
-        """A factor as far as its shapes go: NumPy arrays of zeros that take no memory, so that a
-        file can be compared with it before anything is allocated (files/checkpoint.py)."""
-        return _blank(self.identity(np, np.float64))
+        """Return a factor as far as its shapes go: NumPy arrays of zeros that take no memory, so
+        that a file can be compared with it before anything is allocated (files/checkpoint.py)."""
+        return fallbacks.blank(self.identity(np, np.float64))
 
     def to_dense(self, factor: Factor) -> Array:
-        """B as a (d, d) array; for tests, plots and the fallbacks."""
+        """Return B as a (d, d) array; for tests, plots and the fallbacks."""
         return factor[0]
 
     def factor_of(self, B: Array) -> Factor:
-        """Factor of the matrix B (d, d) of this structure; of any B where `has_any_matrix`. Raises
-        TypeError where B is not linear in the numbers of the factor."""
+        """Return the factor of the matrix B (d, d) of this structure; of any B where
+        `has_any_matrix`. Raises TypeError where B is not linear in the numbers of the factor."""
         return self._algebra.factor_of(B)
 
     def unwhiten(self, factor: Factor, Z: Array) -> Array:
-        """Rows y = B⁻ᵀ z (n, d) of the rows z of Z (n, noise_dim): what makes samples."""
+        """Return the rows y = B⁻ᵀ z (n, d) of the rows z of Z (n, noise_dim): what makes
+        samples."""
         return fallbacks.unwhiten(self.to_dense(factor), Z)
 
     def whiten(self, factor: Factor, Y: Array) -> Array:
-        """Rows z = Bᵀ y (n, noise_dim) of the rows y of Y (n, d): the inverse of `unwhiten`."""
+        """Return the rows z = Bᵀ y (n, noise_dim) of the rows y of Y (n, d): the inverse of
+        `unwhiten`."""
         return Y @ self.to_dense(factor)
 
     def whiten_gradient(self, factor: Factor, G: Array) -> Array:
-        """Rows B⁻¹ g of the rows g of G (n, d): gradients in local coordinates.
+        """Return the rows B⁻¹ g of the rows g of G (n, d): gradients in local coordinates.
 
         With x = mean + B⁻ᵀ z and g = ∇f(x), the gradient of f as a function of z is B⁻¹ g.
         """
         return fallbacks.whiten_gradient(self.to_dense(factor), G)
 
     def unwhiten_gradient(self, factor: Factor, G: Array) -> Array:
-        """Rows B g of the rows g of G (n, noise_dim): the inverse of `whiten_gradient`."""
+        """Return the rows B g of the rows g of G (n, noise_dim): the inverse of
+        `whiten_gradient`."""
         return G @ self.to_dense(factor).T
 
     def logdet(self, factor: Factor) -> float:
-        """`log |det B|`."""
+        """Return `log |det B|`."""
         return float(namespace(factor[0]).linalg.slogdet(self.to_dense(factor))[1])
 
     def is_element(self, factor: Factor) -> bool:
@@ -229,22 +235,24 @@ class Structure(ABC):
     # -- the tangent space ------------------------------------------------------------------------
 
     def tangent(self, Z: Array, w: Array) -> Tangent:
-        """Natural gradient M of the samples Z (n, d) with weights w (n,), signed to improve."""
+        """Return the natural gradient M of the samples Z (n, d) with weights w (n,), signed to
+        improve."""
         return self._algebra.tangent(fallbacks.moments(Z, w))
 
     def tangent_at(self, factor: Factor, Z: Array, w: Array) -> Tangent:
-        """Natural gradient at the factor, for callers who hold any structure.
+        """Return the natural gradient at the factor, for callers who hold any structure.
 
         The tangent space of a group is the same everywhere, and this is `tangent(Z, w)`.
         """
         return self.tangent(Z, w)
 
     def tangent_of_squares(self, squares: Array, weight: Number) -> Tangent:
-        """`tangent` from Σ w z² (d,) and Σ w; only where `is_diagonal`."""
+        """Return `tangent` from Σ w z² (d,) and Σ w; only where `is_diagonal`."""
         raise TypeError(f"{type(self).__name__}: its tangent needs more than sums of squares")
 
     def tangent_of_pairs(self, factor: Factor, Z: Array, U: Array, w: Array) -> Tangent:
-        """Natural gradient of a sum of symmetric pairs, Σ w sym(z uᵀ), signed as `tangent`:
+        """Return the natural gradient of a sum of symmetric pairs, Σ w sym(z uᵀ), signed as
+        `tangent`:
 
             sym M = −½ Proj_{sym V} Σ w sym(z uᵀ),   sym(z uᵀ) = ½ (z uᵀ + u zᵀ)
 
@@ -266,65 +274,68 @@ class Structure(ABC):
         return self.tangent_at(factor, xp.concat([Z + U, Z - U]), xp.concat([w, -w]))
 
     def with_samples(self, M: Tangent, Y: Array) -> Tangent:
-        """M, knowing that `unwhiten(factor, Z)` is Y for the first rows of the Z that made it.
+        """Return M, knowing that `unwhiten(factor, Z)` is Y for the first rows of the Z that made
+        it.
 
         It saves `retract` a product where M is kept as low rank; other structures return M.
         """
         return M
 
     def with_exponential(self) -> Structure:
-        """The structure with B exp(M) for its retraction, where it has that; else itself."""
+        """Return the structure with B exp(M) for its retraction, where it has that; else
+        itself."""
         return self
 
     def retract(self, factor: Factor, M: Tangent) -> Factor:
-        """Factor of B h(M). h is never singular on V, so B stays invertible."""
+        """Return the factor of B h(M). h is never singular on V, so B stays invertible."""
         return self.factor_of(fallbacks.retract(self.to_dense(factor), self.tangent_to_dense(M)))
 
     def transport(self, M: Tangent, q: Array) -> Array:
-        """h(M)ᵀ q of a vector q (d,), or of the rows of q (n, d): how a path in local coordinates
-        follows the retraction."""
+        """Return h(M)ᵀ q of a vector q (d,), or of the rows of q (n, d): how a path in local
+        coordinates follows the retraction."""
         return fallbacks.transport(self.tangent_to_dense(M), q)
 
     def move(self, factor: Factor, M: Tangent, q: Array) -> tuple[Factor, Array]:
-        """(retract(factor, M), transport(M, q)), for structures where they share work."""
+        """Return (retract(factor, M), transport(M, q)), for structures where they share work."""
         return self.retract(factor, M), self.transport(M, q)
 
     def norm(self, M: Tangent) -> Number:
-        """Frobenius norm of M: a float, or an array () of a device's."""
+        """Return the Frobenius norm of M: a float, or an array () of a device's."""
         return fallbacks.norm(self.tangent_to_dense(M))
 
     def add(self, M: Tangent, N: Tangent) -> Tangent:
-        """M + N."""
+        """Return M + N."""
         return tuple(m + n for m, n in zip(M, N, strict=True))
 
     def scale(self, M: Tangent, rates: Number | tuple[Number, ...]) -> Tangent:
-        """M times `rates`: a number, or a tuple with one for each of `parts`."""
+        """Return M times `rates`: a number, or a tuple with one for each of `parts`."""
         if isinstance(rates, tuple):
             (rates,) = rates
         return tuple(rates * m for m in M)
 
     def shift(self, M: Tangent, value: Number) -> Tangent:
-        """M + value · I; every structure contains the identity."""
+        """Return M + value · I; every structure contains the identity."""
         eye = self.identity(namespace(M[0]), M[0].dtype)
         return tuple(m + value * e for m, e in zip(M, eye, strict=True))
 
     def trace(self, M: Tangent) -> Number:
-        """Trace of M: a float, or an array () of a device's."""
+        """Return the trace of M: a float, or an array () of a device's."""
         return fallbacks.trace(self.tangent_to_dense(M))
 
     def tangent_to_dense(self, M: Tangent) -> Array:
-        """M as a (d, d) array; for tests. Where the tangent has the form of the factor, and B is
-        linear in it, that is `to_dense(M)`."""
+        """Return M as a (d, d) array; for tests. Where the tangent has the form of the factor, and
+        B is linear in it, that is `to_dense(M)`."""
         return self.to_dense(M)
 
     # -- what a stopping rule asks (not every generation) -----------------------------------------
 
     def deviations(self, factor: Factor) -> Array:
-        """(d,) standard deviations of the coordinates: √diag (B Bᵀ)⁻¹."""
+        """Return the standard deviations (d,) of the coordinates: √diag (B Bᵀ)⁻¹."""
         return fallbacks.deviations(self.to_dense(factor))
 
     def condition(self, factor: Factor) -> float:
-        """Condition number of the covariance (B Bᵀ)⁻¹ (largest over smallest eigenvalue).
+        """Return the condition number of the covariance (B Bᵀ)⁻¹ (largest over smallest
+        eigenvalue).
 
         Unless a structure knows better, by 30 steps of power iteration from both ends: a lower
         bound, within a few per cent where the ends stand apart.
@@ -332,18 +343,3 @@ class Structure(ABC):
         largest = fallbacks.largest_eigenvalue
         variance = largest(self.dim, factor, self.unwhiten, self.whiten_gradient)
         return variance * largest(self.dim, factor, self.whiten, self.unwhiten_gradient)
-
-
-def zeros(*shape: int) -> np.ndarray:
-    """Zeros that take no memory and cannot be written; for `blank`."""
-    return np.broadcast_to(_ZERO, shape)
-
-
-def _blank(factor: Factor) -> Factor:
-    return tuple(
-        _blank(a) if isinstance(a, tuple) else np.broadcast_to(np.zeros((), a.dtype), a.shape)
-        for a in factor
-    )
-
-
-_ZERO = np.zeros(())

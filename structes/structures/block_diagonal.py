@@ -19,7 +19,8 @@ from ..arrays.linalg import scale_parts
 from ..arrays.scalars import number
 from ..arrays.tiles import tiles
 from ..registry import brief
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,13 @@ class BlockDiagonal(Structure):
 
     @property
     def parts(self):
-        """Off the diagonal, and on it."""
+        """Two parameter groups: the entries off the diagonal, and those on it."""
         return (self.dof, self.dim)
 
     # -- rows as stacks of blocks, and back ---------------------------------------------------
 
     def _stack(self, Z, n, where):
-        """Columns of Z (…, d) that belong to blocks of size n, as (count, rows, n)."""
+        """Return the columns of Z (…, d) that belong to blocks of size n, as (count, rows, n)."""
         xp = namespace(Z)
         rows = xp.reshape(Z, (-1, self.dim))
         if where is not None:
@@ -114,7 +115,7 @@ class BlockDiagonal(Structure):
         return xp.permute_dims(xp.reshape(rows, (rows.shape[0], -1, n)), (1, 0, 2))
 
     def _apply(self, Z, arrays, act):
-        """act(block stack, array) of every group of equal blocks, put together like Z."""
+        """Return act(block stack, array) of every group of equal blocks, put together like Z."""
         xp = namespace(Z)
         stacks = []
         for (n, where), array in zip(self._kinds, arrays, strict=True):
@@ -123,7 +124,8 @@ class BlockDiagonal(Structure):
         return xp.reshape(self._unstack(stacks), Z.shape)
 
     def _unstack(self, parts):
-        """Rows (…, d) of the rows of each kind, one after the other in the order of `_kinds`."""
+        """Return the rows (…, d) of the rows of each kind, one after the other in the order of
+        `_kinds`."""
         if len(parts) == 1:
             return parts[0]
         xp = namespace(parts[0])
@@ -238,5 +240,5 @@ def _transposed(a):
 
 
 def _solve_rows(a, rows):
-    """Rows x with a x = row, for stacks."""
+    """Return the rows x with a x = row, for stacks."""
     return _transposed(namespace(a).linalg.solve(a, _transposed(rows)))

@@ -27,11 +27,12 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import scale_parts, weighted_squares
 from ..arrays.scalars import number
 from ..arrays.tiles import by_rows
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 
 
 class Blocks(Structure):
-    """What the block groups share. A subclass says the blocks in order, and the edges.
+    """What the block groups share. A subclass names the blocks in order, and the edges.
 
     _sizes    sizes of the blocks; _dense: which of them are dense (the others are diagonal)
     _edges    (row block, column block) pairs beside the diagonal, transitive and one-sided
@@ -76,7 +77,7 @@ class Blocks(Structure):
 
     @cached_property
     def _solve_order(self) -> tuple:
-        """Blocks, rows before columns: y_c can be found once every y_r with an edge (r, c) is."""
+        """The blocks, rows before columns: y_c is found once every y_r with an edge (r, c) is."""
         order = []
         while len(order) < len(self._sizes):
             order += [
@@ -107,7 +108,7 @@ class Blocks(Structure):
 
     @property
     def parts(self):
-        """Long and other couplings, stiff ones, and the diagonal."""
+        """Three parameter groups: long and other couplings, stiff ones, and the diagonal."""
         return (self.dof, self.dof, self.dim)
 
     @property
@@ -122,7 +123,7 @@ class Blocks(Structure):
     # -- rows in block order, and back --------------------------------------------------------
 
     def _cut(self, Z):
-        """Blocks of the columns of Z."""
+        """Return the blocks of the columns of Z."""
         if self._order is not None:
             xp = namespace(Z)
             Z = xp.take(Z, xp.asarray(self._order), axis=Z.ndim - 1)
@@ -173,7 +174,7 @@ class Blocks(Structure):
         return by_rows(lambda g: self._substitute_transposed(factor, g), G)
 
     def _rows_times(self, arrays, Y):
-        """Rows y B (that is Bᵀ y)."""
+        """Return the rows y B (that is Bᵀ y)."""
         B, y = self._blocks(arrays), self._cut(Y)
         out = [y[b] @ B[b, b] if self._dense[b] else y[b] * B[b, b] for b in range(len(y))]
         for r, c in self._edges:
@@ -181,7 +182,7 @@ class Blocks(Structure):
         return self._join(out)
 
     def _rows_times_transposed(self, factor, G):
-        """Rows B g."""
+        """Return the rows B g."""
         B, g = self._blocks(factor), self._cut(G)
         out = [g[b] @ B[b, b].T if self._dense[b] else g[b] * B[b, b] for b in range(len(g))]
         for r, c in self._edges:
@@ -189,7 +190,7 @@ class Blocks(Structure):
         return self._join(out)
 
     def _substitute(self, factor, Z):
-        """Rows B⁻ᵀ z."""
+        """Return the rows B⁻ᵀ z."""
         B, z = self._blocks(factor), self._cut(Z)
         y = [None] * len(z)
         for c in self._solve_order:
@@ -201,7 +202,7 @@ class Blocks(Structure):
         return self._join(y)
 
     def _substitute_transposed(self, factor, G):
-        """Rows B⁻¹ g."""
+        """Return the rows B⁻¹ g."""
         B, g = self._blocks(factor), self._cut(G)
         x = [None] * len(g)
         for r in reversed(self._solve_order):
@@ -251,12 +252,12 @@ class Blocks(Structure):
         return tuple(out)
 
     def _product(self, P, Q) -> tuple:
-        """P Q, block by block along the edges."""
+        """Return P Q, block by block along the edges."""
         P, Q = self._blocks(P), self._blocks(Q)
         return tuple(self._chain(P, Q, r, c) for r, c in self._keys)
 
     def _chain(self, P, Q, r, c, through=None):
-        """Σ_j P_rj Q_jc over the blocks j (of `through`) where both are present."""
+        """Return Σ_j P_rj Q_jc over the blocks j (of `through`) where both are present."""
         total = None
         for j in range(len(self._sizes)) if through is None else through:
             if (r, j) in P and (j, c) in Q:
@@ -309,7 +310,8 @@ class Blocks(Structure):
         )
 
     def deviations(self, factor):
-        """Rows of A = B⁻ᵀ are columns of X = B⁻¹: X_rc = −B_rr⁻¹ Σ_j B_rj X_jc, block by block."""
+        """Return the rows of A = B⁻ᵀ are columns of X = B⁻¹: X_rc = −B_rr⁻¹ Σ_j B_rj X_jc, block
+        by block."""
         B, X = self._blocks(factor), {}
         xp = namespace(factor[0])
         for r in reversed(self._solve_order):
@@ -329,19 +331,20 @@ class Blocks(Structure):
 
 
 def _solve_rows(a, rows):
-    """Rows x with a x = row."""
+    """Return the rows x with a x = row."""
     return namespace(rows).linalg.solve(a, rows.T).T if a.shape[0] else rows
 
 
 def _times(p, q):
-    """p q, where a vector stands for a diagonal matrix."""
+    """Return p q, where a vector stands for a diagonal matrix."""
     if p.ndim == 1:
         return p * q if q.ndim == 1 else p[:, None] * q
     return p * q if q.ndim == 1 else p @ q
 
 
 def _weighted_product(a, w, b):
-    """Σ_k w_k a_k b_kᵀ of the rows of a (n, p) and b (n, q): the weights go to the smaller one."""
+    """Return Σ_k w_k a_k b_kᵀ of the rows of a (n, p) and b (n, q): the weights go to the smaller
+    one."""
     if a.shape[1] <= b.shape[1]:
         return (a.T * w) @ b
     return a.T @ (w[:, None] * b)

@@ -14,7 +14,7 @@ STRUCTURES = Registry("structure", {}, also=(AUTO,), base="structes.structures.b
 
 
 def build_structure(spec, dim: int) -> Structure:
-    """The structure that `spec` names, for `dim` parameters.
+    """Return the structure that `spec` names, for `dim` parameters.
 
     spec   a table name, "module:attribute", a mapping {"name": …, parameters…} or a Structure.
 
@@ -29,8 +29,9 @@ def build_structure(spec, dim: int) -> Structure:
 
 
 def spec_of(structure: Structure) -> dict:
-    """The mapping {"name": …, arguments…} of plain values and arrays from which `build_structure`
-    makes this structure again. The name of a user's own class is its "module:attribute"."""
+    """Return the mapping {"name": …, arguments…} of plain values and arrays from which
+    `build_structure` makes this structure again. The name of a user's own class is its
+    "module:attribute"."""
     kind = type(structure)
     path = f"{kind.__module__}:{kind.__qualname__}"
     name = next((name for name, known in STRUCTURES.table.items() if known == path), path)
@@ -38,8 +39,8 @@ def spec_of(structure: Structure) -> dict:
 
 
 def known_spec(spec) -> dict:
-    """`spec`, a mapping that `spec_of` may have made, where it names nothing but structures of the
-    table: so nothing is imported by a name that came with a file. Raises ValueError."""
+    """Return `spec`, a mapping that `spec_of` may have made, where it names nothing but structures
+    of the table: so nothing is imported by a name that came with a file. Raises ValueError."""
     for name in _names(spec):
         if name not in STRUCTURES:
             raise ValueError(
@@ -64,7 +65,7 @@ def _check_sparse(spec):
 
 
 def _names(value, is_name=False):
-    """All words of a specification that may name a structure, or something to import."""
+    """Return all words of a specification that may name a structure, or something to import."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _names(part, key == "name")
@@ -100,7 +101,8 @@ def build_part(what: str, spec, dim: int) -> Structure:
 
 
 def implied_dim(spec) -> int | None:
-    """The number of parameters that `spec` implies by itself; None where it leaves it open."""
+    """Return the number of parameters that `spec` implies by itself; None where it leaves it
+    open."""
     if isinstance(spec, Structure):
         return spec.dim
     name, given = STRUCTURES.parse(spec)

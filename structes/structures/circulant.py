@@ -22,7 +22,8 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import total
 from ..arrays.scalars import number
 from ..arrays.tiles import tiles
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Circulant(Structure):
         return self._filter(factor[0], G)
 
     def _filter(self, s, X):
-        """Rows C(s) x of the rows x of X (n, d)."""
+        """Return the rows C(s) x of the rows x of X (n, d)."""
         xp, d = namespace(X), self.dim
         out = xp.empty(X.shape, dtype=X.dtype)
         for t in tiles(X, 4 * d):
@@ -133,7 +134,7 @@ class Circulant(Structure):
 
 
 def _signal(s, d):
-    """The (d,) numbers whose half spectrum is s."""
+    """Return the (d,) numbers whose half spectrum is s."""
     xp = namespace(s)
     dtype = xp.complex64 if s.dtype == xp.float32 else xp.complex128
     return xp.fft.irfft(xp.astype(s, dtype), n=d)

@@ -43,7 +43,8 @@ from ..arrays.linalg import (
 )
 from ..arrays.scalars import not_negative, number
 from ..registry import brief
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 
 _RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
 
@@ -114,7 +115,7 @@ class Dense(Structure):
 
     @property
     def parts(self):
-        """Off the diagonal, and on it."""
+        """Two parameter groups: the entries off the diagonal, and those on it."""
         return (self.dof, self.dim)
 
     @property
@@ -130,7 +131,7 @@ class Dense(Structure):
         return (zeros(self.dim, self.dim),)
 
     def factor_of(self, B) -> tuple:
-        """Factor of the matrix B (d, d)."""
+        """Return the factor of the matrix B (d, d)."""
         return (namespace(B).linalg.inv(B).T,)
 
     def unwhiten(self, factor, Z):
@@ -247,18 +248,18 @@ class Dense(Structure):
 
 
 def _h(x):
-    """The retraction h of numbers."""
+    """Return the retraction h of numbers."""
     return 1 + x + 0.5 * x * x
 
 
 def _steps(M):
-    """The numbers x and h(D) of B h(x I + L) h(D): D is 0 where one step does all, and x is 0
-    where the diagonal has a step of its own."""
+    """Return the numbers x and h(D) of B h(x I + L) h(D): D is 0 where one step does all, and x is
+    0 where the diagonal has a step of its own."""
     return (0.0, _h(M.x)) if M.x.ndim else (M.x, 1.0)
 
 
 def _rows_times(q, M, x):
-    """The rows q (x I + L)."""
+    """Return the rows q (x I + L)."""
     return q * x + ((q @ M.U.T) * M.v) @ M.U
 
 
@@ -267,6 +268,6 @@ def _diagonal(v):
 
 
 def _exp(M):
-    """The exponential of a symmetric matrix."""
+    """Return the exponential of a symmetric matrix."""
     values, vectors = namespace(M).linalg.eigh(M)
     return (vectors * namespace(M).exp(values)) @ vectors.T

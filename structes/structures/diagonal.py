@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ..arrays.libraries import namespace
 from ..arrays.linalg import total
 from ..arrays.scalars import number
-from .base import zeros
 from .entrywise import Entrywise
+from .fallbacks import zeros
 
 
 @dataclass(frozen=True)

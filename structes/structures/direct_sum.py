@@ -85,8 +85,8 @@ class DirectSum(Structure):
 
     @property
     def parts(self):
-        """Those of the blocks, one block after the other. The identity has a share in the last one
-        of every block; they learn alike, so the last of all stands for them."""
+        """The parameter groups of the blocks, one block after the other. The identity has a share
+        in the last one of every block; they learn alike, so the last of all stands for them."""
         return tuple(p for b in self.blocks for p in b.structure.parts)
 
     @property
@@ -120,18 +120,19 @@ class DirectSum(Structure):
         return [slice(e - b.structure.dim, e) for b, e in zip(self.blocks, ends, strict=True)]
 
     def _parts(self, parts):
-        """(structure, part of a factor or tangent) of every block."""
+        """Return (structure, part of a factor or tangent) of every block."""
         return [(b.structure, part) for b, part in zip(self.blocks, parts, strict=True)]
 
     def _columns(self, k, Z):
-        """Columns of Z (n, d) that belong to block k."""
+        """Return the columns of Z (n, d) that belong to block k."""
         if self._order is None:
             return Z[:, self._slices[k]]
         xp = namespace(Z)
         return xp.take(Z, xp.asarray(self._order[0][self._slices[k]]), axis=1)
 
     def _apply(self, verb, parts, Z):
-        """What `verb` of every block does with its part to its columns of Z: (n, d) or (d,)."""
+        """Return what `verb` of every block does with its part to its columns of Z: (n, d) or
+        (d,)."""
         xp = namespace(Z)
         rows = xp.reshape(Z, (-1, self.dim))
         if self._order is None:
@@ -152,7 +153,7 @@ class DirectSum(Structure):
         return out
 
     def _joined(self, vectors):
-        """(d,) of one vector for each block."""
+        """Return one vector (d,) of one for each block."""
         xp = namespace(vectors[0])
         out = xp.empty(self.dim, dtype=vectors[0].dtype)
         for where, vector in zip(self._slices, vectors, strict=True):
@@ -160,7 +161,7 @@ class DirectSum(Structure):
         return out if self._order is None else xp.take(out, xp.asarray(self._order[1]))
 
     def _dense(self, matrices):
-        """(d, d) of one matrix for each block."""
+        """Return one matrix (d, d) of one for each block."""
         xp = namespace(matrices[0])
         full = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
         for where, matrix in zip(self._slices, matrices, strict=True):
@@ -253,7 +254,7 @@ class DirectSum(Structure):
         return self._joined([s.deviations(f) for s, f in self._parts(factor)])
 
     def condition(self, factor):
-        """A lower bound, from power iteration in every block, the coordinate axes, and the
+        """Return a lower bound, from power iteration in every block, the coordinate axes, and the
         condition numbers of the blocks; exact where the blocks are diagonal."""
         largest = inverse = 0.0
         single = []

@@ -15,7 +15,7 @@ class Entrywise(Structure):
 
     @abstractmethod
     def tangent_of_squares(self, squares, weight) -> tuple:
-        """`tangent` from Σ w z² (d,) and Σ w, which say all of the samples."""
+        """Return `tangent` from Σ w z² (d,) and Σ w, which say all of the samples."""
 
     def tangent(self, Z, w):
         return self.tangent_of_squares(weighted_squares(Z, w), total(w))

@@ -34,32 +34,51 @@ SLOW = (
 )
 
 
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+def zeros(*shape: int) -> np.ndarray:
+    """Return zeros that take no memory and cannot be written; for `Structure.blank`."""
+    return np.broadcast_to(_ZERO, shape)
+
+
+def blank(factor: tuple) -> tuple:
+    """Return such zeros in the shapes of a factor."""
+    return tuple(
+        blank(a) if isinstance(a, tuple) else np.broadcast_to(np.zeros((), a.dtype), a.shape)
+        for a in factor
+    )
+
+
+_ZERO = np.zeros(())
+
+
 # -- operations on B and M as (d, d) arrays -------------------------------------------------------
 
 
 def unwhiten(B, Z):
-    """Rows B⁻ᵀ z."""
+    """Return the rows B⁻ᵀ z."""
     return namespace(Z).linalg.solve(B.T, Z.T).T
 
 
 def whiten_gradient(B, G):
-    """Rows B⁻¹ g."""
+    """Return the rows B⁻¹ g."""
     return namespace(G).linalg.solve(B, G.T).T
 
 
 def moments(Z, w):
-    """G = Σ w (z zᵀ − I)."""
+    """Return G = Σ w (z zᵀ − I)."""
     return add_to_diagonal((Z.T * w) @ Z, -namespace(w).sum(w))
 
 
 def retract(B, M):
-    """B h(M)."""
+    """Return B h(M)."""
     T = B @ M
     return B + T + 0.5 * (T @ M)
 
 
 def transport(M, q):
-    """Rows h(M)ᵀ q."""
+    """Return the rows h(M)ᵀ q."""
     return q + (q + 0.5 * (q @ M)) @ M
 
 
@@ -72,14 +91,14 @@ def trace(M):
 
 
 def deviations(B):
-    """√diag (B Bᵀ)⁻¹: columns of B⁻¹ are rows of B⁻ᵀ."""
+    """Return √diag (B Bᵀ)⁻¹: columns of B⁻¹ are rows of B⁻ᵀ."""
     xp = namespace(B)
     inverse = xp.linalg.inv(B)
     return xp.sqrt(xp.sum(inverse * inverse, axis=0))
 
 
 def largest_eigenvalue(dim, factor, forth, back, steps=30) -> float:
-    """A lower bound of the largest eigenvalue of FᵀF, by power iteration.
+    """Return a lower bound of the largest eigenvalue of FᵀF, by power iteration.
 
     `forth(factor, v)` multiplies rows v (n, dim) with F, `back` with its transpose.
     """
@@ -134,7 +153,7 @@ class Linear(NamedTuple):
         return self._numbers(self.gradient, -0.5 * G)
 
     def _numbers(self, linear, matrix):
-        """The numbers that a linear map makes of a matrix, as arrays of their shapes."""
+        """Return the numbers that a linear map makes of a matrix, as arrays of their shapes."""
         xp, out, end = namespace(matrix), [], 0
         c = xp.asarray(linear, dtype=matrix.dtype) @ xp.reshape(matrix, (-1,))
         for shape in self.shapes:
@@ -144,7 +163,7 @@ class Linear(NamedTuple):
 
 
 def pattern(structure) -> Pattern:
-    """The group of the matrices with entries in `structure.support()`.
+    """Return the group of the matrices with entries in `structure.support()`.
 
     Raises ValueError where that is no pattern of a group.
     """
@@ -169,7 +188,7 @@ def pattern(structure) -> Pattern:
 
 
 def linear(structure) -> Linear:
-    """The group of the matrices that `structure.to_dense` makes of numbers.
+    """Return the group of the matrices that `structure.to_dense` makes of numbers.
 
     Raises TypeError where it is not linear in them.
     """

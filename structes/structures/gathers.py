@@ -44,13 +44,14 @@ class Plan(NamedTuple):
     groups: list
 
     def on(self, xp):
-        """The same with arrays of the library xp."""
+        """Return the same with arrays of the library xp."""
         order, place, terms = (None if a is None else xp.asarray(a) for a in self[:3])
         return Plan(order, place, terms, tuple(map(xp.asarray, self.sources)), self.groups)
 
 
 def arrange(target, size: int, level) -> Plan:
-    """Plan of sums in which term k goes to target[k], lower level (size,) first; sources empty."""
+    """Return the plan of sums in which term k goes to target[k], lower level (size,) first;
+    sources empty."""
     count = np.bincount(target, minlength=size)
     order = np.lexsort((count, level))
     place = np.empty(size, dtype=np.int64)
@@ -72,8 +73,8 @@ def arrange(target, size: int, level) -> Plan:
 
 
 def levels(target, source, size: int):
-    """(size,) length of the longest chain of terms that ends in each target, −1 for those on or
-    behind a cycle. Term k makes target[k] wait for source[k]."""
+    """Return (size,) length of the longest chain of terms that ends in each target, −1 for those
+    on or behind a cycle. Term k makes target[k] wait for source[k]."""
     waiting = np.bincount(target, minlength=size)
     by_source = np.argsort(source, kind="stable")
     start = np.searchsorted(source[by_source], np.arange(size + 1))
@@ -89,7 +90,7 @@ def levels(target, source, size: int):
 
 
 def ranges(start, stop):
-    """The numbers start[0] … stop[0] − 1, start[1] … stop[1] − 1, … in one array."""
+    """Return the numbers start[0] … stop[0] − 1, start[1] … stop[1] − 1, … in one array."""
     count = stop - start
     ends = np.cumsum(count)
     total = int(ends[-1]) if len(ends) else 0

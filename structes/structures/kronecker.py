@@ -99,18 +99,18 @@ class Kronecker(Structure):
     # -- a row of d numbers as a matrix -----------------------------------------------------------
 
     def _rows(self, Z):
-        """The n·rows rows of the n matrices in Z (n, d)."""
+        """Return the n·rows rows of the n matrices in Z (n, d)."""
         return namespace(Z).reshape(Z, (-1, self.cols))
 
     def _columns(self, Z):
-        """Their n·cols columns."""
+        """Return their n·cols columns."""
         xp = namespace(Z)
         return xp.reshape(
             xp.matrix_transpose(xp.reshape(Z, (-1, self.rows, self.cols))), (-1, self.rows)
         )
 
     def _apply(self, verb, parts, Z):
-        """What `verb` of both factors does with their `parts`: Z is (n, d) or (d,)."""
+        """Return what `verb` of both factors does with their `parts`: Z is (n, d) or (d,)."""
         xp = namespace(Z)
         left, right = getattr(self.left, verb), getattr(self.right, verb)
         rows = xp.reshape(Z, (-1, self.dim))
@@ -204,7 +204,7 @@ class Kronecker(Structure):
 
 
 def _sizes(dim, rows, cols):
-    """(rows, cols) with rows · cols = dim; one of them may be None."""
+    """Return (rows, cols) with rows · cols = dim; one of them may be None."""
     if rows is None and cols is None:
         raise ValueError(
             f"Kronecker: needs rows or cols (or both), the sizes of a matrix of dim {dim} numbers"

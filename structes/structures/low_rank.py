@@ -40,7 +40,8 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import add_to_diagonal, solve_positive, total, weighted_squares
 from ..arrays.scalars import number
 from . import fallbacks
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 
 LONGEST = 1e12  # largest squared length of a row of V and of W: variance ratios that can be told
 OWN = 0.1  # smallest share of a coordinate that V, or W, must leave to its own scale
@@ -129,7 +130,7 @@ class LowRank(Structure):
         return self.long + self.dim + self.short
 
     def _cut(self, Z):
-        """a, u, b of rows z."""
+        """Return a, u, b of rows z."""
         end = self.long + self.dim
         return Z[:, : self.long], Z[:, self.long : end], Z[:, end:]
 
@@ -185,7 +186,7 @@ class LowRank(Structure):
         return bounded and bool(xp.all(s > 0)) and super().is_element(factor)
 
     def to_dense(self, factor):
-        """The lower triangular B with B Bᵀ = C⁻¹ (the rectangular B has no place here)."""
+        """Return the lower triangular B with B Bᵀ = C⁻¹ (the rectangular B has no place here)."""
         eye = namespace(factor[0]).eye(self.dim, dtype=factor[0].dtype)
         local = self.whiten(factor, eye)
         return namespace(eye).linalg.cholesky(local @ local.T)
@@ -215,7 +216,7 @@ class LowRank(Structure):
         return s / h_uu * (wider / narrower), V, W
 
     def transport(self, M, q):
-        """The same vector y in the coordinates of the new factor."""
+        """Return the same vector y in the coordinates of the new factor."""
         return self.move(M.factor, M, q)[1]
 
     def move(self, factor, M, q):
@@ -228,7 +229,7 @@ class LowRank(Structure):
         return sum(number(total(m * m)) for m in M.M) ** 0.5
 
     def add(self, M, N):
-        """M + N of tangents at the same factor."""
+        """Return M + N of tangents at the same factor."""
         return M._replace(M=Moments(*(m + n for m, n in zip(M.M, N.M, strict=True))))
 
     def scale(self, M, rates):
@@ -246,13 +247,13 @@ class LowRank(Structure):
         return M._replace(M=Moments(aa, au, uu + value, bu, bb))
 
     def trace(self, M):
-        """The first-order change of log |det B|."""
+        """Return the first-order change of log |det B|."""
         W, GV = M.factor[2], M.P.au
         slope = M.P._replace(au=GV + (GV @ W.T) @ W)
         return sum(number(total(m * p)) for m, p in zip(M.M, slope, strict=True))
 
     def tangent_to_dense(self, M):
-        """M in the larger space: block upper triangular in the order a, u, b."""
+        """Return M in the larger space: block upper triangular in the order a, u, b."""
         aa, au, uu, bu, bb = M.M
         xp = namespace(uu)
         matrix = xp.zeros((self.noise_dim, self.noise_dim), dtype=uu.dtype)
@@ -280,13 +281,13 @@ def _one_plus(W):
 
 
 def _posterior(V, W):
-    """K = I + V D⁻¹Vᵀ, D⁻¹ = I + WᵀW, and V Wᵀ."""
+    """Return K = I + V D⁻¹Vᵀ, D⁻¹ = I + WᵀW, and V Wᵀ."""
     VW = V @ W.T
     return add_to_diagonal(V @ V.T + VW @ VW.T, 1.0), VW
 
 
 def _projector(factor):
-    """The blocks of P."""
+    """Return the blocks of P."""
     _, V, W = factor
     K, VW = _posterior(V, W)
     G = _inverse(K)
@@ -297,12 +298,12 @@ def _projector(factor):
 
 
 def _own(V):
-    """The diagonal of (I + VᵀV)⁻¹: the share of each coordinate that is its own."""
+    """Return the diagonal of (I + VᵀV)⁻¹: the share of each coordinate that is its own."""
     return 1 - namespace(V).sum(V * (_inverse(_one_plus(V)) @ V), axis=0)
 
 
 def _solve(K, X):
-    """K⁻¹ X for a small symmetric positive definite K, possibly of size 0."""
+    """Return K⁻¹ X for a small symmetric positive definite K, possibly of size 0."""
     return solve_positive(K, X) if K.shape[0] else X
 
 
@@ -324,7 +325,7 @@ def _h(M):
 
 
 def _bounded(V):
-    """V within LONGEST and OWN, and the factor by which s V / s changed its s, (d,).
+    """Return V within LONGEST and OWN, and the factor by which s V / s changed its s, (d,).
 
     Where an axis has become a single coordinate, that coordinate's own scale no longer matters and
     would drift away without end (Heywood's case of factor analysis), taking all of V's length.

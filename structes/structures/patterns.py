@@ -56,7 +56,7 @@ class Pattern:
         self._copies = {}
 
     def entries(self) -> np.ndarray:
-        """(entries, 2) integers: row and column of each."""
+        """Return (entries, 2) integers: row and column of each."""
         return np.stack(np.divmod(self._keys, self.dim), axis=1)
 
     def __len__(self):
@@ -103,7 +103,8 @@ class Pattern:
         return index
 
     def on(self, xp, what: str):
-        """Attribute `what` of this pattern (a plan or indices) with arrays of the library xp."""
+        """Return the attribute `what` of this pattern (a plan or indices) with arrays of the
+        library xp."""
         if xp is np:
             return getattr(self, what)
         key = what, xp.__name__
@@ -117,7 +118,8 @@ class Pattern:
 
 
 def read_pattern(dim: int, pattern, close: bool) -> Pattern:
-    """Pattern of a scipy.sparse or boolean matrix, of a list of (row, column), or of a Pattern."""
+    """Return the pattern of a scipy.sparse or boolean matrix, of a list of (row, column), or of a
+    Pattern."""
     if isinstance(pattern, Pattern):
         if pattern.dim != dim:
             raise ValueError(f"Sparse: pattern is for dim {pattern.dim}; got dim {dim}")
@@ -140,7 +142,7 @@ def read_pattern(dim: int, pattern, close: bool) -> Pattern:
 
 
 def read_tree(dim: int, tree, given: str) -> Pattern:
-    """Pattern of a tree or forest: parent of every coordinate, −1 for a root."""
+    """Return the pattern of a tree or forest: parent of every coordinate, −1 for a root."""
     try:
         parent = np.asarray(tree)
     except ValueError:
@@ -182,7 +184,7 @@ def read_tree(dim: int, tree, given: str) -> Pattern:
 
 
 def _entries(dim, pattern):
-    """(row, col) of the entries that the user gave, checked."""
+    """Return (row, col) of the entries that the user gave, checked."""
     if hasattr(pattern, "tocoo"):
         matrix = pattern.tocoo()
         _check_square(dim, matrix.shape)
@@ -240,8 +242,8 @@ class Chains(NamedTuple):
 
 
 def _find_chains(dim, keys, most, storable=MOST):
-    """The chains of the sorted entries `keys`; None where there are more than `most`. Where there
-    are more than `storable`, the search ends at the first that miss, and keeps no chain."""
+    """Return the chains of the sorted entries `keys`; None where there are more than `most`. Where
+    there are more than `storable`, the search ends at the first that miss, and keeps no chain."""
     row, col = np.divmod(keys, dim)
     start = np.searchsorted(row, np.arange(dim + 1))
     ends = np.cumsum(start[col + 1] - start[col])
@@ -270,7 +272,7 @@ def _find_chains(dim, keys, most, storable=MOST):
 
 
 def _closure(dim, keys, most):
-    """Keys of the closure; None where it has more than `most` chains."""
+    """Return the keys of the closure; None where it has more than `most` chains."""
     while True:
         chains = _find_chains(dim, keys, most)
         if chains is None:
@@ -298,7 +300,8 @@ def _not_transitive(dim, keys, missing):
 
 
 def _cycle(dim, keys, level):
-    """What to say of a pattern that has a cycle; level −1 marks what is on or behind one."""
+    """Return what to say of a pattern that has a cycle; level −1 marks what is on or behind
+    one."""
     mirror = np.sort(keys % dim * dim + keys // dim)
     mutual = np.intersect1d(keys, mirror)
     advice = "makes an invertible block: use a block structure (block_diagonal, block_upper, …)"
@@ -316,7 +319,7 @@ def _cycle(dim, keys, level):
 
 
 def _walk(i, step):
-    """The cycle that steps from i run into."""
+    """Return the cycle that steps from i run into."""
     path = {}
     while i not in path:
         path[i] = None

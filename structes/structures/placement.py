@@ -37,7 +37,7 @@ class Request(NamedTuple):
 
 
 def place(dim, blocks) -> tuple:
-    """The blocks with their structures and coordinates."""
+    """Return the blocks with their structures and coordinates."""
     requests = [_read(name, spec) for name, spec in _pairs(blocks)]
     owner = np.full(dim, -1)
     for k, r in enumerate(requests):
@@ -60,13 +60,13 @@ def place(dim, blocks) -> tuple:
 
 
 def implied_size(blocks):
-    """Sum of the sizes of the blocks; None where one is open."""
+    """Return the sum of the sizes of the blocks; None where one is open."""
     sizes = [_read(name, spec).size for name, spec in _pairs(blocks)]
     return None if None in sizes else sum(sizes)
 
 
 def _pairs(blocks) -> list:
-    """(name, spec) pairs of what `blocks` may be."""
+    """Return (name, spec) pairs of what `blocks` may be."""
     if isinstance(blocks, Mapping):
         pairs = list(blocks.items())
     elif isinstance(blocks, tuple) and all(isinstance(b, Block) for b in blocks):
@@ -82,7 +82,7 @@ def _pairs(blocks) -> list:
 
 
 def _read(name, spec) -> Request:
-    """The request of one block."""
+    """Return the request of one block."""
     name_of_block = f"DirectSum: block {name!r}"
     if isinstance(spec, Block):
         return Request(name, spec.structure, spec.structure.dim, np.asarray(spec.at))
@@ -109,7 +109,7 @@ def _read(name, spec) -> Request:
 
 
 def _coordinates(what, at):
-    """`at` as an integer array, or None."""
+    """Return `at` as an integer array, or None."""
     if at is None:
         return None
     array = np.asarray(list(at) if isinstance(at, Iterable) and not isinstance(at, str) else at)
@@ -119,7 +119,7 @@ def _coordinates(what, at):
 
 
 def _all_sizes(dim, requests) -> list:
-    """Sizes of the blocks: an open one gets what remains; their sum is dim."""
+    """Return the sizes of the blocks: an open one gets what remains; their sum is dim."""
     open_names = [r.name for r in requests if r.size is None]
     total = sum(r.size or 0 for r in requests)
     listing = " + ".join(f"{r.size} ({r.name!r})" for r in requests if r.size is not None)
@@ -165,13 +165,13 @@ def _claim(owner, k, requests):
 
 
 def _compact(at):
-    """Coordinates as a range where their distance is regular, as a tuple otherwise."""
+    """Return coordinates as a range where their distance is regular, as a tuple otherwise."""
     step = int(at[1] - at[0]) if len(at) > 1 else 1
     regular = range(int(at[0]), int(at[-1]) + 1, step) if step > 0 else ()
     return regular if np.array_equal(regular, at) else tuple(at.tolist())
 
 
 def _some(numbers) -> str:
-    """The first of these coordinates, for an error."""
+    """Return the first of these coordinates, for an error."""
     shown = ", ".join(str(int(i)) for i in numbers[:8])
     return shown + (f", … ({len(numbers)} in all)" if len(numbers) > 8 else "")

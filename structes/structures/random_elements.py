@@ -28,7 +28,7 @@ STEPS = 32  # retractions from the identity to an element
 
 
 def example(spec, dim: int):
-    """The specification `spec` with typical sizes for `dim` parameters where it gives none.
+    """Return the specification `spec` with typical sizes for `dim` parameters where it gives none.
 
     spec   as for `structes.build_structure`; a name of the table with some or no arguments is
            completed to a mapping, everything else comes back as it is
@@ -105,7 +105,8 @@ _DECIDE = {"kronecker": {"rows", "cols"}, "sparse": {"pattern", "tree"}}
 
 
 def element(structure, condition: float, seed: int = 1) -> tuple:
-    """Factor of a random element of the group whose covariance has this condition number.
+    """Return the factor of a random element of the group whose covariance has this condition
+    number.
 
     structure   of a size that affords d×d matrices
     condition   > 1; met within a relative 1e-6
@@ -134,7 +135,7 @@ def element(structure, condition: float, seed: int = 1) -> tuple:
 
 
 def direction(structure, seed: int) -> tuple:
-    """A random tangent without trace: the projection of D + R (see above)."""
+    """Return a random tangent without trace: the projection of D + R (see above)."""
     d = structure.dim
     order = np.argsort(noise.normals(seed, noise.PROBLEM, 1, 0, 1, d)[0])
     grid = np.linspace(-1, 1, d)[order] if d > 1 else np.zeros(1)
@@ -149,7 +150,7 @@ def direction(structure, seed: int) -> tuple:
 
 
 def along(structure, M, size: float) -> tuple:
-    """Factor of h(size M / n)ⁿ with n = STEPS."""
+    """Return the factor of h(size M / n)ⁿ with n = STEPS."""
     factor = structure.identity(np, np.float64)
     step = structure.scale(M, size / STEPS)
     for _ in range(STEPS):

@@ -21,7 +21,8 @@ from ..arrays.linalg import weighted_squares
 from ..arrays.scalars import number
 from ..arrays.tiles import by_rows, tiles
 from ..registry import brief
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 from .patterns import GIVEN, read_pattern, read_tree
 
 
@@ -110,7 +111,7 @@ class Sparse(Structure):
 
     @property
     def parts(self):
-        """Off the diagonal, and on it."""
+        """Two parameter groups: the entries off the diagonal, and those on it."""
         return (self.dof, self.dim)
 
     def identity(self, xp, dtype):
@@ -132,7 +133,8 @@ class Sparse(Structure):
         return self._multiply("rows", factor, G)
 
     def _multiply(self, which, T, X):
-        """The rows Tᵀ x for "columns" (every column of T gathers its rows), T x for "rows"."""
+        """Return the rows Tᵀ x for "columns" (every column of T gathers its rows), T x for
+        "rows"."""
         plan, diagonal, values = self._in_order(which, T)
 
         def rows(X):
@@ -146,7 +148,7 @@ class Sparse(Structure):
         return by_rows(rows, X)
 
     def _solve(self, which, T, X):
-        """The inverse of `_multiply`: level by level."""
+        """Return the inverse of `_multiply`: level by level."""
         plan, diagonal, values = self._in_order(which, T)
 
         def rows(X):
@@ -160,7 +162,7 @@ class Sparse(Structure):
         return by_rows(rows, X)
 
     def _in_order(self, which, T):
-        """The plan, and diagonal and entries of T in its working order."""
+        """Return the plan, and diagonal and entries of T in its working order."""
         xp, (diagonal, values) = namespace(T[0]), T
         plan = self.pattern.on(xp, which)
         if plan.terms is not None:
@@ -196,7 +198,7 @@ class Sparse(Structure):
         return b + t + 0.5 * u, B + T + 0.5 * U
 
     def _product(self, S, T):
-        """The matrix S T."""
+        """Return the matrix S T."""
         xp, (s, S), (t, T) = namespace(S[0]), S, T
         row, col = self.pattern.on(xp, "row"), self.pattern.on(xp, "col")
         out = xp.take(s, row) * T
@@ -237,7 +239,7 @@ class Sparse(Structure):
         return xp.sqrt(squares[0, :])  # column sums of B⁻¹, entries squared
 
     def _inverse(self, factor):
-        """B⁻¹, which has the pattern of B: C_ij = −(B_ij C_jj + Σ_l B_il C_lj)/B_ii."""
+        """Return B⁻¹, which has the pattern of B: C_ij = −(B_ij C_jj + Σ_l B_il C_lj)/B_ii."""
         xp, (b, B) = namespace(factor[0]), factor
         row, col = self.pattern.on(xp, "row"), self.pattern.on(xp, "col")
         plan = self.pattern.on(xp, "products")
@@ -253,14 +255,15 @@ class Sparse(Structure):
 
 
 def _gather(plan, g, W):
-    """(n, count, targets) what a group's terms gather from the rows of W, in working order."""
+    """Return (n, count, targets) what a group's terms gather from the rows of W, in working
+    order."""
     xp = namespace(W)
     terms = xp.take(W, plan.sources[0][g.first : g.last], axis=1)
     return xp.reshape(terms, (W.shape[0], g.count, g.end - g.begin))
 
 
 def _sum(plan, g, values, W):
-    """(n, targets) sums of a group: values times what they gather from W."""
+    """Return (n, targets) sums of a group: values times what they gather from W."""
     shape = (1, g.count, g.end - g.begin)
     terms = _gather(plan, g, W)
     terms *= namespace(W).reshape(values[g.first : g.last], shape)
@@ -268,7 +271,8 @@ def _sum(plan, g, values, W):
 
 
 def _chains(plan, g, S, right):
-    """(targets,) sums of a group of products: entries of S times `right`, gathered already."""
+    """Return (targets,) sums of a group of products: entries of S times `right`, gathered
+    already."""
     xp = namespace(S)
     terms = xp.take(S, plan.sources[0][g.first : g.last]) * right
     return xp.sum(xp.reshape(terms, (g.count, g.end - g.begin)), axis=0)

@@ -29,8 +29,8 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import solve_triangular
 from ..arrays.scalars import number, read
 from ..arrays.tiles import tiles
-from .base import Structure, zeros
-from .fallbacks import largest_eigenvalue
+from .base import Structure
+from .fallbacks import largest_eigenvalue, zeros
 
 LARGEST = 1e100  # of a coefficient of an inverse, relative to the first
 
@@ -86,7 +86,7 @@ class Toeplitz(Structure):
         return (t,)
 
     def _entries(self, like):
-        """(d,) number of entries of each diagonal."""
+        """Return the number of entries of each diagonal (d,)."""
         return namespace(like).arange(self.dim, 0, -1, dtype=like.dtype)
 
     def retract(self, factor, M):
@@ -168,7 +168,7 @@ class ToeplitzUpper(Toeplitz):
 
 @cache
 def _length(least: int) -> int:
-    """Smallest even 2^a 3^b 5^c ≥ least: lengths that an FFT likes."""
+    """Return the smallest even 2^a 3^b 5^c ≥ least: lengths that an FFT likes."""
     best = 2 ** max(1, (least - 1).bit_length())
     five = 1
     while five < best:
@@ -182,29 +182,29 @@ def _length(least: int) -> int:
 
 
 def _delta(xp, dtype, d):
-    """The series 1."""
+    """Return the series 1."""
     one = xp.zeros(d, dtype=dtype)
     one[0] = 1.0
     return one
 
 
 def _product(a, b):
-    """a b."""
+    """Return the product a b."""
     xp, d = namespace(a), a.shape[0]
     n = _length(2 * d)
     return 1.0 * xp.fft.irfft(xp.fft.rfft(a, n=n) * xp.fft.rfft(b, n=n), n=n)[:d]
 
 
 def _h(m):
-    """1 + m + m²/2."""
+    """Return 1 + m + m²/2."""
     h = m + 0.5 * _product(m, m)
     h[0] += 1.0
     return h
 
 
 def _inverse(a):
-    """1/a: the first coefficients by substitution, then twice as many in each of Newton's steps
-    b ← b − b (a b − 1), in which only the second half is new.
+    """Return 1/a: the first coefficients by substitution, then twice as many in each of Newton's
+    steps b ← b − b (a b − 1), in which only the second half is new.
 
     Raises OverflowError when the coefficients grow beyond all numbers.
     """
@@ -236,7 +236,8 @@ def _check_size(b):
 
 
 def _apply(c, X, transposed):
-    """Rows T(c) x, or T(c)ᵀ x, of the rows x of X (n, d): a convolution or a correlation."""
+    """Return the rows T(c) x, or T(c)ᵀ x, of the rows x of X (n, d): a convolution or a
+    correlation."""
     xp, d = namespace(X), c.shape[0]
     n = _length(2 * d)
     C = xp.fft.rfft(c, n=n)
@@ -248,7 +249,7 @@ def _apply(c, X, transposed):
 
 
 def _lower_matrix(c):
-    """T(c) as a (d, d) array."""
+    """Return T(c) as a (d, d) array."""
     xp, d = namespace(c), c.shape[0]
     i = xp.arange(d)
     distance = xp.reshape(xp.abs(i[:, None] - i[None, :]), (-1,))

@@ -24,7 +24,8 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import add_to_diagonal, scale_parts, solve_triangular, weighted_squares
 from ..arrays.scalars import not_negative, number
 from ..arrays.tiles import pieces
-from .base import Structure, zeros
+from .base import Structure
+from .fallbacks import zeros
 
 _SMALL = 160  # below it the plain product of d×d matrices is the faster one (measured)
 _WIDTH = 32  # columns of a block: wide enough for BLAS (measured)
@@ -59,7 +60,7 @@ class Triangular(Structure):
 
     @property
     def parts(self):
-        """Off the diagonal, and on it."""
+        """Two parameter groups: the entries off the diagonal, and those on it."""
         return (self.dof, self.dim)
 
     def identity(self, xp, dtype):
@@ -98,7 +99,7 @@ class Triangular(Structure):
         return M if factored else Plain(self.tangent_to_dense(M))
 
     def _triangle(self, G):
-        """The strict triangle of G."""
+        """Return the strict triangle of G."""
         xp = namespace(G)
         return xp.tril(G, k=-1) if self.lower else xp.triu(G, k=1)
 
@@ -128,7 +129,7 @@ class Triangular(Structure):
         return q + t + 0.5 * self._rows_times(t, M)
 
     def _rows_times(self, q, M):
-        """Rows q M."""
+        """Return the rows q M."""
         if isinstance(M, Plain):
             return q @ M.M
         xp = namespace(q)
