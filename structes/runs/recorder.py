@@ -120,9 +120,7 @@ class Recorder:
     def begin(
         self, problem: str, es: Any, minimum: float | None, space: Any = None, evaluate: Any = None
     ) -> None:
-        """Take down that a search starts: of which problem, by which ES or RestartES and
-        Evaluation.
-        """
+        """Take down that a search starts, and what evaluates for it."""
         self._evaluate, self._is_broken = evaluate, False
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._space = space
@@ -299,8 +297,8 @@ class Recorder:
         self._es = None
 
     def finish(self, status: str | None = None) -> None:
-        """The run ends, and with it a search under way; status None: "done", or "failed" where a
-        search was.
+        """Take down that the run ends, and a search under way: by its status, or as its searches
+        say.
 
         Raises
         ------
