@@ -43,7 +43,7 @@ SIDES = {"left", "right"}
 TO_DO = {
     "bench": 203,
     "population": 122,
-    "search": 42,
+    "search": 36,
     "sharded": 36,
     "structures": 65,
     "testing": 54,
