@@ -6,7 +6,7 @@ which hold others (`kronecker`, `direct_sum`) can build them.
 
 from __future__ import annotations
 
-from ..registry import Registry, brief
+from ..naming.registry import Registry, brief
 from .base import Structure
 
 AUTO = "auto"  # found on the way (strategy/auto.py): `ES` takes this word before it looks here
