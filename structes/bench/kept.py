@@ -41,8 +41,8 @@ def keep(folder: Path, target: Path) -> None:
     order = ("suite", "d", "f", "i", "solver", "budget")
     rows.sort(key=lambda row: [row[key] for key in order])
     write_rows(target.with_name(f"{target.name}.csv"), rows, bbob.COLUMNS)
-    made = (folder / "made.yaml").read_text(encoding="utf-8")
-    target.with_name(f"{target.name}.yaml").write_text(made, encoding="utf-8")
+    provenance = (folder / "made.yaml").read_text(encoding="utf-8")
+    target.with_name(f"{target.name}.yaml").write_text(provenance, encoding="utf-8")
 
 
 def with_tables(text: str, results: Path) -> str:
@@ -74,8 +74,8 @@ def table(rows, by: str = "dimension") -> str:
     if by == "ablation":
         return "\n".join(markdown(ablation.table(rows, "dense")))
     solvers = list(dict.fromkeys(row["solver"] for row in rows))
-    ours = [name for name in solvers if name.startswith(OURS)]
-    pairs = [(a, b) for a in ours for b in solvers if b not in ours]
+    own_solvers = [name for name in solvers if name.startswith(OURS)]
+    pairs = [(a, b) for a in own_solvers for b in solvers if b not in own_solvers]
     parts = [*rows_of_kind(rows, by), ("all", everything)]
     cells = [[_cell(compare(rows, *pair, where)) for _, where in parts] for pair in pairs]
     heads = [name for name, _ in parts]

@@ -77,7 +77,7 @@ def solve(task: Task) -> dict:
     x0 = 8 * noise.uniforms(task.seed, noise.STARTS, 0, 0, 1, task.d)[0] - 4
     used, best, ended, in_function = 0, np.inf, "cap", 0.0
     with quiet():
-        began = time.process_time()
+        start_time = time.process_time()
         search = _solver(task.solver, task.d)(x0=x0, sigma0=2.0, seed=task.seed)
         while used < task.cap:
             X = search.ask()
@@ -93,7 +93,7 @@ def solve(task: Task) -> dict:
             if search.stop():
                 ended = "gave up"
                 break
-        seconds = time.process_time() - began - in_function
+        seconds = time.process_time() - start_time - in_function
     row = {"evaluations": used, "best": best, "ended": ended, "seconds": round(seconds, 4)}
     return task._asdict() | row
 
@@ -106,15 +106,15 @@ def _solver(name, d):
 
 def fits(structures, dims) -> list[str]:
     """Those of `structures` that have an objective in every one of `dims`."""
-    kept = []
+    fitting = []
     for name in structures:
         try:
             for d in dims:
                 objective(name, d, 1)
         except ValueError:
             continue
-        kept.append(name)
-    return kept
+        fitting.append(name)
+    return fitting
 
 
 def tasks_of(structures, against, dims, seeds, cap: int, peer_cap: int) -> list[Task]:
@@ -136,12 +136,12 @@ def tasks_of(structures, against, dims, seeds, cap: int, peer_cap: int) -> list[
 
 def smaller(dim: int) -> list[str]:
     """Structures of the table that have fewer degrees of freedom than dense, and a shape."""
-    found = []
+    names = []
     for name in STRUCTURES:
         dof = build_structure(example(name, dim), dim).dof
         if 1 < dof < dim * (dim + 1) // 2 and name not in SYNONYMS:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:

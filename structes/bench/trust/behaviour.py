@@ -72,7 +72,7 @@ def measure(situations, solvers, jobs: int = 2, show=None) -> list[Cell]:
     with ThreadPoolExecutor(jobs) as pool:
         checks = pool.map(lambda solver: cells.run("check", solver), solvers)
         missing = dict(zip(solvers, checks, strict=True))
-        found = {}
+        verdicts = {}
 
         def one(situation, solver):
             why = missing[solver].get("failed")
@@ -82,10 +82,10 @@ def measure(situations, solvers, jobs: int = 2, show=None) -> list[Cell]:
         places = [(situation, solver) for situation in situations for solver in solvers]
         futures = {pool.submit(one, *place): place for place in places}
         for future in as_completed(futures):
-            found[futures[future]] = future.result()
+            verdicts[futures[future]] = future.result()
             if show:
-                show(len(found), len(places))
-    return [found[place] for place in places]
+                show(len(verdicts), len(places))
+    return [verdicts[place] for place in places]
 
 
 def lines(table: list[Cell]) -> list[str]:
@@ -102,10 +102,10 @@ def lines(table: list[Cell]) -> list[str]:
 
 def counts(table: list[Cell]) -> dict:
     """{solver: "n of m"}: the cells that are in order."""
-    found: dict = {}
+    verdicts: dict = {}
     for cell in table:
-        found.setdefault(cell.solver, []).append(cell.ok)
-    return {s: f"{ok.count(True)} of {len(ok) - ok.count(None)}" for s, ok in found.items()}
+        verdicts.setdefault(cell.solver, []).append(cell.ok)
+    return {s: f"{ok.count(True)} of {len(ok) - ok.count(None)}" for s, ok in verdicts.items()}
 
 
 def keep(path: Path, table: list[Cell], made: dict) -> None:

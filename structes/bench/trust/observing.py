@@ -36,11 +36,11 @@ def sphere(X):
 
 def search(client, generations=0, popsize=POPSIZE, dim=DIM, bounds=None, function=sphere):
     """A search that has seen some ordinary generations."""
-    made = client(np.full(dim, 3.0), 1.0, client.native(SEED, popsize, bounds))
+    optimiser = client(np.full(dim, 3.0), 1.0, client.native(SEED, popsize, bounds))
     for _ in range(generations):
-        X = made.ask()
-        made.tell(X, function(X))
-    return made
+        X = optimiser.ask()
+        optimiser.tell(X, function(X))
+    return optimiser
 
 
 class Log:
@@ -84,12 +84,12 @@ def use(client, scenario, portions, **options):
     """
 
     def run(turned):
-        log, made = Log(), search(client, 3, **options)
-        scenario(made, lambda k, X: reversed_(sphere(X)) if k == turned else sphere(X), log)
-        X = log.attempt("the next ask", made.ask)
+        log, optimiser = Log(), search(client, 3, **options)
+        scenario(optimiser, lambda k, X: reversed_(sphere(X)) if k == turned else sphere(X), log)
+        X = log.attempt("the next ask", optimiser.ask)
         if X is not None:
-            log.attempt("the next generation", made.tell, X, sphere(X))
-        return made.state(), log
+            log.attempt("the next generation", optimiser.tell, X, sphere(X))
+        return optimiser.state(), log
 
     state, log = run(None)
     return {
