@@ -28,9 +28,9 @@ def parse(solver: str) -> tuple[str, dict]:
     """(name of PEERS, keyword arguments) of a solver's name. Raises ValueError."""
     if not solver.startswith(OURS):
         return PEERS.parse(solver)
-    structure, separator_found, words = solver.removeprefix(OURS).partition("@")
+    structure, separator, words = solver.removeprefix(OURS).partition("@")
     options = {}
-    for piece in _split(words, ";") if separator_found else []:
+    for piece in _split(words, ";") if separator else []:
         key, equals, text = piece.partition("=")
         if not (key and equals and text):
             raise ValueError(f"solver {solver!r}: {piece!r} must be KEY=VALUE, as in popsize=20")

@@ -123,13 +123,15 @@ def tasks_of(structures, against, dims, seeds, cap: int, peer_cap: int) -> list[
     seeds           number of seeds for each of dims; the last one holds for those that follow
     cap, peer_cap   evaluations a dimension for structes, and for the peers
     """
-    own = {name: dict.fromkeys([name, *BASELINES, *against]) for name in fits(structures, dims)}
-    own[ROTATED] = dict.fromkeys([*structures, *BASELINES, *against])
+    solvers_of_family = {
+        name: dict.fromkeys([name, *BASELINES, *against]) for name in fits(structures, dims)
+    }
+    solvers_of_family[ROTATED] = dict.fromkeys([*structures, *BASELINES, *against])
     return [
         Task(solver, family, d, seed, d * (peer_cap if solver in against else cap))
         for k, d in enumerate(dims)
         for seed in range(1, seeds[min(k, len(seeds) - 1)] + 1)
-        for family, solvers in own.items()
+        for family, solvers in solvers_of_family.items()
         for solver in solvers
     ]
 
@@ -199,15 +201,19 @@ def lines(rows, structures, against, dims):
     names = ["this", *BASELINES, *against]
     families = {row["family"] for row in rows}
     for d in dims:
-        for own in (True, False):
-            what = "objectives of the structure's own family" if own else "a rotated ellipsoid"
-            yield f"\nd = {d}, {what}"
+        for fits_structure in (True, False):
+            title = (
+                "objectives of the structure's own family"
+                if fits_structure
+                else "a rotated ellipsoid"
+            )
+            yield f"\nd = {d}, {title}"
             yield f"{'structure':24} {'dof':>6}" + "".join(f"{n:>16}" for n in names)
             for name in structures:
-                if own and name not in families:
+                if fits_structure and name not in families:
                     yield f"{name:24} {'':6}  has no such objective"
                     continue
-                family = name if own else ROTATED
+                family = name if fits_structure else ROTATED
                 cells = [cell(rows, s, family, d) for s in (name, *names[1:])]
                 dof = build_structure(example(name, d), d).dof
                 yield f"{name:24} {dof:>6}" + "".join(f"{c!s:>16}" for c in cells)

@@ -56,11 +56,11 @@ def _look(d, r, seed):
     order = np.argsort(_uniform(seed, 100, n, 1)[:, 0])
     moved = X[order] + (2 * _uniform(seed, 101, n, d) - 1) * r * es.deviations
     places = es.ledger.find(moved)
-    right = sum(p.kind == OPEN and p.index == i for p, i in zip(places, order, strict=True))
+    correct = sum(p.kind == OPEN and p.index == i for p, i in zip(places, order, strict=True))
     wrong = sum(p.kind == OPEN and p.index != i for p, i in zip(places, order, strict=True))
-    other = es.strategy.draw(es.state, seed + 1, 0, n + 1)[2][1:]
-    mistaken_strangers = sum(p.kind == OPEN for p in es.ledger.find(other[: n - 1]))
-    return right, wrong, mistaken_strangers, n, n - 1
+    strangers = es.strategy.draw(es.state, seed + 1, 0, n + 1)[2][1:]
+    mistaken_strangers = sum(p.kind == OPEN for p in es.ledger.find(strangers[: n - 1]))
+    return correct, wrong, mistaken_strangers, n, n - 1
 
 
 def _uniform(seed, t, n, d):

@@ -150,28 +150,28 @@ class Barrier:
     late = stale = 0
 
     def __init__(self, search):
-        self.search, self.left, self.out = search, deque(), 0
+        self.search, self.queue, self.unfinished = search, deque(), 0
 
     def ask(self):
         """As of Steady; None while the last values of the generation are out."""
-        if not self.left:
-            if self.out:
+        if not self.queue:
+            if self.unfinished:
                 return None
             self.X = self.search.ask()
             self.values = np.full(len(self.X), np.nan)
-            self.left.extend(range(len(self.X)))
-        i = self.left.popleft()
-        self.out += 1
+            self.queue.extend(range(len(self.X)))
+        i = self.queue.popleft()
+        self.unfinished += 1
         return i, self.X[i]
 
     def tell(self, i: int, value: float) -> None:
         self.values[i] = value
-        self.out -= 1
-        if not self.left and not self.out:
+        self.unfinished -= 1
+        if not self.queue and not self.unfinished:
             self.search.tell(self.X, self.values)
 
     def stop(self) -> bool:
-        return not self.left and not self.out and bool(self.search.stop())
+        return not self.queue and not self.unfinished and bool(self.search.stop())
 
 
 class Outcome(NamedTuple):

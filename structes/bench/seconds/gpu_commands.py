@@ -142,19 +142,21 @@ def _beside(device, rows, repeats, limit, say):
     say(f"\npeers, the same way\n{gpu.peer_head()}")
     device.release()  # the peers want the memory of the device
     for peer in PEERS:
-        ours = {(r.d, r.popsize): r.seconds for r in rows if r.structure == peer.counterpart}
+        own_seconds = {
+            (r.d, r.popsize): r.seconds for r in rows if r.structure == peer.counterpart
+        }
         absent = missing(peer)
         if absent:
             say(f"{peer.name:18}  not installed: {absent}")
-        elif not ours:
+        elif not own_seconds:
             say(f"{peer.name:18}  nothing of {peer.counterpart} to stand beside")
         else:
             for _, d, popsize, seconds, reason in measure(
-                peer, list(ours), device, repeats, limit
+                peer, list(own_seconds), device, repeats, limit
             ):
                 if seconds != seconds:
                     say(gpu.skipped_line((peer.name, d, popsize), reason, "failed"))
                     continue
-                peer_rows.append((peer, d, popsize, seconds, ours[d, popsize]))
+                peer_rows.append((peer, d, popsize, seconds, own_seconds[d, popsize]))
                 say(gpu.peer_line(*peer_rows[-1]))
     return peer_rows

@@ -155,8 +155,8 @@ def _evotorch(single, function, workers):
         values = np.empty(len(X))
         rows = np.array_split(np.arange(len(X)), len(X) if single else min(len(X), workers))
         pieces = [(i, X[rows_of_piece]) for i, rows_of_piece in enumerate(rows)]
-        for i, found in pool.map_unordered(lambda a, v: a.evaluate.remote(*v), pieces):
-            values[rows[i]] = found
+        for i, piece_values in pool.map_unordered(lambda a, v: a.evaluate.remote(*v), pieces):
+            values[rows[i]] = piece_values
         return values
 
     try:
@@ -197,11 +197,11 @@ def ray_for(cpus: int):
         return
     from ...evaluators.ray_cluster import start, stop
 
-    ours = start(cpus)
+    started_here = start(cpus)
     try:
         yield
     finally:
-        if ours:
+        if started_here:
             stop()
 
 
@@ -313,8 +313,8 @@ def goals(cells, workers: int) -> list[str]:
     for cell in cells:
         for name, bound in GOALS.get((cell.population, cell.cost), {}).items():
             if name in cell.seconds:
-                found = factor(cell, name, workers)
-                words = "met" if found <= bound else "missed"
-                floor = f"floor {_floor(cell):.3f}, over it {found / _floor(cell):.3f}"
-                table.append([name, head(cell), f"{found:.3f}", f"≤ {bound:.2f}", words, floor])
+                ratio = factor(cell, name, workers)
+                words = "met" if ratio <= bound else "missed"
+                floor = f"floor {_floor(cell):.3f}, over it {ratio / _floor(cell):.3f}"
+                table.append([name, head(cell), f"{ratio:.3f}", f"≤ {bound:.2f}", words, floor])
     return aligned(table, {0, 1, 4, 5}) if table else []

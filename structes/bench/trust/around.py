@@ -61,14 +61,14 @@ def judge_start(facts):
 
 def optimum(client):
     low, high = np.transpose(BOX)
-    (wanted,) = bowl([np.clip(OPTIMUM, low, high)])
+    (best_value,) = bowl([np.clip(OPTIMUM, low, high)])
     log, optimiser, best, used = Log(), search(client, bounds=BOX, function=bowl), np.inf, 0
-    while best - wanted > 1e-8 and used < 4000 and not log.error:
+    while best - best_value > 1e-8 and used < 4000 and not log.error:
         X = optimiser.ask()
         values, used = bowl(X), used + len(X)
         best = min(best, *values)
         log.attempt("tell", optimiser.tell, X, values)
-    return {"error": log.error, "away": best - wanted, "evaluations": used}
+    return {"error": log.error, "away": best - best_value, "evaluations": used}
 
 
 def judge_optimum(facts):
@@ -94,10 +94,10 @@ def resumed(client):
         if log.error:
             return {"failed": log.error}
         words = "resume", cells.name_of(client), str(path), str(out)
-        got = cells.run(*words, limit=cells.LIMIT / 2)
-    if "failed" in got:
-        return {"failed": f"load: {got['failed']}"}
-    return {"same": got["asked"] == goes_on(optimiser, X), "code": got["code"]}
+        answer = cells.run(*words, limit=cells.LIMIT / 2)
+    if "failed" in answer:
+        return {"failed": f"load: {answer['failed']}"}
+    return {"same": answer["asked"] == goes_on(optimiser, X), "code": answer["code"]}
 
 
 def goes_on(optimiser, X):
@@ -144,8 +144,8 @@ def generators():
     standard, numpy_ = import_module("random"), import_module(".random", "numpy")
 
     def numpys():
-        name, keys, *more = numpy_.get_state()
-        return name, keys.tobytes(), more
+        name, keys, *rest_of_state = numpy_.get_state()
+        return name, keys.tobytes(), rest_of_state
 
     states = standard.getstate(), numpy_.get_state()
     try:
@@ -159,10 +159,12 @@ def global_generators(client):
     touched = []
     with generators() as (states, numpy_):
 
-        def step(what, function, *args):
-            before = {name: state() for name, state in states.items()}
+        def step(step_name, function, *args):
+            state_before = {name: state() for name, state in states.items()}
             result = function(*args)
-            touched.extend(f"{n} by {what}" for n, s in states.items() if s() != before[n])
+            touched.extend(
+                f"{n} by {step_name}" for n, s in states.items() if s() != state_before[n]
+            )
             return result
 
         def run(seed):
@@ -188,21 +190,21 @@ def judge_generators(facts):
 def callers_data(client):
     """x0, options and what `tell` is given: lists of candidates and values, then arrays."""
     x0, options = np.full(DIM, 3.0), client.native(SEED, POPSIZE, [(-9.0, 9.0)] * DIM)
-    changed, states = set(), (x0.copy(), plain(options))
+    changed_things, states = set(), (x0.copy(), plain(options))
     optimiser = client(x0, 1.0, options)
     for form in (list, list, np.array):
         X = optimiser.ask()
         values = sphere(X)[::-1]
         arguments = optimiser.arguments(form(X), form(values))
-        before = plain(arguments)
+        state_before = plain(arguments)
         optimiser.give(*arguments)
-        if plain(arguments) != before:
-            changed.add("what is told")
+        if plain(arguments) != state_before:
+            changed_things.add("what is told")
         if not np.array_equal(x0, states[0]):
-            changed.add("x0")
+            changed_things.add("x0")
         if plain(options) != states[1]:
-            changed.add("options")
-    return {"changed": sorted(changed)}
+            changed_things.add("options")
+    return {"changed": sorted(changed_things)}
 
 
 def judge_data(facts):

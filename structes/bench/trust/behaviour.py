@@ -75,8 +75,8 @@ def measure(situations, solvers, jobs: int = 2, show=None) -> list[Cell]:
         verdicts = {}
 
         def one(situation, solver):
-            why = missing[solver].get("failed")
-            facts = {"missing": why} if why else cells.run("cell", solver, situation)
+            reason = missing[solver].get("failed")
+            facts = {"missing": reason} if reason else cells.run("cell", solver, situation)
             return judge(situation, solver, facts)
 
         places = [(situation, solver) for situation in situations for solver in solvers]
@@ -97,7 +97,7 @@ def lines(table: list[Cell]) -> list[str]:
         texts += [["", c.solver, WORDS[c.ok], c.outcome] for c in cells_ if c.ok is not None]
     for solver, words in counts(table).items():
         texts.append(["in order", solver, "", "–" if solver in missing else words])
-    return aligned(texts, {0, 1, 2, 3}) + [f"{s}: {why}" for s, why in missing.items()]
+    return aligned(texts, {0, 1, 2, 3}) + [f"{s}: {reason}" for s, reason in missing.items()]
 
 
 def counts(table: list[Cell]) -> dict:
@@ -108,7 +108,7 @@ def counts(table: list[Cell]) -> dict:
     return {s: f"{ok.count(True)} of {len(ok) - ok.count(None)}" for s, ok in verdicts.items()}
 
 
-def keep(path: Path, table: list[Cell], made: dict) -> None:
+def keep(path: Path, table: list[Cell], provenance: dict) -> None:
     """Write the table, and how it was made (`provenance`), to a YAML file."""
     rows: dict = {}
     for cell in table:
@@ -117,20 +117,20 @@ def keep(path: Path, table: list[Cell], made: dict) -> None:
             "outcome": cell.outcome,
         }
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({"made": made, "cells": rows}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump({"made": provenance, "cells": rows}, sort_keys=False, allow_unicode=True)
     path.write_text(text, encoding="utf-8")
 
 
 def read(path: Path) -> tuple[list[Cell], dict]:
     """(table, how it was made) of a file that `keep` has written."""
-    kept = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    document = read_yaml(path.read_text(encoding="utf-8"), str(path))
     verdict = {word: ok for ok, word in WORDS.items()}
     table = [
         Cell(situation, solver, verdict[cell["verdict"]], cell["outcome"])
-        for situation, row in kept["cells"].items()
+        for situation, row in document["cells"].items()
         for solver, cell in row.items()
     ]
-    return table, kept["made"]
+    return table, document["made"]
 
 
 def table_of(table: list[Cell]) -> list[list[str]]:

@@ -49,7 +49,7 @@ class Log:
     def __init__(self):
         self.error = self.warning = None
 
-    def attempt(self, what, function, *args):
+    def attempt(self, step, function, *args):
         """function(*args), or None where it raises."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -57,7 +57,7 @@ class Log:
                 return function(*args)
             except Exception as error:
                 text = " ".join(str(error).split())
-                self.error = self.error or f"{what}: {type(error).__name__} {text}".strip()
+                self.error = self.error or f"{step}: {type(error).__name__} {text}".strip()
             finally:
                 for w in caught:
                     self.warning = self.warning or " ".join(str(w.message).split())
@@ -102,9 +102,9 @@ def use(client, scenario, portions, **options):
     }
 
 
-def short(text, most=60):
+def short(text, length=60):
     """The first words of an error."""
-    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+    return text if len(text) <= length else text[:length].rsplit(" ", 1)[0] + " …"
 
 
 def unfit(facts):

@@ -59,18 +59,18 @@ def late(optimiser, values, log):
 def judge_use(facts):
     wrong = unfit(facts)
     if wrong is None and not all(facts["used"]):
-        which = [("first", "second")[k] for k, used in enumerate(facts["used"]) if not used]
-        portion = "they are" if len(facts["used"]) == 1 else f"the {' and the '.join(which)} are"
+        portion = [("first", "second")[k] for k, used in enumerate(facts["used"]) if not used]
+        portion = "they are" if len(facts["used"]) == 1 else f"the {' and the '.join(portion)} are"
         wrong = f"{portion} ignored{' without a word' if not facts['warning'] else ''}"
     if wrong is not None:
         missing = [k for k, used in enumerate(facts["used"]) if not used]
-        more = (
+        suffix = (
             f"; {len(missing)} of {len(facts['used'])} lost" if missing and facts["error"] else ""
         )
-        return False, wrong + more
+        return False, wrong + suffix
     if "as_one" in facts:
-        other = "used, in another way than at once"
-        return True, "as if told at once" if facts["as_one"] else other
+        verdict = "used, in another way than at once"
+        return True, "as if told at once" if facts["as_one"] else verdict
     return True, "used" if len(facts["used"]) == 1 else "both used"
 
 
@@ -81,12 +81,12 @@ def stale(client):
     for _ in range(80):
         X = optimiser.ask()
         optimiser.tell(X, sphere(X))
-    before, spread = optimiser.mean, optimiser.spread
+    mean_before, spread = optimiser.mean, optimiser.spread
     X = optimiser.ask()
     log.attempt("the late tell", optimiser.tell, old, sphere(old))
-    jump = float(np.linalg.norm(optimiser.mean - before) / spread)
+    jump = float(np.linalg.norm(optimiser.mean - mean_before) / spread)
     log.attempt("the tell after", optimiser.tell, X, sphere(X))
-    jump = max(jump, float(np.linalg.norm(optimiser.mean - before) / spread))
+    jump = max(jump, float(np.linalg.norm(optimiser.mean - mean_before) / spread))
     finite = bool(np.isfinite(optimiser.state()).all())
     return {"error": log.error, "finite": finite, "jump": jump}
 
@@ -101,14 +101,14 @@ def judge_stale(facts):
 def twice(client, later):
     """The values of a generation told again, at once or after the next ask."""
 
-    def run(again):
+    def run(repeats):
         log, optimiser = Log(), search(client, 1)
         X = optimiser.ask()
         values = sphere(X)
         optimiser.tell(X, list(values))
         if later:
             present = optimiser.ask()
-        if again:
+        if repeats:
             log.attempt("again", optimiser.tell, X, list(values))
         if not later:
             present = optimiser.ask()

@@ -15,21 +15,23 @@ def odd(client, spoil, instead=()):
 
     def run(spoil, step=1):
         log, optimiser = Log(), search(client, 3)
-        before, spread = optimiser.mean, optimiser.spread
+        mean_before, spread = optimiser.mean, optimiser.spread
         X = optimiser.ask()
         values = spoil(sphere(X))[::step]
         copied = list(values)
         log.attempt("tell", optimiser.tell, X[::step], values)
-        moved = float(np.linalg.norm(optimiser.mean - before) / spread)
-        changed = not same(copied, values, exact=True)
-        return optimiser, log, moved, changed
+        moved = float(np.linalg.norm(optimiser.mean - mean_before) / spread)
+        is_changed = not same(copied, values, exact=True)
+        return optimiser, log, moved, is_changed
 
-    optimiser, log, moved, changed = run(spoil)
+    optimiser, log, moved, is_changed = run(spoil)
     state = optimiser.state()
-    facts = {"moved": moved, "changed": changed, "finite": bool(np.isfinite(state).all())}
+    facts = {"moved": moved, "changed": is_changed, "finite": bool(np.isfinite(state).all())}
     facts["order"] = same(state, run(spoil, -1)[0].state())
-    others = {word: run(other)[0].state() for word, other in dict(instead).items()}
-    facts["as"] = [word for word, other in others.items() if same(state, other)]
+    states_instead = {word: run(function)[0].state() for word, function in dict(instead).items()}
+    facts["as"] = [
+        word for word, other_state in states_instead.items() if same(state, other_state)
+    ]
     start, best = float(np.sum(np.square(optimiser.mean))), np.inf
     for _ in range(150):
         X = log.attempt("the next ask", optimiser.ask)
