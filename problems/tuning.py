@@ -15,14 +15,16 @@ _y = np.where(_x < 3, np.sin(3 * _x), 0.5 * (_x - 3)) + _noise  # smooth, with a
 
 
 def kernel_ridge(params: Mapping[str, Any]) -> float:
-    """Root mean square error, on the last 30 of 90 noisy points of a curve with a kink, of kernel
-    ridge regression with a polynomial trend that was fitted to the other 60.
+    """Return the root mean square error of a kernel ridge regression with a polynomial trend.
+
+    The error is that on the last 30 of 90 noisy points of a curve with a kink; the regression was
+    fitted to the other 60.
 
     Parameters
     ----------
-    params
-        {"kernel": "gauss", "laplace" or "matern", "length": > 0, "ridge": > 0, "degree": integer ≥
-        0 of the trend, "trend": whether there is one}.
+    params : dict
+        "kernel" ("gauss", "laplace" or "matern"), "length" (> 0), "ridge" (> 0), "degree" of the
+        trend (an integer ≥ 0) and "trend", whether there is one.
     """
     r = np.abs(_x[:, None] - _x[None, :60]) / params["length"]
     K = {

@@ -74,7 +74,7 @@ def _dumps(thing, by_value) -> bytes:
 
 @contextlib.contextmanager
 def _sent_by_value(modules):
-    """Context in which cloudpickle takes what is of these modules by value."""
+    """Let cloudpickle, in this context, take what is of these modules by value."""
     import cloudpickle
 
     registered = cloudpickle.list_registry_pickle_by_value()  # the user's own, which stay

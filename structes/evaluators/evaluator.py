@@ -305,7 +305,9 @@ class Evaluator:
         return f"<Evaluator {self.kind}{count}>"
 
     def __getstate__(self):
-        """What a copy has, here or in another process: all but the workers. It starts its own."""
+        """Return what a copy has, in this or another process: all but the workers, of which it
+        starts its own.
+        """
         if self.pool is not None:
             raise TypeError(
                 f"{self!r} can be neither copied nor pickled: its pool belongs to this process, "

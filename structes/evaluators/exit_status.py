@@ -44,7 +44,7 @@ def exit_in_words(code: int | None, memory: int | None) -> str:
 
 
 def _name(number: int) -> str:
-    """Of a signal; some have none."""
+    """Return the name of a signal; some have none, and are called by their number."""
     try:
         return signal.Signals(number).name
     except ValueError:

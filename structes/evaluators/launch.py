@@ -49,8 +49,10 @@ def output_of(number: int, stream):
 
 @contextlib.contextmanager
 def interrupts_held():
-    """Context in which Ctrl-C waits, so that no process is started and then forgotten. A process
-    that is started in it holds interrupts, too, until it says what they are to it."""
+    """Let Ctrl-C wait, in this context, so that no process is started and then forgotten.
+
+    A process that is started in it holds interrupts, too, until it says what they are to it.
+    """
     handler, signals = signal.getsignal(signal.SIGINT), []
     is_main = callable(handler) and threading.current_thread() is threading.main_thread()
     if is_main:  # the mask is this thread's, and any other one may be given the signal

@@ -197,7 +197,12 @@ class Evaluation(Counted):
         return isinstance(self.function, Rowwise)
 
     def __call__(self, X: Any) -> np.ndarray:
-        """(n,) values of the rows X (n, d), an array or Candidates; fewer where time is up.
+        """Return the values (n,) of the rows of X; fewer where time is up.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), or Candidates
+            The points.
 
         Raises
         ------
@@ -219,7 +224,7 @@ class Evaluation(Counted):
         return values
 
     def traceback(self) -> str | None:
-        """That of the first exception, as text."""
+        """Return the traceback of the first exception as text, None where there is none."""
         return self.first and traceback_of(self.first)
 
     def _note(self, X, row, error):

@@ -61,8 +61,6 @@ class ParallelFunction(Counted):
         on_error: str,
         sign: int = 1,
     ):
-        """here: the function of rows as the driver has it, None: it has none. sign: −1 where
-        larger values are better."""
         super().__init__()
         self.evaluator, self.by_point = evaluator, by_point
         self.on_error = check_on_error(on_error)
@@ -80,8 +78,10 @@ class ParallelFunction(Counted):
         self._cost = None  # seconds of a row, in the driver
 
     def __getstate__(self):
-        """What a copy has: its function, which must pickle, and a count of its own. What is being
-        evaluated is not the copy's."""
+        """Return what a copy has: its function, which must pickle, and a count of its own.
+
+        What is being evaluated is not the copy's.
+        """
         copied = {
             "_objective": pickled(self._objective),
             "_runner": bool(self._runner.things),
@@ -197,11 +197,11 @@ class ParallelFunction(Counted):
         return mode == "redraw"
 
     def traceback(self) -> str | None:
-        """That of the first failure, as text."""
+        """Return the first failure as text, None where there is none."""
         return self.first and str(self.first)
 
     def abandon(self) -> None:
-        """What was handed in and has no value is not wanted any more."""
+        """Forget what was handed in and has no value."""
         self._local_results = []
         if self.evaluator.lock.is_mine:
             try:
@@ -211,7 +211,7 @@ class ParallelFunction(Counted):
                 self.evaluator.lock.release()
 
     def close(self) -> None:
-        """The workers need not keep the function, and end what they are at."""
+        """Let the workers forget the function, and end those that are at it."""
         self.abandon()
         if self.evaluator.is_open:
             self.evaluator.lock.acquire()
@@ -277,7 +277,7 @@ class ParallelFunction(Counted):
 
 
 def _parts(X):
-    """X in parts of one recipe each; an array is one part."""
+    """Return X in parts of one recipe each; an array is one part."""
     if hasattr(X, "by_recipe"):
         return X.by_recipe()
     X = to_numpy(X) if hasattr(X, "dtype") else np.array(X, dtype=float)

@@ -52,7 +52,7 @@ class _Pool(Channel):
             self._parcels[key] = Parcel(f"{self._token} {key}", thing)
 
     def drop(self, worker, key):
-        """Nobody knows who has it; workers keep few things, and the latest."""
+        """Do nothing: nobody knows who has it; workers keep few things, and the latest."""
 
     def forget(self, key):
         self._parcels.pop(key, None)
@@ -171,7 +171,7 @@ class Executor(_Pool):
         return [event]
 
     def end_worker(self, worker: Any) -> None:
-        """What has not begun is cancelled; nobody hears of the rest."""
+        """Cancel what has not begun; nobody hears of the rest."""
         self._slots.remove(worker)
         for _, future in worker.calls:
             future.cancel()
@@ -183,7 +183,9 @@ class Executor(_Pool):
             self.end_worker(slot)
 
     def _limit_blas(self, at_work: bool):
-        """While threads of this process are at it BLAS has one thread, as other workers have."""
+        """Let BLAS have one thread while threads of this process are at work, as other workers
+        have.
+        """
         if at_work and self._limit is None and _is_here(self.pool):
             self._limit = ExitStack()
             self._limit.enter_context(one_thread())
@@ -245,7 +247,7 @@ class Map(_Pool):
         return [self._event(calls[k][0], result) for k, result in results.items()]
 
     def end_worker(self, worker: Any) -> None:
-        """What has not been given to it need not be, nor told what came of the rest."""
+        """Take back what has not been given to the pool; nobody hears of the rest."""
         self._error = None
         self._calls = [(slot, call) for slot, call in self._calls if slot is not worker]
 
@@ -254,7 +256,7 @@ class Map(_Pool):
 
 
 def _keys(call: Call) -> tuple:
-    """Of what a call needs: its function, and the recipe of its points where there is one."""
+    """Return the keys of what a call needs: its function, and the recipe of its points if any."""
     recipe = call.points[:1] if isinstance(call.points, tuple) else ()
     return (call.objective, *recipe)
 

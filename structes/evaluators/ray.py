@@ -152,8 +152,11 @@ class Ray(Channel):
         worker.refs.append(ref)
 
     def poll(self, seconds: float) -> list[Event]:
-        """Ray may show the answers of an actor in another order than that of its calls; here one
-        waits for those before it."""
+        """Return what has happened, in the order of the calls of each actor.
+
+        Ray may show the answers of an actor in another order; one that comes early waits for those
+        before it.
+        """
         if not self._refs:
             time.sleep(seconds)
             return []

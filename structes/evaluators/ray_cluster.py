@@ -140,7 +140,10 @@ def _end_watch() -> None:
 
 
 def _connect(ray, address: str, options: dict) -> None:
-    """A head that is busy may fail to start what a ray:// client talks to: it is asked again."""
+    """Connect to a cluster, and try again where its head is busy.
+
+    Such a head may fail to start what a ray:// client talks to.
+    """
     for attempts_left in reversed(range(_CONNECT)):
         try:
             ray.init(address=address, **options)

@@ -33,13 +33,13 @@ def entry(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def be_worker() -> None:
-    """This process is a worker."""
+    """Note that this process is a worker."""
     _is_worker[:] = [True]
 
 
 @contextlib.contextmanager
 def unpickling() -> Iterator[None]:
-    """Context in which something that was sent is unpickled."""
+    """Note that, in this context, something that was sent is unpickled."""
     _unpickling.append(True)
     try:
         yield

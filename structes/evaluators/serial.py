@@ -40,7 +40,7 @@ class Serial(Channel):
         return events
 
     def end_worker(self, worker: Any) -> None:
-        """It cannot be ended."""
+        """Do nothing: the driver cannot be ended."""
 
     def close(self) -> None:
         self.runner.things.clear()

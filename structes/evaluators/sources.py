@@ -61,7 +61,7 @@ class Source:
         self.has_changed = False
 
     def __reduce__(self):
-        """It travels without its text, where that is in the file."""
+        """Travel without the text, where that is in the file."""
         data = self.data if self.has_changed else None
         return _received, (self.name, self.file, data, self.digest)
 
@@ -129,7 +129,7 @@ def _read(module, file: str) -> Source:
 
 
 def _began() -> float:
-    """When this process began, in seconds of time.time; 0: nobody knows."""
+    """Return when this process began, in seconds of time.time; 0: nobody knows."""
     try:
         with open("/proc/self/stat", "rb") as file:
             ticks = int(file.read().rpartition(b")")[2].split()[19])
@@ -196,7 +196,7 @@ def _codes(code) -> set:
 
 
 def _functions(module):
-    """The functions of a module, and those of its classes."""
+    """Iterate over the functions of a module, and those of its classes."""
     for thing in list(vars(module).values()):
         if inspect.isclass(thing) and thing.__module__ == module.__name__:
             inner = (getattr(part, "__func__", part) for part in list(vars(thing).values()))
@@ -252,7 +252,7 @@ class AsBound:
         self.wrong: EditedModule | None = None
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """As importlib wants it: the spec of the module, where it is one of `sources`."""
+        """Return the spec of a module, where it is one of `sources`, as importlib wants it."""
         source = self.sources.get(name)
         if source is None:
             return None

@@ -82,7 +82,7 @@ class Span(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Of the points, as they are sent."""
+        """The bytes of the points, as they are sent."""
         return 8 * self.size * (1 if self.batch.recipe is not None else self.batch.points.shape[1])
 
 

@@ -223,7 +223,8 @@ class Supervisor:
         return True
 
     def _watch(self):
-        """Now and then: end workers whose call takes too long, give up where there are none."""
+        """End workers whose call takes too long, now and then, and give up where there are
+        none."""
         now = time.monotonic()
         if now - self._watched < _TICK / 5:
             return
@@ -248,15 +249,11 @@ class Supervisor:
             raise EvaluationError(f"no worker could be had for {self.patience:g} s{reason}")
 
     def _lost(self, slot, reason, innocent, alarm=None):
-        """A worker is no more: what it was at is tried again, what it had not begun anyhow.
+        """Try again what a worker was at that is no more, and what it had not begun.
 
-        Parameters
-        ----------
-        innocent
-            It did not answer, or its host is gone; else it ended by what it was at, and by its
-            alarm where that was slow.
-        alarm
-            Whether that was it; None: nobody knows, and the clock says so.
+        `innocent`: it did not answer, or its host is gone; else it ended by what it was at, and by
+        its alarm where that was slow. `alarm`: whether it was that; None: nobody knows, and the
+        clock says so.
         """
         self._workers.remove(slot)
         if not slot.ready:
@@ -280,7 +277,7 @@ class Supervisor:
     # -- spans ------------------------------------------------------------------------------------
 
     def _feed(self):
-        """Spans for the workers that have too little to do."""
+        """Send spans to the workers that have too little to do."""
         slots = [slot for slot in self.slots if slot.ready]  # the others may take long to come
         if not self.queue or not slots:
             return
@@ -327,7 +324,7 @@ class Supervisor:
         self.channel.send(slot.worker, Call(batch.objective, points, span.unit, self.timeout))
 
     def _settle(self, span, outcome: Outcome):
-        """An answer came."""
+        """Take down the values of a span."""
         batch = span.batch
         check_that_it_works(outcome)
         batch.values[span.start : span.stop] = outcome.values

@@ -181,8 +181,6 @@ class Runner:
     """
 
     def __init__(self, limit: Callable[[], Any] = contextlib.nullcontext, is_alone: bool = False):
-        """limit: makes the context in which functions are called. is_alone: is the process there
-        for nothing but this runner?"""
         self.things: dict = {}
         self.failed: dict = {}  # exceptions of functions that could not be made
         self._limit, self._is_alone = limit, is_alone

@@ -133,7 +133,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, dict]:
 
 @contextmanager
 def restoring(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
-    """Around the use of a tree that was read: whatever does not fit becomes one ValueError."""
+    """Turn, in this context, whatever does not fit in a tree that was read into one ValueError."""
     try:
         yield
     except (
@@ -175,7 +175,7 @@ def named_arrays(name: Any, value: Any) -> dict:
 
 
 def _opened(name, flags):
-    """As `open` does, but what is no file, a pipe say, does not block."""
+    """Open as `open` does, but do not wait for what is no file, such as a pipe."""
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 

@@ -135,7 +135,9 @@ class Folder:
             os.unlink(self._place(name), dir_fd=self._fd)
 
     def replace(self, name: str, write: Callable[[Any], Any]) -> None:
-        """As `replace`, of a file of this folder; but a link is replaced, and not followed."""
+        """Replace a file of this folder as `replace` does; but a link is replaced, and not
+        followed.
+        """
         status = self.stat(name)
         if status is not None and not stat.S_ISREG(status.st_mode) | stat.S_ISLNK(status.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", name)
@@ -159,7 +161,7 @@ class Folder:
         self.sync()
 
     def sync(self) -> None:
-        """Names that files were given are there after a power cut."""
+        """Let the names that files were given be there after a power cut."""
         if self._fd is not None:
             try:
                 os.fsync(self._fd)
@@ -183,7 +185,7 @@ class Folder:
 
     @property
     def where(self) -> Path:
-        """The path of the folder now; where the system does not say it, the path before."""
+        """The path of the folder now; where the system does not say it, the path it had before."""
         if self._fd is None or is_same(self._fd, self.path):
             return self.path
         for place in (f"/proc/self/fd/{self._fd}", f"/dev/fd/{self._fd}"):
@@ -217,7 +219,7 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """JSON of `value`, in which null stands for what JSON cannot say: nan and inf."""
+    """Return JSON of `value`, in which null stands for what JSON cannot say: nan and inf."""
     return json.dumps(_finite(plain(value)), indent=1, allow_nan=False) + "\n"
 
 

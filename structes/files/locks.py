@@ -165,7 +165,7 @@ def _lives(owner: dict) -> bool:
 
 
 def _owner_in_words(owner: dict) -> str:
-    """ " (process 123 on host, since …)", as far as the file says it."""
+    """Return " (process 123 on host, since …)", as far as the file says it."""
     pid, host, start = (str(owner.get(key, "?"))[:60] for key in ("pid", "host", "since"))
     return f" (process {pid} on {host}, since {start})" if owner else ""
 
@@ -175,7 +175,7 @@ def _host() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in the kernel's own words; None where it is not there."""
+    """Return when a process started, in the kernel's own words; None where it is not there."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -185,7 +185,7 @@ def _started(pid: int) -> str | None:
 
 
 def _close_in_child() -> None:
-    """In a forked child: the lock is its parent's alone, and ends with that."""
+    """Close the locks in a forked child: they are its parent's alone, and end with that."""
     for lock in list(_locks):
         lock.close()
 

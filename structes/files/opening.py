@@ -118,8 +118,11 @@ def parse_json(text: str) -> Any:
 
 
 def lines_of(file: IO[str], skip: bool = False) -> Iterator[str]:
-    """The whole lines of a text file, without a torn last one. A line that does not end would be
-    read into memory as one: it is left out with `skip`, and raises ValueError otherwise."""
+    """Iterate over the whole lines of a text file, without a torn last one.
+
+    A line that does not end would be read into memory as one: it is left out with `skip`, and
+    raises ValueError otherwise.
+    """
     while line := file.readline(LONGEST + 1):
         if line.endswith("\n"):
             yield line

@@ -62,8 +62,9 @@ class Writes:
         return bool(self._owed.keys() - {name})
 
     def fail(self, error: Exception) -> None:
-        """Something else went wrong, of which there is nothing to be tried again: the user is told
-        once, and `finish` raises it."""
+        """Take down a fault that cannot be tried again: the user is told once, and `finish` raises
+        it.
+        """
         if self._fault is None:
             self._fault = error
             say(f"{self._incomplete(error)}. The search goes on")

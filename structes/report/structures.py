@@ -134,7 +134,7 @@ def _title(figure, structure, name):
 
 
 def _panel(axes, matrix, label, colours):
-    """One matrix as coloured cells: zero blank, colours even around zero."""
+    """Draw one matrix as coloured cells: zero blank, colours even around zero."""
     d = len(matrix)
     top = np.abs(matrix).max()
     # a few large diagonal entries must not bleach the rest

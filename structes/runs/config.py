@@ -189,7 +189,7 @@ def _float(number, name: str) -> float:
 
 
 def _number(value):
-    """int or float of a number or of the string of one; None for anything else."""
+    """Return the int or float of a number or of the text of one; None for anything else."""
     for kind in (int, float):
         try:
             if isinstance(value, (str, kind)):

@@ -122,7 +122,7 @@ class Lines:
         return len(self._waiting)
 
     def add(self, line: str) -> None:
-        """A line for the next `write`; it ends with a line end."""
+        """Hand in a line for the next `write`; it ends with a line end."""
         self._waiting.append(line.encode("utf-8", "backslashreplace"))
 
     def write(self) -> None:
@@ -241,8 +241,10 @@ def rows_of(path: str | os.PathLike[str], problem: str) -> list[tuple[int, int]]
 
 
 def keep_rows(folder: Folder, name: str, problem: str, rows: int) -> None:
-    """Leave the first `rows` rows of the problem in the log, and all of the others, without what
-    is torn or no row; atomic."""
+    """Leave the first `rows` rows of a problem in the log, and all rows of the others.
+
+    What is torn or no row goes, too. The file is replaced whole or not at all.
+    """
     lines = [",".join(COLUMNS) + "\n"]
     for line, row in _rows(folder.where / name):
         if row[0] == problem:
@@ -256,7 +258,10 @@ def keep_rows(folder: Folder, name: str, problem: str, rows: int) -> None:
 
 
 def _rows(path):
-    """(line, its cells) of each row of a log; what is torn, or a power cut has left, is none."""
+    """Iterate over (line, its cells) of the rows of a log.
+
+    What is torn, or a power cut has left, is no row.
+    """
     options = {"newline": "\n", "encoding": "utf-8", "errors": "surrogateescape"}
     with open(path, opener=regular, **options) as file:
         lines = lines_of(file, skip=True)

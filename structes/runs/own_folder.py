@@ -107,7 +107,7 @@ class OwnFolder:
 
     @property
     def path(self) -> Path:
-        """Where it is now."""
+        """The path of the folder now."""
         return self._folder.where
 
     def lines(self, name: str, kind: type[Lines] = Lines) -> Lines:
@@ -125,7 +125,7 @@ class OwnFolder:
             self._folder.replace(name, content)
 
     def keep_rows(self, name: str, problem: str, rows: int) -> None:
-        """Of a log leave the first `rows` rows of a problem (`log.keep_rows`)."""
+        """Leave the first `rows` rows of a problem in a log, as `log.keep_rows` does."""
         keep_rows(self._folder, name, problem, rows)
 
     def mend(self) -> bool:

@@ -252,7 +252,8 @@ def _frame(folder, pandas):
 
 
 def _folders(runs) -> list:
-    """(folder, is it one of many that a pattern matches?) of each run that is meant."""
+    """Return (folder, whether it is one of many that a pattern matches) of each run that is
+    meant."""
     if not isinstance(runs, (str, Path)):
         paths = [folder for part in runs for folder in _folders(part)]
         if not paths:
@@ -284,7 +285,8 @@ def _has(folder, name) -> bool:
 
 
 def _check_file(folder, name) -> None:
-    """ValueError where a file of a run folder is a link, a pipe or anything else but a file."""
+    """Raise ValueError where a file of a run folder is a link, a pipe or anything else but a
+    file."""
     try:
         check_regular(folder / name)
     except NoFile as error:
@@ -313,7 +315,7 @@ def _mapping(folder, name, parse, limit: int) -> dict:
 
 
 def _started(folder) -> str:
-    """When a run was started, as text that sorts; "" where that cannot be read."""
+    """Return when a run was started, as text that sorts; "" where that cannot be read."""
     try:
         result = parse_json(read_text(folder / "result.json", LARGEST_RESULT))
         return str(result.get("started", ""))

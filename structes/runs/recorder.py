@@ -103,7 +103,7 @@ class Recorder:
 
     @property
     def folder(self) -> Path:
-        """Where the folder is now."""
+        """The path of the folder now."""
         return self._own_folder.path
 
     @property
@@ -120,9 +120,7 @@ class Recorder:
     def begin(
         self, problem: str, es: Any, minimum: float | None, space: Any = None, evaluate: Any = None
     ) -> None:
-        """A search starts: the problem's name, its ES or RestartES, its minimum or None, the Space
-        of its parameters where it has one, and the Evaluation or ParallelFunction, whose failures
-        are written down."""
+        """Take down that a search starts, and what evaluates for it."""
         self._evaluate, self._is_broken = evaluate, False
         self._es, self._minimum = es, math.nan if minimum is None else minimum
         self._space = space
@@ -172,20 +170,20 @@ class Recorder:
         return None if tree is None else {**tree, "rows": len(rows)}
 
     def _keep_failures(self, problem, limit):
-        """Failures that came after the checkpoint go: those evaluations will be made again."""
+        """Drop failures that came after the checkpoint: those evaluations will be made again."""
         path = self.folder / FAILURES
         if path.exists():
             self._own_folder.replace(FAILURES, first_lines(path, problem, limit))
             self._failed.close()  # of the file that was replaced
 
     def configure(self, config: Mapping) -> None:
-        """The run is another one from here on: what its config.yaml says."""
+        """Let the run be, from here on, what another config says."""
         self._config, text = dict(config), to_yaml(config)
         self._own_folder.texts["config.yaml"] = text
         self._own_folder.replace("config.yaml", text)
 
     def resumed(self, tree: dict) -> None:
-        """The search that began goes on from this checkpoint."""
+        """Let the search that began go on from a checkpoint."""
         self._row, self._shape = tuple(tree["row"]), tuple(tree["shape"])
         self._rows = tree["rows"]
         failures = tree["failures"], tree["written"]
@@ -193,7 +191,8 @@ class Recorder:
 
     @apart
     def told(self, es: Any) -> None:
-        """Values were told: save the search, if it is time; 2 % of the time goes into this."""
+        """Save the search after values were told, if it is time; 2 % of the time goes into
+        this."""
         self._leave_forks()
         start = time.monotonic()
         if start < self._saved:
@@ -235,7 +234,7 @@ class Recorder:
 
     @apart
     def generation(self, es: Any) -> None:
-        """A row of the log: to be called after every generation of the search that began."""
+        """Add a row to the log; it is called after every generation of the search that began."""
         self._leave_forks()
         restart = len(runs_of(es)) - 1
         closed = es.generation != self._row[1]
@@ -268,7 +267,7 @@ class Recorder:
             self._writes.do(FAILURES, self._failed.write)
 
     def _count_failures(self):
-        """Count them, and let those wait that are to be written down."""
+        """Count failures, and let those wait that are to be written down."""
         if self._evaluate is None or not self._evaluate.failures:
             return
         for line in self._failures.take(self._evaluate, self._row[1]):
@@ -278,8 +277,9 @@ class Recorder:
 
     @apart
     def end(self, status: str, traceback: str | None = None) -> None:
-        """The search ends: status "done", "failed" or "interrupted"; the traceback of the first
-        exception."""
+        """Take down that the search ends: "done", "failed" or "interrupted", and by what
+        traceback.
+        """
         name, es = self._result.file_name(self._entry, "state", "state", ".npz"), self._es
         self._take_failures()
         if es.evaluations > self._logged:  # values of a generation that was interrupted
@@ -297,8 +297,8 @@ class Recorder:
         self._es = None
 
     def finish(self, status: str | None = None) -> None:
-        """The run ends, and with it a search under way; status None: "done", or "failed" where a
-        search was.
+        """Take down that the run ends, and a search under way: by its status, or as its searches
+        say.
 
         Raises
         ------
@@ -329,7 +329,7 @@ class Recorder:
         return RunFolder(self.folder, self._config, environment, result)
 
     def _note(self):
-        """The best point so far into result.json; at most 2 % of the time goes into this."""
+        """Write the best point so far into result.json; at most 2 % of the time goes into this."""
         start = time.monotonic()
         self._result.note(self._entry, self._es, self._minimum, self._space)
         self._write()

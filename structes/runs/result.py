@@ -137,7 +137,7 @@ _KINDS = {
 
 
 def check_result(result: dict) -> None:
-    """ValueError where result.json is none that a Recorder writes."""
+    """Raise ValueError where result.json is none that a Recorder writes."""
     if not isinstance(result.get("status"), str):
         raise ValueError(f"it must say its status; got {brief(result.get('status'))}")
     seconds = result.get("seconds")

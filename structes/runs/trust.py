@@ -70,7 +70,7 @@ def modules_of(config: Mapping) -> list[str]:
 
 
 def _named(config: Mapping):
-    """(where, "module:attribute", the specification in which it is) of what a config names."""
+    """Iterate over what a config names: (where, "module:attribute", its specification)."""
     problems = config.get("problems")
     problems = problems if isinstance(problems, (list, tuple)) else [problems]
     for i, spec in enumerate(problems):
@@ -92,7 +92,10 @@ def _is_foreign(words, table) -> bool:
 
 
 def _words(value):
-    """All texts in a specification, keys among them: a structure names others in its arguments."""
+    """Iterate over all texts in a specification, keys among them.
+
+    A structure names others in its arguments.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -307,7 +307,7 @@ def main() -> None:
 
 
 def _not_written(error) -> CommandError:
-    """What came out is shown all the same, where the run could not be recorded to the end."""
+    """Show what came out all the same, where the run could not be recorded to the end."""
     if error.run is not None:
         _report(error.run)
     return CommandError(error)

@@ -127,10 +127,11 @@ def with_settings(mapping: Mapping[str, Any], settings: Iterable[str]) -> dict:
 
 
 def find_local_modules(config: Mapping) -> None:
-    """A user's own module:function is looked for where the user is, too: the working folder is put
-    last on the path, where the config names a module. It is not put there otherwise, nor before
-    other folders, since a file that happens to lie there (csv.py) would be imported in the place
-    of the module that structes means, or one of its workers.
+    """Look for a user's own module:function where the user is, too.
+
+    The working folder is put last on the path, where the config names a module. It is not put
+    there otherwise, nor before other folders, since a file that happens to lie there (csv.py)
+    would be imported in the place of the module that structes means, or one of its workers.
 
     Raises
     ------
@@ -153,8 +154,10 @@ def find_local_modules(config: Mapping) -> None:
 
 
 def _refuse_hidden(top: str) -> None:
-    """ValueError where a module of the working folder is not what would be imported under its
-    name. Nothing is imported for it."""
+    """Raise ValueError where a module of the working folder is not what would be imported.
+
+    Nothing is imported for that.
+    """
     path = next((p for p in (f"{top}.py", os.path.join(top, "__init__.py")) if isfile(p)), None)
     if path is None or not top.isidentifier():
         return

@@ -21,7 +21,10 @@ WRAPS = {"stopped by", ""}
 
 
 def print_table(columns: Sequence[str], rows: Sequence) -> None:
-    """A table as wide as it needs to be: on a terminal lines wrap, but no word or number does."""
+    """Print a table as wide as it needs to be.
+
+    On a terminal lines wrap, but no word or number does.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -122,7 +125,7 @@ def best_line(entry: dict) -> str:
 
 
 def print_run(record: RunFolder, rows: int) -> None:
-    """All that is known of a run that was read back, with the last `rows` rows of its log."""
+    """Print all that is known of a run that was read back, with the last rows of its log."""
     import yaml
 
     from ..runs.reader import tail_log

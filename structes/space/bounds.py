@@ -106,7 +106,7 @@ def _is_end(value) -> bool:
 
 
 def _is_side(value, dim) -> bool:
-    """None, a number, or `dim` of them."""
+    """Is it None, a number, or `dim` of them?"""
     return _is_end(value) or (
         hasattr(value, "__len__") and len(value) == dim and not isinstance(value, (str, Mapping))
     )
@@ -178,7 +178,7 @@ def integers_of(integers: Any, dim: int) -> np.ndarray:
 
 
 def one_cell(low: Any, high: Any, log_: Any, integer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds, in which those of an integer that has one value only are this value."""
+    """Return bounds in which those of an integer with one value only are this value."""
     lowest = np.where(log_, np.maximum(np.ceil(low), 1.0), np.ceil(low))
     alone = integer & (lowest == np.floor(high))
     return np.where(alone, lowest, low), np.where(alone, lowest, high)
@@ -211,7 +211,7 @@ def check_fixed(
 
 
 def whole(low: Any, high: Any, integer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of integers rounded inward."""
+    """Return bounds in which those of integers are rounded inward."""
     original = low, high
     low, high = np.where(integer, np.ceil(low), low), np.where(integer, np.floor(high), high)
     for i in np.flatnonzero(integer):

@@ -37,7 +37,7 @@ class Domain:
 
     @property
     def size(self) -> int:
-        """Numbers of a point."""
+        """The number of coordinates of a point."""
         return self.dim
 
     def completed(self, x: Any) -> Any:

@@ -254,7 +254,7 @@ class _Constants:
 
 
 def _folded(get, U):
-    """U between the mirrors, and where that turned it round."""
+    """Return U between the mirrors, and where that has turned it round."""
     xp, two = namespace(U), get._two
     phase = xp.remainder(U - get._left, 2 * get._turn)
     turned = (two & (phase > get._turn)) | (get._one & (get._left > U))
@@ -264,7 +264,7 @@ def _folded(get, U):
 
 
 def _rounded(get, V):
-    """x, or ln x, of V that lies between the mirrors."""
+    """Return x, or ln x, of V that lies between the mirrors."""
     xp = namespace(V)
     end = 2 * get.zone  # of the zone, from the mirror
     low, high = xp.clip(V - get._left, 0.0, end), xp.clip(get._right - V, 0.0, end)
@@ -274,7 +274,7 @@ def _rounded(get, V):
 
 
 def logarithm(x: Any, mask: Any) -> np.ndarray:
-    """ln x where `mask`, else x; of what is not positive −inf."""
+    """Return ln x where `mask`, else x; of what is not positive −inf."""
     positive = mask & (x > 0)
     return np.where(
         mask & ~positive, -np.inf, np.where(mask, np.log(np.where(positive, x, 1.0)), x)

@@ -94,7 +94,7 @@ class Float:
             object.__setattr__(self, "sigma", max(sigma, (self.step or 0.0) / 2))
 
     def _check_step(self):
-        """A grid that begins at `low`; `high` becomes its last point."""
+        """Make the range a grid that begins at `low`; `high` becomes its last point."""
         step = checks.number("step", self.step, positive=True)
         if self.log or self.low is None:
             reason = "log=True" if self.log else "low=None: it is the first of the values"

@@ -32,7 +32,7 @@ class CommandError(click.ClickException):
 
 @contextmanager
 def _legible():
-    """Whatever words of the user's click complains about, a terminal may be given them."""
+    """Make what click complains about, in words of the user's, such as a terminal may be given."""
     try:
         yield
     except click.ClickException as error:

@@ -52,8 +52,11 @@ def raise_from_here() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within it Ctrl-C waits: for imports, where an interrupt comes out as somebody else's
-    ImportError. Outside the main thread, which no interrupt reaches, it does nothing."""
+    """Let Ctrl-C wait, in this context, until its end.
+
+    It is meant for imports, where an interrupt comes out as somebody else's ImportError. Outside
+    the main thread, which no interrupt reaches, it does nothing.
+    """
     handler, signals = signal.getsignal(signal.SIGINT), []
     if not callable(handler):
         yield

@@ -207,7 +207,7 @@ class Output:
 
     @property
     def buffer(self) -> Any:
-        """The stream's bytes, where it has such."""
+        """The bytes of the stream, where it has such."""
         return _Bytes(self._stream.buffer, self)
 
     def __getattr__(self, name):  # of the stream's, what is not said here
@@ -263,8 +263,10 @@ def was_cut_off(error: Exception | None) -> bool:
 
 
 def warn(message: str, category: type[Warning] = RuntimeWarning, stacklevel: int = 2) -> None:
-    """`warnings.warn`, of which nothing but a warning that a filter made an error is raised: where
-    stderr is closed the search goes on without it. `stacklevel` counts from the caller."""
+    """Warn as `warnings.warn` does, and raise nothing but a warning that a filter made an error.
+
+    Where stderr is closed the search goes on without it. `stacklevel` counts from the caller.
+    """
     try:
         warnings.warn(visible(message, 10_000), category, stacklevel + 1)
     except Warning:
