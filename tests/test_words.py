@@ -41,7 +41,6 @@ SIDES = {"left", "right"}
 # Bindings that are still to be renamed: the number may only go down, and a room that is not named
 # has none.
 TO_DO = {
-    "bench": 203,
     "population": 122,
     "search": 36,
     "sharded": 36,

@@ -36,7 +36,7 @@ class _Peers(Registry):
 
     def check(self, name, target):
         words = ("ask", "tell"), ("minimise",)
-        answers = any(all(hasattr(target, word) for word in some) for some in words)
+        answers = any(all(hasattr(target, word) for word in methods) for methods in words)
         if not (isinstance(target, type) and answers):
             raise TypeError(
                 "peer must be a class with ask and tell, or with minimise; "

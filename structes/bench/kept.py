@@ -41,8 +41,8 @@ def keep(folder: Path, target: Path) -> None:
     order = ("suite", "d", "f", "i", "solver", "budget")
     rows.sort(key=lambda row: [row[key] for key in order])
     write_rows(target.with_name(f"{target.name}.csv"), rows, bbob.COLUMNS)
-    made = (folder / "made.yaml").read_text(encoding="utf-8")
-    target.with_name(f"{target.name}.yaml").write_text(made, encoding="utf-8")
+    provenance = (folder / "made.yaml").read_text(encoding="utf-8")
+    target.with_name(f"{target.name}.yaml").write_text(provenance, encoding="utf-8")
 
 
 def with_tables(text: str, results: Path) -> str:
@@ -52,35 +52,35 @@ def with_tables(text: str, results: Path) -> str:
     """
 
     def fill(match):
-        name, by = match[2], match[3] or "dimension"
+        name, division = match[2], match[3] or "dimension"
         if name == "behaviour":
             return f"{match[1]}{behaviour_table(results / 'behaviour.yaml')}\n{match[5]}"
         rows = bbob.read(results / f"{name}.csv")
         if not rows:
             raise ValueError(f"{match[0].splitlines()[0]}: there is no {results / name}.csv")
-        return f"{match[1]}{table(rows, by)}\n{match[5]}"
+        return f"{match[1]}{table(rows, division)}\n{match[5]}"
 
     return MARK.sub(fill, text)
 
 
-def table(rows, by: str = "dimension") -> str:
+def table(rows, division: str = "dimension") -> str:
     """Markdown of the comparison of each structure with each peer.
 
-    by   dimension: one line a pair, a column a dimension. group, function: one line each, a
+    division   dimension: one line a pair, a column a dimension. group, function: one line each, a
          column a pair. ablation: one line a switch
 
     A cell is the paired ratio, the ratio of ERT, and the shares of targets solved.
     """
-    if by == "ablation":
+    if division == "ablation":
         return "\n".join(markdown(ablation.table(rows, "dense")))
     solvers = list(dict.fromkeys(row["solver"] for row in rows))
-    ours = [name for name in solvers if name.startswith(OURS)]
-    pairs = [(a, b) for a in ours for b in solvers if b not in ours]
-    parts = [*rows_of_kind(rows, by), ("all", everything)]
-    cells = [[_cell(compare(rows, *pair, where)) for _, where in parts] for pair in pairs]
+    own_solvers = [name for name in solvers if name.startswith(OURS)]
+    pairs = [(a, b) for a in own_solvers for b in solvers if b not in own_solvers]
+    parts = [*rows_of_kind(rows, division), ("all", everything)]
+    cells = [[_cell(compare(rows, *pair, condition)) for _, condition in parts] for pair in pairs]
     heads = [name for name, _ in parts]
     labels = [f"`{a.removeprefix(OURS)}` / {b}" for a, b in pairs]
-    if by != "dimension":
+    if division != "dimension":
         cells, heads, labels = list(zip(*cells, strict=True)), labels, heads
     lines = [[label, *line] for label, line in zip(labels, cells, strict=True)]
     return "\n".join(markdown([["", *heads], *lines]))

@@ -25,18 +25,18 @@ PREFIX = "answer:"  # begins a line that is an answer; libraries print lines of 
 
 
 class Skipped(Exception):
-    """A measurement that is left out; the message says why.
+    """A measurement that is left out.
 
     Parameters
     ----------
-    why
-        The message.
+    message
+        Why it is left out.
     seconds
         What a generation takes, where that is known.
     """
 
-    def __init__(self, why: str, seconds: float | None = None):
-        super().__init__(why)
+    def __init__(self, message: str, seconds: float | None = None):
+        super().__init__(message)
         self.seconds = seconds
 
 
@@ -71,12 +71,12 @@ def turns(
     -------
     The smallest seconds by name, and the number of rounds.
     """
-    best, rounds, began = dict.fromkeys(measurements, math.inf), 0, time.perf_counter()
+    best, rounds, start_time = dict.fromkeys(measurements, math.inf), 0, time.perf_counter()
     while True:
         for name, measure in measurements.items():
             best[name] = min(best[name], measure())
         rounds += 1
-        if not goes_on(rounds, time.perf_counter() - began):
+        if not goes_on(rounds, time.perf_counter() - start_time):
             return best, rounds
 
 
@@ -86,11 +86,11 @@ def turns(
 def region(step, synchronise, calls: int) -> float:
     """Seconds of one call, of so many calls that nobody waits for the device in between."""
     synchronise()
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     for _ in range(calls):
         step()
     synchronise()
-    return (time.perf_counter() - began) / calls
+    return (time.perf_counter() - start_time) / calls
 
 
 def warm_up(step, synchronise, repeats: int, limit: float) -> int:
@@ -98,15 +98,15 @@ def warm_up(step, synchronise, repeats: int, limit: float) -> int:
 
     Raises Skipped as `affordable` does.
     """
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     for _ in range(WARM):
         region(step, synchronise, 1)
-        if time.perf_counter() - began > limit:
+        if time.perf_counter() - start_time > limit:
             break
     return affordable(region(step, synchronise, 1), repeats, limit)
 
 
-def affordable(seconds: float, repeats: int, limit: float, takes: str = "takes") -> int:
+def affordable(seconds: float, repeats: int, limit: float, verb: str = "takes") -> int:
     """The number of calls of a region, where one takes so many seconds.
 
     Raises Skipped where `repeats` regions would take more than `limit` seconds.
@@ -115,7 +115,7 @@ def affordable(seconds: float, repeats: int, limit: float, takes: str = "takes")
     total = calls * repeats * seconds
     if total > limit:
         raise Skipped(
-            f"a generation {takes} {seconds:.2g} s, so this cell {total:.0f} s; "
+            f"a generation {verb} {seconds:.2g} s, so this cell {total:.0f} s; "
             f"--limit {math.ceil(1.5 * total)} measures it",
             seconds,
         )
@@ -124,8 +124,8 @@ def affordable(seconds: float, repeats: int, limit: float, takes: str = "takes")
 
 def calls_of(seconds: float) -> int:
     """The number of calls that a region needs, where one takes so many seconds."""
-    least, most = CALLS
-    return min(most, max(least, math.ceil(REGION / max(seconds, 1e-9))))
+    smallest, largest = CALLS
+    return min(largest, max(smallest, math.ceil(REGION / max(seconds, 1e-9))))
 
 
 # -- processes of their own -----------------------------------------------------------------------
@@ -172,8 +172,8 @@ def answer(module: str, name: str) -> None:
     from importlib import import_module
 
     generator = getattr(import_module(f"structes.bench.{module}"), name)
-    for found in generator(*json.loads(sys.argv[-1])):
-        print(PREFIX + json.dumps(found), flush=True)
+    for result in generator(*json.loads(sys.argv[-1])):
+        print(PREFIX + json.dumps(result), flush=True)
 
 
 def _answers(printed: bytes) -> list:

@@ -37,11 +37,11 @@ def provenance(command: str) -> dict:
 
 def note(path: Path, command: str) -> None:
     """Append `provenance(command)` to a YAML file, where it does not say so already."""
-    known = read_yaml(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
-    made = provenance(command)
-    if made not in known:
+    entries = read_yaml(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
+    entry = provenance(command)
+    if entry not in entries:
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump([*known, made], sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump([*entries, entry], sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
 
 
@@ -52,18 +52,18 @@ def today() -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """The versions of Python and of those packages that are installed, by name."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue  # a result does not depend on what is not there
-    return found
+    return installed
 
 
 def processor() -> str:
     """The processor's model, as far as the system tells."""
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match[1] if match else platform.processor() or platform.machine()

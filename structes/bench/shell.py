@@ -18,13 +18,13 @@ from .solvers import split_names
 def numbers(ctx, param, text):
     """ "1-5,8" as [1, 2, 3, 4, 5, 8]."""
     try:
-        found = []
+        values = []
         for part in text.split(","):
             first, _, last = part.partition("-")
-            found += range(int(first), int(last or first) + 1)
-        if not found or min(found) < 1:
+            values += range(int(first), int(last or first) + 1)
+        if not values or min(values) < 1:
             raise ValueError
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(values))
     except ValueError:
         expected = "must be positive numbers and ranges as in 1-5,8"
         raise click.BadParameter(f"{expected}; got {text!r}") from None
@@ -38,13 +38,13 @@ def names(ctx, param, text):
 def not_negative(ctx, param, text):
     """ "0,1,20" as [0.0, 1.0, 20.0]."""
     try:
-        found = [float(part) for part in text.split(",")]
-        if not all(0 <= value < 1e9 for value in found):
+        values = [float(part) for part in text.split(",")]
+        if not all(0 <= value < 1e9 for value in values):
             raise ValueError
     except ValueError:
         expected = "must be numbers ≥ 0, as in 0,1,20"
         raise click.BadParameter(f"{expected}; got {text!r}") from None
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(values))
 
 
 jobs_option = click.option("--jobs", default=2, show_default=True, help="processes")
@@ -129,13 +129,13 @@ def _bar(title):
 
 
 def _lines(title, every=30.0):
-    began = last = time.monotonic()
+    start_time = last = time.monotonic()
 
     def report(count, total):
         nonlocal last
         now = time.monotonic()
         if now - last >= every or count == total:
-            last, passed = now, now - began
+            last, passed = now, now - start_time
             remaining = f"{passed * (total - count) / count:.0f} s left" if count else "just begun"
             click.echo(
                 f"{title}: {count / total:.0%}, {passed:.0f} s elapsed, {remaining}", err=True

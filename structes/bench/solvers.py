@@ -28,9 +28,9 @@ def parse(solver: str) -> tuple[str, dict]:
     """(name of PEERS, keyword arguments) of a solver's name. Raises ValueError."""
     if not solver.startswith(OURS):
         return PEERS.parse(solver)
-    structure, at, words = solver.removeprefix(OURS).partition("@")
+    structure, separator, words = solver.removeprefix(OURS).partition("@")
     options = {}
-    for piece in _split(words, ";") if at else []:
+    for piece in _split(words, ";") if separator else []:
         key, equals, text = piece.partition("=")
         if not (key and equals and text):
             raise ValueError(f"solver {solver!r}: {piece!r} must be KEY=VALUE, as in popsize=20")
@@ -58,9 +58,9 @@ def build(solver: str, x0, sigma0, popsize, seed: int, budget: int, bounds=None,
     context = {"x0": x0, "sigma0": sigma0, "seed": seed}
     context["popsize"] = first if popsize is None else popsize
     optional = {"budget": budget, "bounds": bounds, "integers": integers}
-    takes = inspect.signature(target).parameters
+    parameters = inspect.signature(target).parameters
     context |= {
-        key: value for key, value in optional.items() if key in takes and key not in options
+        key: value for key, value in optional.items() if key in parameters and key not in options
     }
     return PEERS.call(target, name, options, **context)
 

@@ -26,10 +26,10 @@ class Failed(RuntimeError):
     def __init__(self, failures: dict, total: int):
         self.failures = failures
         task, error = next(iter(failures.items()))
-        where = f"{error.__cause__ or error}".strip()
+        cause = f"{error.__cause__ or error}".strip()
         super().__init__(
             f"{len(failures)} of {total} runs failed; the others are recorded. First: {task}\n"
-            f"{where}"
+            f"{cause}"
         )
 
 
@@ -39,7 +39,7 @@ def run_tasks(
     columns,
     path: Path,
     jobs: int,
-    report=lambda done, total: None,
+    report=lambda finished, total: None,
     size=lambda task: 1,
 ):
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all.
@@ -53,10 +53,10 @@ def run_tasks(
     A torn last line (the process was killed while writing) is done again. Ctrl-C ends the workers
     at once; what they were at is lost. A task that fails stops no other; raises Failed at the end.
     """
-    rows, wanted = read_rows(path, columns), set(tasks)
+    rows, wanted_tasks = read_rows(path, columns), set(tasks)
     fields = type(tasks[0])._fields if tasks else ()
-    done = {tuple(row[k] for k in fields) for row in rows}
-    remaining = [task for task in tasks if tuple(task) not in done]
+    finished = {tuple(row[k] for k in fields) for row in rows}
+    remaining = [task for task in tasks if tuple(task) not in finished]
     if remaining:
         write_rows(path, rows, columns)
         with open(path, "a", newline="") as file:
@@ -75,12 +75,12 @@ def run_tasks(
                     report(size_done, total)
         if failures:
             raise Failed(failures, len(remaining)) from next(iter(failures.values()))
-    return [row for row in rows if tuple(row[k] for k in fields) in wanted]
+    return [row for row in rows if tuple(row[k] for k in fields) in wanted_tasks]
 
 
 def _solved(tasks, solve, jobs):
     """(task, row, None) of each task as it ends; (task, None, error) of one that fails."""
-    before = set(active_children())
+    children_before = set(active_children())
     pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(jobs,))
     try:
         futures = {pool.submit(solve, task): task for task in tasks}
@@ -88,7 +88,7 @@ def _solved(tasks, solve, jobs):
             error = future.exception()
             yield futures[future], None if error else future.result(), error
     except BaseException:
-        for process in set(active_children()) - before:
+        for process in set(active_children()) - children_before:
             process.terminate()
         raise
     finally:
@@ -123,4 +123,7 @@ def read_rows(path: Path, columns: dict) -> list[dict]:
     reader = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
     if reader.fieldnames and list(reader.fieldnames) != list(columns):
         raise ValueError(f"{path} has columns {', '.join(reader.fieldnames)}: of another bench?")
-    return [{key: read(row[key]) for key, read in columns.items()} for row in reader]
+    return [
+        {key: reader_of_column(row[key]) for key, reader_of_column in columns.items()}
+        for row in reader
+    ]

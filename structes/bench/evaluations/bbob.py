@@ -85,9 +85,9 @@ class Evaluations:
 
     def __call__(self, X):
         """Values (n,) of the rows of X (n, d)."""
-        began = time.process_time()
+        start_time = time.process_time()
         values = self.function(X)
-        self.seconds += time.process_time() - began
+        self.seconds += time.process_time() - start_time
         errors = np.minimum.accumulate(values - self.minimum)
         for k, target in enumerate(TARGETS):
             if self.hits[k] is None and errors[-1] <= target:
@@ -115,11 +115,11 @@ def solve(task: Task, folder: Path | None = None) -> dict:
     problem = load_problem(f"{task.suite}:f{task.f}:i{task.i}", task.d)
     with coco.observed(task, folder, problem.function) as function, quiet():
         _warm_up(task.solver, task.d)
-        began = time.process_time()
+        start_time = time.process_time()
         last = TARGETS[-1] if folder is None else coco.LAST
         evaluations = Evaluations(function, problem.minimum, task.budget, last)
         restarts = _search(task, evaluations, frame_of(task.suite, problem))
-        seconds = time.process_time() - began - evaluations.seconds
+        seconds = time.process_time() - start_time - evaluations.seconds
     row = dict(task._asdict(), evaluations=evaluations.used, restarts=restarts)
     row["seconds"] = round(seconds, 4)
     hits = ("" if h is None else h for h in evaluations.hits)

@@ -39,10 +39,10 @@ def check_complete(tasks, rows, folder: Path) -> None:
     solvers = {task.solver for task in tasks}
     if len({file_name(solver) for solver in solvers}) < len(solvers):
         raise ValueError("two solvers would share a folder of COCO data; run them one by one")
-    wanted = set(tasks)
+    known_tasks = set(tasks)
     for row in rows:
-        task = next(iter(wanted))._make(row[k] for k in next(iter(wanted))._fields)
-        if task in wanted and not place(task, folder).is_dir():
+        task = next(iter(known_tasks))._make(row[k] for k in next(iter(known_tasks))._fields)
+        if task in known_tasks and not place(task, folder).is_dir():
             raise ValueError(
                 f"{place(task, folder)} is missing, but its run is done: it was made without "
                 "--coco; take another output folder"

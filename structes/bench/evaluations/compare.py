@@ -77,9 +77,9 @@ class Comparison(NamedTuple):
         return self.ratio > LOSS or self.solved < self.solved_other
 
 
-def compare(rows, ours: str, other: str, where=lambda row: True) -> Comparison:
-    """Comparison over the rows that both solvers have, of those for which `where` is true."""
-    matched = _both(rows, ours, other, where)
+def compare(rows, solver: str, peer: str, condition=lambda row: True) -> Comparison:
+    """Comparison over the rows that both solvers have, of those for which `condition` is true."""
+    matched = _both(rows, solver, peer, condition)
     ratios, hit, hit_other = [], 0, 0
     for a, b in matched:
         for key in HITS:
@@ -113,24 +113,24 @@ def ert(rows, key: str) -> float:
     return spent / reached if reached else math.inf
 
 
-def losses(rows, ours: str, other: str, where=lambda row: True) -> dict:
+def losses(rows, solver: str, peer: str, condition=lambda row: True) -> dict:
     """{f: Comparison} of the functions where the ratio is above LOSS or fewer are solved."""
-    found = {}
-    for f in sorted({row["f"] for row in rows if where(row)}):
-        c = compare(rows, ours, other, lambda row, f=f: row["f"] == f and where(row))
+    lost_functions = {}
+    for f in sorted({row["f"] for row in rows if condition(row)}):
+        c = compare(rows, solver, peer, lambda row, f=f: row["f"] == f and condition(row))
         if c.lost:
-            found[f] = c
-    return found
+            lost_functions[f] = c
+    return lost_functions
 
 
-def _both(rows, ours, other, where):
+def _both(rows, solver, peer, condition):
     """[(row, row of the other)] of the problems that both have."""
     table = {}
     for row in rows:
-        if row["solver"] in (ours, other) and where(row):
+        if row["solver"] in (solver, peer) and condition(row):
             key = (row["suite"], row["f"], row["i"], row["d"], row["budget"])
             table.setdefault(key, {})[row["solver"]] = row
-    return [(t[ours], t[other]) for t in table.values() if ours in t and other in t]
+    return [(t[solver], t[peer]) for t in table.values() if solver in t and peer in t]
 
 
 def _ert_pairs(matched):

@@ -77,7 +77,7 @@ def solve(task: Task) -> dict:
     x0 = 8 * noise.uniforms(task.seed, noise.STARTS, 0, 0, 1, task.d)[0] - 4
     used, best, ended, in_function = 0, np.inf, "cap", 0.0
     with quiet():
-        began = time.process_time()
+        start_time = time.process_time()
         search = _solver(task.solver, task.d)(x0=x0, sigma0=2.0, seed=task.seed)
         while used < task.cap:
             X = search.ask()
@@ -93,7 +93,7 @@ def solve(task: Task) -> dict:
             if search.stop():
                 ended = "gave up"
                 break
-        seconds = time.process_time() - began - in_function
+        seconds = time.process_time() - start_time - in_function
     row = {"evaluations": used, "best": best, "ended": ended, "seconds": round(seconds, 4)}
     return task._asdict() | row
 
@@ -106,15 +106,15 @@ def _solver(name, d):
 
 def fits(structures, dims) -> list[str]:
     """Those of `structures` that have an objective in every one of `dims`."""
-    kept = []
+    fitting = []
     for name in structures:
         try:
             for d in dims:
                 objective(name, d, 1)
         except ValueError:
             continue
-        kept.append(name)
-    return kept
+        fitting.append(name)
+    return fitting
 
 
 def tasks_of(structures, against, dims, seeds, cap: int, peer_cap: int) -> list[Task]:
@@ -123,25 +123,27 @@ def tasks_of(structures, against, dims, seeds, cap: int, peer_cap: int) -> list[
     seeds           number of seeds for each of dims; the last one holds for those that follow
     cap, peer_cap   evaluations a dimension for structes, and for the peers
     """
-    own = {name: dict.fromkeys([name, *BASELINES, *against]) for name in fits(structures, dims)}
-    own[ROTATED] = dict.fromkeys([*structures, *BASELINES, *against])
+    solvers_of_family = {
+        name: dict.fromkeys([name, *BASELINES, *against]) for name in fits(structures, dims)
+    }
+    solvers_of_family[ROTATED] = dict.fromkeys([*structures, *BASELINES, *against])
     return [
         Task(solver, family, d, seed, d * (peer_cap if solver in against else cap))
         for k, d in enumerate(dims)
         for seed in range(1, seeds[min(k, len(seeds) - 1)] + 1)
-        for family, solvers in own.items()
+        for family, solvers in solvers_of_family.items()
         for solver in solvers
     ]
 
 
 def smaller(dim: int) -> list[str]:
     """Structures of the table that have fewer degrees of freedom than dense, and a shape."""
-    found = []
+    names = []
     for name in STRUCTURES:
         dof = build_structure(example(name, dim), dim).dof
         if 1 < dof < dim * (dim + 1) // 2 and name not in SYNONYMS:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:
@@ -199,15 +201,19 @@ def lines(rows, structures, against, dims):
     names = ["this", *BASELINES, *against]
     families = {row["family"] for row in rows}
     for d in dims:
-        for own in (True, False):
-            what = "objectives of the structure's own family" if own else "a rotated ellipsoid"
-            yield f"\nd = {d}, {what}"
+        for fits_structure in (True, False):
+            title = (
+                "objectives of the structure's own family"
+                if fits_structure
+                else "a rotated ellipsoid"
+            )
+            yield f"\nd = {d}, {title}"
             yield f"{'structure':24} {'dof':>6}" + "".join(f"{n:>16}" for n in names)
             for name in structures:
-                if own and name not in families:
+                if fits_structure and name not in families:
                     yield f"{name:24} {'':6}  has no such objective"
                     continue
-                family = name if own else ROTATED
+                family = name if fits_structure else ROTATED
                 cells = [cell(rows, s, family, d) for s in (name, *names[1:])]
                 dof = build_structure(example(name, d), d).dof
                 yield f"{name:24} {dof:>6}" + "".join(f"{c!s:>16}" for c in cells)

@@ -76,10 +76,12 @@ def ert_figure(rows, solvers):
     wide = min(len(functions), COLUMNS)
     figure, axes = _panels(len(functions), wide, (2.3, 2.2))
     for axis, f in zip(axes, functions, strict=True):
-        inside = [row for row in rows if row["f"] == f]
-        key = _hardest(inside, dims)
+        rows_of_function = [row for row in rows if row["f"] == f]
+        key = _hardest(rows_of_function, dims)
         for k, solver in enumerate(solvers):
-            runs = [[r for r in inside if (r["solver"], r["d"]) == (solver, d)] for d in dims]
+            runs = [
+                [r for r in rows_of_function if (r["solver"], r["d"]) == (solver, d)] for d in dims
+            ]
             points = [(d, ert(r, key) / d) for d, r in zip(dims, runs, strict=True) if r]
             points = [(d, y) for d, y in points if y < math.inf]
             marker = MARKERS[k % len(MARKERS)]

@@ -77,8 +77,8 @@ class Noisy:
 
 
 def _ours(objective, x0, sigma0, seed, **options):
-    off = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition", "stagnation", "flat")
-    es = ES(x0, sigma0, seed=seed, noeffect=False, **dict.fromkeys(off), **options)
+    no_criteria = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition", "stagnation", "flat")
+    es = ES(x0, sigma0, seed=seed, noeffect=False, **dict.fromkeys(no_criteria), **options)
     while True:
         X = es.ask()
         es.tell(X, objective(X))
@@ -108,8 +108,8 @@ def handler(objective, x0, sigma0, seed):
     """pycma with cma.NoiseHandler (UH-CMA-ES), as its documentation shows it for noisy functions:
     maxevals=[1, 1, 30]."""
     cma = load_package("cma")
-    off = dict.fromkeys(("tolfun", "tolfunhist", "tolx", "tolstagnation"), 0)
-    es = cma.CMAEvolutionStrategy(x0, sigma0, {"verbose": -9, "seed": seed + 1, **off})
+    no_criteria = dict.fromkeys(("tolfun", "tolfunhist", "tolx", "tolstagnation"), 0)
+    es = cma.CMAEvolutionStrategy(x0, sigma0, {"verbose": -9, "seed": seed + 1, **no_criteria})
     handler = cma.NoiseHandler(es.N, maxevals=[1, 1, 30])
     while True:
         X, values = es.ask_and_eval(objective.one, evaluations=handler.evaluations)
@@ -177,24 +177,24 @@ def lines(rows):
     yield "closer); shares of runs that reached strength/100, `auto`'s and the other's."
     yield ""
     functions = list(dict.fromkeys(row["function"] for row in noisy_rows))
-    others = [name for name in SOLVERS if name != "auto"]
+    peers = [name for name in SOLVERS if name != "auto"]
     table = [["`auto` /", *functions, "all"]]
-    for other in others:
+    for peer in peers:
         cells = [
-            _against([r for r in noisy_rows if r["function"] in f], other)
+            _against([r for r in noisy_rows if r["function"] in f], peer)
             for f in [*([f] for f in functions), functions]
         ]
-        table.append([other, *cells])
+        table.append([peer, *cells])
     yield from markdown(table)
     quiet_rows = [row for row in rows if row["strength"] == 0]
     if quiet_rows:
         yield ""
         yield f"Without noise: evaluations to {QUIET:g}, `auto` / the other, where both reach it."
         yield ""
-        table = [["function", "d", *others]]
+        table = [["function", "d", *peers]]
         for key in dict.fromkeys(_key(row) for row in quiet_rows):
             group = [row for row in quiet_rows if _key(row) == key]
-            ratios = [_ratio(*_paired(group, other, "reached")) for other in others]
+            ratios = [_ratio(*_paired(group, peer, "reached")) for peer in peers]
             table.append([key[0], str(key[1]), *ratios])
         yield from markdown(table)
 
@@ -207,21 +207,21 @@ def _mean(rows, column):
     return geometric_mean(max(row[column], FLOOR) for row in rows)
 
 
-def _paired(rows, other, column):
+def _paired(rows, peer, column):
     """Two lists: the column of `auto` and of the other solver, of the same problems and seeds."""
     of = {s: {(_key(r), r["seed"]): r[column] for r in rows if r["solver"] == s} for s in SOLVERS}
-    return zip(*((value, of[other][k]) for k, value in of["auto"].items()), strict=True)
+    return zip(*((value, of[peer][k]) for k, value in of["auto"].items()), strict=True)
 
 
-def _ratio(ours, theirs):
+def _ratio(values, peer_values):
     """Geometric mean of the ratios of positive pairs."""
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True) if a > 0 and b > 0]
+    ratios = [a / b for a, b in zip(values, peer_values, strict=True) if a > 0 and b > 0]
     return f"{geometric_mean(ratios):.2g}" if ratios else "–"
 
 
-def _against(rows, other):
+def _against(rows, peer):
     early, late = (
-        _ratio(*(np.maximum(v, FLOOR) for v in _paired(rows, other, c))) for c in ("early", "late")
+        _ratio(*(np.maximum(v, FLOOR) for v in _paired(rows, peer, c))) for c in ("early", "late")
     )
-    shares = [np.mean(np.array(v) > 0) for v in _paired(rows, other, "reached")]
+    shares = [np.mean(np.array(v) > 0) for v in _paired(rows, peer, "reached")]
     return f"{early}, {late} ({shares[0]:.0%}, {shares[1]:.0%})"

@@ -15,19 +15,19 @@ solved  share of all targets reached (the peer's)
 cpu     CPU time of whole runs, ours / the peer's, without the function's own; and an evaluation"""
 
 
-def rows_of_kind(rows, by: str) -> list[tuple[str, object]]:
-    """[(name, condition on a row)] of the parts that `by` divides the rows into.
+def rows_of_kind(rows, division: str) -> list[tuple[str, object]]:
+    """[(name, condition on a row)] of the parts that `division` divides the rows into.
 
-    by   "dimension", "group" or "function"
+    division   "dimension", "group" or "function"
     """
-    if by == "dimension":
+    if division == "dimension":
         return [
             (f"d = {d}", lambda row, d=d: row["d"] == d) for d in sorted({r["d"] for r in rows})
         ]
-    if by == "function":
+    if division == "function":
         return [(f"f{f}", lambda row, f=f: row["f"] == f) for f in sorted({r["f"] for r in rows})]
-    if by != "group":
-        raise ValueError(f"rows are divided by dimension, group or function; got {by!r}")
+    if division != "group":
+        raise ValueError(f"rows are divided by dimension, group or function; got {division!r}")
     ordered = sorted(rows, key=lambda row: row["f"])
     groups = dict.fromkeys(group_of(row["suite"], row["f"]) for row in ordered)
     return [
@@ -39,20 +39,20 @@ def everything(row) -> bool:
     return True
 
 
-def report(rows, pairs, by=("group",)) -> list[str]:
+def report(rows, pairs, division=("group",)) -> list[str]:
     """Lines of the whole report.
 
-    pairs   [(solver, solver that it is compared with)]
-    by      which tables follow the one by dimension: of "group" and "function"
+    pairs      [(solver, solver that it is compared with)]
+    division   which tables follow the one by dimension: of "group" and "function"
     """
     lines = [LEGEND, "", *by_dimension(rows, pairs)]
-    for kind in by:
-        for ours, other in pairs:
-            lines += ["", f"{ours} against {other}, by {kind}: ratio (solved %, the peer's)"]
-            lines += matrix(rows, ours, other, kind)
+    for kind in division:
+        for solver, peer in pairs:
+            lines += ["", f"{solver} against {peer}, by {kind}: ratio (solved %, the peer's)"]
+            lines += matrix(rows, solver, peer, kind)
     lines += ["", "functions where we lose (ratio > 1.05, or fewer targets solved)"]
-    for ours, other in pairs:
-        lines += lost(rows, ours, other)
+    for solver, peer in pairs:
+        lines += lost(rows, solver, peer)
     return lines
 
 
@@ -62,26 +62,30 @@ def by_dimension(rows, pairs) -> list[str]:
     if len(parts) > 1:
         parts.append(("all", everything))
     table = [["solver", "against", "", "ratio", "ERT", "(both + -)", "solved", "", "cpu", "/eval"]]
-    for ours, other in pairs:
-        for name, where in parts:
-            c = compare(rows, ours, other, where)
+    for solver, peer in pairs:
+        for name, condition in parts:
+            c = compare(rows, solver, peer, condition)
             counts = f"({c.erts} +{c.ert_only} -{c.ert_only_other})"
             numbers = [_ratio(c.ratio), _ratio(c.ert), counts, f"{c.solved:.3f}"]
             numbers += [f"({c.solved_other:.3f})", _ratio(c.cpu), _ratio(c.seconds)]
-            table.append([ours, other, name, *numbers])
+            table.append([solver, peer, name, *numbers])
     return aligned(table, {0, 1, 2})
 
 
-def matrix(rows, ours: str, other: str, by: str) -> list[str]:
+def matrix(rows, solver: str, peer: str, division: str) -> list[str]:
     """A line for each group or function, a column for each dimension, and the sums of both."""
     columns = rows_of_kind(rows, "dimension")
     if len(columns) > 1:
         columns.append(("all", everything))
     table = [["", *(name for name, _ in columns)]]
-    for name, inside in [*rows_of_kind(rows, by), ("all", everything)]:
+    for name, is_of_row in [*rows_of_kind(rows, division), ("all", everything)]:
         cells = [
-            cell(compare(rows, ours, other, lambda row, a=inside, b=within: a(row) and b(row)))
-            for _, within in columns
+            cell(
+                compare(
+                    rows, solver, peer, lambda row, a=is_of_row, b=is_of_column: a(row) and b(row)
+                )
+            )
+            for _, is_of_column in columns
         ]
         table.append([name, *cells])
     return aligned(table, {0})
@@ -94,13 +98,13 @@ def cell(c) -> str:
     return f"{_ratio(c.ratio)} ({100 * c.solved:.0f}, {100 * c.solved_other:.0f})"
 
 
-def lost(rows, ours: str, other: str) -> list[str]:
+def lost(rows, solver: str, peer: str) -> list[str]:
     """A line for each dimension that names the functions where we lose."""
     lines = []
-    for name, where in rows_of_kind(rows, "dimension"):
-        found = losses(rows, ours, other, where)
-        words = ", ".join(f"f{f} {cell(c)}" for f, c in found.items())
-        lines.append(f"{ours} against {other}, {name}: {words or 'none'}")
+    for name, condition in rows_of_kind(rows, "dimension"):
+        lost_functions = losses(rows, solver, peer, condition)
+        words = ", ".join(f"f{f} {cell(c)}" for f, c in lost_functions.items())
+        lines.append(f"{solver} against {peer}, {name}: {words or 'none'}")
     return lines
 
 

@@ -39,9 +39,9 @@ def measure(dims=DIMS, roundings=ROUNDINGS, repeats: int = REPEATS):
             counts = np.zeros(3)
             rows = strangers = 0
             for seed in range(repeats):
-                found = _look(d, r, seed)
-                counts += found[:3]
-                rows, strangers = rows + found[3], strangers + found[4]
+                counted = _look(d, r, seed)
+                counts += counted[:3]
+                rows, strangers = rows + counted[3], strangers + counted[4]
             yield Row(d, r, counts[0] / rows, counts[1] / rows, counts[2] / strangers)
 
 
@@ -56,11 +56,11 @@ def _look(d, r, seed):
     order = np.argsort(_uniform(seed, 100, n, 1)[:, 0])
     moved = X[order] + (2 * _uniform(seed, 101, n, d) - 1) * r * es.deviations
     places = es.ledger.find(moved)
-    right = sum(p.kind == OPEN and p.index == i for p, i in zip(places, order, strict=True))
+    correct = sum(p.kind == OPEN and p.index == i for p, i in zip(places, order, strict=True))
     wrong = sum(p.kind == OPEN and p.index != i for p, i in zip(places, order, strict=True))
-    other = es.strategy.draw(es.state, seed + 1, 0, n + 1)[2][1:]
-    taken = sum(p.kind == OPEN for p in es.ledger.find(other[: n - 1]))
-    return right, wrong, taken, n, n - 1
+    strangers = es.strategy.draw(es.state, seed + 1, 0, n + 1)[2][1:]
+    mistaken_strangers = sum(p.kind == OPEN for p in es.ledger.find(strangers[: n - 1]))
+    return correct, wrong, mistaken_strangers, n, n - 1
 
 
 def _uniform(seed, t, n, d):

@@ -150,28 +150,28 @@ class Barrier:
     late = stale = 0
 
     def __init__(self, search):
-        self.search, self.left, self.out = search, deque(), 0
+        self.search, self.queue, self.unfinished = search, deque(), 0
 
     def ask(self):
         """As of Steady; None while the last values of the generation are out."""
-        if not self.left:
-            if self.out:
+        if not self.queue:
+            if self.unfinished:
                 return None
             self.X = self.search.ask()
             self.values = np.full(len(self.X), np.nan)
-            self.left.extend(range(len(self.X)))
-        i = self.left.popleft()
-        self.out += 1
+            self.queue.extend(range(len(self.X)))
+        i = self.queue.popleft()
+        self.unfinished += 1
         return i, self.X[i]
 
     def tell(self, i: int, value: float) -> None:
         self.values[i] = value
-        self.out -= 1
-        if not self.left and not self.out:
+        self.unfinished -= 1
+        if not self.queue and not self.unfinished:
             self.search.tell(self.X, self.values)
 
     def stop(self) -> bool:
-        return not self.left and not self.out and bool(self.search.stop())
+        return not self.queue and not self.unfinished and bool(self.search.stop())
 
 
 class Outcome(NamedTuple):
@@ -189,14 +189,14 @@ def simulate(search, function, workers: Workers, target: float, cap: int) -> Out
     free, counts = deque(range(workers.n)), [0] * workers.n
     heap, started, finished, now, seconds = [], 0, 0, 0.0, 0.0
     while True:
-        began = time.process_time()
+        start_time = time.process_time()
         while free and (candidate := search.ask()) is not None:
             worker = free.popleft()
             end = now + workers.duration(worker, counts[worker])
             counts[worker] += 1
             heappush(heap, (end, started, worker, candidate))  # `started` decides between equals
             started += 1
-        seconds += time.process_time() - began
+        seconds += time.process_time() - start_time
         now, _, worker, (name, x) = heappop(heap)
         value = function(x)
         finished += 1
@@ -204,10 +204,10 @@ def simulate(search, function, workers: Workers, target: float, cap: int) -> Out
             return Outcome(finished, now, "target", seconds)
         if finished == cap:
             return Outcome(finished, now, "cap", seconds)
-        began = time.process_time()
+        start_time = time.process_time()
         search.tell(name, value)
         stopped = search.stop()
-        seconds += time.process_time() - began
+        seconds += time.process_time() - start_time
         if stopped:
             return Outcome(finished, now, "gave up", seconds)
         free.append(worker)
@@ -218,8 +218,8 @@ def late_values(count):
     """Within it late values count `count(ratio of the densities, power)`, in all of this
     process."""
 
-    def late(now, generation, *others):
-        arrival = arrivals.late(now, generation, *others)
+    def late(now, generation, *arguments):
+        arrival = arrivals.late(now, generation, *arguments)
         power = arrivals.temper(now.strategy, now.number - generation.number)
         return arrival._replace(importance=count(arrival.importance ** (1 / power), power))
 
@@ -302,13 +302,17 @@ def _cells(rows, solver, functions):
     return [*cells, f"{solved}/{len(runs)}", f"{cost:.2f}"]
 
 
-def ratios(rows, solver: str, other: str) -> str:
+def ratios(rows, solver: str, reference: str) -> str:
     """ "1.30 / 0.95": evaluations and time of a solver over another's, geometric means over the
     runs that both solved; "–" where there are none."""
     key = lambda row: (row["function"], row["seed"])  # noqa: E731
     solved = [row for row in rows if row["ended"] == "target"]
-    theirs = {key(row): row for row in solved if row["solver"] == other}
-    pairs = [(r, theirs[key(r)]) for r in solved if r["solver"] == solver and key(r) in theirs]
+    reference_runs = {key(row): row for row in solved if row["solver"] == reference}
+    pairs = [
+        (r, reference_runs[key(r)])
+        for r in solved
+        if r["solver"] == solver and key(r) in reference_runs
+    ]
     if not pairs:
         return "–"
     means = (

@@ -62,19 +62,25 @@ def bbob(structures, against, coco, no_plots, output, **problems):
 
     With --coco each run goes on to 1e-8, and `python -m cocopp DIR/*` makes COCO's own pages.
     """
-    ours = [f"structes-{name}" for name in structures]
-    rows = _run(ours + against, problems, output, "bbob", coco)
-    _report(rows, ours, against, output, not no_plots)
+    own_solvers = [f"structes-{name}" for name in structures]
+    rows = _run(own_solvers + against, problems, output, "bbob", coco)
+    _report(rows, own_solvers, against, output, not no_plots)
 
 
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--structures", callback=names, default="", help="default: all in the results")
 @click.option("--against", callback=names, default="", help="default: all others")
-@click.option("--by", type=click.Choice(["group", "function"]), default="group", show_default=True)
+@click.option(
+    "--by",
+    "division",
+    type=click.Choice(["group", "function"]),
+    default="group",
+    show_default=True,
+)
 @click.option("--no-plots", is_flag=True, help="no pictures (they need the extra `plot`)")
 @click.option("-o", "--output", type=FOLDER, required=True, help="folder of report and plots")
-def report(results, structures, against, by, no_plots, output):
+def report(results, structures, against, division, no_plots, output):
     """Report and plots from RESULTS: folders of `bench bbob`, or CSV files of that kind.
 
     Where two of them hold the same run, the later one counts.
@@ -84,12 +90,12 @@ def report(results, structures, against, by, no_plots, output):
     every = [r for p in results for r in read(p / "results.csv" if p.is_dir() else p)]
     rows = list({tuple(r[k] for k in Task._fields): r for r in every}.values())
     solvers = dict.fromkeys(row["solver"] for row in rows)
-    ours = [f"structes-{s}" for s in structures] or [s for s in solvers if "structes" in s]
-    against = against or [name for name in solvers if name not in ours]
-    for name in [*ours, *against]:
+    own_solvers = [f"structes-{s}" for s in structures] or [s for s in solvers if "structes" in s]
+    against = against or [name for name in solvers if name not in own_solvers]
+    for name in [*own_solvers, *against]:
         if name not in solvers:
             raise click.UsageError(f"no run of {name!r}; there are: {', '.join(solvers)}")
-    _report(rows, ours, against, output, not no_plots, by)
+    _report(rows, own_solvers, against, output, not no_plots, division)
 
 
 @click.command()
@@ -106,9 +112,9 @@ def ablation(structure, switches, output, **problems):
 
     table = {switch.name: switch for switch in SWITCHES}
     check(switches, known("switch", table))
-    chosen = [table[name] for name in switches or table]
-    rows = _run(solvers(structure, chosen), problems, output, "ablation", None)
-    text = "\n".join(lines(rows, structure, chosen))
+    selected = [table[name] for name in switches or table]
+    rows = _run(solvers(structure, selected), problems, output, "ablation", None)
+    text = "\n".join(lines(rows, structure, selected))
     (output / "report.txt").write_text(text + "\n", encoding="utf-8")
     click.echo(visible(text))
 
@@ -183,16 +189,16 @@ def _words(command, params) -> str:
     return shlex.join(words)
 
 
-def _report(rows, ours, against, output, plots, by="group"):
+def _report(rows, own_solvers, against, output, plots, division="group"):
     from .figures import draw
     from .report import report
 
-    pairs = [(a, b) for a in ours for b in against if a != b]
+    pairs = [(a, b) for a in own_solvers for b in against if a != b]
     output.mkdir(parents=True, exist_ok=True)
     text = "\n".join(report(rows, pairs, ("group", "function")))
     (output / "report.txt").write_text(text + "\n", encoding="utf-8")
-    click.echo(visible("\n".join(report(rows, pairs, (by,))), 10**7))
+    click.echo(visible("\n".join(report(rows, pairs, (division,))), 10**7))
     click.echo(f"\nwritten: {output / 'report.txt'}")
     if plots:
-        for path in draw(rows, [*ours, *against], output):
+        for path in draw(rows, [*own_solvers, *against], output):
             click.echo(f"written: {path}")

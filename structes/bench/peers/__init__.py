@@ -52,7 +52,7 @@ def refuse_numpy(package: str, last: str, numpy: tuple = (2, 4)) -> None:
 
     version = metadata.version(package)
     if order(np.__version__)[:2] >= numpy and order(version) <= order(last):
-        below = ".".join(map(str, numpy))
+        bound = ".".join(map(str, numpy))
         raise ImportError(
-            f"{package} {version} fails with numpy {np.__version__}: pip install 'numpy<{below}'"
+            f"{package} {version} fails with numpy {np.__version__}: pip install 'numpy<{bound}'"
         )

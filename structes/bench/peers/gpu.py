@@ -87,23 +87,23 @@ def measure(peer: Peer, cells, device, repeats: int, limit: float) -> list[Answe
     device   as in device.py
     limit    seconds for a cell, about; the process is ended after three times that for each
     """
-    free, answers, asked = device.free(), {}, []
+    free, answers, requested = device.free(), {}, []
     for d, popsize in cells:
-        least = popsize * d * (d if peer.products else 1) * device.itemsize
-        if least > free:
-            reason = f"an array of {least / 1e9:.1f} GB does not fit into {free / 1e9:.1f} GB"
+        needed = popsize * d * (d if peer.products else 1) * device.itemsize
+        if needed > free:
+            reason = f"an array of {needed / 1e9:.1f} GB does not fit into {free / 1e9:.1f} GB"
             answers[d, popsize] = Answer(peer, d, popsize, math.nan, reason)
         else:
-            asked.append((d, popsize))
-    if asked:
-        found, why = in_own_process(
+            requested.append((d, popsize))
+    if requested:
+        rows, reason_ended = in_own_process(
             "peers.gpu:answers",
-            [peer.name, device.backend, device.dtype, repeats, limit, asked],
-            timeout=120 + 3 * limit * len(asked),
+            [peer.name, device.backend, device.dtype, repeats, limit, requested],
+            timeout=120 + 3 * limit * len(requested),
             XLA_PYTHON_CLIENT_PREALLOCATE="false",
         )
-        answers |= {cell: Answer(peer, *cell, math.nan, why) for cell in asked}
-        for d, popsize, seconds, reason in found:
+        answers |= {cell: Answer(peer, *cell, math.nan, reason_ended) for cell in requested}
+        for d, popsize, seconds, reason in rows:
             seconds = math.nan if seconds is None else seconds
             answers[d, popsize] = Answer(peer, d, popsize, seconds, reason)
     return [answers[cell] for cell in cells]

@@ -55,13 +55,13 @@ def nothing(X):
 
 def measure(kind: str, workers: int, calls: int = 400) -> Calls:
     """Measure workers of one kind on this machine; Ray must run, if it is that."""
-    began = time.perf_counter()
+    begin_time = time.perf_counter()
     # a time limit: who asks for one gets workers, however cheap the function is
     with Evaluator(kind, workers, timeout=1e6) as evaluator:
         function = evaluator.bind(nothing, vectorized=True)
         x = np.zeros((1, D))
         function(x)
-        start = time.perf_counter() - began
+        start = time.perf_counter() - begin_time
         _stream(function, x, 8 * workers, 2 * workers)
         supervisor = evaluator.supervisor
         while sum(seat.ready for seat in supervisor.seats) < workers:
@@ -69,9 +69,9 @@ def measure(kind: str, workers: int, calls: int = 400) -> Calls:
         streams = [_stream(function, x, calls, 2 * workers) for _ in range(3)]
         trips = []
         for _ in range(100):
-            began = time.perf_counter()
+            begin_time = time.perf_counter()
             function(x)
-            trips.append(time.perf_counter() - began)
+            trips.append(time.perf_counter() - begin_time)
     driver, process = (min(column) for column in zip(*streams, strict=True))
     latency = max(0.0, statistics.median(trips) - process)
     return Calls(kind, workers, driver, max(0.0, process - driver), latency, start)
@@ -79,13 +79,13 @@ def measure(kind: str, workers: int, calls: int = 400) -> Calls:
 
 def _stream(function, x, calls: int, window: int) -> list[float]:
     """Seconds of this thread, and of this process, for each of many calls, so many at a time."""
-    before, sent, answered = [clock() for clock in CLOCKS], 0, 0
+    clocks_at_start, submitted, answered = [clock() for clock in CLOCKS], 0, 0
     while answered < calls:
-        while sent < calls and sent - answered < window:
+        while submitted < calls and submitted - answered < window:
             function.submit(x)
-            sent += 1
+            submitted += 1
         answered += len(function.collect())
-    return [(clock() - b) / calls for clock, b in zip(CLOCKS, before, strict=True)]
+    return [(clock() - b) / calls for clock, b in zip(CLOCKS, clocks_at_start, strict=True)]
 
 
 def lines(rows: list[Calls], costs: list[float]) -> list[str]:

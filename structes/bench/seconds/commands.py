@@ -110,14 +110,14 @@ def throughput(populations, costs, workers, solvers, repeats, seconds, limit, sp
             err=True,
         )
     with bar("throughput") as show:
-        found = throughput.measure(cells, workers, solvers, repeats, seconds, spin, show)
-        found = list(found)
+        results = throughput.measure(cells, workers, solvers, repeats, seconds, spin, show)
+        results = list(results)
     kind = "spin" if spin else "sleep"
     click.echo(f"generation / ideal, {workers} workers that {kind}, d = {throughput.D}")
-    for line in throughput.lines(found, workers, solvers):
+    for line in throughput.lines(results, workers, solvers):
         click.echo(line)
     if not spin and workers == 2:
-        for line in ["", *throughput.goals(found, workers)]:
+        for line in ["", *throughput.goals(results, workers)]:
             click.echo(line)
 
 

@@ -38,8 +38,8 @@ def open_device(backend: str, dtype: str = "float64") -> Host | Cuda:
     try:
         xp = load_namespace(backend)
     except (ImportError, RuntimeError) as error:
-        why = f" ({error.__cause__})" if error.__cause__ else ""
-        raise NoDevice(f"{error}{why}") from error
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        raise NoDevice(f"{error}{cause}") from error
     return Cuda(xp, dtype)
 
 
@@ -151,16 +151,16 @@ class Cuda(Host):
     def arrays(self):
         """Gives a function: the peak of the used bytes of the pool, looked at whenever an array is
         made, above those that were used before."""
-        pool, before = self.pool, self.pool.used_bytes()
+        pool, used_before = self.pool, self.pool.used_bytes()
 
         class Peak(self.xp.cuda.MemoryHook):
-            name, most = "peak of the used bytes", before
+            name, peak_bytes = "peak of the used bytes", used_before
 
             def malloc_postprocess(self, **_):
-                self.most = max(self.most, pool.used_bytes())
+                self.peak_bytes = max(self.peak_bytes, pool.used_bytes())
 
         with Peak() as hook:
-            yield lambda: hook.most - before
+            yield lambda: hook.peak_bytes - used_before
 
     def words(self):
         runtime = self.xp.cuda.runtime
@@ -182,8 +182,8 @@ def _cuda_version(number: int) -> str:
 
 
 def _cupy_version() -> str:
-    found = versions(("cupy-cuda13x", "cupy-cuda12x", "cupy"))
-    return [*found.values(), "of unknown version"][1]
+    installed = versions(("cupy-cuda13x", "cupy-cuda12x", "cupy"))
+    return [*installed.values(), "of unknown version"][1]
 
 
 def _driver() -> str:
@@ -192,5 +192,5 @@ def _driver() -> str:
         line = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     except (OSError, IndexError):
         return "unknown"
-    found = re.search(r"\s(\d+\.\d+(?:\.\d+)*)\s", line)
-    return found[1] if found else "unknown"
+    match = re.search(r"\s(\d+\.\d+(?:\.\d+)*)\s", line)
+    return match[1] if match else "unknown"

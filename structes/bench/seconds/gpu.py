@@ -215,30 +215,30 @@ def head_line() -> str:
 def row_line(row: Row) -> str:
     parts = (row.seconds, row.drawing, row.moving, row.floor)
     ms = [f"{1e3 * seconds:.4g}" for seconds in parts]
-    asked = "lazily" if row.lazy else "eagerly"
-    words = (row.structure, f"{row.d}", f"{row.popsize}", asked, *ms, f"{row.ratio:.2f}")
+    mode = "lazily" if row.lazy else "eagerly"
+    words = (row.structure, f"{row.d}", f"{row.popsize}", mode, *ms, f"{row.ratio:.2f}")
     return _line(words)
 
 
-def skipped_line(cell, why: str, word: str = "skipped") -> str:
+def skipped_line(cell, message: str, word: str = "skipped") -> str:
     name, d, popsize = cell
-    return f"{word}: {name}, d = {d}, popsize {popsize}: {why}"
+    return f"{word}: {name}, d = {d}, popsize {popsize}: {message}"
 
 
 def _line(words):
-    first, *others = words
-    return f"{first:18}" + "".join(f"{word:>10}" for word in others)
+    first, *rest_of_words = words
+    return f"{first:18}" + "".join(f"{word:>10}" for word in rest_of_words)
 
 
 def peer_head() -> str:
     return _line(PEER_HEADS).rstrip()
 
 
-def peer_line(peer, d: int, popsize: int, seconds: float, ours: float) -> str:
+def peer_line(peer, d: int, popsize: int, seconds: float, own_seconds: float) -> str:
     """Of a peer that took so many seconds a generation beside our seconds."""
     words = (peer.name, peer.counterpart, f"{d}", f"{popsize}", f"{1e3 * seconds:.4g}")
     note = f"  {'' if peer.correct else 'not counted: '}{peer.note}" if peer.note else ""
-    return _line((*words, f"{1e3 * ours:.4g}", f"{seconds / ours:.2f}")) + note
+    return _line((*words, f"{1e3 * own_seconds:.4g}", f"{seconds / own_seconds:.2f}")) + note
 
 
 def goals(rows, peers) -> list[str]:
@@ -251,20 +251,20 @@ def goals(rows, peers) -> list[str]:
     for name in dict.fromkeys(row.structure for row in rows if not is_square(row.structure)):
         large = [r for r in rows if r.structure == name and r.d * r.popsize >= LARGE]
         worst = max(large, key=lambda r: r.ratio, default=None)
-        found = None if worst is None else worst.ratio
-        what = f"{name}, popsize · d ≥ {LARGE:.0e}: at most {LINEAR:g} x floor"
-        lines.append(_goal(what, found, found is not None and found <= LINEAR, _where(worst)))
+        value = None if worst is None else worst.ratio
+        goal = f"{name}, popsize · d ≥ {LARGE:.0e}: at most {LINEAR:g} x floor"
+        lines.append(_goal(goal, value, value is not None and value <= LINEAR, _where(worst)))
     for (d, popsize), ms in DENSE.items():
         row = next((r for r in rows if r[:3] == ("dense", d, popsize)), None)
-        found = None if row is None else 1e3 * row.seconds
-        what = f"dense, d = {d}, popsize {popsize}: under {ms:g} ms"
-        lines.append(_goal(what, found, found is not None and found < ms))
+        value = None if row is None else 1e3 * row.seconds
+        goal = f"dense, d = {d}, popsize {popsize}: under {ms:g} ms"
+        lines.append(_goal(goal, value, value is not None and value < ms))
     for name in dict.fromkeys(peer.name for peer, *_ in peers if peer.correct):
         pairs = [p for p in peers if p[0].name == name]
-        _, d, popsize, seconds, ours = min(pairs, key=lambda p: p[3] / p[4])
-        found = seconds / ours
-        what = f"{name}: at least {AHEAD:g} times our time"
-        lines.append(_goal(what, found, found >= AHEAD, f"d = {d}, popsize {popsize}"))
+        _, d, popsize, seconds, own_seconds = min(pairs, key=lambda p: p[3] / p[4])
+        value = seconds / own_seconds
+        goal = f"{name}: at least {AHEAD:g} times our time"
+        lines.append(_goal(goal, value, value >= AHEAD, f"d = {d}, popsize {popsize}"))
     if not any(peer.correct for peer, *_ in peers):
         lines.append(_goal(f"every correct peer: at least {AHEAD:g} times our time", None, False))
     return lines
@@ -274,9 +274,9 @@ def _where(row):
     return "" if row is None else f"d = {row.d}, popsize {row.popsize}"
 
 
-def _goal(what, found, met, where=""):
-    if found is None:
-        return f"not measured  {what}"
-    return f"{'met' if met else 'missed':12}  {what}; found {found:.3g}" + (
-        f" (at worst: {where})" if where else ""
+def _goal(goal, value, is_met, place=""):
+    if value is None:
+        return f"not measured  {goal}"
+    return f"{'met' if is_met else 'missed':12}  {goal}; found {value:.3g}" + (
+        f" (at worst: {place})" if place else ""
     )

@@ -75,8 +75,8 @@ def gpu(backend, dtype, structures, dims, popsizes, dense_dims, limit, peers, re
     if min(popsizes) < 2:
         raise click.UsageError("--popsizes must be at least 2")
     structures = structures or list(gpu.STRUCTURES)
-    least = {name: min(dense_dims if gpu.is_square(name) else dims) for name in structures}
-    check(structures, lambda name: build_structure(example(name, least[name]), least[name]))
+    smallest = {name: min(dense_dims if gpu.is_square(name) else dims) for name in structures}
+    check(structures, lambda name: build_structure(example(name, smallest[name]), smallest[name]))
     device = opened(backend, dtype)
 
     def say(line=""):
@@ -94,9 +94,9 @@ def gpu(backend, dtype, structures, dims, popsizes, dense_dims, limit, peers, re
     say(f"\nmilliseconds of a generation, median of {repeats} regions\n{gpu.head_line()}")
     cells = gpu.cells_of(structures, dims, popsizes, dense_dims)
     rows, failed = _rows(device, cells, bandwidth, repeats, limit, say)
-    found = _beside(device, rows, repeats, limit, say) if peers else []
+    peer_rows = _beside(device, rows, repeats, limit, say) if peers else []
     say("\ngoals, of a GPU")
-    for line in gpu.goals(rows, found):
+    for line in gpu.goals(rows, peer_rows):
         say(line)
     if failed:
         raise SystemExit(1)
@@ -109,22 +109,22 @@ def _rows(device, cells, bandwidth, repeats, limit, say):
     from . import gpu
 
     rows, failed = [], 0
-    known = {}  # {structure: (numbers of a population, seconds)} of the cell before
+    last_cells = {}  # {structure: (numbers of a population, seconds)} of the cell before
     for cell in cells:
         name, d, popsize = cell
         device.release()
         try:
-            if name in known:
-                before, seconds = known[name]
-                estimate = seconds * d * popsize / before
+            if name in last_cells:
+                numbers, seconds = last_cells[name]
+                estimate = seconds * d * popsize / numbers
                 affordable(estimate, repeats, limit, "would take about")
             rows.append(gpu.measure(device, *cell, bandwidth, repeats, limit))
-            known[name] = d * popsize, rows[-1].seconds
+            last_cells[name] = d * popsize, rows[-1].seconds
             say(gpu.row_line(rows[-1]))
-        except Skipped as why:
-            if why.seconds:
-                known[name] = d * popsize, why.seconds
-            say(gpu.skipped_line(cell, why))
+        except Skipped as error:
+            if error.seconds:
+                last_cells[name] = d * popsize, error.seconds
+            say(gpu.skipped_line(cell, error))
         except MemoryError as error:
             say(gpu.skipped_line(cell, f"out of memory: {first_line(error)}"))
         except Exception as error:  # the other cells are measured all the same
@@ -138,23 +138,25 @@ def _beside(device, rows, repeats, limit, say):
     from ..peers.gpu import PEERS, measure, missing
     from . import gpu
 
-    found = []
+    peer_rows = []
     say(f"\npeers, the same way\n{gpu.peer_head()}")
     device.release()  # the peers want the memory of the device
     for peer in PEERS:
-        ours = {(r.d, r.popsize): r.seconds for r in rows if r.structure == peer.counterpart}
+        own_seconds = {
+            (r.d, r.popsize): r.seconds for r in rows if r.structure == peer.counterpart
+        }
         absent = missing(peer)
         if absent:
             say(f"{peer.name:18}  not installed: {absent}")
-        elif not ours:
+        elif not own_seconds:
             say(f"{peer.name:18}  nothing of {peer.counterpart} to stand beside")
         else:
             for _, d, popsize, seconds, reason in measure(
-                peer, list(ours), device, repeats, limit
+                peer, list(own_seconds), device, repeats, limit
             ):
                 if seconds != seconds:
                     say(gpu.skipped_line((peer.name, d, popsize), reason, "failed"))
                     continue
-                found.append((peer, d, popsize, seconds, ours[d, popsize]))
-                say(gpu.peer_line(*found[-1]))
-    return found
+                peer_rows.append((peer, d, popsize, seconds, own_seconds[d, popsize]))
+                say(gpu.peer_line(*peer_rows[-1]))
+    return peer_rows

@@ -56,8 +56,8 @@ def measure(dims, seconds: float):
                 measurements[name] = partial(_batch, maker)
             with quiet():
                 best, _ = turns(measurements, lambda rounds, passed, end=end: passed < end)
-            for name, found in best.items():
-                yield Row(d, kind, name, 1e3 * found, best["structes"] / found)
+            for name, best_seconds in best.items():
+                yield Row(d, kind, name, 1e3 * best_seconds, best["structes"] / best_seconds)
 
 
 def _search(solver, d, popsize):
@@ -87,8 +87,8 @@ def _batch(maker) -> float:
     step = maker()
     step(0)
     step(1)
-    began, n = time.perf_counter(), 0
-    while n < BATCH - 2 and time.perf_counter() - began < 0.05:
+    start_time, n = time.perf_counter(), 0
+    while n < BATCH - 2 and time.perf_counter() - start_time < 0.05:
         n += 1
         step(n + 1)
-    return (time.perf_counter() - began) / n
+    return (time.perf_counter() - start_time) / n

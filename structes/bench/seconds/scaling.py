@@ -75,10 +75,10 @@ def measure(
 
     Raises RuntimeError with the last line of what it said where that process fails.
     """
-    found, why = in_own_process("seconds.scaling:rows", [name, d, popsize, backend, dtype])
-    if why:
-        raise RuntimeError(f"{name}, d = {d}: {why}")
-    return Row(*found[0])
+    answers, message = in_own_process("seconds.scaling:rows", [name, d, popsize, backend, dtype])
+    if message:
+        raise RuntimeError(f"{name}, d = {d}: {message}")
+    return Row(*answers[0])
 
 
 def exponent(dims, values) -> float:

@@ -84,11 +84,11 @@ def alone(function, seconds: float = 0.2) -> float:
     x, best = np.zeros(D), np.inf
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        began, n = time.perf_counter(), 0
-        while n == 0 or time.perf_counter() - began < seconds / 4:
+        start_time, n = time.perf_counter(), 0
+        while n == 0 or time.perf_counter() - start_time < seconds / 4:
             function(x)
             n += 1
-        best = min(best, (time.perf_counter() - began) / n)
+        best = min(best, (time.perf_counter() - start_time) / n)
     return best
 
 
@@ -154,9 +154,9 @@ def _evotorch(single, function, workers):
     def evaluate(X):
         values = np.empty(len(X))
         rows = np.array_split(np.arange(len(X)), len(X) if single else min(len(X), workers))
-        pieces = [(i, X[which]) for i, which in enumerate(rows)]
-        for i, found in pool.map_unordered(lambda a, v: a.evaluate.remote(*v), pieces):
-            values[rows[i]] = found
+        pieces = [(i, X[rows_of_piece]) for i, rows_of_piece in enumerate(rows)]
+        for i, piece_values in pool.map_unordered(lambda a, v: a.evaluate.remote(*v), pieces):
+            values[rows[i]] = piece_values
         return values
 
     try:
@@ -197,11 +197,11 @@ def ray_for(cpus: int):
         return
     from ...evaluators.ray_cluster import start, stop
 
-    ours = start(cpus)
+    started_here = start(cpus)
     try:
         yield
     finally:
-        if ours:
+        if started_here:
             stop()
 
 
@@ -260,9 +260,9 @@ def _turns(run, X, repeats, seconds):
     """({solver: seconds}, rounds): the best of turns that all take one after the other."""
 
     def timed(name):
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         values = run[name](X)
-        passed = time.perf_counter() - began
+        passed = time.perf_counter() - start_time
         if not np.array_equal(values, X[:, 0]):
             raise RuntimeError(f"{name} gave other values than the objective")
         return passed
@@ -313,8 +313,8 @@ def goals(cells, workers: int) -> list[str]:
     for cell in cells:
         for name, bound in GOALS.get((cell.population, cell.cost), {}).items():
             if name in cell.seconds:
-                found = factor(cell, name, workers)
-                words = "met" if found <= bound else "missed"
-                floor = f"floor {_floor(cell):.3f}, over it {found / _floor(cell):.3f}"
-                table.append([name, head(cell), f"{found:.3f}", f"≤ {bound:.2f}", words, floor])
+                ratio = factor(cell, name, workers)
+                words = "met" if ratio <= bound else "missed"
+                floor = f"floor {_floor(cell):.3f}, over it {ratio / _floor(cell):.3f}"
+                table.append([name, head(cell), f"{ratio:.3f}", f"≤ {bound:.2f}", words, floor])
     return aligned(table, {0, 1, 4, 5}) if table else []

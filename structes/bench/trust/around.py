@@ -29,15 +29,15 @@ def bowl(X):
 
 
 def inside(client):
-    made, outside, asked = search(client, bounds=BOX), 0, 0
+    optimiser, count_outside, candidates = search(client, bounds=BOX), 0, 0
     low, high = np.transpose(BOX)
     for _ in range(30):
-        X = made.ask()
+        X = optimiser.ask()
         points = np.array([np.asarray(x) for x in X])
-        asked += len(points)
-        outside += int(((points < low) | (points > high)).any(axis=1).sum())
-        made.tell(X, bowl(X))
-    return {"outside": outside, "asked": asked}
+        candidates += len(points)
+        count_outside += int(((points < low) | (points > high)).any(axis=1).sum())
+        optimiser.tell(X, bowl(X))
+    return {"outside": count_outside, "asked": candidates}
 
 
 def judge_inside(facts):
@@ -48,8 +48,8 @@ def judge_inside(facts):
 def start_outside(client):
     log = Log()
     x0 = np.array([5.0, *[3.0] * (DIM - 1)])
-    made = log.attempt("", client, x0, 1.0, client.native(SEED, POPSIZE, BOX))
-    X = None if made is None else log.attempt("ask", made.ask)
+    optimiser = log.attempt("", client, x0, 1.0, client.native(SEED, POPSIZE, BOX))
+    X = None if optimiser is None else log.attempt("ask", optimiser.ask)
     return {"error": log.error, "warning": log.warning, "asked": X is not None}
 
 
@@ -61,14 +61,14 @@ def judge_start(facts):
 
 def optimum(client):
     low, high = np.transpose(BOX)
-    (wanted,) = bowl([np.clip(OPTIMUM, low, high)])
-    log, made, best, used = Log(), search(client, bounds=BOX, function=bowl), np.inf, 0
-    while best - wanted > 1e-8 and used < 4000 and not log.error:
-        X = made.ask()
+    (best_value,) = bowl([np.clip(OPTIMUM, low, high)])
+    log, optimiser, best, used = Log(), search(client, bounds=BOX, function=bowl), np.inf, 0
+    while best - best_value > 1e-8 and used < 4000 and not log.error:
+        X = optimiser.ask()
         values, used = bowl(X), used + len(X)
         best = min(best, *values)
-        log.attempt("tell", made.tell, X, values)
-    return {"error": log.error, "away": best - wanted, "evaluations": used}
+        log.attempt("tell", optimiser.tell, X, values)
+    return {"error": log.error, "away": best - best_value, "evaluations": used}
 
 
 def judge_optimum(facts):
@@ -85,29 +85,29 @@ def judge_optimum(facts):
 
 def resumed(client):
     """Save a search whose candidates are out, load it in a new process, and go on in both."""
-    log, made = Log(), search(client, 5)
+    log, optimiser = Log(), search(client, 5)
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "saved", Path(folder) / "out.npy"
-        X = made.ask()
+        X = optimiser.ask()
         np.save(out, np.array([np.asarray(x) for x in X]))
-        log.attempt("save", made.save, path)
+        log.attempt("save", optimiser.save, path)
         if log.error:
             return {"failed": log.error}
         words = "resume", cells.name_of(client), str(path), str(out)
-        got = cells.run(*words, limit=cells.LIMIT / 2)
-    if "failed" in got:
-        return {"failed": f"load: {got['failed']}"}
-    return {"same": got["asked"] == goes_on(made, X), "code": got["code"]}
+        answer = cells.run(*words, limit=cells.LIMIT / 2)
+    if "failed" in answer:
+        return {"failed": f"load: {answer['failed']}"}
+    return {"same": answer["asked"] == goes_on(optimiser, X), "code": answer["code"]}
 
 
-def goes_on(made, X):
+def goes_on(optimiser, X):
     """The hexadecimal digits of the candidates of three generations, after X is told."""
-    asked = []
+    candidates = []
     for _ in range(3):
-        made.tell(X, sphere(X))
-        X = made.ask()
-        asked.append([np.asarray(x, dtype=float).tobytes().hex() for x in X])
-    return asked
+        optimiser.tell(X, sphere(X))
+        X = optimiser.ask()
+        candidates.append([np.asarray(x, dtype=float).tobytes().hex() for x in X])
+    return candidates
 
 
 def resume(client, path, out):
@@ -120,11 +120,11 @@ def resume(client, path, out):
             code.append(".".join(map(str, args)))
 
     sys.addaudithook(hook)
-    made = client.load(path)
+    optimiser = client.load(path)
     loading.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {"code": sorted(set(code)), "asked": goes_on(made, list(np.load(out)))}
+        return {"code": sorted(set(code)), "asked": goes_on(optimiser, list(np.load(out)))}
 
 
 def judge_resume(facts):
@@ -144,37 +144,39 @@ def generators():
     standard, numpy_ = import_module("random"), import_module(".random", "numpy")
 
     def numpys():
-        name, keys, *more = numpy_.get_state()
-        return name, keys.tobytes(), more
+        name, keys, *rest_of_state = numpy_.get_state()
+        return name, keys.tobytes(), rest_of_state
 
-    kept = standard.getstate(), numpy_.get_state()
+    states = standard.getstate(), numpy_.get_state()
     try:
         yield {"random": standard.getstate, "numpy": numpys}, numpy_
     finally:
-        standard.setstate(kept[0])
-        numpy_.set_state(kept[1])
+        standard.setstate(states[0])
+        numpy_.set_state(states[1])
 
 
 def global_generators(client):
     touched = []
     with generators() as (states, numpy_):
 
-        def step(what, function, *args):
-            before = {name: state() for name, state in states.items()}
+        def step(step_name, function, *args):
+            state_before = {name: state() for name, state in states.items()}
             result = function(*args)
-            touched.extend(f"{n} by {what}" for n, s in states.items() if s() != before[n])
+            touched.extend(
+                f"{n} by {step_name}" for n, s in states.items() if s() != state_before[n]
+            )
             return result
 
         def run(seed):
             numpy_.seed(seed)
-            made = search(client, 2)
+            optimiser = search(client, 2)
             numpy_.seed(seed)
-            return [np.asarray(x).tobytes() for x in made.ask()]
+            return [np.asarray(x).tobytes() for x in optimiser.ask()]
 
         options = client.native(SEED, POPSIZE, None)
-        made = step("the constructor", client, np.full(DIM, 3.0), 1.0, options)
-        X = step("ask", made.ask)
-        step("tell", made.tell, X, sphere(X))
+        optimiser = step("the constructor", client, np.full(DIM, 3.0), 1.0, options)
+        X = step("ask", optimiser.ask)
+        step("tell", optimiser.tell, X, sphere(X))
         return {"touched": touched, "depends": run(1) != run(2)}
 
 
@@ -188,21 +190,21 @@ def judge_generators(facts):
 def callers_data(client):
     """x0, options and what `tell` is given: lists of candidates and values, then arrays."""
     x0, options = np.full(DIM, 3.0), client.native(SEED, POPSIZE, [(-9.0, 9.0)] * DIM)
-    changed, kept = set(), (x0.copy(), plain(options))
-    made = client(x0, 1.0, options)
+    changed_things, states = set(), (x0.copy(), plain(options))
+    optimiser = client(x0, 1.0, options)
     for form in (list, list, np.array):
-        X = made.ask()
+        X = optimiser.ask()
         values = sphere(X)[::-1]
-        arguments = made.arguments(form(X), form(values))
-        before = plain(arguments)
-        made.give(*arguments)
-        if plain(arguments) != before:
-            changed.add("what is told")
-        if not np.array_equal(x0, kept[0]):
-            changed.add("x0")
-        if plain(options) != kept[1]:
-            changed.add("options")
-    return {"changed": sorted(changed)}
+        arguments = optimiser.arguments(form(X), form(values))
+        state_before = plain(arguments)
+        optimiser.give(*arguments)
+        if plain(arguments) != state_before:
+            changed_things.add("what is told")
+        if not np.array_equal(x0, states[0]):
+            changed_things.add("x0")
+        if plain(options) != states[1]:
+            changed_things.add("options")
+    return {"changed": sorted(changed_things)}
 
 
 def judge_data(facts):

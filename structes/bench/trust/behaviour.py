@@ -72,20 +72,20 @@ def measure(situations, solvers, jobs: int = 2, show=None) -> list[Cell]:
     with ThreadPoolExecutor(jobs) as pool:
         checks = pool.map(lambda solver: cells.run("check", solver), solvers)
         missing = dict(zip(solvers, checks, strict=True))
-        found = {}
+        verdicts = {}
 
         def one(situation, solver):
-            why = missing[solver].get("failed")
-            facts = {"missing": why} if why else cells.run("cell", solver, situation)
+            reason = missing[solver].get("failed")
+            facts = {"missing": reason} if reason else cells.run("cell", solver, situation)
             return judge(situation, solver, facts)
 
         places = [(situation, solver) for situation in situations for solver in solvers]
         futures = {pool.submit(one, *place): place for place in places}
         for future in as_completed(futures):
-            found[futures[future]] = future.result()
+            verdicts[futures[future]] = future.result()
             if show:
-                show(len(found), len(places))
-    return [found[place] for place in places]
+                show(len(verdicts), len(places))
+    return [verdicts[place] for place in places]
 
 
 def lines(table: list[Cell]) -> list[str]:
@@ -97,18 +97,18 @@ def lines(table: list[Cell]) -> list[str]:
         texts += [["", c.solver, WORDS[c.ok], c.outcome] for c in cells_ if c.ok is not None]
     for solver, words in counts(table).items():
         texts.append(["in order", solver, "", "–" if solver in missing else words])
-    return aligned(texts, {0, 1, 2, 3}) + [f"{s}: {why}" for s, why in missing.items()]
+    return aligned(texts, {0, 1, 2, 3}) + [f"{s}: {reason}" for s, reason in missing.items()]
 
 
 def counts(table: list[Cell]) -> dict:
     """{solver: "n of m"}: the cells that are in order."""
-    found: dict = {}
+    verdicts: dict = {}
     for cell in table:
-        found.setdefault(cell.solver, []).append(cell.ok)
-    return {s: f"{ok.count(True)} of {len(ok) - ok.count(None)}" for s, ok in found.items()}
+        verdicts.setdefault(cell.solver, []).append(cell.ok)
+    return {s: f"{ok.count(True)} of {len(ok) - ok.count(None)}" for s, ok in verdicts.items()}
 
 
-def keep(path: Path, table: list[Cell], made: dict) -> None:
+def keep(path: Path, table: list[Cell], provenance: dict) -> None:
     """Write the table, and how it was made (`provenance`), to a YAML file."""
     rows: dict = {}
     for cell in table:
@@ -117,20 +117,20 @@ def keep(path: Path, table: list[Cell], made: dict) -> None:
             "outcome": cell.outcome,
         }
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump({"made": made, "cells": rows}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump({"made": provenance, "cells": rows}, sort_keys=False, allow_unicode=True)
     path.write_text(text, encoding="utf-8")
 
 
 def read(path: Path) -> tuple[list[Cell], dict]:
     """(table, how it was made) of a file that `keep` has written."""
-    kept = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    document = read_yaml(path.read_text(encoding="utf-8"), str(path))
     verdict = {word: ok for ok, word in WORDS.items()}
     table = [
         Cell(situation, solver, verdict[cell["verdict"]], cell["outcome"])
-        for situation, row in kept["cells"].items()
+        for situation, row in document["cells"].items()
         for solver, cell in row.items()
     ]
-    return table, kept["made"]
+    return table, document["made"]
 
 
 def table_of(table: list[Cell]) -> list[list[str]]:

@@ -19,7 +19,7 @@ LIMIT = 60.0  # seconds for a cell
 
 def run(*words: str, limit: float = LIMIT) -> dict:
     """What one_cell.py with these words has found; {"failed": why} where it has not."""
-    verb, solver, *more = words
+    verb, solver, *arguments = words
     paths = os.pathsep.join(path for path in sys.path if path)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer"
@@ -30,7 +30,7 @@ def run(*words: str, limit: float = LIMIT) -> dict:
             verb,
             solver,
             str(answer),
-            *more,
+            *arguments,
         ]
         try:
             process = subprocess.run(

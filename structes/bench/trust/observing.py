@@ -36,11 +36,11 @@ def sphere(X):
 
 def search(client, generations=0, popsize=POPSIZE, dim=DIM, bounds=None, function=sphere):
     """A search that has seen some ordinary generations."""
-    made = client(np.full(dim, 3.0), 1.0, client.native(SEED, popsize, bounds))
+    optimiser = client(np.full(dim, 3.0), 1.0, client.native(SEED, popsize, bounds))
     for _ in range(generations):
-        X = made.ask()
-        made.tell(X, function(X))
-    return made
+        X = optimiser.ask()
+        optimiser.tell(X, function(X))
+    return optimiser
 
 
 class Log:
@@ -49,7 +49,7 @@ class Log:
     def __init__(self):
         self.error = self.warning = None
 
-    def attempt(self, what, function, *args):
+    def attempt(self, step, function, *args):
         """function(*args), or None where it raises."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -57,7 +57,7 @@ class Log:
                 return function(*args)
             except Exception as error:
                 text = " ".join(str(error).split())
-                self.error = self.error or f"{what}: {type(error).__name__} {text}".strip()
+                self.error = self.error or f"{step}: {type(error).__name__} {text}".strip()
             finally:
                 for w in caught:
                     self.warning = self.warning or " ".join(str(w.message).split())
@@ -84,12 +84,12 @@ def use(client, scenario, portions, **options):
     """
 
     def run(turned):
-        log, made = Log(), search(client, 3, **options)
-        scenario(made, lambda k, X: reversed_(sphere(X)) if k == turned else sphere(X), log)
-        X = log.attempt("the next ask", made.ask)
+        log, optimiser = Log(), search(client, 3, **options)
+        scenario(optimiser, lambda k, X: reversed_(sphere(X)) if k == turned else sphere(X), log)
+        X = log.attempt("the next ask", optimiser.ask)
         if X is not None:
-            log.attempt("the next generation", made.tell, X, sphere(X))
-        return made.state(), log
+            log.attempt("the next generation", optimiser.tell, X, sphere(X))
+        return optimiser.state(), log
 
     state, log = run(None)
     return {
@@ -102,9 +102,9 @@ def use(client, scenario, portions, **options):
     }
 
 
-def short(text, most=60):
+def short(text, length=60):
     """The first words of an error."""
-    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+    return text if len(text) <= length else text[:length].rsplit(" ", 1)[0] + " …"
 
 
 def unfit(facts):

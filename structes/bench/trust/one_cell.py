@@ -43,10 +43,10 @@ def cell(client, situation: str) -> dict:
             return {"failed": f"{type(error).__name__} {' '.join(str(error).split())}".strip()}
 
 
-def main(verb, solver, answer, *more):
-    found = {"check": check, "cell": cell, "resume": resume}[verb](load_client(solver), *more)
+def main(verb, solver, answer, *arguments):
+    facts = {"check": check, "cell": cell, "resume": resume}[verb](load_client(solver), *arguments)
     temporary = Path(f"{answer}.tmp")
-    temporary.write_text(json.dumps(found), encoding="utf-8")
+    temporary.write_text(json.dumps(facts), encoding="utf-8")
     temporary.rename(answer)
 
 

@@ -10,82 +10,84 @@ FAR = 10.0  # standard deviations that one generation may not move the mean
 LARGE = {"dim": 300, "popsize": 21}  # 4 + 3 ln d, everybody's default
 
 
-def ask_twice(made, values, log):
-    first, second = made.ask(), log.attempt("the second ask", made.ask)
-    log.attempt("the first tell", made.tell, first, values(0, first))
+def ask_twice(optimiser, values, log):
+    first, second = optimiser.ask(), log.attempt("the second ask", optimiser.ask)
+    log.attempt("the first tell", optimiser.tell, first, values(0, first))
     if second is not None:
-        log.attempt("the second tell", made.tell, second, values(1, second))
+        log.attempt("the second tell", optimiser.tell, second, values(1, second))
 
 
-def ask_twice_tell_once(made, values, log):
-    first, second = list(made.ask()), log.attempt("the second ask", made.ask)
+def ask_twice_tell_once(optimiser, values, log):
+    first, second = list(optimiser.ask()), log.attempt("the second ask", optimiser.ask)
     if second is not None:
         second = list(second)
-        log.attempt("tell", made.tell, first + second, values(0, first) + values(1, second))
+        log.attempt("tell", optimiser.tell, first + second, values(0, first) + values(1, second))
 
 
-def parts(made, values, log, first):
-    X = made.ask()
+def parts(optimiser, values, log, first):
+    X = optimiser.ask()
     values = values(0, X[:first]), values(1, X[first:])
-    log.attempt(f"{first} of {len(X)}", made.tell, X[:first], values[0])
-    log.attempt("the rest", made.tell, X[first:], values[1])
+    log.attempt(f"{first} of {len(X)}", optimiser.tell, X[:first], values[0])
+    log.attempt("the rest", optimiser.tell, X[first:], values[1])
 
 
 def in_parts(client, popsize, first):
     facts = use(client, lambda *args: parts(*args, first), 2, popsize=popsize)
 
-    def whole(made, values, log):
-        X = made.ask()
-        log.attempt("all", made.tell, X, values(0, X))
+    def whole(optimiser, values, log):
+        X = optimiser.ask()
+        log.attempt("all", optimiser.tell, X, values(0, X))
 
     facts["as_one"] = same(facts["state"], use(client, whole, 0, popsize=popsize)["state"])
     return facts
 
 
-def late(made, values, log):
+def late(optimiser, values, log):
     """Portion 0 is told a generation after the one that closed after it."""
-    old, new = made.ask(), log.attempt("the second ask", made.ask)
+    old, new = optimiser.ask(), log.attempt("the second ask", optimiser.ask)
     if new is not None:
-        log.attempt("the tell before", made.tell, new, sphere(new))
-    X = log.attempt("the third ask", made.ask)
+        log.attempt("the tell before", optimiser.tell, new, sphere(new))
+    X = log.attempt("the third ask", optimiser.ask)
     if X is not None:
-        log.attempt("the tell before", made.tell, X, sphere(X))
-    present = log.attempt("the fourth ask", made.ask)
-    log.attempt("the late tell", made.tell, old, values(0, old))
+        log.attempt("the tell before", optimiser.tell, X, sphere(X))
+    present = log.attempt("the fourth ask", optimiser.ask)
+    log.attempt("the late tell", optimiser.tell, old, values(0, old))
     if present is not None:
-        log.attempt("the tell after", made.tell, present, sphere(present))
+        log.attempt("the tell after", optimiser.tell, present, sphere(present))
 
 
 def judge_use(facts):
     wrong = unfit(facts)
     if wrong is None and not all(facts["used"]):
-        which = [("first", "second")[k] for k, used in enumerate(facts["used"]) if not used]
-        portion = "they are" if len(facts["used"]) == 1 else f"the {' and the '.join(which)} are"
+        portion = [("first", "second")[k] for k, used in enumerate(facts["used"]) if not used]
+        portion = "they are" if len(facts["used"]) == 1 else f"the {' and the '.join(portion)} are"
         wrong = f"{portion} ignored{' without a word' if not facts['warning'] else ''}"
     if wrong is not None:
-        lost = [k for k, used in enumerate(facts["used"]) if not used]
-        more = f"; {len(lost)} of {len(facts['used'])} lost" if lost and facts["error"] else ""
-        return False, wrong + more
+        missing = [k for k, used in enumerate(facts["used"]) if not used]
+        suffix = (
+            f"; {len(missing)} of {len(facts['used'])} lost" if missing and facts["error"] else ""
+        )
+        return False, wrong + suffix
     if "as_one" in facts:
-        other = "used, in another way than at once"
-        return True, "as if told at once" if facts["as_one"] else other
+        verdict = "used, in another way than at once"
+        return True, "as if told at once" if facts["as_one"] else verdict
     return True, "used" if len(facts["used"]) == 1 else "both used"
 
 
 def stale(client):
     """Values of candidates of 80 generations ago, told when the search has converged."""
-    log, made = Log(), search(client)
-    old = made.ask()
+    log, optimiser = Log(), search(client)
+    old = optimiser.ask()
     for _ in range(80):
-        X = made.ask()
-        made.tell(X, sphere(X))
-    before, spread = made.mean, made.spread
-    X = made.ask()
-    log.attempt("the late tell", made.tell, old, sphere(old))
-    jump = float(np.linalg.norm(made.mean - before) / spread)
-    log.attempt("the tell after", made.tell, X, sphere(X))
-    jump = max(jump, float(np.linalg.norm(made.mean - before) / spread))
-    finite = bool(np.isfinite(made.state()).all())
+        X = optimiser.ask()
+        optimiser.tell(X, sphere(X))
+    mean_before, spread = optimiser.mean, optimiser.spread
+    X = optimiser.ask()
+    log.attempt("the late tell", optimiser.tell, old, sphere(old))
+    jump = float(np.linalg.norm(optimiser.mean - mean_before) / spread)
+    log.attempt("the tell after", optimiser.tell, X, sphere(X))
+    jump = max(jump, float(np.linalg.norm(optimiser.mean - mean_before) / spread))
+    finite = bool(np.isfinite(optimiser.state()).all())
     return {"error": log.error, "finite": finite, "jump": jump}
 
 
@@ -99,19 +101,19 @@ def judge_stale(facts):
 def twice(client, later):
     """The values of a generation told again, at once or after the next ask."""
 
-    def run(again):
-        log, made = Log(), search(client, 1)
-        X = made.ask()
+    def run(repeats):
+        log, optimiser = Log(), search(client, 1)
+        X = optimiser.ask()
         values = sphere(X)
-        made.tell(X, list(values))
+        optimiser.tell(X, list(values))
         if later:
-            present = made.ask()
-        if again:
-            log.attempt("again", made.tell, X, list(values))
+            present = optimiser.ask()
+        if repeats:
+            log.attempt("again", optimiser.tell, X, list(values))
         if not later:
-            present = made.ask()
-        log.attempt("the tell after", made.tell, present, sphere(present))
-        return made.state(), log
+            present = optimiser.ask()
+        log.attempt("the tell after", optimiser.tell, present, sphere(present))
+        return optimiser.state(), log
 
     (once, _), (state, log) = run(False), run(True)
     facts = {"error": log.error, "warning": log.warning, "once": same(once, state)}
@@ -131,11 +133,11 @@ def other_order(client):
     """Three generations, and the same with the rows of each told the other way round."""
 
     def run(step):
-        log, made = Log(), search(client)
+        log, optimiser = Log(), search(client)
         for _ in range(3):
-            X = made.ask()
-            log.attempt("tell", made.tell, X[::step], sphere(X)[::step])
-        return made.state(), log.error
+            X = optimiser.ask()
+            log.attempt("tell", optimiser.tell, X[::step], sphere(X)[::step])
+        return optimiser.state(), log.error
 
     (forward, error), (backward, _) = run(1), run(-1)
     return {

@@ -14,28 +14,30 @@ def odd(client, spoil, instead=()):
     """
 
     def run(spoil, step=1):
-        log, made = Log(), search(client, 3)
-        before, spread = made.mean, made.spread
-        X = made.ask()
+        log, optimiser = Log(), search(client, 3)
+        mean_before, spread = optimiser.mean, optimiser.spread
+        X = optimiser.ask()
         values = spoil(sphere(X))[::step]
-        kept = list(values)
-        log.attempt("tell", made.tell, X[::step], values)
-        moved = float(np.linalg.norm(made.mean - before) / spread)
-        changed = not same(kept, values, exact=True)
-        return made, log, moved, changed
+        copied = list(values)
+        log.attempt("tell", optimiser.tell, X[::step], values)
+        moved = float(np.linalg.norm(optimiser.mean - mean_before) / spread)
+        is_changed = not same(copied, values, exact=True)
+        return optimiser, log, moved, is_changed
 
-    made, log, moved, changed = run(spoil)
-    state = made.state()
-    facts = {"moved": moved, "changed": changed, "finite": bool(np.isfinite(state).all())}
+    optimiser, log, moved, is_changed = run(spoil)
+    state = optimiser.state()
+    facts = {"moved": moved, "changed": is_changed, "finite": bool(np.isfinite(state).all())}
     facts["order"] = same(state, run(spoil, -1)[0].state())
-    others = {word: run(other)[0].state() for word, other in dict(instead).items()}
-    facts["as"] = [word for word, other in others.items() if same(state, other)]
-    start, best = float(np.sum(np.square(made.mean))), np.inf
+    states_instead = {word: run(function)[0].state() for word, function in dict(instead).items()}
+    facts["as"] = [
+        word for word, other_state in states_instead.items() if same(state, other_state)
+    ]
+    start, best = float(np.sum(np.square(optimiser.mean))), np.inf
     for _ in range(150):
-        X = log.attempt("the next ask", made.ask)
+        X = log.attempt("the next ask", optimiser.ask)
         if X is None:
             break
-        log.attempt("the next tell", made.tell, X, sphere(X))
+        log.attempt("the next tell", optimiser.tell, X, sphere(X))
         best = min(best, *sphere(X))
     goes_on = bool(best < 1e-3 * start)
     return facts | {"error": log.error, "warning": log.warning, "goes_on": goes_on}
