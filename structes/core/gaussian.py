@@ -20,11 +20,11 @@ from ..structures.base import Array, Factor, Structure
 from .step import Step
 
 
-def placed(at, Y):
+def placed(gaussian, Y):
     """Return mean + sigma D₀ y (n, d) of the rows of Y (n, d), for the mean, sigma and scale of
-    `at`, a Gaussian or a state of a search."""
-    X = (at.sigma * at.scale) * Y
-    X += at.mean
+    a Gaussian, or a state of a search."""
+    X = (gaussian.sigma * gaussian.scale) * Y
+    X += gaussian.mean
     return X
 
 
