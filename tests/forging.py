@@ -248,7 +248,7 @@ def outcome(path, load) -> str:
             X = np.concatenate([es.pending, es.ask(n)])[:100]
             assert X.dtype.kind == "f" and np.isfinite(X).all(), "it asks what is not finite"
             es.tell(X, tame(X))
-            if es.gathered.samples or es.ledger.open.heard:
+            if es.gathered.samples or es.ledger.open.n_told:
                 es.advance()
             assert np.isfinite(es.sigma) and es.sigma > 0
         try:

@@ -128,7 +128,7 @@ class Player:
                 self.tell_again()
             if chance(rng, 0.08):
                 self.tell_own()
-            if chance(rng, 0.1) and (self.es.gathered.samples or self.es.ledger.open.heard):
+            if chance(rng, 0.1) and (self.es.gathered.samples or self.es.ledger.open.n_told):
                 self.es.advance()
             if chance(rng, 0.08):
                 self.replace()
@@ -179,7 +179,7 @@ class Player:
         if chance(rng, 0.1):
             values[int(rng.integers(n))] = np.nan
         es = self.es
-        fresh = not (es.gathered.samples or es.ledger.open.heard or es.ledger.late)
+        fresh = not (es.gathered.samples or es.ledger.open.n_told or es.ledger.late)
         fresh = fresh and self.unique and n == len(es.ledger.open.generation) >= es.popsize
         before = es.generation if fresh and kind != "one by one" else None
         self.hand_over(kind, rows, values)

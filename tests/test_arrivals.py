@@ -179,7 +179,7 @@ def test_what_is_never_told_does_not_pile_up():
         es.tell(X[:-1], np.random.default_rng(k).uniform(size=es.popsize))
         its = es.ledger
         if k % 5 == 4:
-            sizes.append((len(its.late), len(its.over), len(pickle.dumps(its))))
+            sizes.append((len(its.late), len(its.told_masks), len(pickle.dumps(its))))
     assert sizes[-1][0] <= KEPT + 1 and sizes[-1][1] <= 2 * OVER
     assert sizes[-1][2] < 1.2 * max(size for _, _, size in sizes[:-20])
 

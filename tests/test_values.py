@@ -63,7 +63,7 @@ def test_answers_are_dicts(case):
         versions.append((answers.told(where, values, n), told, replaced))
     for answers, told, replaced in versions:
         for its in (answers, pickle.loads(pickle.dumps(answers)), copy.copy(answers)):
-            assert its.heard == len(told)
+            assert its.n_told == len(told)
             assert set(np.flatnonzero(its.is_told(n))) == set(told)
             assert set(np.flatnonzero(its.waits(n))) == set(range(n)) - set(told) - replaced
             wanted = [told.get(i, np.nan) for i in range(n)]

@@ -18,7 +18,7 @@ class _Columns(NamedTuple):
     """What is known of each candidate, and how much of the log is in it."""
 
     length: int
-    told: np.ndarray
+    is_told: np.ndarray
     values: np.ndarray
     replaced: np.ndarray
 
@@ -31,18 +31,18 @@ class Answers:
     log : PersistentList
         (indices, values) as they came: the indices of candidates, (k,) or a slice, and their
         values; None in place of values: a point of the user's own came in their place.
-    heard : int
+    n_told : int
         How many candidates have a value.
     """
 
-    __slots__ = ("_columns", "heard", "log")
+    __slots__ = ("_columns", "log", "n_told")
 
-    def __init__(self, log: PersistentList = EMPTY, heard: int = 0):
-        self.log, self.heard = log, heard
+    def __init__(self, log: PersistentList = EMPTY, n_told: int = 0):
+        self.log, self.n_told = log, n_told
         self._columns: _Columns | None = None
 
     def __getstate__(self) -> tuple[PersistentList, int]:
-        return self.log, self.heard
+        return self.log, self.n_told
 
     def __setstate__(self, state: tuple[PersistentList, int]) -> None:
         self.__init__(*state)
@@ -63,8 +63,8 @@ class Answers:
             indices = slice(*indices.indices(n))
             if not len(self.log):
                 return Answers(self.log.append((indices, values)), indices.stop - indices.start)
-        count = int(np.count_nonzero(~self._filled(n).told[indices]))
-        return self._longer((indices, values), self.heard + count)
+        count = int(np.count_nonzero(~self._filled(n).is_told[indices]))
+        return self._longer((indices, values), self.n_told + count)
 
     def replaced(self, indices: np.ndarray, n: int) -> Answers:
         """The same with points of the user's own in the place of some of n candidates.
@@ -72,21 +72,21 @@ class Answers:
         These are not waited for, but a value of theirs still counts.
         """
         self._filled(n)
-        return self._longer((indices, None), self.heard)
+        return self._longer((indices, None), self.n_told)
 
-    def _longer(self, entry, heard) -> Answers:
-        answers = Answers(self.log.append(entry), heard)
+    def _longer(self, entry, n_told) -> Answers:
+        answers = Answers(self.log.append(entry), n_told)
         answers._columns, self._columns = self._columns, None
         return answers
 
     def is_told(self, n: int) -> np.ndarray:
         """Which of n candidates have a value, (n,) bool; not to be written."""
-        return self._filled(n).told[:n]
+        return self._filled(n).is_told[:n]
 
     def waits(self, n: int) -> np.ndarray:
         """Which of n candidates are waited for, (n,) bool."""
         columns = self._filled(n)
-        return ~(columns.told[:n] | columns.replaced[:n])
+        return ~(columns.is_told[:n] | columns.replaced[:n])
 
     def values(self, n: int) -> np.ndarray:
         """The values (n,) of n candidates, NaN where none has come; not to be written."""
@@ -99,18 +99,18 @@ class Answers:
     def _filled(self, n: int) -> _Columns:
         """The columns, of n candidates at least, with all of the log in them."""
         if self._columns is None:
-            nothing = np.zeros(n, bool)
-            self._columns = _Columns(0, nothing, np.full(n, np.nan), nothing.copy())
-        length, told, values, replaced = self._columns
-        if len(told) < n:
-            more = max(n, 2 * len(told)) - len(told)
-            told = np.append(told, np.zeros(more, bool))
-            replaced = np.append(replaced, np.zeros(more, bool))
-            values = np.append(values, np.full(more, np.nan))
+            zeros = np.zeros(n, bool)
+            self._columns = _Columns(0, zeros, np.full(n, np.nan), zeros.copy())
+        length, is_told, values, replaced = self._columns
+        if len(is_told) < n:
+            growth = max(n, 2 * len(is_told)) - len(is_told)
+            is_told = np.append(is_told, np.zeros(growth, bool))
+            replaced = np.append(replaced, np.zeros(growth, bool))
+            values = np.append(values, np.full(growth, np.nan))
         for indices, entry_values in self.log.last(len(self.log) - length):
             if entry_values is None:
                 replaced[indices] = True
             else:
-                told[indices], values[indices] = True, entry_values
-        self._columns = _Columns(len(self.log), told, values, replaced)
+                is_told[indices], values[indices] = True, entry_values
+        self._columns = _Columns(len(self.log), is_told, values, replaced)
         return self._columns

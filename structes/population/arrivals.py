@@ -23,7 +23,7 @@ from ..strategy.state import MOST, State
 from ..strategy.strategy import Strategy
 from .candidates import Candidates
 from .late import NEGLIGIBLE, Arrival, late, own
-from .ledger import Asked, Ledger
+from .ledger import Entry, Ledger
 from .places import FORGOTTEN, LATE, OWN, REPEATED
 
 
@@ -137,11 +137,11 @@ class Arrivals(NamedTuple):
         )
         return arrivals, ledger.with_values(places, values), count, kinds
 
-    def is_full(self, asked: Asked, popsize: int) -> bool:
+    def is_full(self, entry: Entry, popsize: int) -> bool:
         """Whether the samples of this generation count as many as it takes."""
-        return asked.answers.heard + self.importance >= popsize
+        return entry.answers.n_told + self.importance >= popsize
 
-    def joined(self, asked: Asked) -> tuple[Any, Any, np.ndarray, np.ndarray | None]:
+    def joined(self, entry: Entry) -> tuple[Any, Any, np.ndarray, np.ndarray | None]:
         """The samples of the open generation with the arrivals among them.
 
         Returns
@@ -150,15 +150,15 @@ class Arrivals(NamedTuple):
             As `Strategy.update` takes them: the candidates with a value in their order, then the
             arrivals in theirs. importance is None where all of them are one.
         """
-        generation, answers = asked
+        generation, answers = entry
         n = generation.count
-        if answers.heard == n and not len(self.samples):
+        if answers.n_told == n and not len(self.samples):
             return *generation.samples(), answers.values(n), None
         arrivals = sorted(self.samples, key=lambda arrival: arrival.key)
-        rows = np.flatnonzero(asked.told)
+        rows = np.flatnonzero(entry.is_told)
         values = np.append(answers.values(n)[rows], [a.value for a in arrivals])
         importance = np.append(np.ones(len(rows)), [a.importance for a in arrivals])
-        parts = [generation.samples(None if asked.is_whole else rows)] if len(rows) else []
+        parts = [generation.samples(None if entry.is_whole else rows)] if len(rows) else []
         if arrivals:
             parts.append(_stacked(arrivals, generation.strategy))
         Z, Y = parts[0]
@@ -177,7 +177,7 @@ def _first_values(places, ledger) -> int:
             count += 1
         elif (place.key, place.index) not in seen:
             seen.add((place.key, place.index))
-            count += not ledger.generation(place.key)[1].told[place.index]
+            count += not ledger.generation(place.key)[1].is_told[place.index]
     return count
 
 

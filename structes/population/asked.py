@@ -16,7 +16,7 @@ KEPT = 50  # generations for which an untold candidate is waited for
 REPLACED = 2  # and for which it is known, where a point of the user's own came in its place
 
 
-class Asked(NamedTuple):
+class Entry(NamedTuple):
     """A generation, and what came back of it."""
 
     generation: Generation
@@ -28,19 +28,19 @@ class Asked(NamedTuple):
         return np.flatnonzero(self.answers.waits(len(self.generation)))
 
     @property
-    def told(self) -> np.ndarray:
+    def is_told(self) -> np.ndarray:
         """Which candidates have a value, (n,) bool."""
         return self.answers.is_told(len(self.generation))
 
     @property
-    def heard(self) -> int:
+    def n_told(self) -> int:
         """How many candidates have a value."""
-        return self.answers.heard
+        return self.answers.n_told
 
     @property
     def is_whole(self) -> bool:
         """Whether all have one."""
-        return self.answers.heard == self.generation.count
+        return self.answers.n_told == self.generation.count
 
     def is_over(self, number: int) -> bool:
         """Whether it is not waited for any more when generation `number` begins."""
@@ -52,26 +52,26 @@ class Asked(NamedTuple):
         n, answers = len(self.generation), self.answers
         return {
             **self.generation.snapshot(structure),
-            "told": self.told.copy(),
+            "told": self.is_told.copy(),
             "values": answers.values(n).copy(),
-            "replaced": ~(answers.waits(n) | self.told),
+            "replaced": ~(answers.waits(n) | self.is_told),
         }
 
     @classmethod
     def restored(
         cls, tree: dict[str, Any], strategy: Strategy, xp: Any, origin: int, shared: tuple
-    ) -> Asked:
-        """The Asked of a snapshot; the arguments are as for `Generation.restored`."""
+    ) -> Entry:
+        """The Entry of a snapshot; the arguments are as for `Generation.restored`."""
         n = sum(k for k in tree["asked"] if type(k) is int)
-        told, values = tree["told"], tree["values"]
-        for name, column, dtype in (("told", told, bool), ("values", values, float)):
+        is_told, values = tree["told"], tree["values"]
+        for name, column, dtype in (("told", is_told, bool), ("values", values, float)):
             if column.shape != (n,) or column.dtype != dtype:
                 raise ValueError(f"{name} has shape {column.shape} for {brief(n)} candidates")
         if (values == -np.inf).any():
             raise ValueError("values must not be -inf")
         answers = Answers()
-        if told.any():
-            indices = np.flatnonzero(told)
+        if is_told.any():
+            indices = np.flatnonzero(is_told)
             answers = answers.told(indices, values[indices], n)
         replaced = tree.get("replaced")  # not in older files
         if replaced is not None and (replaced.shape != (n,) or replaced.dtype != bool):

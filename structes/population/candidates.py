@@ -29,7 +29,7 @@ from ..strategy.state import State
 from ..strategy.strategy import Strategy
 
 
-def boundaries(asked: Iterable[int], tile: int | None) -> np.ndarray:
+def boundaries(sizes: Iterable[int], tile: int | None) -> np.ndarray:
     """Where the pieces of a generation begin, and where the last one ends: (pieces + 1,).
 
     Parameters
@@ -39,7 +39,7 @@ def boundaries(asked: Iterable[int], tile: int | None) -> np.ndarray:
     tile : int or None
         Rows of a piece at most; None: each portion is one.
     """
-    ends = np.cumsum([0, *asked])
+    ends = np.cumsum([0, *sizes])
     if tile is None:
         return ends
     starts = [np.arange(a, b, tile) for a, b in pairwise(ends)]
@@ -134,8 +134,8 @@ class Candidates(Slotted):
     __slots__ = ("_dim", "_ends", "_parts")
 
     def __init__(self, parts: Iterable[tuple[Any, np.ndarray]], dim: int):
-        self._parts = tuple((generation, at) for generation, at in parts if len(at))
-        self._ends = np.cumsum([len(at) for _, at in self._parts])
+        self._parts = tuple((generation, indices) for generation, indices in parts if len(indices))
+        self._ends = np.cumsum([len(indices) for _, indices in self._parts])
         self._dim = dim
 
     @property
@@ -162,7 +162,7 @@ class Candidates(Slotted):
 
         The indices are a range where they are consecutive, otherwise an array (n,).
         """
-        return [(generation.recipe(), _compact(at)) for generation, at in self._parts]
+        return [(generation.recipe(), _compact(indices)) for generation, indices in self._parts]
 
     def by_recipe(self) -> list[Candidates]:
         """The candidates, cut where the recipe changes."""
@@ -170,7 +170,7 @@ class Candidates(Slotted):
 
     def points(self) -> Any:
         """The points (n, d), an array of the library of the search."""
-        drawn = [generation.points(at) for generation, at in self._parts]
+        drawn = [generation.points(indices) for generation, indices in self._parts]
         if len(drawn) == 1:
             return drawn[0]
         return namespace(drawn[0]).concat(drawn) if drawn else np.empty((0, self._dim))
@@ -188,21 +188,21 @@ class Candidates(Slotted):
             for start in range(0, len(candidates), self.unit):
                 yield from candidates[start : start + self.unit].points()
 
-    def __getitem__(self, which: Any) -> Any:
-        if isinstance(which, (int, np.integer)):
-            return self[[which]].points()[0, :]
-        at = np.arange(len(self))[which]
-        if at.ndim != 1:
-            raise IndexError(f"candidates have one axis; got the index {which!r}")
+    def __getitem__(self, selection: Any) -> Any:
+        if isinstance(selection, (int, np.integer)):
+            return self[[selection]].points()[0, :]
+        indices = np.arange(len(self))[selection]
+        if indices.ndim != 1:
+            raise IndexError(f"candidates have one axis; got the index {selection!r}")
         if len(self._parts) == 1:
-            ((generation, indices),) = self._parts
-            return Candidates([(generation, indices[at])], self._dim)
-        numbers = np.searchsorted(self._ends, at, side="right")
-        runs = np.split(np.arange(at.size), 1 + np.flatnonzero(np.diff(numbers)))
-        starts = self._ends - [len(indices) for _, indices in self._parts]
-        chosen: Any = ((numbers[run[0]], at[run]) for run in runs if run.size)
+            ((generation, own_indices),) = self._parts
+            return Candidates([(generation, own_indices[indices])], self._dim)
+        numbers = np.searchsorted(self._ends, indices, side="right")
+        runs = np.split(np.arange(indices.size), 1 + np.flatnonzero(np.diff(numbers)))
+        starts = self._ends - [len(own_indices) for _, own_indices in self._parts]
+        parts: Any = ((numbers[run[0]], indices[run]) for run in runs if run.size)
         return Candidates(
-            ((self._parts[k][0], self._parts[k][1][rows - starts[k]]) for k, rows in chosen),
+            ((self._parts[k][0], self._parts[k][1][rows - starts[k]]) for k, rows in parts),
             self._dim,
         )
 

@@ -120,36 +120,36 @@ class DrawnGeneration:
             self._recipe = Recipe(self.strategy, state, self.seed, asked, key, threads)
         return self._recipe
 
-    def points(self, at: np.ndarray) -> Any:
+    def points(self, indices: np.ndarray) -> Any:
         """The points (n, d) of the candidates with these indices (n,)."""
-        if len(at) and (len(at) == 1 or (np.diff(at) > 0).all()):
-            first, last = (self._number_of(int(at[k])) for k in (0, -1))
+        if len(indices) and (len(indices) == 1 or (np.diff(indices) > 0).all()):
+            first, last = (self._number_of(int(indices[k])) for k in (0, -1))
             portions = [self.portions[k] for k in range(first, last + 1)]
-            kept: list[Any] = [_kept_points(p, within(at, p)) for p in portions]
-            if not any(X is None for X in kept):
-                return kept[0] if len(kept) == 1 else namespace(kept[0]).concat(kept)
-        return self.recipe().draw(at)
+            parts: list[Any] = [_kept_points(p, within(indices, p)) for p in portions]
+            if not any(X is None for X in parts):
+                return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+        return self.recipe().draw(indices)
 
-    def rounded_points(self, at: np.ndarray) -> Any:
+    def rounded_points(self, indices: np.ndarray) -> Any:
         """The points of `points`, but for rounding: a single one costs no drawing of others."""
-        if len(at) == 1 and not self.keeps(at):
-            return self.strategy.points(self.state, self.seed, int(at[0]), 1)
-        return self.points(at)
+        if len(indices) == 1 and not self.keeps(indices):
+            return self.strategy.points(self.state, self.seed, int(indices[0]), 1)
+        return self.points(indices)
 
-    def keeps(self, at: np.ndarray) -> bool:
-        """Whether the points of the candidates `at` (increasing indices) are kept."""
-        first, last = (self._number_of(int(at[k])) for k in (0, -1))
+    def keeps(self, indices: np.ndarray) -> bool:
+        """Whether the points of the candidates with these increasing indices are kept."""
+        first, last = (self._number_of(int(indices[k])) for k in (0, -1))
         portions = (self.portions[k] for k in range(first, last + 1))
-        return all(p.X is not None and p.rows(within(at, p)) is not None for p in portions)
+        return all(p.X is not None and p.rows(within(indices, p)) is not None for p in portions)
 
     # -- samples ----------------------------------------------------------------------------------
 
-    def samples(self, at: np.ndarray | None = None) -> tuple[Any, Any]:
+    def samples(self, indices: np.ndarray | None = None) -> tuple[Any, Any]:
         """The samples (Z, Y) of candidates, as `Strategy.update` takes them.
 
         Parameters
         ----------
-        at : (n,) array, optional
+        indices : (n,) array, optional
             Increasing indices; None: all.
 
         Returns
@@ -158,15 +158,15 @@ class DrawnGeneration:
             (n, noise_dim) and (n, d) arrays; or tiles of Z, and None.
         """
         if self.strategy.in_tiles:
-            return self._tiles(np.arange(len(self)) if at is None else at), None
-        if len(self.portions) == 1 and at is None:
+            return self._tiles(np.arange(len(self)) if indices is None else indices), None
+        if len(self.portions) == 1 and indices is None:
             return self._samples_of(self.portions[0])
         pairs = [self._samples_of(portion) for portion in self.portions]
         Z, Y = pairs[0]
         if len(pairs) > 1:
             concat = namespace(Z).concat
             Z, Y = concat([Z for Z, _ in pairs]), concat([Y for _, Y in pairs])
-        return (Z, Y) if at is None else (taken(Z, at), taken(Y, at))
+        return (Z, Y) if indices is None else (taken(Z, indices), taken(Y, indices))
 
     def sample(self, i: int) -> tuple[Any, Any]:
         """The sample (Z (1, noise_dim), Y (1, d)) of candidate i."""
@@ -185,44 +185,44 @@ class DrawnGeneration:
 
     def _samples_of(self, portion):
         """(Z, Y) of a portion; drawn again where they are not kept."""
-        if portion.Y is None or portion.at is not None:
+        if portion.Y is None or portion.indices is not None:
             address = self.state, self.seed, portion.start, portion.count
             return self.strategy.draw(*address)[:2]
         return portion.Z, portion.Y
 
-    def _tiles(self, at) -> Iterator[Any]:
+    def _tiles(self, indices) -> Iterator[Any]:
         """Tiles of Z, each of several pieces.
 
         They have as many rows as the structure has numbers for each parameter, because every tile
         costs a pass over those.
         """
-        structure, held, rows = self.strategy.structure, [], 0
+        structure, buffer, rows = self.strategy.structure, [], 0
         if self.strategy.redraws:
-            yield from self._pieces(at)
+            yield from self._pieces(indices)
             return
-        least = max(self.strategy.tile or 1, structure.dof // structure.dim)
-        for Z in self._pieces(at):
-            held.append(Z)
+        minimum = max(self.strategy.tile or 1, structure.dof // structure.dim)
+        for Z in self._pieces(indices):
+            buffer.append(Z)
             rows += Z.shape[0]
-            if rows >= least:
-                yield _stacked(held)
-                held, rows = [], 0
-        if held:
-            yield _stacked(held)
+            if rows >= minimum:
+                yield _stacked(buffer)
+                buffer, rows = [], 0
+        if buffer:
+            yield _stacked(buffer)
 
-    def _pieces(self, at) -> Iterator[Any]:
-        """The rows `at` of Z, piece by piece."""
+    def _pieces(self, indices) -> Iterator[Any]:
+        """The rows `indices` of Z, piece by piece."""
         for portion in self.portions:
             start = portion.start
             for t in slices(start + boundaries([portion.count], self.strategy.tile)):
-                rows = at[slice(*np.searchsorted(at, (t.start, t.stop)))] - t.start
+                rows = indices[slice(*np.searchsorted(indices, (t.start, t.stop)))] - t.start
                 if not rows.size:
                     continue
                 if portion.Z is None:
                     Z = self.strategy.draw_local(self.state, self.seed, t.start, t.stop - t.start)
                 else:
-                    kept = slice(t.start - start, t.stop - start)
-                    Z = portion.Z[kept] if self.strategy.redraws else portion.Z[kept, :]
+                    piece = slice(t.start - start, t.stop - start)
+                    Z = portion.Z[piece] if self.strategy.redraws else portion.Z[piece, :]
                 if rows.size == t.stop - t.start:
                     yield Z
                 elif isinstance(Z, Redrawn):
@@ -231,10 +231,10 @@ class DrawnGeneration:
                     yield taken(Z, rows)
 
 
-def _kept_points(portion, at):
-    """A copy of the points (n, d) of candidates `at` of a portion; None: they are not kept."""
+def _kept_points(portion, indices):
+    """A copy of the points (n, d) of candidates of a portion; None: they are not kept."""
     X = portion.X
-    rows = None if X is None else portion.rows(at)
+    rows = None if X is None else portion.rows(indices)
     if X is None or rows is None:
         return None
     return copied(X) if len(rows) == X.shape[0] else taken(X, rows)

@@ -58,9 +58,9 @@ class Generation(DrawnGeneration):
         start = self.count
         return generation, generation.candidates(np.arange(start, start + n))
 
-    def candidates(self, at: np.ndarray) -> Candidates:
+    def candidates(self, indices: np.ndarray) -> Candidates:
         """The candidates with these indices (n,)."""
-        return Candidates([(self, at)], self.strategy.domain.size)
+        return Candidates([(self, indices)], self.strategy.domain.size)
 
     def _with(self, portion) -> Generation:
         generation = Generation(
@@ -101,7 +101,7 @@ class Generation(DrawnGeneration):
     def prints_of(self, portion: Portion) -> Any:
         """The fingerprints (count,) of the points of a portion."""
         if portion.prints is None:
-            if portion.X is not None and portion.at is None:
+            if portion.X is not None and portion.indices is None:
                 portion.prints = fingerprints(portion.X)
             else:
                 self._look_again(portion)
@@ -129,12 +129,12 @@ class Generation(DrawnGeneration):
             self._index = len(self.portions), index
         return index.get(fingerprint, _NONE)
 
-    def seen(self, at: np.ndarray | None = None) -> list:
+    def seen(self, indices: np.ndarray | None = None) -> list:
         """What candidates are known by, as far as it is kept.
 
         Parameters
         ----------
-        at : (n,) array, optional
+        indices : (n,) array, optional
             Increasing indices; None: all.
 
         Returns
@@ -142,38 +142,38 @@ class Generation(DrawnGeneration):
         list
             Arrays of points (m, d), or of fingerprints (m,).
         """
-        if at is None and len(self.portions) == 1:
+        if indices is None and len(self.portions) == 1:
             portion = self.portions[0]
             rows = portion.X if portion.prints is None else portion.prints
-            return [] if rows is None or portion.at is not None else [rows]
-        known = []
+            return [] if rows is None or portion.indices is not None else [rows]
+        blocks = []
         for portion in self.portions:
             rows = portion.X if portion.prints is None else portion.prints
-            if at is None and portion.at is not None:
+            if indices is None and portion.indices is not None:
                 rows = None
-            if at is not None:
-                indices = within(at, portion)
-                if rows is None or not len(indices):
+            if indices is not None:
+                part = within(indices, portion)
+                if rows is None or not len(part):
                     continue
                 has_prints = portion.prints is not None
-                places = indices - portion.start if has_prints else portion.rows(indices)
+                places = part - portion.start if has_prints else portion.rows(part)
                 rows = None if places is None else taken(rows, places)
             if rows is not None:
-                known.append(rows)
-        return known
+                blocks.append(rows)
+        return blocks
 
-    def some_coordinates(self, at: np.ndarray) -> np.ndarray:
+    def some_coordinates(self, indices: np.ndarray) -> np.ndarray:
         """Some coordinates (n, ≤ SAMPLED) of the points of candidates, which `columns` names.
 
-        The indices `at` (n,) are increasing.
+        The indices (n,) are increasing.
         """
         parts = []
         for portion in self.portions:
-            indices = within(at, portion)
-            if len(indices):
+            part = within(indices, portion)
+            if len(part):
                 if portion.sample is None:
                     self._look_again(portion)
-                parts.append(to_numpy(portion.sample)[indices - portion.start])
+                parts.append(to_numpy(portion.sample)[part - portion.start])
         return np.concatenate(parts)
 
     def is_whole(self, X: Any) -> bool:
@@ -192,13 +192,13 @@ class Generation(DrawnGeneration):
         return self._is_portion(self.portions[-1], X)
 
     def _is_portion(self, portion, X) -> bool:
-        xp, kept = namespace(X), portion.X
-        if kept is not None and portion.at is None:
-            if xp is np and isinstance(kept, np.ndarray):
-                if X.size <= SHORT and X.dtype == kept.dtype:
-                    return X.tobytes() == kept.tobytes()  # a tenth of the time
-                return not np.count_nonzero(kept != X)
-            return bool(xp.all(xp.asarray(to_numpy(kept) if xp is np else kept) == X))
+        xp, points = namespace(X), portion.X
+        if points is not None and portion.indices is None:
+            if xp is np and isinstance(points, np.ndarray):
+                if X.size <= SHORT and X.dtype == points.dtype:
+                    return X.tobytes() == points.tobytes()  # a tenth of the time
+                return not np.count_nonzero(points != X)
+            return bool(xp.all(xp.asarray(to_numpy(points) if xp is np else points) == X))
         if xp is np or xp.__name__.endswith("cupy"):  # one answer of the device is waited for
             prints = self.prints_of(portion)
             return bool(xp.all(xp.asarray(fingerprints(X)) == xp.asarray(to_numpy(prints))))

@@ -65,8 +65,8 @@ class KnownPoints:
 
     def last(self, parts: int) -> np.ndarray | None:
         """The points (n, d) in the parts that came last; None where none of them is kept."""
-        kept = [to_numpy(rows) for rows in self.parts.last(parts) if rows.ndim == 2]
-        return np.concatenate(kept).astype(float) if kept else None
+        points = [to_numpy(rows) for rows in self.parts.last(parts) if rows.ndim == 2]
+        return np.concatenate(points).astype(float) if points else None
 
 
 def _fingerprints_of(rows) -> np.ndarray:
@@ -75,10 +75,10 @@ def _fingerprints_of(rows) -> np.ndarray:
 
 def _latest(parts) -> PersistentList:
     """The parts that came last, as many as are kept."""
-    kept, points, size = [], 0, 0
+    latest, points, size = [], 0, 0
     for rows in reversed(list(parts)):
-        if kept and (points >= KNOWN or size + rows.size > NUMBERS):
+        if latest and (points >= KNOWN or size + rows.size > NUMBERS):
             break
-        kept.append(rows)
+        latest.append(rows)
         points, size = points + rows.shape[0], size + rows.size
-    return PersistentList(reversed(kept))
+    return PersistentList(reversed(latest))

@@ -17,7 +17,7 @@ from ..arrays.persistent import EMPTY, PersistentList
 from ..strategy.strategy import Strategy
 from ..structures.base import Structure
 from .answers import Answers
-from .asked import Asked
+from .asked import Entry
 from .generation import Generation
 from .known_points import KnownPoints
 from .places import FORGOTTEN, FORMER, LATE, OPEN, OWN, Place
@@ -32,37 +32,39 @@ class Ledger(NamedTuple):
 
     Attributes
     ----------
-    open : Asked
+    open : Entry
         The generation that is asked now.
-    late : tuple of Asked
+    late : tuple of Entry
         Those before it of which values are missing, the oldest first.
-    former : tuple of Asked
+    former : tuple of Entry
         Those of the run before (restarts), which teach this run nothing.
-    told, forgotten : KnownPoints
+    told_points, forgotten_points : KnownPoints
         Points that were told, and that were forgotten.
-    own : KnownPoints
+    own_points : KnownPoints
         The points of the user's own that came since the last ask.
-    over : PersistentList
+    told_masks : PersistentList
         (key, (n,) bool) of generations that were forgotten: which candidates were told.
     family : tuple of int
         The name of this search, which comes last, and of those that it is a copy of.
     """
 
-    open: Asked
-    late: tuple[Asked, ...]
-    former: tuple[Asked, ...]
-    told: KnownPoints
-    forgotten: KnownPoints
-    own: KnownPoints
-    over: PersistentList
+    open: Entry
+    late: tuple[Entry, ...]
+    former: tuple[Entry, ...]
+    told_points: KnownPoints
+    forgotten_points: KnownPoints
+    own_points: KnownPoints
+    told_masks: PersistentList
     family: tuple[int, ...]
 
     @classmethod
     def begin(cls, generation: Generation) -> Ledger:
         """The ledger of a search whose first generation this is."""
-        asked = Asked(generation, Answers())
-        told, forgotten, own = KnownPoints(), KnownPoints(), KnownPoints()
-        return cls(asked, (), (), told, forgotten, own, EMPTY, (generation.origin,))
+        entry = Entry(generation, Answers())
+        told_points, forgotten_points, own_points = KnownPoints(), KnownPoints(), KnownPoints()
+        return cls(
+            entry, (), (), told_points, forgotten_points, own_points, EMPTY, (generation.origin,)
+        )
 
     def copy(self, origin: int) -> Ledger:
         """The same for a copy of the search, which has this name.
@@ -70,32 +72,32 @@ class Ledger(NamedTuple):
         Nothing that is worked out on the way is shared.
         """
 
-        def copied(asked):
-            return Asked(copy.copy(asked.generation), copy.copy(asked.answers))
+        def copied(entry):
+            return Entry(copy.copy(entry.generation), copy.copy(entry.answers))
 
         return Ledger(
             copied(self.open),
             tuple(map(copied, self.late)),
             tuple(map(copied, self.former)),
-            copy.copy(self.told),
-            copy.copy(self.forgotten),
-            copy.copy(self.own),
-            self.over,
+            copy.copy(self.told_points),
+            copy.copy(self.forgotten_points),
+            copy.copy(self.own_points),
+            self.told_masks,
             (*self.family, origin),
         )
 
     # -- what it knows ----------------------------------------------------------------------------
 
-    def known(self) -> Iterator[tuple[int, Asked]]:
-        """(kind, Asked) of all generations of which values may come."""
-        for asked in self.late:
-            yield LATE, asked
+    def known(self) -> Iterator[tuple[int, Entry]]:
+        """(kind, Entry) of all generations of which values may come."""
+        for entry in self.late:
+            yield LATE, entry
         yield OPEN, self.open
-        for asked in self.former:
-            yield FORMER, asked
+        for entry in self.former:
+            yield FORMER, entry
 
     def generation(self, key: Any) -> tuple[Any, Any]:
-        """(kind, Asked) of the generation with this key; (None, None) where there is none."""
+        """(kind, Entry) of the generation with this key; (None, None) where there is none."""
         pairs = (pair for pair in self.known() if pair[1].generation.key == key)
         return next(pairs, (None, None))
 
@@ -104,19 +106,19 @@ class Ledger(NamedTuple):
 
         Of those that were forgotten it is remembered which ones were; all others were told.
         """
-        parts = [told for known, told in self.over if known == key]
-        return not parts or any(i < len(told) and told[i] for told in parts)
+        masks = [is_told for closed_key, is_told in self.told_masks if closed_key == key]
+        return not masks or any(i < len(is_told) and is_told[i] for is_told in masks)
 
     def waiting(self) -> list[tuple[Generation, np.ndarray]]:
         """(generation, indices) of all that was asked and not told, the oldest first."""
         groups = (*self.former, *self.late, self.open)
-        return [(asked.generation, asked.waits) for asked in groups]
+        return [(entry.generation, entry.waits) for entry in groups]
 
     @property
     def is_out(self) -> bool:
         """Whether any candidate was asked in the open generation, or is waited for."""
         earlier = (*self.former, *self.late)
-        return self.open.generation.count > 0 or any(len(asked.waits) for asked in earlier)
+        return self.open.generation.count > 0 or any(len(entry.waits) for entry in earlier)
 
     def find(self, X: Any) -> list[Place]:
         """The Place of each row of X, an (n, d) array or Candidates: which candidate it is."""
@@ -126,18 +128,29 @@ class Ledger(NamedTuple):
 
     def asked(self, generation: Generation) -> Ledger:
         """The same with further candidates of the open generation."""
-        own = KnownPoints() if len(self.own.parts) else self.own
-        return self._with(Asked(generation, self.open.answers), self.late, self.told, own)
+        own_points = KnownPoints() if len(self.own_points.parts) else self.own_points
+        return self._with(
+            Entry(generation, self.open.answers), self.late, self.told_points, own_points
+        )
 
-    def _with(self, open_, late, told, own) -> Ledger:
+    def _with(self, open_, late, told_points, own_points) -> Ledger:
         """What `_replace` would give, in half of the time."""
-        return Ledger(open_, late, self.former, told, self.forgotten, own, self.over, self.family)
+        return Ledger(
+            open_,
+            late,
+            self.former,
+            told_points,
+            self.forgotten_points,
+            own_points,
+            self.told_masks,
+            self.family,
+        )
 
     def all_told(self, values: np.ndarray) -> Ledger:
         """The same with values (n,) of all candidates of the open generation, in their order."""
         generation, answers = self.open
         answers = answers.told(slice(None), values, generation.count)
-        return self._with(Asked(generation, answers), self.late, self.told, self.own)
+        return self._with(Entry(generation, answers), self.late, self.told_points, self.own_points)
 
     def with_values(self, places: list[Place], values: np.ndarray) -> Ledger:
         """The same with values (n,) of the candidates at these places, and with own points."""
@@ -152,22 +165,24 @@ class Ledger(NamedTuple):
             ledger = ledger._changed(key, by_index)
         return ledger._remembering(places, self)._without_whole()
 
-    def _remembering(self, places, before) -> Ledger:
+    def _remembering(self, places, earlier) -> Ledger:
         """The same with points that were told at these places, in the Ledger `before`."""
-        prints, told, over = [], self.told, self.over
+        prints, told_points, told_masks = [], self.told_points, self.told_masks
         for place in places:
             if place.kind == OWN and place.print is not None:
                 prints.append(place.print)
             elif place.kind in (LATE, FORMER):
-                generation = before.generation(place.key)[1].generation
+                generation = earlier.generation(place.key)[1].generation
                 for rows in generation.seen(np.array([place.index])):
-                    told = told.add(rows)
+                    told_points = told_points.add(rows)
             elif place.kind == FORGOTTEN and place.key is None:
-                told = told.add(np.array([place.print], dtype=np.uint64))
+                told_points = told_points.add(np.array([place.print], dtype=np.uint64))
             elif place.kind == FORGOTTEN:
-                over = over.append((place.key, np.arange(place.index + 1) == place.index))
-        own = self.own.add(np.array(prints, dtype=np.uint64))
-        return self._replace(own=own, told=told, over=over)
+                told_masks = told_masks.append(
+                    (place.key, np.arange(place.index + 1) == place.index)
+                )
+        own_points = self.own_points.add(np.array(prints, dtype=np.uint64))
+        return self._replace(own_points=own_points, told_points=told_points, told_masks=told_masks)
 
     def _changed(self, key, by_index) -> Ledger:
         """The same with what came of the generation with this key.
@@ -179,40 +194,40 @@ class Ledger(NamedTuple):
         values = np.array([value for value in by_index.values() if value is not None])
         replaced = np.array([i for i, value in by_index.items() if value is None], dtype=int)
 
-        def changed(asked):
-            generation, answers = asked
+        def changed(entry):
+            generation, answers = entry
             if generation.key != key:
-                return asked
+                return entry
             if len(indices):
                 answers = answers.told(indices, values, len(generation))
             if len(replaced):
                 answers = answers.replaced(replaced, len(generation))
-            return Asked(generation, answers)
+            return Entry(generation, answers)
 
         late, former = (tuple(map(changed, group)) for group in (self.late, self.former))
         return self._replace(open=changed(self.open), late=late, former=former)
 
     def _without_whole(self) -> Ledger:
         """The same without earlier generations that have all their values."""
-        if not any(asked.is_whole for asked in (*self.late, *self.former)):
+        if not any(entry.is_whole for entry in (*self.late, *self.former)):
             return self
-        late = tuple(asked for asked in self.late if not asked.is_whole)
-        former = tuple(asked for asked in self.former if not asked.is_whole)
+        late = tuple(entry for entry in self.late if not entry.is_whole)
+        former = tuple(entry for entry in self.former if not entry.is_whole)
         return self._replace(late=late, former=former)
 
     # -- from generation to generation ------------------------------------------------------------
 
     def closed(self, generation: Generation) -> Ledger:
         """The same with the open generation closed, and this one in its place."""
-        late, told = self._closing()
-        fresh = Asked(generation, Answers())
+        late, told_points = self._closing()
+        fresh = Entry(generation, Answers())
         if not late:
-            return self._with(fresh, late, told, self.own)
-        over = [asked for asked in late if asked.is_over(generation.number)]
-        if not over:
-            return self._with(fresh, late, told, self.own)
-        late = tuple(asked for asked in late if not asked.is_over(generation.number))
-        return self._forgetting(over)._with(fresh, late, told, self.own)
+            return self._with(fresh, late, told_points, self.own_points)
+        closed = [entry for entry in late if entry.is_over(generation.number)]
+        if not closed:
+            return self._with(fresh, late, told_points, self.own_points)
+        late = tuple(entry for entry in late if not entry.is_over(generation.number))
+        return self._forgetting(closed)._with(fresh, late, told_points, self.own_points)
 
     def of_next_run(self, generation: Generation) -> Ledger:
         """The ledger of the run after this one, whose first generation this is.
@@ -220,40 +235,42 @@ class Ledger(NamedTuple):
         What the present run waits for may still come; what it has waited for of the run before it
         is forgotten.
         """
-        late, told = self._closing()
-        former = tuple(asked for asked in late if len(asked.waits))
+        late, told_points = self._closing()
+        former = tuple(entry for entry in late if len(entry.waits))
         ledger = self._replace(former=former)._forgetting(self.former)
-        return ledger._with(Asked(generation, Answers()), (), told, self.own)
+        return ledger._with(Entry(generation, Answers()), (), told_points, self.own_points)
 
     def after(self, former: Ledger) -> Ledger:
         """The same with what the run before waits for, and what it remembers."""
-        waiting = tuple(asked for asked in (*former.late, former.open) if len(asked.waits))
-        told = self.told.add(former.told.prints())
-        forgotten = self.forgotten.add(former.forgotten.prints())
-        return self._replace(former=waiting, told=told, forgotten=forgotten)
+        waiting = tuple(entry for entry in (*former.late, former.open) if len(entry.waits))
+        told_points = self.told_points.add(former.told_points.prints())
+        forgotten_points = self.forgotten_points.add(former.forgotten_points.prints())
+        return self._replace(
+            former=waiting, told_points=told_points, forgotten_points=forgotten_points
+        )
 
-    def _closing(self) -> tuple[tuple[Asked, ...], KnownPoints]:
+    def _closing(self) -> tuple[tuple[Entry, ...], KnownPoints]:
         """(late, told) with the open generation among the late ones, or over."""
-        (generation, answers), told = self.open, self.told
-        if answers.heard == generation.count:
+        (generation, answers), told_points = self.open, self.told_points
+        if answers.n_told == generation.count:
             for rows in generation.seen():
-                told = told.add(rows)
-            return self.late, told
-        is_told = self.open.told
+                told_points = told_points.add(rows)
+            return self.late, told_points
+        is_told = self.open.is_told
         for rows in generation.seen(np.flatnonzero(is_told)):
-            told = told.add(rows)
-        return (*self.late, Asked(generation.closed(~is_told), answers)), told
+            told_points = told_points.add(rows)
+        return (*self.late, Entry(generation.closed(~is_told), answers)), told_points
 
     def _forgetting(self, groups) -> Ledger:
         """The same with these generations forgotten."""
-        forgotten, over = self.forgotten, self.over
-        for asked in groups:
-            for rows in asked.generation.seen(np.flatnonzero(~asked.told)):
-                forgotten = forgotten.add(rows)
-            over = over.append((asked.generation.key, asked.told.copy()))
-        if len(over) > 2 * OVER:
-            over = PersistentList(over.last(OVER))
-        return self._replace(forgotten=forgotten, over=over)
+        forgotten_points, told_masks = self.forgotten_points, self.told_masks
+        for entry in groups:
+            for rows in entry.generation.seen(np.flatnonzero(~entry.is_told)):
+                forgotten_points = forgotten_points.add(rows)
+            told_masks = told_masks.append((entry.generation.key, entry.is_told.copy()))
+        if len(told_masks) > 2 * OVER:
+            told_masks = PersistentList(told_masks.last(OVER))
+        return self._replace(forgotten_points=forgotten_points, told_masks=told_masks)
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -262,18 +279,18 @@ class Ledger(NamedTuple):
 
         Nobody could tell their candidates apart: a state was assigned that has an earlier one.
         """
-        keys = [asked.generation.key for _, asked in self.known()]
+        keys = [entry.generation.key for _, entry in self.known()]
         if len(set(keys)) < len(keys):
             raise ValueError("two generations that are waited for have the same number")
 
     def snapshot(self, structure: Structure) -> dict[str, Any]:
         """What `restored` takes, as `Generation.snapshot`."""
         return {
-            "generations": [asked.snapshot(structure) for asked in (*self.late, self.open)],
-            "former": [asked.snapshot(structure) for asked in self.former],
-            "told": self.told.prints(),
-            "forgotten": self.forgotten.prints(),
-            "own": self.own.prints(),
+            "generations": [entry.snapshot(structure) for entry in (*self.late, self.open)],
+            "former": [entry.snapshot(structure) for entry in self.former],
+            "told": self.told_points.prints(),
+            "forgotten": self.forgotten_points.prints(),
+            "own": self.own_points.prints(),
         }
 
     @classmethod
@@ -290,10 +307,10 @@ class Ledger(NamedTuple):
         Candidates that were handed out by address are of another search.
         """
 
-        def asked(trees):
+        def entries(trees):
             if len(trees) > MANY:
                 raise ValueError(f"{len(trees)} generations are waited for, {MANY} at most can be")
-            return tuple(Asked.restored(part, strategy, xp, origin, shared) for part in trees)
+            return tuple(Entry.restored(part, strategy, xp, origin, shared) for part in trees)
 
         def points(name):
             prints = tree.get(name, np.empty(0, dtype=np.uint64))  # not in older files
@@ -301,9 +318,9 @@ class Ledger(NamedTuple):
                 raise ValueError(f"{name} must be (n,) fingerprints")
             return KnownPoints().add(prints)
 
-        *late, open_ = asked(tree["generations"])
-        former = asked(tree.get("former", ()))
-        told, forgotten, own = (points(name) for name in ("told", "forgotten", "own"))
-        ledger = cls(open_, tuple(late), former, told, forgotten, own, EMPTY, (origin,))
+        *late, open_ = entries(tree["generations"])
+        former = entries(tree.get("former", ()))
+        point_sets = (points(name) for name in ("told", "forgotten", "own"))
+        ledger = cls(open_, tuple(late), former, *point_sets, EMPTY, (origin,))
         ledger.check()
         return ledger

@@ -22,7 +22,7 @@ class NearCandidates:
     ----------
     generation : Generation
         Theirs.
-    at : (m,) array
+    indices : (m,) array
         Increasing indices of the candidates.
 
     Attributes
@@ -31,16 +31,16 @@ class NearCandidates:
         How far a row may be from a candidate, in each coordinate, and be it.
     """
 
-    def __init__(self, generation: Generation, at: np.ndarray):
-        self.generation, self.at = generation, at
+    def __init__(self, generation: Generation, indices: np.ndarray):
+        self.generation, self.indices = generation, indices
         strategy = self.generation.strategy
         self.domain = strategy.domain
         self.std, self.columns = deviations_of(self.generation), None
-        if self.generation.keeps(at):
-            points = self.generation.points(at)
+        if self.generation.keeps(indices):
+            points = self.generation.points(indices)
         else:
             self.columns = columns(strategy.domain.size)
-            points = self.generation.some_coordinates(at)
+            points = self.generation.some_coordinates(indices)
         self.units = self._units(points, self.columns)
         self.reach = reach(self.domain.continuous, len(self.generation))
 
@@ -64,15 +64,16 @@ class NearCandidates:
         distances = np.square(differences).mean(axis=1) ** 0.5
         order = np.argsort(distances, kind="stable")
         second = distances[order[1]] if len(order) > 1 else 2.0
-        return int(self.at[order[0]]) if distances[order[0]] <= 0.5 * second else None
+        return int(self.indices[order[0]]) if distances[order[0]] <= 0.5 * second else None
 
-    def confirms(self, X: Any, at: np.ndarray) -> bool:
-        """Whether the rows of X (n, d) are near the candidates `at` (n,) in all coordinates."""
+    def confirms(self, X: Any, indices: np.ndarray) -> bool:
+        """Whether the rows of X (n, d) are near the candidates with the indices (n,), in all
+        coordinates."""
         if self.columns is None:
             return True
         unit = self.generation.recipe().tile
-        for a in range(0, len(at), unit):
-            points = self._units(self.generation.rounded_points(at[a : a + unit]), None)
+        for a in range(0, len(indices), unit):
+            points = self._units(self.generation.rounded_points(indices[a : a + unit]), None)
             distances = largest(points - self._units(X[a : a + unit, :], None))
             if not (distances <= self.reach).all():
                 return False

@@ -30,8 +30,8 @@ class Portion(Slotted):
     start, count : int
         The indices of the candidates.
     Z, Y, X : array or None
-        The rows that are kept, (count, …); where `at` is not None, those of its candidates.
-    at : (m,) array or None
+        The rows that are kept, (count, …); where `indices` is not None, those of its candidates.
+    indices : (m,) array or None
         Increasing indices of the candidates whose rows are kept; None: of all.
     prints : (count,) array or None
         The fingerprints of the points.
@@ -39,7 +39,7 @@ class Portion(Slotted):
         Some of their coordinates, once a rounded one came back.
     """
 
-    __slots__ = ("X", "Y", "Z", "at", "count", "prints", "sample", "start")
+    __slots__ = ("X", "Y", "Z", "count", "indices", "prints", "sample", "start")
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class Portion(Slotted):
         Z: Any = None,
         Y: Any = None,
         X: Any = None,
-        at: np.ndarray | None = None,
+        indices: np.ndarray | None = None,
     ):
         self.start, self.count = start, count
-        self.Z, self.Y, self.at = Z, Y, at
+        self.Z, self.Y, self.indices = Z, Y, indices
         self.X: Any = X
         self.prints: Any = None
         self.sample: Any = None
@@ -66,11 +66,11 @@ class Portion(Slotted):
 
         The indices (n,) are increasing.
         """
-        if self.at is None:
+        if self.indices is None:
             return indices - self.start
-        rows = np.searchsorted(self.at, indices)
-        inside = rows < len(self.at)
-        return rows if inside.all() and (self.at[rows] == indices).all() else None
+        rows = np.searchsorted(self.indices, indices)
+        is_inside = rows < len(self.indices)
+        return rows if is_inside.all() and (self.indices[rows] == indices).all() else None
 
     def look(self, X: Any) -> None:
         """Keep what larger portions are recognised by, of their points X (count, d)."""
@@ -80,16 +80,16 @@ class Portion(Slotted):
         """What is kept of a closed generation: of the candidates where waits (count,) is true."""
         portion = Portion(self.start, self.count)
         portion.prints, portion.sample = self.prints, self.sample
-        at = self.start + np.flatnonzero(waits)
-        if self.Y is None or not len(at) or len(at) * self.Y.shape[1] > NUMBERS:
+        indices = self.start + np.flatnonzero(waits)
+        if self.Y is None or not len(indices) or len(indices) * self.Y.shape[1] > NUMBERS:
             return portion
-        if len(at) == self.count:
+        if len(indices) == self.count:
             return self
-        rows = self.rows(at)
+        rows = self.rows(indices)
         if rows is not None:
-            kept = (None if a is None else taken(a, rows) for a in (self.Z, self.Y, self.X))
-            portion.Z, portion.Y, portion.X = kept
-            portion.at = at
+            arrays = (None if a is None else taken(a, rows) for a in (self.Z, self.Y, self.X))
+            portion.Z, portion.Y, portion.X = arrays
+            portion.indices = indices
         return portion
 
 
@@ -104,9 +104,9 @@ def sampled(X: Any) -> Any:
     return xp.take(X, xp.asarray(columns(X.shape[1])), axis=1)
 
 
-def within(at: np.ndarray, portion: Portion) -> np.ndarray:
-    """The increasing indices `at` (n,) that are those of candidates of a portion."""
-    return at[slice(*np.searchsorted(at, (portion.start, portion.stop)))]
+def within(indices: np.ndarray, portion: Portion) -> np.ndarray:
+    """The increasing indices (n,) that are those of candidates of a portion."""
+    return indices[slice(*np.searchsorted(indices, (portion.start, portion.stop)))]
 
 
 def taken(a: Any, rows: np.ndarray) -> Any:

@@ -68,7 +68,8 @@ def places_of(ledger: Any, X: Any) -> list[Place]:
     """
     if isinstance(X, Candidates):
         assigned: set[tuple] = set()
-        return [_addressed(ledger, g.key, i, assigned) for g, at in X.parts for i in at.tolist()]
+        pairs = ((g.key, i) for g, indices in X.parts for i in indices.tolist())
+        return [_addressed(ledger, *pair, assigned) for pair in pairs]
     generation = ledger.open.generation
     if generation.is_last(X):
         start = generation.portions[-1].start
@@ -83,16 +84,16 @@ def places_of(ledger: Any, X: Any) -> list[Place]:
 
 def _addressed(ledger, key, i, assigned) -> Place:
     """The Place of candidate i of the generation with this key."""
-    kind, asked = ledger.generation(key)
-    if asked is None:
+    kind, entry = ledger.generation(key)
+    if entry is None:
         if key[0] not in ledger.family:
             return Place(OWN)
         is_repeated = (key, i) in assigned or ledger.was_told(key, i)
         assigned.add((key, i))
         return Place(REPEATED if is_repeated else FORGOTTEN, key, i)
-    if i >= len(asked.generation):  # a copy of this search has asked it
+    if i >= len(entry.generation):  # a copy of this search has asked it
         return Place(OWN)
-    if kind != OPEN and ((key, i) in assigned or asked.told[i]):
+    if kind != OPEN and ((key, i) in assigned or entry.is_told[i]):
         return Place(REPEATED, key, i)
     assigned.add((key, i))
     return Place(kind, key, i)
@@ -137,17 +138,17 @@ class _Rows:
 
     def in_order(self):
         """Take all rows for those that were asked last, in that order, if they are but rounded."""
-        asked, n = self.ledger.open, self.X.shape[0]
-        count = asked.generation.count
-        if not count or n not in (count, asked.generation.portions[-1].count):
+        entry, n = self.ledger.open, self.X.shape[0]
+        count = entry.generation.count
+        if not count or n not in (count, entry.generation.portions[-1].count):
             return
-        at = np.arange(count - n, count)
-        near = NearCandidates(asked.generation, at)
+        indices = np.arange(count - n, count)
+        near = NearCandidates(entry.generation, indices)
         if not (near.distances(near.units_of(self.X)) <= near.reach).all():
             return
-        if not asked.told[at].any() and near.confirms(self.X, at):
-            for row, i in enumerate(at.tolist()):
-                self._assign(row, OPEN, asked.generation.key, i)
+        if not entry.is_told[indices].any() and near.confirms(self.X, indices):
+            for row, i in enumerate(indices.tolist()):
+                self._assign(row, OPEN, entry.generation.key, i)
             self.remaining = []
 
     def exactly(self):
@@ -167,21 +168,21 @@ class _Rows:
 
         A single one comes again where candidates wait, of which it may be a repaired one.
         """
-        own = self.ledger.own
+        own_points = self.ledger.own_points
         if len(prints) == 1:
             waits = len(self.ledger.open.waits) > 0
-            return not waits and own.holds(prints.tolist()[0])
+            return not waits and own_points.holds(prints.tolist()[0])
         if len(set(prints.tolist())) < len(prints):
             return False
-        return any((part == prints).all() for part in own.parts if len(part) == len(prints))
+        return any((part == prints).all() for part in own_points.parts if len(part) == len(prints))
 
     def _place_of(self, row, print_) -> Place:
         """The Place of a row by its fingerprint."""
         repeated = None
-        for kind, asked in self.ledger.known():
-            key = asked.generation.key
-            for i in asked.generation.find(print_):
-                if not asked.told[i] and (key, i) not in self.assigned:
+        for kind, entry in self.ledger.known():
+            key = entry.generation.key
+            for i in entry.generation.find(print_):
+                if not entry.is_told[i] and (key, i) not in self.assigned:
                     return Place(kind, key, i, print_)
                 repeated = Place(OPEN if kind == OPEN else REPEATED, key, i, print_)
         if self.comes_again[row]:
@@ -190,35 +191,35 @@ class _Rows:
             return Place(OWN, print=print_)
         if repeated is not None:
             return repeated
-        if self.ledger.told.holds(print_):
+        if self.ledger.told_points.holds(print_):
             return Place(REPEATED, print=print_)
-        kind = FORGOTTEN if self.ledger.forgotten.holds(print_) else OWN
+        kind = FORGOTTEN if self.ledger.forgotten_points.holds(print_) else OWN
         return Place(kind, print=print_)
 
     # -- nearby -----------------------------------------------------------------------------------
 
     def nearby(self):
         """Find rows that are near a candidate that waits."""
-        for kind, asked in self.ledger.known():
+        for kind, entry in self.ledger.known():
             if self.remaining:
-                self._near(kind, asked, True)
+                self._near(kind, entry, True)
 
     def again(self):
         """Find out whether the rows are told again, all of them.
 
         A row may be that is near a candidate that has a value, or near what was told last.
         """
-        for kind, asked in self.ledger.known():
-            self._near(kind, asked, False)
+        for kind, entry in self.ledger.known():
+            self._near(kind, entry, False)
         self._near_told()
         repeats = [self.repeats[row] for row in self.remaining if row in self.repeats]
-        others = [place for place in self.places if place.kind != OWN]
+        places = [place for place in self.places if place.kind != OWN]
         if len(repeats) < len(self.remaining):
             return
-        if any(place.kind not in (REPEATED, OPEN) for place in others):
+        if any(place.kind not in (REPEATED, OPEN) for place in places):
             return
-        which = [(place.key, place.index) for place in repeats if place.index >= 0]
-        if len(set(which)) == len(which) and (len(self.places) > 1 or self.alike):
+        pairs = [(place.key, place.index) for place in repeats if place.index >= 0]
+        if len(set(pairs)) == len(pairs) and (len(self.places) > 1 or self.alike):
             self._tell_again(self.remaining)
 
     def _tell_again(self, rows):
@@ -229,21 +230,21 @@ class _Rows:
                 self.places[row] = self.repeats[row]._replace(print=print_)
         self._settle()
 
-    def _near(self, kind, asked, waits):
+    def _near(self, kind, entry, waits):
         """Find rows near the candidates of a generation that have no value, or that have one."""
-        key = asked.generation.key
-        at = np.flatnonzero(asked.told != waits)
-        if not len(at):
+        key = entry.generation.key
+        indices = np.flatnonzero(entry.is_told != waits)
+        if not len(indices):
             return
-        near = NearCandidates(asked.generation, at)
+        near = NearCandidates(entry.generation, indices)
         units = near.units_of(self.X[self.remaining, :])
         for row, row_units in zip(self.remaining, units, strict=True):
             distances = near.distances(row_units)
             for k in np.argsort(distances, kind="stable").tolist():
                 if not distances[k] <= near.reach:
                     break
-                i, x = int(at[k]), self.X[row : row + 1, :]
-                if not near.confirms(x, at[k : k + 1]):
+                i, x = int(indices[k]), self.X[row : row + 1, :]
+                if not near.confirms(x, indices[k : k + 1]):
                     continue
                 if waits and (key, i) not in self.assigned:
                     self._assign(row, kind, key, i)
@@ -260,16 +261,16 @@ class _Rows:
 
     def _near_told(self):
         """Find rows near the points that were told last."""
-        known, generation = self.ledger.told.last(RECENT), self.ledger.open.generation
-        if known is None:
+        points, generation = self.ledger.told_points.last(RECENT), self.ledger.open.generation
+        if points is None:
             return
         std, domain = deviations_of(generation), generation.strategy.domain
-        known_units = domain.in_units(known, std)
+        known_units = domain.in_units(points, std)
         units = domain.in_units(self.X[self.remaining, :], std)
         for row, row_units in zip(self.remaining, units, strict=True):
             distances = largest(known_units - row_units)
             i = int(distances.argmin())
-            if distances[i] <= reach(domain.continuous, len(known)):
+            if distances[i] <= reach(domain.continuous, len(points)):
                 self._may_repeat(row, Place(REPEATED, None, i), distances[i])
 
     def replacing(self):
@@ -278,12 +279,12 @@ class _Rows:
         They are as many rows as wait, in their order; or one that is much nearer to it than to any
         other.
         """
-        asked, key = self.ledger.open, self.ledger.open.generation.key
-        at = asked.waits
-        if len(at) == self.X.shape[0]:
-            pairs = zip(self.remaining, at[self.remaining].tolist(), strict=True)
-        elif len(at):
-            near = NearCandidates(asked.generation, at)
+        entry, key = self.ledger.open, self.ledger.open.generation.key
+        indices = entry.waits
+        if len(indices) == self.X.shape[0]:
+            pairs = zip(self.remaining, indices[self.remaining].tolist(), strict=True)
+        elif len(indices):
+            near = NearCandidates(entry.generation, indices)
             units = near.units_of(self.X[self.remaining, :])
             pairs = zip(self.remaining, map(near.much_nearer, units), strict=True)
         else:
@@ -291,5 +292,5 @@ class _Rows:
         for row, i in pairs:
             if i is not None and (key, i) not in self.assigned:
                 self._assign(row, OWN, key, i)
-        if all((key, i) in self.assigned for i in at.tolist()):
+        if all((key, i) in self.assigned for i in indices.tolist()):
             self._tell_again([row for row in self.remaining if row in self.alike])

@@ -80,7 +80,7 @@ def tell(
     """
     if _is_whole(search, X):
         ledger = search.ledger.all_told(values)
-        count = ledger.open.answers.heard - search.ledger.open.answers.heard
+        count = ledger.open.answers.n_told - search.ledger.open.answers.n_told
         return _after(search, ledger, search.arrivals, X, values, count, seconds)
     notices: list[str] = []
     for slice_ in _portions(search, X):
@@ -107,7 +107,7 @@ def advance(search: SearchState, seconds: float) -> tuple[SearchState, list[str]
     Raises ValueError where no value has come for this generation.
     """
     arrivals, asked = search.arrivals, search.ledger.open
-    if not (asked.heard or len(arrivals.samples)):
+    if not (asked.n_told or len(arrivals.samples)):
         raise ValueError("advance() needs at least one value; none was told since the last")
     Z, Y, values, importance = arrivals.joined(asked)
     before, counts = search.state, arrivals.counts
@@ -138,7 +138,7 @@ def advance(search: SearchState, seconds: float) -> tuple[SearchState, list[str]
     notices = []
     if monitor.failures:
         notices.append("all values of a generation were NaN: the search did not move")
-    if counts.injected and not (asked.heard or counts.late) and search.ledger.is_out:
+    if counts.injected and not (asked.n_told or counts.late) and search.ledger.is_out:
         notices.append(STRANGERS)
     return after, notices
 
