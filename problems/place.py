@@ -23,7 +23,7 @@ import numpy as np
 
 from structes.arrays import noise
 from structes.arrays.libraries import namespace
-from structes.error_text import brief
+from structes.naming.error_text import brief
 from structes.problem import Problem
 
 _ROTATION, _SHIFT = 0, 1  # addresses in the problem stream: equal seeds share no words

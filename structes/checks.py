@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import forms
-from .error_text import brief, nearest
+from .naming.error_text import brief, nearest
 
 
 def point(name: str, value: Any, dim: int | None = None) -> np.ndarray:

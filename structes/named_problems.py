@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from .naming.registry import Registry, brief
+from .naming.whose import description_of, home_of, is_library, is_standard
 from .problem import Problem
 from .problems import TABLE
-from .registry import Registry, brief
 from .rowwise import rowwise
-from .whose import description_of, home_of, is_library, is_standard
 
 
 class _Problems(Registry):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arrays.forms import numbers
-from .error_text import brief
+from .naming.error_text import brief
 
 
 class Rowwise:

@@ -12,10 +12,10 @@ ROOT = Path(__file__).parent.parent
 # its line, also where it names them in a string. A new folder gets a line: that is the moment to
 # ask where it belongs.
 FLOORS = """
-    whose error_text loading registry   names to objects, and whose code they are
+    naming                           names to objects, whose code they are, words for errors
     terminal                         what a terminal is shown, and signals
     arrays                           NumPy, CuPy, randomness
-    rowwise checks foreign           what users hand in
+    rowwise checks                   what users hand in
     files                            files, of this process and of others
     structures                       the matrix groups
     core                             a Gaussian and a step, whoever takes it

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import structes
-from structes import ES, Choice, Float, Int, RestartES, ShardedES, Space, foreign, minimize
+from structes import ES, Choice, Float, Int, RestartES, ShardedES, Space, minimize
+from structes.naming import foreign
 from structes.search.options import NAMES, OPTIONS, STOPPING
 
 from .searches import objective

@@ -7,15 +7,15 @@ import textwrap
 import numpy as np
 import pytest
 
-from structes import whose
 from structes.bench import PEERS
 from structes.named_problems import load_problem
+from structes.naming import whose
+from structes.naming.whose import home_of, is_standard
 from structes.strategy.engine import build_engine
 from structes.strategy.restarts import build_restarts
 from structes.strategy.uncertainty import build_noise
 from structes.structures.building import build_structure, implied_dim
 from structes.structures.random_elements import example
-from structes.whose import home_of, is_standard
 
 SOURCE = """
     import functools, operator, os, subprocess as sub
@@ -155,7 +155,7 @@ NO_PROBLEM = [
     "structes.files.folders:replace",
     "structes.report.structures:draw_all",
     "structes.shell.cli:run",
-    "structes.loading:load_object",
+    "structes.naming.loading:load_object",
     "structes.problems.coco:lru_cache",
     "whose_own:system",
     "whose_own:os.system",

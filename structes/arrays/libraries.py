@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..registry import brief
+from ..naming.registry import brief
 
 BACKENDS = ("numpy", "cupy", "array_api_strict")
 

@@ -36,7 +36,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..registry import brief
+from ..naming.registry import brief
 from .threads import blas_threads
 
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2

@@ -27,8 +27,8 @@
 A claim about speed in this project is a line that one of these commands prints.
 """
 
-from ..registry import Registry
-from ..whose import description_of
+from ..naming.registry import Registry
+from ..naming.whose import description_of
 
 
 class _Peers(Registry):

@@ -20,6 +20,14 @@ from ..structures.base import Array, Factor, Structure
 from .step import Step
 
 
+def placed(gaussian, Y):
+    """Return mean + sigma D₀ y (n, d) of the rows of Y (n, d), for the mean, sigma and scale of
+    a Gaussian, or a state of a search."""
+    X = (gaussian.sigma * gaussian.scale) * Y
+    X += gaussian.mean
+    return X
+
+
 class Gaussian(NamedTuple):
     """N(mean, sigma² D₀ (B Bᵀ)⁻¹ D₀).
 
@@ -87,9 +95,7 @@ class Gaussian(NamedTuple):
 
     def placed(self, Y: Array) -> Array:
         """Return mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
-        X = (self.sigma * self.scale) * Y
-        X += self.mean
-        return X
+        return placed(self, Y)
 
     def whiten(self, X: Array) -> Array:
         """Return the local coordinates (n, noise_dim) of the rows of X (n, d): of all z that lead

@@ -79,27 +79,15 @@ def step(
     scale = structure.trace(M) / structure.dim
     M = structure.shift(M, -scale)
     scale, shape, identity, *also = read(scale, structure.norm(M), identity, *also)
-    size = length(structure.dim, scale, shape, identity, longest)
-    if size.clipped:
-        M = structure.scale(M, size.shortened)
-    return Step(M, size.scale, size.norm, size.clipped, also)
+    scale, norm, shorter = shortened(structure.dim, scale - identity, shape, longest)
+    if norm > longest:
+        M = structure.scale(M, shorter)
+    return Step(M, scale, norm, norm > longest, also)
 
 
-class Length(NamedTuple):
-    """How long a step is, in numbers: the scale after it was shortened, ‖M‖ before, whether it was
-    shortened, and by which factor."""
-
-    scale: float
-    norm: float
-    clipped: bool
-    shortened: float
-
-
-def length(dim: int, scale: float, shape: float, identity: float, longest: float) -> Length:
-    """Return what follows from s = tr M / d, ‖M₀‖, the identity that is not meant and the radius
-    of the trust region."""
-    scale -= identity
+def shortened(dim: int, scale: float, shape: float, longest: float) -> tuple[float, float, float]:
+    """Return the scale of a step that is not too long, ‖M‖ before, and the factor ≤ 1 by which it
+    was shortened, from s = tr M / d, ‖M₀‖ and the radius of the trust region."""
     norm = sqrt(shape * shape + dim * scale * scale)
-    clipped = norm > longest
-    shortened = longest / norm if clipped else 1.0
-    return Length(scale * shortened, norm, clipped, shortened)
+    shorter = longest / norm if norm > longest else 1.0
+    return scale * shorter, norm, shorter

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import checks
-from ..error_text import nearest
+from ..naming.error_text import nearest
 from ..rowwise import rowwise
 from .channel import pickled
 from .kinds import POOLS, channel_of, check_fits, kind_of

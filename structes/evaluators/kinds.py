@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..error_text import nearest
+from ..naming.error_text import nearest
 from .channel import Channel
 from .options import processors
 

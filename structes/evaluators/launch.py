@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from multiprocessing import connection
 from pathlib import Path
+from typing import Any
 
 
 def path_of_workers() -> list[str]:
@@ -27,7 +29,7 @@ def path_of_workers() -> list[str]:
     return sorted(path, key=lambda p: os.path.realpath(p) == folder)
 
 
-def pipe(duplex: bool):
+def pipe(duplex: bool) -> tuple[connection.Connection, ...]:
     """Return two ends that close when they are forgotten; a program without standard streams has
     their numbers to spare, and a worker would take them for its own."""
     ends = connection.Pipe(duplex)
@@ -38,7 +40,7 @@ def pipe(duplex: bool):
     return tuple(connection.Connection(fcntl(end.fileno(), F_DUPFD_CLOEXEC, 3)) for end in ends)
 
 
-def output_of(number: int, stream):
+def output_of(number: int, stream: Any) -> int | None:
     """Return what a worker's standard output or error is: the driver's, where it has one."""
     try:
         os.fstat(number)
@@ -48,7 +50,7 @@ def output_of(number: int, stream):
 
 
 @contextlib.contextmanager
-def interrupts_held():
+def interrupts_held() -> Iterator[None]:
     """Let Ctrl-C wait, in this context, so that no process is started and then forgotten.
 
     A process that is started in it holds interrupts, too, until it says what they are to it.

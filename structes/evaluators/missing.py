@@ -20,7 +20,7 @@ import numpy as np
 from .. import checks
 from ..arrays import forms
 from ..arrays.libraries import namespace, to_numpy
-from ..error_text import brief
+from ..naming.error_text import brief
 from ..population.candidates import Candidates
 from ..rowwise import Rowwise, scalar
 from .failures import Counted, Failure, point_at, traceback_of

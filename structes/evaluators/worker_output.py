@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from typing import Any
 
 
 class _Unheard(io.FileIO):
@@ -17,7 +18,7 @@ class _Unheard(io.FileIO):
         return len(data)
 
 
-def unheard(stream):
+def unheard(stream: Any) -> Any:
     """Return a standard stream, but that writing to it never fails; None, which it is where there
     is none, stays None."""
     if stream is None:

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ..arrays.libraries import to_numpy
-from ..error_text import brief
+from ..naming.error_text import brief
 from .folders import replace
 
 FORMAT = "structes-checkpoint"

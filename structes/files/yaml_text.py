@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ..error_text import brief
+from ..naming.error_text import brief
 
 LARGEST = 2**23  # characters: a config has some hundred
 MOST = 200_000  # values, those that aliases repeat among them

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..error_text import brief, nearest
 from ..files.folders import plain
 from ..files.opening import NoFile, read_text
 from ..files.yaml_text import LARGEST, read_yaml
+from ..naming.error_text import brief, nearest
 
 _WORDS = {
     "int": "an integer",

@@ -13,10 +13,10 @@ from typing import Any
 
 from .. import checks
 from ..arrays import noise
-from ..error_text import brief, nearest
 from ..evaluators import Evaluator, build_evaluator
 from ..evaluators.missing import check_on_error
 from ..files.yaml_text import check_fits
+from ..naming.error_text import brief, nearest
 from ..search.loop import check_mode
 from ..strategy.stopping import Stopping
 from .config import check_problems, coerce, numbers

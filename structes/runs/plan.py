@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..error_text import place_of
 from ..named_problems import load_problem
+from ..naming.error_text import place_of
 from ..problem import Problem
 from ..search.arguments import Arguments
 from ..search.building import arguments_from

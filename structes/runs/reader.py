@@ -19,7 +19,6 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..error_text import brief, nearest
 from ..files.locks import is_locked
 from ..files.opening import (
     LONGEST,
@@ -30,6 +29,7 @@ from ..files.opening import (
     read_text,
     regular,
 )
+from ..naming.error_text import brief, nearest
 from ..terminal.output import warn
 from .log import COLUMNS, COUNTS
 from .result import check_result

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from ..error_text import brief
 from ..evaluators.failures import plain_option
 from ..files.folders import file_name, to_json
+from ..naming.error_text import brief
 from ..search.kinds import runs_of
 from ..search.restart_es import RestartES
 

@@ -15,8 +15,8 @@ from dataclasses import asdict, fields
 from math import inf
 from typing import Any
 
-from ..error_text import nearest
 from ..files import checkpoint
+from ..naming.error_text import nearest
 from ..search.kinds import restored
 from ..search.restart_es import RestartES
 from ..strategy.stopping import Stopping

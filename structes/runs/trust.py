@@ -27,11 +27,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ..error_text import brief
 from ..files.folders import plain
 from ..files.opening import read_text, regular
-from ..loading import source_of
 from ..named_problems import PROBLEMS
+from ..naming.error_text import brief
+from ..naming.loading import source_of
 from ..strategy.engine import ENGINES
 from ..strategy.restarts import RESTARTS
 from ..strategy.uncertainty import NOISE

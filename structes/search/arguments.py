@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import checks
 from ..files.folders import plain
-from ..foreign import unknown
+from ..naming.foreign import unknown
 from ..space.bounds import bounds_of, check_fixed, integers_of, logs_of, one_cell
 from ..space.building import check_range, domain_of
 from ..space.choices import with_choices

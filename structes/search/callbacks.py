@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..registry import brief
+from ..naming.registry import brief
 from .outcome import intermediate_result
 
 

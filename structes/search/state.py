@@ -17,9 +17,9 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import to_numpy
+from ..naming.registry import brief
 from ..population.arrivals import Arrivals
 from ..population.ledger import Ledger
-from ..registry import brief
 from ..strategy.auto import Auto, Switch
 from ..strategy.monitor import Monitor
 from ..strategy.restarts import Plan, Run

@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from ..error_text import nearest
 from ..files.writes import NotWritten
+from ..naming.error_text import nearest
 from ..terminal import interrupts
 from ..terminal.commands import (
     EXIT_FAILED,

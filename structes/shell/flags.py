@@ -10,8 +10,8 @@ from os.path import isdir, isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..error_text import brief
-from ..loading import as_path
+from ..naming.error_text import brief
+from ..naming.loading import as_path
 
 if TYPE_CHECKING:
     from ..runs.experiment import Experiment

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays.libraries import namespace
-from ..error_text import brief, nearest
+from ..naming.error_text import brief, nearest
 from ..structures import STRUCTURES
 from ..structures.base import Structure
 from ..structures.building import build_part

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from ..error_text import brief, nearest
+from ..naming.error_text import brief, nearest
 from ..terminal import output
 
 TRANSFORMS = ("linear", "log")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..error_text import nearest
+from ..naming.error_text import nearest
 from .bounds import bounds_of, integers_of, logs_of, whole
 from .domain import Domain
 from .limited import Limited, logarithm

@@ -33,7 +33,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import namespace, to_numpy
-from ..error_text import brief
+from ..naming.error_text import brief
 from .domain import Domain
 
 

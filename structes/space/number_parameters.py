@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..error_text import brief
-from ..foreign import OF_PARAMETERS, telling
+from ..naming.error_text import brief
+from ..naming.foreign import OF_PARAMETERS, telling
 
 
 class Coordinate(NamedTuple):

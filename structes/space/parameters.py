@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..foreign import OF_PARAMETERS, telling
-from ..registry import Registry, brief, nearest
+from ..naming.foreign import OF_PARAMETERS, telling
+from ..naming.registry import Registry, brief, nearest
 from .number_parameters import Coordinate, Float, Int
 from .stored import equal, same
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import to_numpy
-from ..error_text import brief, nearest
+from ..naming.error_text import brief, nearest
 from ..rowwise import rowwise
 from .parameters import Choice, Constant, build_parameter, replace_start, value_in
 from .stored import same

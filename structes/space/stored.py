@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..error_text import brief
+from ..naming.error_text import brief
 
 SCALARS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 SCALARS += ("float16", "float32", "float64")

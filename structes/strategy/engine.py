@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .. import checks
-from ..registry import Registry, brief
+from ..naming.registry import Registry, brief
 from ..structures.base import Structure
 from .sampling import Sampling
 

@@ -10,7 +10,7 @@ from math import inf, sqrt
 
 from ..arrays.kernels import steps
 from ..arrays.scalars import read
-from ..core.step import Step, length
+from ..core.step import Step, shortened
 from .ranking import weigh, weights_of
 from .samples import Sampled
 from .settings import Settings
@@ -36,8 +36,6 @@ def stride(
         (rates.c1, 1.0 if rates.parts is None else rates.parts[-1], trust),
     )
     square, scale, shape, identity = read(numbers)
-    size = length(dim, scale, shape, identity, trust)
-    move = Step(None, size.scale, size.norm, size.clipped)
-    return conclude(
-        settings, state, weighed, sqrt(square) / rates.chi, move, (mean, (b,), p, q), None
-    )
+    scale, norm, _ = shortened(dim, scale - identity, shape, trust)
+    move, moved = Step(None, scale, norm, norm > trust), (mean, (b,), p, q)
+    return conclude(settings, state, weighed, sqrt(square) / rates.chi, move, moved, None)

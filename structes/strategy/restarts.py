@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..registry import Registry, brief
+from ..naming.registry import Registry, brief
 from .state import MOST
 
 RESTARTS = Registry(

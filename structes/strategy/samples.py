@@ -60,10 +60,6 @@ class Rows:
         with_c1[-1] = c1
         return structure.tangent_at(self.factor, xp.concat([Z, q]), with_c1)
 
-    def known(self, M) -> tuple:
-        """Return M, made of these samples, with what is known of them beside it: Y."""
-        return self.settings.structure.with_samples(M, self.Y)
-
 
 class Sums(NamedTuple):
     """Over samples: z = Σ w z (noise_dim,), their tangent M, and identity = ½ Σ (w° − w)."""
@@ -76,7 +72,7 @@ class Sums(NamedTuple):
 class Summed:
     """Samples of which the sums are known, and nothing else."""
 
-    drawn = None
+    drawn = Y = None
 
     def __init__(self, settings: Settings, state: State, sums: Sums):
         self.settings, self.factor, self.sums = settings, state.factor, sums
@@ -87,22 +83,13 @@ class Summed:
         """As of `Rows`."""
         return with_path(self.settings.structure, self.sums.M, q, c1, self.factor)
 
-    def known(self, M) -> tuple:
-        """As of `Rows`: nothing is."""
-        return M
-
 
 Sampled = Callable[[tuple], "Rows | Summed"]  # of the weights, as `weights_of` returns them
 
 
-def in_memory(settings: Settings, state: State, Z, Y) -> Sampled:
-    """Return what makes the samples Z (n, noise_dim), Y (n, d) of their weights."""
-    return lambda weights: Rows(settings, state, Z, Y, weights)
-
-
-def in_tiles(settings: Settings, state: State, tiles: Iterable) -> Sampled:
-    """Return what makes the samples of their weights, whose z are in `tiles`."""
-    return lambda weights: Summed(settings, state, sums_of(settings, state, tiles, weights))
+def summed(settings: Settings, state: State, tiles: Iterable, weights: tuple) -> Summed:
+    """Return the samples with these weights whose z are in `tiles`."""
+    return Summed(settings, state, sums_of(settings, state, tiles, weights))
 
 
 def sums_of(settings: Settings, state: State, tiles: Iterable, weights: tuple) -> Sums:

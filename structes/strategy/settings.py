@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays.kernels.steps import LONGEST
 from ..arrays.libraries import cast, namespace, to_numpy
-from ..core.gaussian import Gaussian
+from ..core.gaussian import Gaussian, placed
 from ..space.domain import Domain
 from ..structures.base import Structure
 from .engine import Engine
@@ -130,7 +130,7 @@ class Settings:
 
     def coordinates(self, state: State, Y):
         """Return the search coordinates u = mean + sigma D₀ y (n, d) of the rows of Y (n, d)."""
-        return self.gaussian(state).placed(Y)
+        return placed(state, Y)
 
     def place(self, state: State, Y):
         """Return the points (n, d) of the rows of Y (n, d), as the domain has them."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass, fields
 from math import inf
 
 from .. import checks
-from ..foreign import NAMES, telling
-from ..registry import nearest
+from ..naming.foreign import NAMES, telling
+from ..naming.registry import nearest
 
 TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
 

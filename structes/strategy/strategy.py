@@ -6,8 +6,7 @@ makes the next State. Nothing here knows of evaluation or of stopping.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from ..arrays.threads import single_threaded
 from ..structures.fallbacks import zeros
 from .on_device import stride
 from .redrawn import Redrawn, redrawn, sample
-from .samples import Sampled, in_memory, in_tiles
+from .samples import Rows, Sampled, summed
 from .settings import Settings
 from .sound import check_state
 from .state import Info, State, restored_as
@@ -154,15 +153,13 @@ class Strategy(Settings):
             Importance weights (update.py).
         """
         if Y is None:
-            return self.update_summed(state, values, in_tiles(self, state, Z), mass)
-        return self._run(update, state, values, in_memory(self, state, Z, Y), mass)
+            return self.update_summed(state, values, partial(summed, self, state, Z), mass)
+        rows = partial(Rows, self, state, Z, Y)
+        return single_threaded(update, self.structure.dim, self, state, values, rows, mass)
 
     def update_summed(
         self, state: State, values, sampled: Sampled, mass=None
     ) -> tuple[State, Info]:
         """Return the same from samples that are summed elsewhere (samples.py: `Summed`)."""
         rule = stride if self.is_short and self.structure.is_entrywise else update
-        return self._run(rule, state, values, sampled, mass)
-
-    def _run(self, rule: Callable, *arguments) -> tuple[State, Info]:
-        return single_threaded(rule, self.structure.dim, self, *arguments)
+        return single_threaded(rule, self.structure.dim, self, state, values, sampled, mass)

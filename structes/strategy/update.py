@@ -74,7 +74,8 @@ def update(
     move = step(structure, M, trust, parts=rates.parts, identity=samples.identity, also=[square])
 
     # B ← B h(M₀), h(M) = I + M + M²/2 (L sec. 3; G has exp M), and the path goes along
-    factor, q = structure.move(state.factor, samples.known(move.shape), q)
+    shape = move.shape if samples.Y is None else structure.with_samples(move.shape, samples.Y)
+    factor, q = structure.move(state.factor, shape, q)
     length = sqrt(move.also[0]) / rates.chi
     moved = mean, factor, p, exp(move.scale) * q
     return conclude(settings, state, weighed, length, move, moved, noisy)

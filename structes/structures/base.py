@@ -56,7 +56,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays.libraries import namespace
-from ..registry import brief
+from ..naming.registry import brief
 from . import fallbacks
 
 Array = Any  # of NumPy, CuPy, or another library of the standard
@@ -155,11 +155,11 @@ class Structure(ABC):
     def arguments(self) -> dict[str, Any]:
         """Return {name: value} of the arguments, `dim` left out, that make this structure
         again."""
-        own = (f.name for f in fields(self) if f.init and f.name != "dim")
-        return {name: getattr(self, name) for name in own}
+        names = (f.name for f in fields(self) if f.init and f.name != "dim")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
-    def implied_dim(cls, **given: Any) -> int | None:
+    def implied_dim(cls, **arguments: Any) -> int | None:
         """Return the `dim` that follows from the other arguments (rows and cols, say); None:
         open."""
         return None

@@ -18,7 +18,7 @@ from ..arrays.libraries import compact, namespace
 from ..arrays.linalg import scale_parts
 from ..arrays.scalars import number
 from ..arrays.tiles import tiles
-from ..registry import brief
+from ..naming.registry import brief
 from .base import Structure
 from .fallbacks import zeros
 
@@ -85,11 +85,11 @@ class BlockDiagonal(Structure):
         distinct = sorted(set(self.sizes))
         if len(distinct) == 1:
             return ((distinct[0], None),)
-        starts, where = 0, {n: [] for n in distinct}
+        starts, places = 0, {n: [] for n in distinct}
         for n in self.sizes:
-            where[n].append(range(starts, starts + n))
+            places[n].append(range(starts, starts + n))
             starts += n
-        return tuple((n, np.array(blocks).ravel()) for n, blocks in where.items())
+        return tuple((n, np.array(blocks).ravel()) for n, blocks in places.items())
 
     @property
     def dof(self):
@@ -106,20 +106,20 @@ class BlockDiagonal(Structure):
 
     # -- rows as stacks of blocks, and back ---------------------------------------------------
 
-    def _stack(self, Z, n, where):
+    def _stack(self, Z, n, places):
         """Return the columns of Z (…, d) that belong to blocks of size n, as (count, rows, n)."""
         xp = namespace(Z)
         rows = xp.reshape(Z, (-1, self.dim))
-        if where is not None:
-            rows = xp.take(rows, xp.asarray(where), axis=1)
+        if places is not None:
+            rows = xp.take(rows, xp.asarray(places), axis=1)
         return xp.permute_dims(xp.reshape(rows, (rows.shape[0], -1, n)), (1, 0, 2))
 
     def _apply(self, Z, arrays, act):
         """Return act(block stack, array) of every group of equal blocks, put together like Z."""
         xp = namespace(Z)
         stacks = []
-        for (n, where), array in zip(self._kinds, arrays, strict=True):
-            result = xp.permute_dims(act(self._stack(Z, n, where), array), (1, 0, 2))
+        for (n, places), array in zip(self._kinds, arrays, strict=True):
+            result = xp.permute_dims(act(self._stack(Z, n, places), array), (1, 0, 2))
             stacks.append(xp.reshape(result, (result.shape[0], -1)))
         return xp.reshape(self._unstack(stacks), Z.shape)
 
@@ -135,7 +135,7 @@ class BlockDiagonal(Structure):
     @cached_property
     def _back(self):
         """Where each coordinate stands when the kinds follow each other."""
-        return np.argsort(np.concatenate([where for _, where in self._kinds]))
+        return np.argsort(np.concatenate([places for _, places in self._kinds]))
 
     # -- the group ----------------------------------------------------------------------------
 
@@ -186,8 +186,8 @@ class BlockDiagonal(Structure):
     def tangent(self, Z, w):
         xp = namespace(Z)
         out = []
-        for n, where in self._kinds:
-            z = self._stack(Z, n, where)
+        for n, places in self._kinds:
+            z = self._stack(Z, n, places)
             M = xp.empty((z.shape[0], n, n), dtype=Z.dtype)
             eye = xp.sum(w) * xp.eye(n, dtype=Z.dtype)
             for t in tiles(z, z.shape[1] * n):

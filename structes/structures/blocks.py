@@ -256,10 +256,10 @@ class Blocks(Structure):
         P, Q = self._blocks(P), self._blocks(Q)
         return tuple(self._chain(P, Q, r, c) for r, c in self._keys)
 
-    def _chain(self, P, Q, r, c, through=None):
-        """Return Σ_j P_rj Q_jc over the blocks j (of `through`) where both are present."""
+    def _chain(self, P, Q, r, c, blocks=None):
+        """Return Σ_j P_rj Q_jc over the blocks j (of `blocks`) where both are present."""
         total = None
-        for j in range(len(self._sizes)) if through is None else through:
+        for j in range(len(self._sizes)) if blocks is None else blocks:
             if (r, j) in P and (j, c) in Q:
                 term = _times(P[r, j], Q[j, c])
                 if total is None:
@@ -287,13 +287,13 @@ class Blocks(Structure):
     def scale(self, M, rates):
         if not isinstance(rates, tuple):
             return super().scale(M, rates)
-        off, stiff, on = rates
+        coupling, stiff, diagonal = rates
         out = []
         for (r, c), m in zip(self._keys, M, strict=True):
             if r != c:
-                out.append((stiff if self._stiff(r, c) else off) * m)
+                out.append((stiff if self._stiff(r, c) else coupling) * m)
             else:
-                out.append(scale_parts(m, off, on) if self._dense[r] else on * m)
+                out.append(scale_parts(m, coupling, diagonal) if self._dense[r] else diagonal * m)
         return tuple(out)
 
     def shift(self, M, value):

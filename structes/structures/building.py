@@ -6,7 +6,7 @@ which hold others (`kronecker`, `direct_sum`) can build them.
 
 from __future__ import annotations
 
-from ..registry import Registry, brief
+from ..naming.registry import Registry, brief
 from .base import Structure
 
 AUTO = "auto"  # found on the way (strategy/auto.py): `ES` takes this word before it looks here
@@ -34,7 +34,7 @@ def spec_of(structure: Structure) -> dict:
     "module:attribute"."""
     kind = type(structure)
     path = f"{kind.__module__}:{kind.__qualname__}"
-    name = next((name for name, known in STRUCTURES.table.items() if known == path), path)
+    name = next((name for name, target in STRUCTURES.table.items() if target == path), path)
     return {"name": name, **_plain(structure.arguments())}
 
 
@@ -84,8 +84,8 @@ def _plain(value):
     return [_plain(v) for v in value] if isinstance(value, (tuple, range)) else value
 
 
-def build_part(what: str, spec, dim: int) -> Structure:
-    """As `build_structure`, for a structure inside another: errors begin with `what`."""
+def build_part(subject: str, spec, dim: int) -> Structure:
+    """As `build_structure`, for a structure inside another: errors begin with `subject`."""
     try:
         if isinstance(spec, Structure) and spec.dim != dim:
             raise ValueError(
@@ -97,7 +97,7 @@ def build_part(what: str, spec, dim: int) -> Structure:
             raise ValueError(f"{brief(spec)} {reason} and cannot be part of another")
         return part
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
+        raise type(error)(f"{subject}: {error}") from error
 
 
 def implied_dim(spec) -> int | None:
@@ -105,6 +105,6 @@ def implied_dim(spec) -> int | None:
     open."""
     if isinstance(spec, Structure):
         return spec.dim
-    name, given = STRUCTURES.parse(spec)
+    name, arguments = STRUCTURES.parse(spec)
     imply = getattr(STRUCTURES.resolve(name), "implied_dim", None)
-    return imply(**given) if imply else None
+    return imply(**arguments) if imply else None

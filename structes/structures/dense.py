@@ -42,7 +42,7 @@ from ..arrays.linalg import (
     weighted_squares,
 )
 from ..arrays.scalars import not_negative, number
-from ..registry import brief
+from ..naming.registry import brief
 from .base import Structure
 from .fallbacks import zeros
 
@@ -217,11 +217,11 @@ class Dense(Structure):
 
     def scale(self, M, rates):
         if isinstance(rates, tuple):
-            off, on = rates
+            coupling, stretch = rates
             if isinstance(M, Plain):
-                return Plain(scale_parts(M.M, off, on))
+                return Plain(scale_parts(M.M, coupling, stretch))
             diagonal = weighted_squares(M.U, M.v)
-            return M._replace(v=off * M.v, x=on * M.x + (on - off) * diagonal)
+            return M._replace(v=coupling * M.v, x=stretch * M.x + (stretch - coupling) * diagonal)
         if isinstance(M, Plain):
             return Plain(rates * M.M)
         return M._replace(v=rates * M.v, x=rates * M.x)

@@ -146,26 +146,26 @@ class DirectSum(Structure):
 
     def _apply_sliced(self, verb, parts, Z):
         out = namespace(Z).empty(Z.shape, dtype=Z.dtype)
-        for (structure, part), where in zip(self._parts(parts), self._slices, strict=True):
+        for (structure, part), span in zip(self._parts(parts), self._slices, strict=True):
             act = getattr(structure, verb)
             for t in tiles(Z, structure.dim):
-                out[t, where] = act(part, Z[t, where])
+                out[t, span] = act(part, Z[t, span])
         return out
 
     def _joined(self, vectors):
         """Return one vector (d,) of one for each block."""
         xp = namespace(vectors[0])
         out = xp.empty(self.dim, dtype=vectors[0].dtype)
-        for where, vector in zip(self._slices, vectors, strict=True):
-            out[where] = vector
+        for span, vector in zip(self._slices, vectors, strict=True):
+            out[span] = vector
         return out if self._order is None else xp.take(out, xp.asarray(self._order[1]))
 
     def _dense(self, matrices):
         """Return one matrix (d, d) of one for each block."""
         xp = namespace(matrices[0])
         full = xp.zeros((self.dim, self.dim), dtype=matrices[0].dtype)
-        for where, matrix in zip(self._slices, matrices, strict=True):
-            full[where, where] = matrix
+        for span, matrix in zip(self._slices, matrices, strict=True):
+            full[span, span] = matrix
         if self._order is not None:
             places = xp.asarray(self._order[1])
             full = xp.take(xp.take(full, places, axis=0), places, axis=1)

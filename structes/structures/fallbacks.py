@@ -97,10 +97,10 @@ def deviations(B):
     return xp.sqrt(xp.sum(inverse * inverse, axis=0))
 
 
-def largest_eigenvalue(dim, factor, forth, back, steps=30) -> float:
+def largest_eigenvalue(dim, factor, multiply, multiply_back, steps=30) -> float:
     """Return a lower bound of the largest eigenvalue of FᵀF, by power iteration.
 
-    `forth(factor, v)` multiplies rows v (n, dim) with F, `back` with its transpose.
+    `multiply(factor, v)` multiplies rows v (n, dim) with F, `multiply_back` with its transpose.
     """
     first = factor
     while isinstance(first, tuple):  # of a structure of structures
@@ -110,7 +110,7 @@ def largest_eigenvalue(dim, factor, forth, back, steps=30) -> float:
     value = 1.0
     for _ in range(steps):
         v = v / float(xp.sum(v * v)) ** 0.5
-        v = back(factor, forth(factor, v))
+        v = multiply_back(factor, multiply(factor, v))
         value = float(xp.sum(v * v)) ** 0.5
     return value
 
@@ -179,10 +179,10 @@ def pattern(structure) -> Pattern:
     missing = np.argwhere((R.astype(float) @ R > 0) & ~R)
     if missing.size:
         i, j = missing[0].tolist()
-        between = int(np.argmax(R[i, :] & R[:, j]))
+        middle = int(np.argmax(R[i, :] & R[:, j]))
         raise ValueError(
             f"{name}: support() must be transitive, so that products stay in it: it has "
-            f"({i}, {between}) and ({between}, {j}), and not ({i}, {j})"
+            f"({i}, {middle}) and ({middle}, {j}), and not ({i}, {j})"
         )
     return Pattern(np.where(R & R.T, 0.5, 1.0) * R, int(np.triu(R | R.T).sum()))
 

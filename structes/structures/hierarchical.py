@@ -33,8 +33,8 @@ class ThreeBlocks(Blocks):
         checks.count(f"{name}: k2", self.k2, 0, self.dim - self.k1)
         for key, k in (("lead", self.k1), ("tail", self.k2)):
             if getattr(self, key) is not None:
-                chosen = checks.indices(f"{name}: {key}", getattr(self, key), k, self.dim)
-                object.__setattr__(self, key, chosen)
+                indices = checks.indices(f"{name}: {key}", getattr(self, key), k, self.dim)
+                object.__setattr__(self, key, indices)
         shared = set(self.lead or ()) & set(self.tail or ())
         if shared:
             raise ValueError(

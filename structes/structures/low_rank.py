@@ -220,10 +220,10 @@ class LowRank(Structure):
         return self.move(M.factor, M, q)[1]
 
     def move(self, factor, M, q):
-        after = self.retract(factor, M)
+        moved = self.retract(factor, M)
         rows = q if q.ndim == 2 else q[None, :]
-        rows = self.whiten(after, self.unwhiten(factor, rows))
-        return after, rows if q.ndim == 2 else rows[0, :]
+        rows = self.whiten(moved, self.unwhiten(factor, rows))
+        return moved, rows if q.ndim == 2 else rows[0, :]
 
     def norm(self, M):
         return sum(number(total(m * m)) for m in M.M) ** 0.5

@@ -63,8 +63,10 @@ class Pattern:
         return len(self.row)
 
     def __eq__(self, other):
-        same = isinstance(other, Pattern) and self._hash == other._hash and self.dim == other.dim
-        return same and np.array_equal(self._keys, other._keys)
+        is_same = (
+            isinstance(other, Pattern) and self._hash == other._hash and self.dim == other.dim
+        )
+        return is_same and np.array_equal(self._keys, other._keys)
 
     def __hash__(self):
         return self._hash
@@ -102,14 +104,14 @@ class Pattern:
         index[self.row, self.col] = self.dim + np.arange(len(self))
         return index
 
-    def on(self, xp, what: str):
-        """Return the attribute `what` of this pattern (a plan or indices) with arrays of the
+    def on(self, xp, attribute: str):
+        """Return an attribute of this pattern (a plan or indices) with arrays of the
         library xp."""
         if xp is np:
-            return getattr(self, what)
-        key = what, xp.__name__
+            return getattr(self, attribute)
+        key = attribute, xp.__name__
         if key not in self._copies:
-            value = getattr(self, what)
+            value = getattr(self, attribute)
             self._copies[key] = value.on(xp) if isinstance(value, Plan) else xp.asarray(value)
         return self._copies[key]
 
@@ -141,7 +143,7 @@ def read_pattern(dim: int, pattern, close: bool) -> Pattern:
     return Pattern(dim, closed, len(closed) - len(keys))
 
 
-def read_tree(dim: int, tree, given: str) -> Pattern:
+def read_tree(dim: int, tree, relation: str) -> Pattern:
     """Return the pattern of a tree or forest: parent of every coordinate, −1 for a root."""
     try:
         parent = np.asarray(tree)
@@ -161,25 +163,25 @@ def read_tree(dim: int, tree, given: str) -> Pattern:
             f"Sparse: tree must name parents from 0 to {dim - 1}, or -1 for a root; "
             f"tree[{bad[0]}] is {parent[bad[0]]}"
         )
-    depth, above = (parent >= 0).astype(np.int64), parent
+    depth, ancestor = (parent >= 0).astype(np.int64), parent
     for _ in range(dim.bit_length()):  # each time twice as far up
-        depth = depth + np.where(above >= 0, depth[above], 0)
-        above = np.where(above >= 0, above[above], -1)
-    if (above >= 0).any():
-        path = _walk(int(above[above >= 0][0]), lambda i: int(parent[i]))
+        depth = depth + np.where(ancestor >= 0, depth[ancestor], 0)
+        ancestor = np.where(ancestor >= 0, ancestor[ancestor], -1)
+    if (ancestor >= 0).any():
+        path = _walk(int(ancestor[ancestor >= 0][0]), lambda i: int(parent[i]))
         raise ValueError(f"Sparse: tree has a cycle: the parents go {_arrows(path)}")
     if depth.sum() > MOST:
         raise ValueError(
             f"Sparse: every parameter has all its ancestors, together {depth.sum()} entries, and "
             f"at most {MOST} are possible; this tree is {depth.max()} deep"
         )
-    child, above, pairs = np.arange(dim), parent, []
+    child, ancestor, pairs = np.arange(dim), parent, []
     while len(child):
-        child, above = child[above >= 0], above[above >= 0]
-        pairs.append((child, above))
-        above = parent[above]
-    child, above = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    row, col = (above, child) if given == "ancestors" else (child, above)
+        child, ancestor = child[ancestor >= 0], ancestor[ancestor >= 0]
+        pairs.append((child, ancestor))
+        ancestor = parent[ancestor]
+    child, ancestor = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    row, col = (ancestor, child) if relation == "ancestors" else (child, ancestor)
     return Pattern(dim, np.sort(row * dim + col))
 
 
@@ -188,8 +190,8 @@ def _entries(dim, pattern):
     if hasattr(pattern, "tocoo"):
         matrix = pattern.tocoo()
         _check_square(dim, matrix.shape)
-        kept = matrix.data != 0
-        return matrix.row[kept].astype(np.int64), matrix.col[kept].astype(np.int64)
+        nonzero = matrix.data != 0
+        return matrix.row[nonzero].astype(np.int64), matrix.col[nonzero].astype(np.int64)
     try:
         table = np.asarray(pattern)
     except ValueError:
@@ -241,14 +243,15 @@ class Chains(NamedTuple):
     missing: Any
 
 
-def _find_chains(dim, keys, most, storable=MOST):
-    """Return the chains of the sorted entries `keys`; None where there are more than `most`. Where
-    there are more than `storable`, the search ends at the first that miss, and keeps no chain."""
+def _find_chains(dim, keys, limit, storable=MOST):
+    """Return the chains of the sorted entries `keys`; None where there are more than `limit`.
+    Where there are more than `storable`, the search ends at the first that miss, and keeps no
+    chain."""
     row, col = np.divmod(keys, dim)
     start = np.searchsorted(row, np.arange(dim + 1))
     ends = np.cumsum(start[col + 1] - start[col])
     total = int(ends[-1]) if len(ends) else 0
-    if total > most:
+    if total > limit:
         return None
     first = second = out = None
     if total <= storable:
@@ -271,10 +274,10 @@ def _find_chains(dim, keys, most, storable=MOST):
     return Chains(first, second, out, missing)
 
 
-def _closure(dim, keys, most):
-    """Return the keys of the closure; None where it has more than `most` chains."""
+def _closure(dim, keys, limit):
+    """Return the keys of the closure; None where it has more than `limit` chains."""
     while True:
-        chains = _find_chains(dim, keys, most)
+        chains = _find_chains(dim, keys, limit)
         if chains is None:
             return None
         if not len(chains.missing):
@@ -313,8 +316,8 @@ def _cycle(dim, keys, level):
         )
     row, col = np.divmod(keys, dim)
     on_cycle = (level[row] < 0) & (level[col] < 0)
-    above = dict(zip(col[on_cycle].tolist(), row[on_cycle].tolist(), strict=True))
-    path = _walk(next(iter(above)), above.__getitem__)
+    parents = dict(zip(col[on_cycle].tolist(), row[on_cycle].tolist(), strict=True))
+    path = _walk(next(iter(parents)), parents.__getitem__)
     return f"Sparse: the pattern has the cycle {_arrows(path[::-1])}; its closure {advice}"
 
 
@@ -329,5 +332,5 @@ def _walk(i, step):
 
 
 def _arrows(path):
-    shown = path if len(path) <= 8 else [*path[:6], "…", path[-1]]
-    return " → ".join(map(str, shown))
+    steps = path if len(path) <= 8 else [*path[:6], "…", path[-1]]
+    return " → ".join(map(str, steps))

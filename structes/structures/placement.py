@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..registry import brief
+from ..naming.registry import brief
 from .base import Structure
 from .building import build_part, implied_dim
 
@@ -108,13 +108,13 @@ def _read(name, spec) -> Request:
     return Request(name, spec, next(iter(sizes_given.values()), None), at)
 
 
-def _coordinates(what, at):
+def _coordinates(subject, at):
     """Return `at` as an integer array, or None."""
     if at is None:
         return None
     array = np.asarray(list(at) if isinstance(at, Iterable) and not isinstance(at, str) else at)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise TypeError(f"{what}: at must be a list of coordinates (integers); got {brief(at)}")
+        raise TypeError(f"{subject}: at must be a list of coordinates (integers); got {brief(at)}")
     return array.astype(np.int64)
 
 
@@ -173,5 +173,5 @@ def _compact(at):
 
 def _some(numbers) -> str:
     """Return the first of these coordinates, for an error."""
-    shown = ", ".join(str(int(i)) for i in numbers[:8])
-    return shown + (f", … ({len(numbers)} in all)" if len(numbers) > 8 else "")
+    names = ", ".join(str(int(i)) for i in numbers[:8])
+    return names + (f", … ({len(numbers)} in all)" if len(numbers) > 8 else "")

@@ -38,11 +38,11 @@ def example(spec, dim: int):
     """
     if not isinstance(spec, (str, dict)):
         return spec
-    name, given = STRUCTURES.parse(spec)
+    name, arguments = STRUCTURES.parse(spec)
     if name not in STRUCTURES:
         return spec
-    typical = {} if _DECIDE.get(name, set()) & given.keys() else _SIZES.get(name, _none)(dim)
-    return {"name": name, **typical, **given}
+    typical = {} if _DECIDE.get(name, set()) & arguments.keys() else _SIZES.get(name, _none)(dim)
+    return {"name": name, **typical, **arguments}
 
 
 def _none(dim):

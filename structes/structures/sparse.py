@@ -20,7 +20,7 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import weighted_squares
 from ..arrays.scalars import number
 from ..arrays.tiles import by_rows, tiles
-from ..registry import brief
+from ..naming.registry import brief
 from .base import Structure
 from .fallbacks import zeros
 from .patterns import GIVEN, read_pattern, read_tree
@@ -90,7 +90,7 @@ class Sparse(Structure):
         return {"pattern": self.pattern.entries()}
 
     @classmethod
-    def implied_dim(cls, tree=None, pattern=None, **given):
+    def implied_dim(cls, tree=None, pattern=None, **arguments):
         if hasattr(tree, "__len__"):
             return len(tree)
         matrix = hasattr(pattern, "tocoo") or str(getattr(pattern, "dtype", "")) == "bool"
@@ -132,10 +132,10 @@ class Sparse(Structure):
     def unwhiten_gradient(self, factor, G):
         return self._multiply("rows", factor, G)
 
-    def _multiply(self, which, T, X):
+    def _multiply(self, axis, T, X):
         """Return the rows Tᵀ x for "columns" (every column of T gathers its rows), T x for
         "rows"."""
-        plan, diagonal, values = self._in_order(which, T)
+        plan, diagonal, values = self._in_order(axis, T)
 
         def rows(X):
             W = namespace(X).take(X, plan.order, axis=1)
@@ -147,9 +147,9 @@ class Sparse(Structure):
 
         return by_rows(rows, X)
 
-    def _solve(self, which, T, X):
+    def _solve(self, axis, T, X):
         """Return the inverse of `_multiply`: level by level."""
-        plan, diagonal, values = self._in_order(which, T)
+        plan, diagonal, values = self._in_order(axis, T)
 
         def rows(X):
             W = namespace(X).take(X, plan.order, axis=1)
@@ -161,10 +161,10 @@ class Sparse(Structure):
 
         return by_rows(rows, X)
 
-    def _in_order(self, which, T):
+    def _in_order(self, axis, T):
         """Return the plan, and diagonal and entries of T in its working order."""
         xp, (diagonal, values) = namespace(T[0]), T
-        plan = self.pattern.on(xp, which)
+        plan = self.pattern.on(xp, axis)
         if plan.terms is not None:
             values = xp.take(values, plan.terms)
         return plan, xp.take(diagonal, plan.order), values
@@ -207,8 +207,8 @@ class Sparse(Structure):
         chains = xp.zeros_like(out)
         for g in plan.groups:
             if g.count:
-                right = xp.take(T, plan.sources[1][g.first : g.last])
-                chains[g.begin : g.end] = _chains(plan, g, S, right)
+                factors = xp.take(T, plan.sources[1][g.first : g.last])
+                chains[g.begin : g.end] = _chains(plan, g, S, factors)
         out += xp.take(chains, plan.place)
         return s * t, out
 
@@ -222,8 +222,8 @@ class Sparse(Structure):
         return number(M[0] @ M[0] + M[1] @ M[1]) ** 0.5
 
     def scale(self, M, rates):
-        off, on = rates if isinstance(rates, tuple) else (rates, rates)
-        return on * M[0], off * M[1]
+        coupling, diagonal = rates if isinstance(rates, tuple) else (rates, rates)
+        return diagonal * M[0], coupling * M[1]
 
     def shift(self, M, value):
         return M[0] + value, M[1]
@@ -270,9 +270,9 @@ def _sum(plan, g, values, W):
     return namespace(W).sum(terms, axis=1)
 
 
-def _chains(plan, g, S, right):
+def _chains(plan, g, S, factors):
     """Return (targets,) sums of a group of products: entries of S times `right`, gathered
     already."""
     xp = namespace(S)
-    terms = xp.take(S, plan.sources[0][g.first : g.last]) * right
+    terms = xp.take(S, plan.sources[0][g.first : g.last]) * factors
     return xp.sum(xp.reshape(terms, (g.count, g.end - g.begin)), axis=0)

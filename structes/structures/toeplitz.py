@@ -167,14 +167,14 @@ class ToeplitzUpper(Toeplitz):
 
 
 @cache
-def _length(least: int) -> int:
+def _length(minimum: int) -> int:
     """Return the smallest even 2^a 3^b 5^c ≥ least: lengths that an FFT likes."""
-    best = 2 ** max(1, (least - 1).bit_length())
+    best = 2 ** max(1, (minimum - 1).bit_length())
     five = 1
     while five < best:
         three = five
         while three < best:
-            factor = -(-least // three)
+            factor = -(-minimum // three)
             best = min(best, three * 2 ** max(1, (factor - 1).bit_length()))
             three *= 3
         five *= 5

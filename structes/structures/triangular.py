@@ -117,9 +117,9 @@ class Triangular(Structure):
             rows = slice(J.start, None) if self.lower else slice(0, J.stop)
             U, P = M.U[:, J], B[rows, J]
             weighted = M.w[:, None] * U
-            inside = add_to_diagonal(self._triangle(-(U.T @ weighted)), M.diagonal[J])
-            T = P @ inside - of_B[rows, :] @ weighted
-            out[rows, J] = P + T + 0.5 * (T @ inside - of_T[rows, :] @ weighted)
+            block = add_to_diagonal(self._triangle(-(U.T @ weighted)), M.diagonal[J])
+            T = P @ block - of_B[rows, :] @ weighted
+            out[rows, J] = P + T + 0.5 * (T @ block - of_T[rows, :] @ weighted)
             of_B[rows, :] += P @ U.T
             of_T[rows, :] += T @ U.T
         return (out,)
@@ -136,8 +136,8 @@ class Triangular(Structure):
         # (q M)_j = q_j m_j − Σ_k w_k u_kj Σ_{i after j} q_i u_ki, by cumulative sums
         products = q[..., None, :] * M.U
         sums = xp.cumulative_sum(products, axis=-1)
-        after = sums[..., -1:] - sums if self.lower else sums - products
-        return q * M.diagonal - xp.sum(after * (M.w[:, None] * M.U), axis=-2)
+        later = sums[..., -1:] - sums if self.lower else sums - products
+        return q * M.diagonal - xp.sum(later * (M.w[:, None] * M.U), axis=-2)
 
     def norm(self, M):
         xp = namespace(M[0])
@@ -145,9 +145,9 @@ class Triangular(Structure):
             return number(xp.sum(M.M * M.M)) ** 0.5
         # the strict triangle of the symmetric Uᵀ W U holds half of what is off its diagonal
         weighted = M.w[:, None] * (M.U @ M.U.T)
-        inside = weighted_squares(M.U, M.w)
-        off = number(xp.sum(weighted * weighted.T)) - number(inside @ inside)
-        return (not_negative(off) / 2 + number(M.diagonal @ M.diagonal)) ** 0.5
+        diagonal_part = weighted_squares(M.U, M.w)
+        coupling = number(xp.sum(weighted * weighted.T)) - number(diagonal_part @ diagonal_part)
+        return (not_negative(coupling) / 2 + number(M.diagonal @ M.diagonal)) ** 0.5
 
     def add(self, M, N):
         if isinstance(M, Factored) and isinstance(N, Factored):
@@ -158,10 +158,10 @@ class Triangular(Structure):
 
     def scale(self, M, rates):
         if isinstance(rates, tuple):
-            off, on = rates
+            coupling, stretch = rates
             if isinstance(M, Plain):
-                return Plain(scale_parts(M.M, off, on))
-            return Factored(M.U, off * M.w, on * M.diagonal)
+                return Plain(scale_parts(M.M, coupling, stretch))
+            return Factored(M.U, coupling * M.w, stretch * M.diagonal)
         if isinstance(M, Plain):
             return Plain(rates * M.M)
         return Factored(M.U, rates * M.w, rates * M.diagonal)

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from ..error_text import nearest
-from ..loading import load_object
+from ..naming.error_text import nearest
+from ..naming.loading import load_object
 from . import interrupts
 from .output import visible
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..arrays.libraries import load_namespace
-from ..error_text import brief, place_of
+from ..naming.error_text import brief, place_of
 from ..structures.base import Structure
 from ..structures.fallbacks import SLOW
 from .case import Case, LawError

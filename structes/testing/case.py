@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import noise
 from ..arrays.libraries import mapped, to_numpy
-from ..registry import brief
+from ..naming.registry import brief
 from ..structures.base import Array, Structure
 
 TOLERANCE = 1e-10  # of what is exact but for rounding
@@ -117,29 +117,33 @@ class Case:
 
 
 def close(
-    what: str, got: Any, wanted: Any, tolerance: float = TOLERANCE, relative: float | None = None
+    subject: str,
+    actual: Any,
+    expected: Any,
+    tolerance: float = TOLERANCE,
+    relative: float | None = None,
 ) -> None:
-    """Raise LawError where `got` differs from `wanted` by more than the tolerance (and relative ·
-    |wanted|, of the same size unless it is said)."""
-    got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
-    if got.shape != wanted.shape:
-        raise LawError(f"{what}: of shape {got.shape} in place of {wanted.shape}")
+    """Raise LawError where `actual` differs from `expected` by more than the tolerance, and
+    relative · |expected|, of the same size unless it is said."""
+    actual, expected = np.asarray(actual, dtype=float), np.asarray(expected, dtype=float)
+    if actual.shape != expected.shape:
+        raise LawError(f"{subject}: of shape {actual.shape} in place of {expected.shape}")
     relative = tolerance if relative is None else relative
-    error, bound = np.abs(got - wanted), tolerance + relative * np.abs(wanted)
+    error, bound = np.abs(actual - expected), tolerance + relative * np.abs(expected)
     if (error <= bound).all():
         return
-    at = np.unravel_index(int(np.argmax(np.where(error <= bound, -1.0, error))), error.shape)
-    where = f" at {tuple(map(int, at))}" if at else ""
+    index = np.unravel_index(int(np.argmax(np.where(error <= bound, -1.0, error))), error.shape)
+    place = f" at {tuple(map(int, index))}" if index else ""
     raise LawError(
-        f"{what}: got {got[at]:.10g} in place of {wanted[at]:.10g}{where}, an error of "
-        f"{error[at]:.2g} (tolerance {bound[at]:.1g})"
+        f"{subject}: got {actual[index]:.10g} in place of {expected[index]:.10g}{place}, an error "
+        f"of {error[index]:.2g} (tolerance {bound[index]:.1g})"
     )
 
 
-def true(what: str, condition: Any) -> None:
+def true(subject: str, condition: Any) -> None:
     """Raise LawError where the condition does not hold."""
     if not condition:
-        raise LawError(what)
+        raise LawError(subject)
 
 
 def h(M: np.ndarray) -> np.ndarray:

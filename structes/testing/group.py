@@ -9,7 +9,7 @@ from math import inf
 import numpy as np
 
 from ..arrays.libraries import mapped
-from ..registry import brief
+from ..naming.registry import brief
 from ..structures.building import build_structure, spec_of
 from .case import Case, LawError, close, leaves, true
 
@@ -17,10 +17,10 @@ from .case import Case, LawError, close, leaves, true
 def description(case: Case) -> None:
     """It is a frozen value: equal and hashed by its arguments, which make it again."""
     s, name = case.structure, type(case.structure).__name__
-    same = type(s)(**{f.name: getattr(s, f.name) for f in fields(s) if f.init})
+    copy = type(s)(**{f.name: getattr(s, f.name) for f in fields(s) if f.init})
     true(
         f"{name} made again of its fields is another one: is it a dataclass(frozen=True)?",
-        same == s and hash(same) == hash(s),
+        copy == s and hash(copy) == hash(s),
     )
     try:
         type(s).__setattr__(s, "dim", s.dim)
@@ -37,8 +37,11 @@ def description(case: Case) -> None:
         ) from error
     true(f"{name} unpickled is another one", copy == s and hash(copy) == hash(s))
     spec = spec_of(s)
-    again = build_structure(spec, s.dim)
-    true(f"{name}: arguments() make another one: {brief(spec)} gives {brief(again)}", again == s)
+    repeated = build_structure(spec, s.dim)
+    true(
+        f"{name}: arguments() make another one: {brief(spec)} gives {brief(repeated)}",
+        repeated == s,
+    )
 
 
 def sizes(case: Case) -> None:
@@ -69,10 +72,10 @@ def _whole(x):
 def identity(case: Case) -> None:
     """Its bits are always the same; of a group `to_dense` of it is I, bit for bit."""
     s, first = case.structure, case.identity
-    again = s.identity(case.xp, case.xp.float64)
-    for a, b in zip(leaves(first), leaves(again), strict=True):
-        same = np.array_equal(case.numpy(a), case.numpy(b))
-        true("identity(xp, dtype) gives other numbers the second time", same)
+    repeated = s.identity(case.xp, case.xp.float64)
+    for a, b in zip(leaves(first), leaves(repeated), strict=True):
+        is_equal = np.array_equal(case.numpy(a), case.numpy(b))
+        true("identity(xp, dtype) gives other numbers the second time", is_equal)
     if s.is_group:
         B, eye = case.B(first), np.eye(case.dim)
         true(
@@ -82,8 +85,8 @@ def identity(case: Case) -> None:
         )
     for dtype in ("float64", "float32"):
         for a in leaves(s.identity(case.xp, getattr(case.xp, dtype))):
-            got = str(a.dtype)
-            true(f"identity(xp, {dtype}) has an array of {got}", got.endswith(dtype))
+            actual = str(a.dtype)
+            true(f"identity(xp, {dtype}) has an array of {actual}", actual.endswith(dtype))
     shapes = [a.shape for a in leaves(s.blank())], [a.shape for a in leaves(first)]
     true(f"blank() has shapes {shapes[0]}, identity() {shapes[1]}", shapes[0] == shapes[1])
 
@@ -95,8 +98,8 @@ def samples(case: Case) -> None:
     if s.is_group:
         close("unwhiten against B⁻ᵀ of to_dense", A, np.linalg.inv(B).T)
     Z = case.normals(3, s.noise_dim)
-    got = case.numpy(s.unwhiten(case.factor, Z))
-    close("unwhiten of rows against that of unit vectors", got, case.numpy(Z) @ A.T)
+    actual = case.numpy(s.unwhiten(case.factor, Z))
+    close("unwhiten of rows against that of unit vectors", actual, case.numpy(Z) @ A.T)
 
 
 def whitening(case: Case) -> None:
@@ -108,8 +111,8 @@ def whitening(case: Case) -> None:
     close("whiten against the shortest z with A z = y", z, y @ np.linalg.pinv(A).T)
     if s.is_group:
         close("whiten against Bᵀ y of to_dense", z, y @ case.B())
-    back = case.numpy(s.unwhiten(case.factor, case.freeze(Z)))
-    close("unwhiten(whiten(Y)) against Y", back, y)
+    restored = case.numpy(s.unwhiten(case.factor, case.freeze(Z)))
+    close("unwhiten(whiten(Y)) against Y", restored, y)
 
 
 def gradients(case: Case) -> None:
@@ -119,11 +122,11 @@ def gradients(case: Case) -> None:
     local = s.whiten_gradient(case.factor, G)
     close("whiten_gradient against Aᵀ g (of a group B⁻¹ g)", case.numpy(local), case.numpy(G) @ A)
     H = case.normals(3, s.noise_dim)
-    got = case.numpy(s.unwhiten_gradient(case.factor, H))
-    wanted = case.numpy(H) @ np.linalg.pinv(A)
-    close("unwhiten_gradient against the transpose of whiten (of a group B g)", got, wanted)
-    back = case.numpy(s.unwhiten_gradient(case.factor, case.freeze(local)))
-    close("unwhiten_gradient(whiten_gradient(G)) against G", back, case.numpy(G))
+    actual = case.numpy(s.unwhiten_gradient(case.factor, H))
+    expected = case.numpy(H) @ np.linalg.pinv(A)
+    close("unwhiten_gradient against the transpose of whiten (of a group B g)", actual, expected)
+    restored = case.numpy(s.unwhiten_gradient(case.factor, case.freeze(local)))
+    close("unwhiten_gradient(whiten_gradient(G)) against G", restored, case.numpy(G))
 
 
 def determinant(case: Case) -> None:
@@ -133,18 +136,18 @@ def determinant(case: Case) -> None:
         "logdet against slogdet of to_dense", s.logdet(case.factor), np.linalg.slogdet(case.B())[1]
     )
     true("is_element must hold for an element", s.is_element(case.factor))
-    nothing = case.freeze(mapped(lambda a: 0 * a, case.factor))
+    zeros = case.freeze(mapped(lambda a: 0 * a, case.factor))
     with np.errstate(all="ignore"):
-        true("is_element must not hold for a factor of zeros", not s.is_element(nothing))
+        true("is_element must not hold for a factor of zeros", not s.is_element(zeros))
 
 
 def spread(case: Case) -> None:
     """deviations and condition are those of (B Bᵀ)⁻¹."""
     s, B = case.structure, case.B()
     C = np.linalg.inv(B @ B.T)
-    got = case.numpy(s.deviations(case.factor))
-    close("deviations against √diag (B Bᵀ)⁻¹", got, np.sqrt(np.diag(C)))
-    wanted, got = np.linalg.cond(C), s.condition(case.factor)
+    actual = case.numpy(s.deviations(case.factor))
+    close("deviations against √diag (B Bᵀ)⁻¹", actual, np.sqrt(np.diag(C)))
+    expected, actual = np.linalg.cond(C), s.condition(case.factor)
     # power iteration is a lower bound; elements here have no far ends
-    within = 0.7 * wanted <= got <= wanted * (1 + 1e-8)
-    true(f"condition {got:.6g} must lie between 0.7 and 1 times {wanted:.6g}", within)
+    is_bound = 0.7 * expected <= actual <= expected * (1 + 1e-8)
+    true(f"condition {actual:.6g} must lie between 0.7 and 1 times {expected:.6g}", is_bound)

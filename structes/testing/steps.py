@@ -18,8 +18,8 @@ def retraction(case: Case) -> None:
     """dense(retract(B, M)) = B h(M), exactly or to the order that the structure states."""
     s, B = case.structure, case.B()
     still = s.scale(case.tangent(), 0.0)
-    kept = case.B(s.retract(case.factor, still))
-    close("B Bᵀ after retract along 0", kept @ kept.T, B @ B.T)
+    B_after = case.B(s.retract(case.factor, still))
+    close("B Bᵀ after retract along 0", B_after @ B_after.T, B @ B.T)
     if not s.is_group:
         moved = case.B(s.retract(case.factor, s.shift(still, -0.2)))
         close(
@@ -30,8 +30,8 @@ def retraction(case: Case) -> None:
         return
     if s.retraction_order == inf:
         for M in case.tangents():
-            got = case.B(s.retract(case.factor, M))
-            close("dense(retract(B, M)) against B h(M)", got, B @ h(case.M(M)))
+            actual = case.B(s.retract(case.factor, M))
+            close("dense(retract(B, M)) against B h(M)", actual, B @ h(case.M(M)))
         return
     order = measured_order(case)
     true(
@@ -51,14 +51,14 @@ def measured_order(case: Case) -> float:
         R = np.linalg.solve(h(case.M(M)), inverse @ case.B(s.retract(case.factor, M)))
         return np.linalg.norm(R @ R.T - np.eye(case.dim))
 
-    least = inf
+    order = inf
     for M in case.tangents():
         M = s.scale(M, LENGTH / max(float(s.norm(M)), LENGTH))
         errors = [left_over(M, 2.0**-k) for k in range(5)]
         errors = [e for e in errors if e > ROUNDING * case.dim]
         if len(errors) > 1:
-            least = min(least, log2(errors[-2] / errors[-1]))
-    return least
+            order = min(order, log2(errors[-2] / errors[-1]))
+    return order
 
 
 def stated_order_is_reached(cases: Sequence[Case]) -> None:
@@ -67,11 +67,11 @@ def stated_order_is_reached(cases: Sequence[Case]) -> None:
     stated = [c.structure.retraction_order for c in cases if c.structure.is_group]
     if not stated or min(stated) == inf:
         return
-    found = min(measured_order(c) for c in cases if c.structure.is_group)
+    order = min(measured_order(c) for c in cases if c.structure.is_group)
     true(
         f"retraction_order {min(stated):g} is understated: at dims {[c.dim for c in cases]} "
-        f"retract differs from B h(M) in terms of order {found:.2f}",
-        found <= min(stated) + SLACK,
+        f"retract differs from B h(M) in terms of order {order:.2f}",
+        order <= min(stated) + SLACK,
     )
 
 
@@ -80,27 +80,27 @@ def transport(case: Case) -> None:
     s = case.structure
     for M in case.tangents():
         Q, _ = case.samples(3)
-        after = case.freeze(s.retract(case.factor, M))
-        wanted = case.numpy(s.unwhiten(case.factor, Q))
+        next_factor = case.freeze(s.retract(case.factor, M))
+        expected = case.numpy(s.unwhiten(case.factor, Q))
         moved = s.transport(M, Q)
-        got = case.numpy(s.unwhiten(after, case.freeze(moved)))
-        close("unwhiten(retract(B, M), transport(M, q)) against unwhiten(B, q)", got, wanted)
+        actual = case.numpy(s.unwhiten(next_factor, case.freeze(moved)))
+        close("unwhiten(retract(B, M), transport(M, q)) against unwhiten(B, q)", actual, expected)
         alone = case.numpy(s.transport(M, Q[0, :]))
         close("transport of a vector (d,) against that of rows", alone, case.numpy(moved)[0])
         factor, path = s.move(case.factor, M, Q)
-        close("the factor of move against retract", case.B(factor), case.B(after))
+        close("the factor of move against retract", case.B(factor), case.B(next_factor))
         close("the path of move against transport", case.numpy(path), case.numpy(moved))
 
 
 def known_samples(case: Case) -> None:
     """A tangent that knows y of some of its samples retracts as one that does not."""
     s = case.structure
-    for n, known in ((2, 1), (2, 2), (4, 1), (4, 3), (4, 4)):
+    for n, count in ((2, 1), (2, 2), (4, 1), (4, 3), (4, 4)):
         Z, w = case.samples(n)
         M, Y = s.tangent_at(case.factor, Z, w), s.unwhiten(case.factor, Z)
-        wanted = case.B(s.retract(case.factor, M))
-        got = s.retract(case.factor, s.with_samples(M, case.freeze(Y[:known, :])))
-        close("retract of with_samples(M, Y)", case.B(got), wanted)
+        expected = case.B(s.retract(case.factor, M))
+        actual = s.retract(case.factor, s.with_samples(M, case.freeze(Y[:count, :])))
+        close("retract of with_samples(M, Y)", case.B(actual), expected)
 
 
 def capabilities(case: Case) -> None:
@@ -108,8 +108,10 @@ def capabilities(case: Case) -> None:
     s, (Z, w) = case.structure, case.samples()
     if s.is_diagonal:
         squares, weight = w @ (Z * Z), case.xp.sum(w)
-        got = case.M(s.tangent_of_squares(case.freeze(squares), weight))
-        close("tangent_of_squares against tangent", got, case.M(s.tangent_at(case.factor, Z, w)))
+        actual = case.M(s.tangent_of_squares(case.freeze(squares), weight))
+        close(
+            "tangent_of_squares against tangent", actual, case.M(s.tangent_at(case.factor, Z, w))
+        )
         B = case.B()
         close("is_diagonal: B", B, np.diag(np.diag(B)))
     if s.is_entrywise:
@@ -119,11 +121,11 @@ def capabilities(case: Case) -> None:
     if s.has_any_matrix:
         B = np.eye(case.dim) + 0.3 * case.numpy(case.normals(case.dim))
         close("has_any_matrix: to_dense(factor_of(B))", case.B(s.factor_of(case.array(B))), B)
-    other = s.with_exponential()
-    if other != s:
+    exponential = s.with_exponential()
+    if exponential != s:
         M = case.tangent()
         exact = case.B() @ _exp(case.M(M))
-        close("with_exponential: retract", case.B(other.retract(case.factor, M)), exact)
+        close("with_exponential: retract", case.B(exponential.retract(case.factor, M)), exact)
 
 
 def _exp(M):
@@ -144,10 +146,10 @@ def precision(case: Case) -> None:
         "unwhiten": (s.unwhiten(lower, z), s.unwhiten(case.factor, Z)),
         "tangent": (s.tangent_at(lower, z, v), s.tangent_at(case.factor, Z, w)),
     }
-    for name, (got, wanted) in pairs.items():
-        for array in leaves(got):
+    for name, (actual, expected) in pairs.items():
+        for array in leaves(actual):
             kind = str(getattr(array, "dtype", "float32"))
             true(f"{name} of float32 has an array of {kind}", kind.endswith("float32"))
         if name == "tangent":
-            got, wanted = case.M(got), case.M(wanted)
-        close(f"{name} of float32", case.numpy(got), case.numpy(wanted), 1e-4)
+            actual, expected = case.M(actual), case.M(expected)
+        close(f"{name} of float32", case.numpy(actual), case.numpy(expected), 1e-4)

@@ -35,14 +35,14 @@ def parameter_groups(case: Case) -> None:
     units = [tuple(float(p == q) for q in range(n)) for p in range(n)]
     rates = tuple(1 + 0.5 * p for p in range(n))
     for M in (case.tangent(2), case.tangent(4)):
-        same = case.M(s.scale(M, (0.5,) * n))
-        close("scale by the same rate for all parts", same, 0.5 * case.M(M))
+        identical = case.M(s.scale(M, (0.5,) * n))
+        close("scale by the same rate for all parts", identical, 0.5 * case.M(M))
         if not s.is_group:
             continue
         pieces = [case.M(s.scale(M, unit)) for unit in units]
         close("the sum of the parts against M", sum(pieces), case.M(M))
-        wanted = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
-        close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), wanted)
+        expected = sum(rate * piece for rate, piece in zip(rates, pieces, strict=True))
+        close("scale by a rate for each of the parts", case.M(s.scale(M, rates)), expected)
         eye = s.shift(s.scale(M, 0.0), 1.0)
         pieces = [case.M(s.scale(eye, unit)) for unit in units]
         for p, piece in enumerate(pieces):
@@ -60,12 +60,12 @@ def linearity(case: Case) -> None:
 
     whole = case.M(tangent(xp.concat([Z, X]), xp.concat([w, v])))
     close("tangent of all samples against add", case.M(s.add(tangent(Z, w), tangent(X, v))), whole)
-    more = case.samples(3 * case.dim)[0]  # so many that the tangent may be kept in another form
-    padded = tangent(xp.concat([Z, more]), xp.concat([w, xp.zeros(3 * case.dim, dtype=w.dtype)]))
-    few = tangent(Z, w)
-    close("tangent with samples of weight 0", case.M(padded), case.M(few))
-    got, wanted = (s.retract(case.factor, s.scale(M, 0.1)) for M in (padded, few))
-    close("retract along it", case.B(got), case.B(wanted))
+    extra = case.samples(3 * case.dim)[0]  # so many that the tangent may be kept in another form
+    padded = tangent(xp.concat([Z, extra]), xp.concat([w, xp.zeros(3 * case.dim, dtype=w.dtype)]))
+    plain = tangent(Z, w)
+    close("tangent with samples of weight 0", case.M(padded), case.M(plain))
+    actual, expected = (s.retract(case.factor, s.scale(M, 0.1)) for M in (padded, plain))
+    close("retract along it", case.B(actual), case.B(expected))
 
 
 def natural_gradient(case: Case) -> None:
@@ -87,23 +87,23 @@ def pairs(case: Case) -> None:
     """tangent_of_pairs is the natural gradient of Σ w sym(z uᵀ), without an identity."""
     s, (Z, w), (U, _) = case.structure, case.samples(), case.samples()
     M = case.M(s.tangent_of_pairs(case.factor, Z, U, w))
-    other = case.M(s.tangent_of_pairs(case.factor, U, Z, w))
-    close("tangent_of_pairs(Z, U) against (U, Z)", other, M)
-    own = case.M(s.tangent_of_pairs(case.factor, Z, Z, w))
-    nothing = case.freeze(0 * Z)
-    wanted = (case.M(s.tangent_at(case.factor, X, w)) for X in (Z, nothing))
+    swapped = case.M(s.tangent_of_pairs(case.factor, U, Z, w))
+    close("tangent_of_pairs(Z, U) against (U, Z)", swapped, M)
+    squares = case.M(s.tangent_of_pairs(case.factor, Z, Z, w))
+    zero_rows = case.freeze(0 * Z)
+    expected = (case.M(s.tangent_at(case.factor, X, w)) for X in (Z, zero_rows))
     close(
         "tangent_of_pairs(Z, Z) against tangent without its identity",
-        own,
-        np.subtract(*wanted),
+        squares,
+        np.subtract(*expected),
     )
     if s.is_group:
         z, u, weights = map(case.numpy, (Z, U, w))
         G = (z.T * weights) @ u
         for _ in range(2 * case.dim):
             D = case.M(case.tangent(case.dim + 2))
-            wanted = -np.sum((G + G.T) * D) / 2
-            close("⟨M + Mᵀ, D⟩ of tangent_of_pairs", np.sum((M + M.T) * D), wanted, 1e-9)
+            expected = -np.sum((G + G.T) * D) / 2
+            close("⟨M + Mᵀ, D⟩ of tangent_of_pairs", np.sum((M + M.T) * D), expected, 1e-9)
 
 
 def degrees_of_freedom(case: Case) -> None:
@@ -131,13 +131,15 @@ def likelihood(case: Case) -> None:
         return (log_likelihood(eps) - log_likelihood(-eps)) / (2 * eps)
 
     size = np.sum(case.M(M) ** 2)
-    up = slope(M)
-    true(f"a step along M must ascend; its slope is {up:.3g}", up > 0 or size < 1e-18)
+    gain = slope(M)
+    true(f"a step along M must ascend; its slope is {gain:.3g}", gain > 0 or size < 1e-18)
     if s.is_group:
         D = case.tangent()
         m, d = case.M(M), case.M(D)
-        wanted = np.sum((m + m.T) * (d + d.T)) / 2
-        close("slope of the log likelihood against 2⟨sym M, sym D⟩", slope(D), wanted, 1e-8, 1e-6)
+        expected = np.sum((m + m.T) * (d + d.T)) / 2
+        close(
+            "slope of the log likelihood against 2⟨sym M, sym D⟩", slope(D), expected, 1e-8, 1e-6
+        )
 
 
 def fisher_metric(case: Case) -> None:
@@ -152,5 +154,5 @@ def fisher_metric(case: Case) -> None:
         return 0.5 * (np.trace(ratio) - case.dim - np.linalg.slogdet(ratio)[1])
 
     d = case.M(D)
-    got = (divergence(eps) + divergence(-eps)) / (2 * eps**2)  # odd terms cancel
-    close("divergence of a step against ‖sym D‖²", got, np.sum((d + d.T) ** 2) / 4, 1e-7, 1e-4)
+    actual = (divergence(eps) + divergence(-eps)) / (2 * eps**2)  # odd terms cancel
+    close("divergence of a step against ‖sym D‖²", actual, np.sum((d + d.T) ** 2) / 4, 1e-7, 1e-4)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...registry import Registry
+from ...naming.registry import Registry
 from ..peers import load_package, refuse_numpy
 
 CLIENTS = Registry(

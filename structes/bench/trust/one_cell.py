@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from ...loading import load_object
+from ...naming.loading import load_object
 from .around import resume
 from .clients import CLIENTS
 from .situations import SITUATIONS

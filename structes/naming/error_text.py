@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # of structes
 _OTHERS = ("site-packages", "dist-packages", os.path.dirname(os.__file__) + os.sep)
 
 
