@@ -100,7 +100,7 @@ def structure(rng, d: int, depth: int = 0):
             spec |= {"lead": order[:k1], "tail": order[k1 : k1 + k2]}
         return spec
     if kind == "toeplitz":
-        return pick(rng, ["toeplitz_lower", "toeplitz_upper"])
+        return pick(rng, ["toeplitz_lower", "toeplitz_upper", "circulant"])
     if kind == "sparse":
         if chance(rng, 0.5):
             tree = [-1] + [int(rng.integers(-1, i)) for i in range(1, d)]
