@@ -169,14 +169,14 @@ class Arrivals(NamedTuple):
 
 def _first_values(places, ledger) -> int:
     """How many of these candidates and points have no value yet; forgotten ones had none."""
-    seen, count = set(), 0
+    keys, count = set(), 0
     for place in places:
         if place.kind == REPEATED:
             continue
         if place.kind in (OWN, FORGOTTEN):
             count += 1
-        elif (place.key, place.index) not in seen:
-            seen.add((place.key, place.index))
+        elif (place.key, place.index) not in keys:
+            keys.add((place.key, place.index))
             count += not ledger.generation(place.key)[1].is_told[place.index]
     return count
 

@@ -115,9 +115,9 @@ class DrawnGeneration:
         if self._recipe is None:
             state = self.state._replace(path=None, path_sigma=None)
             threads = None if self.strategy.tile is None else blas_threads()
-            asked = tuple(self.asked)
-            key = *self.key, hash(asked)
-            self._recipe = Recipe(self.strategy, state, self.seed, asked, key, threads)
+            sizes = tuple(self.asked)
+            key = *self.key, hash(sizes)
+            self._recipe = Recipe(self.strategy, state, self.seed, sizes, key, threads)
         return self._recipe
 
     def points(self, indices: np.ndarray) -> Any:

@@ -38,10 +38,10 @@ class Generation(DrawnGeneration):
 
     @classmethod
     def of(
-        cls, strategy: Strategy, state: State, seed: int, asked: Iterable[int], origin: int = 0
+        cls, strategy: Strategy, state: State, seed: int, sizes: Iterable[int], origin: int = 0
     ) -> Generation:
         """A generation of which so many candidates at a time were asked; none is drawn yet."""
-        ends = np.cumsum([0, *asked]).tolist()
+        ends = np.cumsum([0, *sizes]).tolist()
         portions = PersistentList(Portion(a, b - a) for a, b in pairwise(ends))
         return cls(strategy, state, seed, origin, portions)
 
@@ -278,16 +278,16 @@ class Generation(DrawnGeneration):
             popsize = checks.count("popsize", tree["popsize"], 2, MOST)
             check_population(popsize)
             strategy = replace(strategy, popsize=popsize)
-        asked = [checks.count("asked", n, 1, MOST) for n in tree["asked"]]
+        sizes = [checks.count("asked", n, 1, MOST) for n in tree["asked"]]
         seed = noise.check_seed(checks.count("seed", tree["seed"], 0))
         state = strategy.restored(tree["state"], xp) if state is None else state
-        generation = cls.of(strategy, state, seed, asked, origin)
+        generation = cls.of(strategy, state, seed, sizes, origin)
         portions = list(generation.portions)
         lazy = set(tree["lazy"] if "prints" in tree else range(len(portions)))
         drawn = [portion for k, portion in enumerate(portions) if k not in lazy]
         prints = tree.get("prints", np.empty(0, dtype=np.uint64))  # not in the oldest files
         if prints.dtype != np.uint64 or prints.shape != (sum(p.count for p in drawn),):
-            raise ValueError(f"{prints.shape} fingerprints for portions of {asked}")
+            raise ValueError(f"{prints.shape} fingerprints for portions of {sizes}")
         ends = np.cumsum([portion.count for portion in drawn])[:-1]
         for portion, part in zip(drawn, np.split(prints, ends) if drawn else [], strict=True):
             portion.prints = part

@@ -205,7 +205,7 @@ class Arguments:
         domain, _ = self.domain(self.start())
         return replace(self, structure=build_structure(self.structure, domain.dim))
 
-    def with_stopping(self, where: str, **criteria: Any) -> Arguments:
+    def with_stopping(self, caller: str, **criteria: Any) -> Arguments:
         """The same with other stopping criteria.
 
         Parameters
@@ -222,7 +222,7 @@ class Arguments:
         """
         for name in criteria:
             if name not in STOPPING:
-                raise unknown(name, STOPPING, where)
+                raise unknown(name, STOPPING, caller)
         if self.maximize and criteria.get("target") is not None:
             criteria["target"] = -checks.number("target", criteria["target"])
         return replace(self, stopping=Stopping(**{**asdict(self.stopping), **criteria}))

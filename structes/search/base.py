@@ -163,14 +163,14 @@ class BaseSearch:
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
-            kept = {k: v for k, v in vars(self).items() if k not in ("_lock", "_start")}
-        return {**kept, "_warned": set(self._warned), "seconds": self.seconds}
+            attributes = {k: v for k, v in vars(self).items() if k not in ("_lock", "_start")}
+        return {**attributes, "_warned": set(self._warned), "seconds": self.seconds}
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        kept = dict(kept)
-        self._start = time.monotonic() - kept.pop("seconds")
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        attributes = dict(attributes)
+        self._start = time.monotonic() - attributes.pop("seconds")
         self._lock = threading.RLock()
-        vars(self).update(kept)
+        vars(self).update(attributes)
 
     # -- warnings ---------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def arguments_from(
-    where: str,
+    caller: str,
     x0: StartLike = None,
     sigma0: Any = None,
     structure: StructureSpec = "dense",
@@ -59,7 +59,7 @@ def arguments_from(
     """
     for name in options:
         if name not in OPTIONS:
-            raise unknown(name, (*NAMES, *OPTIONS), where)
+            raise unknown(name, (*NAMES, *OPTIONS), caller)
     maximize = options.get("maximize", False)
     if not isinstance(maximize, (bool, np.bool_)):
         raise TypeError(f"maximize must be True or False; got {brief(maximize)}")

@@ -159,9 +159,9 @@ def _of_search(es):
         C = C / exp(float(np.linalg.slogdet(C)[1]) / d)
     if not isinstance(domain, Fixed):
         return C
-    at, size = domain.free, domain.size
+    indices, size = domain.free, domain.size
     full = np.ones(size) if C.ndim == 1 else np.eye(size)
-    full[at if C.ndim == 1 else np.ix_(at, at)] = C
+    full[indices if C.ndim == 1 else np.ix_(indices, indices)] = C
     return full
 
 
@@ -171,20 +171,20 @@ def _correlations(C, deviations):
     if d > LARGEST:
         _refuse_large(d)
     R = C / np.outer(deviations, deviations)
-    off = np.abs(R - R.T)
-    if off.max() > 1e-6:
-        i, j = np.unravel_index(int(off.argmax()), off.shape)
+    asymmetry = np.abs(R - R.T)
+    if asymmetry.max() > 1e-6:
+        i, j = np.unravel_index(int(asymmetry.argmax()), asymmetry.shape)
         raise ValueError(
             f"covariance must be symmetric; covariance[{i}, {j}] is {C[i, j]:g}, and "
             f"covariance[{j}, {i}] is {C[j, i]:g}"
         )
     R = (R + R.T) / 2
     np.fill_diagonal(R, 1.0)
-    least = float(np.linalg.eigvalsh(R)[0])
-    if not least > SINGULAR:
+    lowest = float(np.linalg.eigvalsh(R)[0])
+    if not lowest > SINGULAR:
         raise ValueError(
             "covariance must be positive definite; the smallest eigenvalue of its correlations is "
-            f"{least:.3g}. (A sample covariance of fewer than {d + 1} points is singular: add "
+            f"{lowest:.3g}. (A sample covariance of fewer than {d + 1} points is singular: add "
             "something to its diagonal.)"
         )
     return None if (np.eye(d) == R).all() else R

@@ -248,7 +248,7 @@ class ES(StateProperties, BaseSearch):
 
         Its numbers have overflowed, or a state was assigned that is none (sound.py).
         """
-        self._search.check(own=not self._assigned)
+        self._search.check(from_updates=not self._assigned)
 
     @classmethod
     def load(
@@ -311,8 +311,8 @@ class ES(StateProperties, BaseSearch):
 
     # -- copies -----------------------------------------------------------------------------------
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        super().__setstate__(kept)
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        super().__setstate__(attributes)
         ledger = self._search.ledger.copy(secrets.randbits(62))
         self._search = self._search._replace(ledger=ledger)
 

@@ -60,8 +60,8 @@ class InFlight:
 
     def tell_head(self, es: ES | RestartES) -> bool:
         """Tell the values that have come without a gap from the first on; False: there is none."""
-        come = self._has_come
-        head = len(come) if come.all() else int(come.argmin())
+        arrived_spans = self._has_come
+        head = len(arrived_spans) if arrived_spans.all() else int(arrived_spans.argmin())
         rows = np.flatnonzero(~self._is_told[:head])
         self._tell(es, rows)
         return bool(len(rows))

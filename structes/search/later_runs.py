@@ -105,8 +105,8 @@ def _start_of_run(arguments, restarts, number, domain) -> np.ndarray:
     return domain.decode(middle + step)[0, :]
 
 
-def row_of(es: ES, plan: Plan, number: int, before: int, reasons: dict[str, Any]) -> Run:
-    """The row of run `number`, an ES that began after `before` evaluations of the search."""
-    evaluations = es.evaluations - before
+def row_of(es: ES, plan: Plan, number: int, spent: int, reasons: dict[str, Any]) -> Run:
+    """The row of run `number`, an ES that began after `spent` evaluations of the search."""
+    evaluations = es.evaluations - spent
     numbers = es.monitor.sigma0, es.seed, evaluations, es.generation, es.best.fun
     return Run(number, plan.regime, es.popsize, *numbers, reasons)

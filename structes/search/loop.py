@@ -104,11 +104,11 @@ def _in_process(es, evaluate, callback, after_tell) -> bool:
         if not X.shape[0]:
             X = es.ask(lazy=es.strategy.tile is not None)
         X = part(X, 0, _within_budget(es, X.shape[0]))
-        began = time.monotonic()
+        start_time = time.monotonic()
         evaluate.deadline = _deadline(es)
         rows = X.unit if isinstance(X, Candidates) else 1 if slow else X.shape[0]
         _evaluate_rows(es, evaluate, X, rows, after_tell)
-        slow = evaluate.by_point and time.monotonic() - began > 1
+        slow = evaluate.by_point and time.monotonic() - start_time > 1
         X = part(X, 0, 0)
         if ends(callback, es):
             return True
@@ -125,11 +125,11 @@ def _evaluate_rows(es, evaluate, X, rows, after_tell):
     evaluate.finished = []
     try:
         for i in range(0, n, rows):
-            wanted = min(rows, n - i)
-            new = forms.values_of_rows(evaluate(part(X, i, i + wanted)), wanted)
+            count = min(rows, n - i)
+            new = forms.values_of_rows(evaluate(part(X, i, i + count)), count)
             evaluate.finished = []
             values += new.tolist()
-            is_last = i + wanted == n or len(new) < wanted or time.monotonic() >= evaluate.deadline
+            is_last = i + count == n or len(new) < count or time.monotonic() >= evaluate.deadline
             if is_last or rows == 1 or time.monotonic() - last > 1:
                 es.tell(part(X, start, start + len(values)), np.array(values))
                 start, values = start + len(values), []
@@ -196,7 +196,7 @@ def _generations(es, evaluate, callback, after_tell) -> bool:
             X = part(X, 0, _within_budget(es, X.shape[0], sum(flight.out for flight in late)))
             present, generation = InFlight(X, evaluate.submit(X, es.popsize)), es.generation
             spare = X.shape[0] - ceil(fraction * X.shape[0])
-            began = time.monotonic()
+            start_time = time.monotonic()
             # where X is empty all that the budget allows is under way
             while present.out > spare or (not X.shape[0] and any(f.out for f in late)):
                 spans = evaluate.collect(_patience(deadline, es, present.is_heard))
@@ -204,7 +204,7 @@ def _generations(es, evaluate, callback, after_tell) -> bool:
                 for flight in late:
                     flight.take(spans)
                     flight.tell(es)
-                if time.monotonic() - began > 1 and present.tell_head(es):
+                if time.monotonic() - start_time > 1 and present.tell_head(es):
                     after_tell(es)
                 is_over = es.stop() and (present.is_heard or not _goes_on(es))
                 if is_over or es.generation != generation:  # late values have filled it

@@ -151,7 +151,7 @@ def minimize(
         evaluation has given a value, as soon as a generation of them has failed. One in a worker
         is an `EvaluationError` with its traceback.
     """
-    began = time.monotonic()
+    start_time = time.monotonic()
     with held():
         import scipy.optimize  # noqa: F401  (for the result: now, because time counts)
 
@@ -174,7 +174,7 @@ def minimize(
             if mode == "steady" and evaluator is not None and arguments.popsize is None:
                 arguments = _with_steady_popsize(arguments, evaluator)
             es = search_of(arguments, restarts)
-            es.count_from(began)
+            es.count_from(start_time)
         else:
             named = {"x0": x0, "sigma0": sigma0, "seed": seed, "restarts": restarts, **budgets}
             named = {name: value for name, value in named.items() if value is not None}
@@ -247,8 +247,8 @@ def _about_errors(evaluate, es) -> str:
     if evaluate.first_point is not None:
         point = evaluate.first_point
         words = [f"{v:.6g}" for v in point[:10]] + ["…"] * (len(point) > 10)
-        where = f"[{', '.join(words)}]" if es.space is None else es.space.to_dict(point)
-        place = f", at {where}"
+        coordinates = f"[{', '.join(words)}]" if es.space is None else es.space.to_dict(point)
+        place = f", at {coordinates}"
     return (
         f"{evaluate.errors} evaluations of fun failed and count as missing; the first{place}: "
         f"{evaluate.first!r}"

@@ -138,8 +138,8 @@ def _fitted(T, values, w):
     L = np.linalg.cholesky(S * (_drawn(variance, mu) / variance))
     Z = np.linalg.solve(L, (T - m).T).T
     z, P = _weighed(*_model(Z, values, np.count_nonzero(w)))
-    back = np.linalg.solve(L, np.eye(d))
-    return m + L @ z, _believed(back.T @ P @ back)
+    inverse = np.linalg.solve(L, np.eye(d))
+    return m + L @ z, _believed(inverse.T @ P @ inverse)
 
 
 def _believed(P):

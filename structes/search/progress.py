@@ -21,7 +21,7 @@ from .kinds import runs_of
 
 @contextmanager
 def progress_of(
-    wanted: bool,
+    is_shown: bool,
     es: Any,
     label: str = "",
     minimum: float | None = None,
@@ -45,18 +45,18 @@ def progress_of(
     every : float
         Seconds between plain lines, after some quicker ones (a bar moves ten times a second).
     """
-    if not wanted:
+    if not is_shown:
         yield lambda es: None
         return
     stream = Output(sys.stderr if stream is None else stream)
     label = visible(label, 80, lines=False)
     describe = _Words(f"{label}  " if label else "", minimum)
-    shown = _Shown(_bar if stream.isatty() else _lines, es, describe, stream, every)
+    bar = _Shown(_bar if stream.isatty() else _lines, es, describe, stream, every)
     try:
-        yield shown.report
+        yield bar.report
     finally:
-        shown.close()
-    shown.say(describe.end, es)
+        bar.close()
+    bar.say(describe.end, es)
 
 
 class _Shown:
@@ -89,7 +89,7 @@ class _Shown:
             say(f"the progress cannot be shown: {type(error).__name__}: {error}")
 
 
-def name_of(structure: Any, most: int = 60) -> str:
+def name_of(structure: Any, width: int = 60) -> str:
     """A structure in a few words: its name and sizes, as in block_upper (k=3).
 
     Of a direct sum they are the names of its blocks. The text has at most so many characters.
@@ -102,7 +102,7 @@ def name_of(structure: Any, most: int = 60) -> str:
     else:
         sizes = ", ".join(f"{k}={v}" for k, v in spec.items() if type(v) is int)
         text = f"{spec['name']} ({sizes})" if sizes else spec["name"]
-    return shorten(visible(text, 1000, lines=False), most, placeholder=" …")
+    return shorten(visible(text, 1000, lines=False), width, placeholder=" …")
 
 
 class _Words:
@@ -112,8 +112,8 @@ class _Words:
         self.head, self.minimum = head, minimum
 
     def start(self, es):
-        what = f"{name_of(es.structure)}, d = {es.dim}"
-        return f"{self.head}{what}, {es.popsize} candidates a generation"
+        title = f"{name_of(es.structure)}, d = {es.dim}"
+        return f"{self.head}{title}, {es.popsize} candidates a generation"
 
     def now(self, es):
         run, restart = f"sigma {es.sigma:.1e}", len(runs_of(es)) - 1

@@ -119,8 +119,8 @@ class RestartES(StateProperties, BaseSearch):
         self.restarts = build_restarts(restarts)
         check_that_it_ends(self.restarts, arguments.stopping)
         es = ES.of(replace(arguments, x0=arguments.start(0)))
-        nothing = Best(None, np.inf, 0)
-        earlier = EarlierRuns(Plan("first", es.popsize), (), nothing, 0, 0, 0.0)
+        no_best = Best(None, np.inf, 0)
+        earlier = EarlierRuns(Plan("first", es.popsize), (), no_best, 0, 0, 0.0)
         es._search = es._search._replace(earlier=earlier)
         self.es = es
 

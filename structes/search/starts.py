@@ -111,9 +111,9 @@ def from_bounds(x0: Any, sigma0: Any, limits: dict[str, Any]) -> tuple[Any, Any]
     fixed = fixed_at(limits.get("fixed"), d, low, high)
     for i in range(d):
         if i not in fixed and not (np.isfinite(low[i]) and np.isfinite(high[i])):
-            what = "x0 and sigma0" if x0 is None else "sigma0"
+            names = "x0 and sigma0" if x0 is None else "sigma0"
             raise ValueError(
-                f"{what} must be given: bounds say them where they are closed only, and "
+                f"{names} must be given: bounds say them where they are closed only, and "
                 f"bounds[{i}] is ({low[i]}, {high[i]})"
             )
     low, high = (np.array([fixed.get(i, v) for i, v in enumerate(side)]) for side in (low, high))

@@ -48,7 +48,7 @@ class Best:
         self._x, self.fun, self.evaluations = x, fun, evaluations
 
     @classmethod
-    def restored(cls, row: list, dim: int, most: int) -> Best:
+    def restored(cls, row: list, dim: int, limit: int) -> Best:
         """The Best that a checkpoint holds as a list.
 
         Raises ValueError where it is not one of `dim` coordinates and at most `most` evaluations.
@@ -57,7 +57,7 @@ class Best:
         x = None if x is None else checks.point("best", x, dim)
         if (checks.number("best", fun) == inf) != (x is None) or fun == -inf:
             raise ValueError(f"best has the value {fun} and the point {brief(x)}")
-        return cls(x, fun, checks.count("best", evaluations, 0, most))
+        return cls(x, fun, checks.count("best", evaluations, 0, limit))
 
     @property
     def x(self) -> np.ndarray | None:
@@ -114,7 +114,7 @@ class EarlierRuns(NamedTuple):
         }
 
     @classmethod
-    def restored(cls, tree: dict[str, Any], dim: int, most: int) -> EarlierRuns:
+    def restored(cls, tree: dict[str, Any], dim: int, limit: int) -> EarlierRuns:
         """The EarlierRuns of a snapshot.
 
         Raises ValueError where they are not of a search with `dim` coordinates and at most `most`
@@ -124,8 +124,8 @@ class EarlierRuns(NamedTuple):
         return cls(
             Plan.restored(tree["plan"]),
             tuple(map(Run.restored, tree["finished"])),
-            Best.restored(tree["best"], dim, most),
-            checks.count("began", evaluations, 0, most),
+            Best.restored(tree["best"], dim, limit),
+            checks.count("began", evaluations, 0, limit),
             checks.count("began", generations, 0, MOST),
             checks.seconds("began", seconds),
         )
@@ -180,7 +180,7 @@ class SearchState(NamedTuple):
         """The name of the search."""
         return self.ledger.family[-1]
 
-    def check(self, own: bool) -> None:
+    def check(self, from_updates: bool) -> None:
         """Raise ValueError where the search cannot go on.
 
         Parameters
@@ -194,7 +194,7 @@ class SearchState(NamedTuple):
             if pair[0] is not self.strategy or pair[1] is not self.state:
                 checked.append(pair)
         for strategy, state in checked:
-            strategy.check(state, own)
+            strategy.check(state, from_updates)
         self.ledger.check()
 
     # -- files ------------------------------------------------------------------------------------

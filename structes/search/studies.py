@@ -114,20 +114,20 @@ def usable(
         allowed[:, list(fixed)] = CLOSE * np.maximum(np.abs(near[:, list(fixed)]), 1.0)
         reached = (np.abs(near - X) <= allowed).all(axis=1)
     reached &= ~(is_log & ~(near > 0)).any(axis=1)
-    kept, n = reached & np.isfinite(values), len(X)
+    is_kept, n = reached & np.isfinite(values), len(X)
     if not reached.all():
         output.warn(
             f"prior: {n - int(np.count_nonzero(reached))} of {n} points cannot be reached by this "
             "search (bounds, fixed coordinates, logarithms), and are left out",
             stacklevel=5,
         )
-    if not kept.any():
+    if not is_kept.any():
         output.warn(
             f"prior: none of its {n} points has a value and can be reached; the search begins as "
             "if there were no prior",
             stacklevel=5,
         )
-    return near[kept], values[kept]
+    return near[is_kept], values[is_kept]
 
 
 def spread_of(X: np.ndarray, is_log: np.ndarray, fixed: Mapping[int, float]) -> np.ndarray:

@@ -96,8 +96,8 @@ def tell(
             best = _better(search.earlier.best, rows, former, search.evaluations + count)
             search = search._replace(earlier=search.earlier._replace(best=best))
         row_values = np.where((kinds == REPEATED) | (kinds == FORMER), np.nan, row_values)
-        search, more = _after(search, ledger, arrivals, rows, row_values, count, seconds)
-        notices += more
+        search, further = _after(search, ledger, arrivals, rows, row_values, count, seconds)
+        notices += further
     return search, notices
 
 
@@ -106,12 +106,12 @@ def advance(search: SearchState, seconds: float) -> tuple[SearchState, list[str]
 
     Raises ValueError where no value has come for this generation.
     """
-    arrivals, asked = search.arrivals, search.ledger.open
-    if not (asked.n_told or len(arrivals.samples)):
+    arrivals, entry = search.arrivals, search.ledger.open
+    if not (entry.n_told or len(arrivals.samples)):
         raise ValueError("advance() needs at least one value; none was told since the last")
-    Z, Y, values, importance = arrivals.joined(asked)
-    before, counts = search.state, arrivals.counts
-    state, info = search.strategy.update(before, Z, Y, values, importance)
+    Z, Y, values, importance = arrivals.joined(entry)
+    state_before, counts = search.state, arrivals.counts
+    state, info = search.strategy.update(state_before, Z, Y, values, importance)
     if info.worst != info.worst:  # NaN ranks last
         counts = counts._replace(missing=int(np.isnan(values).sum()))
     if any(counts):
@@ -121,7 +121,7 @@ def advance(search: SearchState, seconds: float) -> tuple[SearchState, list[str]
         auto, strategy, state, switches = _watched(search, auto, state, Z, Y, values, importance)
         monitor = monitor.of(strategy.structure) if switches else monitor
     monitor = monitor.closed(state, info, seconds)
-    after = SearchState(
+    successor = SearchState(
         strategy,
         state,
         search.seed,
@@ -138,30 +138,31 @@ def advance(search: SearchState, seconds: float) -> tuple[SearchState, list[str]
     notices = []
     if monitor.failures:
         notices.append("all values of a generation were NaN: the search did not move")
-    if counts.injected and not (asked.n_told or counts.late) and search.ledger.is_out:
+    if counts.injected and not (entry.n_told or counts.late) and search.ledger.is_out:
         notices.append(STRANGERS)
-    return after, notices
+    return successor, notices
 
 
 def _is_whole(search: SearchState, X) -> bool:
     """Whether X is what was asked in the open generation, all of it and in its order."""
-    asked = search.ledger.open
+    entry = search.ledger.open
     if not isinstance(X, Candidates):
-        return asked.generation.is_whole(X)
-    if len(X.parts) != 1 or X.parts[0][0].key != asked.generation.key:
+        return entry.generation.is_whole(X)
+    if len(X.parts) != 1 or X.parts[0][0].key != entry.generation.key:
         return False
     indices = X.parts[0][1]
-    n = len(asked.generation)
+    n = len(entry.generation)
     return len(indices) == n and bool((indices == np.arange(n)).all())
 
 
 def _portions(search: SearchState, X) -> list[slice]:
     """The rows of X in portions with as many points of the user's own as make a generation."""
-    n, most = X.shape[0], search.strategy.popsize
-    if n <= most or isinstance(X, Candidates):
+    n, popsize = X.shape[0], search.strategy.popsize
+    if n <= popsize or isinstance(X, Candidates):
         return [slice(0, n)]
-    own = np.cumsum([place.kind == OWN for place in search.ledger.find(X)])
-    ends = [int(np.searchsorted(own, k, side="right")) for k in range(most, int(own[-1]), most)]
+    own_counts = np.cumsum([place.kind == OWN for place in search.ledger.find(X)])
+    counts = range(popsize, int(own_counts[-1]), popsize)
+    ends = [int(np.searchsorted(own_counts, k, side="right")) for k in counts]
     return [slice(a, b) for a, b in zip([0, *ends], [*ends, n], strict=True)]
 
 
@@ -175,12 +176,12 @@ def _after(search: SearchState, ledger, arrivals, X, values, count, seconds):
     best = _better(search.best, X, values, evaluations)
     lowest = best.fun if search.earlier is None else min(best.fun, search.earlier.best.fun)
     monitor = search.monitor.told(lowest, evaluations, seconds)
-    after = SearchState(
+    successor = SearchState(
         *search[:3], ledger, arrivals, monitor, search.auto, best, evaluations, *search[9:]
     )
     if arrivals.is_full(ledger.open, search.strategy.popsize):
-        return advance(after, seconds)
-    return after, []
+        return advance(successor, seconds)
+    return successor, []
 
 
 def _better(best: Best, X, values, evaluations: int) -> Best:
@@ -210,7 +211,7 @@ def _watched(search: SearchState, auto: Auto, state, Z, Y, values, importance) -
     auto, statistic = auto.observed(Z, weights)
     if statistic is None:
         return auto, strategy, state, ()
-    chosen = strategy.engine.fit(build_structure(auto.structure, structure.dim))
-    strategy = replace(strategy, structure=chosen)
+    choice = strategy.engine.fit(build_structure(auto.structure, structure.dim))
+    strategy = replace(strategy, structure=choice)
     switch = Switch(state.generation, search.evaluations, auto.structure, statistic)
     return auto, strategy, strategy.adopt(state, structure), (switch,)

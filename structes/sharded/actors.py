@@ -28,10 +28,10 @@ class _Actor:
     def make(self, code: bytes, begin):
         with recursion_guard.unpickling():
             kind, job = pickle.loads(code)
-        self.held = kind(job, begin)
+        self.replica = kind(job, begin)
 
     def call(self, method, *arguments):
-        return getattr(self.held, method)(*arguments)
+        return getattr(self.replica, method)(*arguments)
 
     def keep(self, method, *arguments):
         return None, self.call(method, *arguments)
@@ -69,7 +69,7 @@ class Actors:
         kind: Callable[..., Any],
         job: Any,
         count: int | None = None,
-        most: int | None = None,
+        limit: int | None = None,
         address: str | None = None,
         resources: Mapping[str, float] | None = None,
     ):
@@ -78,7 +78,9 @@ class Actors:
         self._actor_class = self._cluster.class_of(_Actor)
         self._ray, self._actors, self._code = self._cluster.ray, {}, None
         try:
-            self.count = min(n for n in (self._cluster.capacity(), most or count) if n is not None)
+            self.count = min(
+                n for n in (self._cluster.capacity(), limit or count) if n is not None
+            )
             if not self.count:
                 raise EvaluationError(f"no actor can be had{self._cluster.wants()}")
             self._code = self._ray.put(code)
@@ -109,36 +111,36 @@ class Actors:
 
         Raises EvaluationError where the method itself raises.
         """
-        gone = {k: "it is not there" for k in arguments if k not in self._actors}
-        refs, kept = {}, {}
-        for k in arguments.keys() - gone.keys():
+        absent = {k: "it is not there" for k in arguments if k not in self._actors}
+        refs, references = {}, {}
+        for k in arguments.keys() - absent.keys():
             if keep:
                 remote = self._actors[k].keep.options(num_returns=2)
-                refs[k], kept[k] = remote.remote(method, *arguments[k])
+                refs[k], references[k] = remote.remote(method, *arguments[k])
             else:
                 refs[k] = self._actors[k].call.remote(method, *arguments[k])
-        answers, lost = self._answers(refs, seconds)
-        return {k: kept[k] for k in answers} if keep else answers, {**gone, **lost}
+        answers, losses = self._answers(refs, seconds)
+        return {k: references[k] for k in answers} if keep else answers, {**absent, **losses}
 
     def _answers(self, refs, seconds):
         """({number: answer}, {number: why there is none}) of references."""
         if not refs:
             return {}, {}
         ready, _ = self._ray.wait(list(refs.values()), num_returns=len(refs), timeout=seconds)
-        ready, answers, lost = set(ready), {}, {}
+        ready, answers, losses = set(ready), {}, {}
         for k, ref in refs.items():
             try:
                 if ref in ready:
                     answers[k] = self._ray.get(ref)
                 else:
-                    lost[k] = "it has not answered in time"
+                    losses[k] = "it has not answered in time"
             except self._ray.exceptions.RayTaskError as error:
                 raise EvaluationError(f"an actor failed:\n{error}") from None
             except self._ray.exceptions.RayError as error:
-                lost[k] = ending_in_words(error)
-        for k in lost:
+                losses[k] = ending_in_words(error)
+        for k in losses:
             self._dismiss(k)
-        return answers, lost
+        return answers, losses
 
     def _dismiss(self, k):
         if k in self._actors:

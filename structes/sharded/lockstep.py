@@ -153,77 +153,79 @@ class Lockstep:
 
     def _step(self, seconds):
         """(StepResult, failures) of a generation."""
-        outcomes, lost = {}, {}  # what has been evaluated is kept for the next attempt
+        outcomes, losses = {}, {}  # what has been evaluated is kept for the next attempt
         for _ in range(ATTEMPTS):
             end = None if self.timeout is None else time.monotonic() + self.timeout
-            result, lost = self._attempt(outcomes, seconds, end)
-            if lost:
-                self._replace(lost)
+            result, losses = self._attempt(outcomes, seconds, end)
+            if losses:
+                self._replace(losses)
             if result is not None:
                 return result, [f for k in self._everyone for f in outcomes[k].failures]
-        raise EvaluationError(f"{ATTEMPTS} attempts at a generation have failed: {_listed(lost)}")
+        raise EvaluationError(
+            f"{ATTEMPTS} attempts at a generation have failed: {_listed(losses)}"
+        )
 
     def _attempt(self, outcomes, seconds, end):
         """(StepResult or None, {number: why it is lost})."""
         everyone, call = self._everyone, self._group.call
         missing = {k: (self._shares[k],) for k in everyone if k not in outcomes}
-        answers, lost = call("values", missing, _until(end))
+        answers, losses = call("values", missing, _until(end))
         outcomes.update(answers)
         for outcome in answers.values():
             check_that_it_works(outcome)
-        if lost:
-            return None, lost
+        if losses:
+            return None, losses
         values = np.concatenate([outcomes[k].values for k in everyone])
         shares = {k: (self._shares[k], values) for k in everyone}
-        sums, lost = call("sums", shares, _until(end), keep=True)
-        if lost:
-            return None, lost
+        sums, losses = call("sums", shares, _until(end), keep=True)
+        if losses:
+            return None, losses
         parts = {k: (values, seconds, *(sums[j] for j in everyone if j != k)) for k in everyone}
         self._is_torn = True
-        results, lost = call("move", parts, _until(end))
+        results, losses = call("move", parts, _until(end))
         self._is_torn = False
-        return next(iter(results.values()), None), lost
+        return next(iter(results.values()), None), losses
 
     def _mend(self):
         """Bring all to where the first of them is, after a step that was broken off."""
-        results, lost = self._group.call("result", {k: () for k in self._everyone}, self.timeout)
+        results, losses = self._group.call("result", {k: () for k in self._everyone}, self.timeout)
         latest = max((result.generation for result in results.values()), default=0)
-        lost.update({k: "late" for k, r in results.items() if r.generation < latest})
-        if lost:
-            self._replace(lost)
+        losses.update({k: "late" for k, r in results.items() if r.generation < latest})
+        if losses:
+            self._replace(losses)
         self.result, self._is_torn = self._first("result"), False
 
-    def _replace(self, lost):
+    def _replace(self, losses):
         """Let new replicas begin where one that is left is."""
-        snapshot = self._answer("snapshot", lost, keep=True)
-        self._start_replicas(list(lost), snapshot)
+        snapshot = self._answer("snapshot", losses, keep=True)
+        self._start_replicas(list(losses), snapshot)
 
     def _first(self, method):
         """What a replica answers. The lost ones that are met on the way are replaced."""
-        lost = {}
-        answer = self._answer(method, lost, keep=False)
-        if lost:
-            self._replace(lost)
+        losses = {}
+        answer = self._answer(method, losses, keep=False)
+        if losses:
+            self._replace(losses)
         return answer
 
-    def _answer(self, method, lost, keep):
+    def _answer(self, method, losses, keep):
         """The answer of the first replica that is not lost; more that are join `lost`."""
         for k in self._everyone:
-            if k not in lost:
-                answers, more = self._group.call(method, {k: ()}, self.timeout, keep)
-                lost.update(more)
+            if k not in losses:
+                answers, further = self._group.call(method, {k: ()}, self.timeout, keep)
+                losses.update(further)
                 if answers:
                     return answers[k]
-        raise _AllLost(_listed(lost))
+        raise _AllLost(_listed(losses))
 
     def _start_replicas(self, numbers, begin):
-        lost = {}
+        losses = {}
         for _ in range(ATTEMPTS):
-            lost = self._group.start(numbers, begin, PATIENCE)
-            if not lost:
+            losses = self._group.start(numbers, begin, PATIENCE)
+            if not losses:
                 return
-            numbers = list(lost)
-        raise EvaluationError(f"{len(lost)} replicas cannot be started: {_listed(lost)}")
+            numbers = list(losses)
+        raise EvaluationError(f"{len(losses)} replicas cannot be started: {_listed(losses)}")
 
 
 def _until(end):
@@ -231,6 +233,6 @@ def _until(end):
     return None if end is None else max(0.0, end - time.monotonic())
 
 
-def _listed(lost):
+def _listed(losses):
     """Which replicas are lost, and why."""
-    return "; ".join(f"replica {k}: {why}" for k, why in lost.items())
+    return "; ".join(f"replica {k}: {reason}" for k, reason in losses.items())

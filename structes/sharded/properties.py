@@ -24,7 +24,7 @@ class ReplicaProperties:
     arguments: Arguments
     strategy: Strategy
     _lockstep: Lockstep
-    _kept: dict[str, Any]  # answers from before the end of the replicas
+    _answers: dict[str, Any]  # answers from before the end of the replicas
     _shown_best: Callable[[], BestPoint | None]  # a weak reference
 
     @property
@@ -90,8 +90,8 @@ class ReplicaProperties:
 
     def _ask(self, method):
         """What a replica answers; of a search that is closed what was kept."""
-        if method in self._kept:
-            return self._kept[method]
+        if method in self._answers:
+            return self._answers[method]
         return self._lockstep.ask(method)
 
 

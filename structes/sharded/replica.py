@@ -105,7 +105,7 @@ class Replica:
             Missing values are NaN, and its `failures` say why, with the rows counted in the
             generation.
         """
-        began, failures, self._drawn = time.perf_counter(), [], {}
+        start_time, failures, self._drawn = time.perf_counter(), [], {}
         parts = []
         try:
             with one_thread():
@@ -119,7 +119,7 @@ class Replica:
         mistakes = [f for f in failures if f.kind == NoValue.__name__]
         if mistakes and self.fun == np.inf and np.isnan(values).all():  # and no good one before
             return Outcome(np.empty(0), 0.0, [], f"{mistakes[0]}\n{mistakes[0].traceback}")
-        return Outcome(values, time.perf_counter() - began, failures[:KEPT])
+        return Outcome(values, time.perf_counter() - start_time, failures[:KEPT])
 
     def _evaluated(self, X, start, failures):
         """The values of rows, the first of which is candidate `start`."""
@@ -188,8 +188,8 @@ class Replica:
         self._drawn = {}
         if (0, self.job.shards) in self._sums:
             return {}
-        known = arrays(self.state.factor)
-        return {node: packed(part, known) for node, part in self._sums.items()}
+        factor_arrays = arrays(self.state.factor)
+        return {node: packed(part, factor_arrays) for node, part in self._sums.items()}
 
     def _sum(self, a, b, weights):
         """The Sums of the subtree (a, b), all of whose shards are this replica's."""
@@ -202,7 +202,7 @@ class Replica:
         sums = sums_of(self.strategy, self.state, self._tiles(a), weights)
         return settled(sums, arrays(self.state.factor))
 
-    def move(self, values: np.ndarray, seconds: float, *others: dict) -> StepResult:
+    def move(self, values: np.ndarray, seconds: float, *sums: dict) -> StepResult:
         """Make the step.
 
         Parameters
@@ -214,19 +214,19 @@ class Replica:
         *others : dict
             What `sums` of the other replicas has returned.
         """
-        strategy, before = self.strategy, self.state
-        parts = {node: part for sums in others for node, part in sums.items()}
+        strategy, former = self.strategy, self.state
+        parts = {node: part for subtrees in sums for node, part in subtrees.items()}
 
         def summed(weights):
-            return Summed(strategy, before, self._completed(parts, 0, self.job.shards))
+            return Summed(strategy, former, self._completed(parts, 0, self.job.shards))
 
         with one_thread():
-            state, info = strategy.update_summed(before, values, summed)
+            state, info = strategy.update_summed(former, values, summed)
         self.state = settled(state)
         self._sums = {}
         if info.worst != info.worst:  # NaN ranks last
             info = info._replace(missing=int(np.isnan(values).sum()))
-        self._remember(before, values)
+        self._remember(former, values)
         monitor = self.monitor.told(self.fun, self.evaluations, seconds)
         self.monitor = monitor.closed(self.state, info, seconds)
         self.info = info
@@ -258,9 +258,9 @@ class Replica:
 
     def result(self) -> StepResult:
         """What is known after a step."""
-        where = self.state.generation, self.state.sigma, self.evaluations
+        position = self.state.generation, self.state.sigma, self.evaluations
         best = self.fun, self.best_evaluations
-        return StepResult(self.info, *where, *best, dict(self.monitor.reasons))
+        return StepResult(self.info, *position, *best, dict(self.monitor.reasons))
 
     def best(self) -> np.ndarray | None:
         """The best point (d,); it is drawn when somebody asks for it."""

@@ -141,7 +141,7 @@ class ShardedES(ReplicaProperties, BaseSearch):
         start = partial(placement.start, self._job)
         result = StepResult(Info(), 0, first.sigma, 0, inf, 0, {})
         self._lockstep = Lockstep(start, self.shards, placement.timeout, self._beginning, result)
-        self._kept = {}
+        self._answers = {}
         self.failures: list[Failure] = []
         self._shown_best = lambda: None
         self._prepare(arguments)
@@ -191,8 +191,8 @@ class ShardedES(ReplicaProperties, BaseSearch):
     def go_under(self, stopping: Stopping, reasons: Mapping[str, Any] | None = None) -> None:
         """Go on under these criteria, as `BaseSearch.go_under`; the replicas start anew."""
         snapshot, seconds, job = self._ask("snapshot"), self.seconds, self._job
-        forgotten = {"reasons": dict(reasons or {}), "flat": 0, "failures": 0}
-        snapshot["monitor"] = {**snapshot["monitor"], **forgotten}
+        fresh = {"reasons": dict(reasons or {}), "flat": 0, "failures": 0}
+        snapshot["monitor"] = {**snapshot["monitor"], **fresh}
         warned, failures = self._warned, self.failures
         self._lockstep.close()
         arguments = replace(self.arguments, stopping=stopping)
@@ -279,13 +279,13 @@ class ShardedES(ReplicaProperties, BaseSearch):
     def __reduce__(self):
         snapshot = None if self._lockstep.is_closed else self._ask("snapshot")
         job = self._job
-        made = self.arguments, portable(job.fun), job.factory, self.shards, self._placement
-        state = snapshot, self.seconds, self._kept, self._result, self.failures
-        return _copied, (made, *state)
+        origin = self.arguments, portable(job.fun), job.factory, self.shards, self._placement
+        state = snapshot, self.seconds, self._answers, self._result, self.failures
+        return _copied, (origin, *state)
 
     def close(self) -> None:
         """End the replicas; `mean` and `best` stay."""
-        self._kept.update(self._lockstep.close(("mean", "best")))
+        self._answers.update(self._lockstep.close(("mean", "best")))
 
     def __enter__(self) -> ShardedES:
         return self
@@ -317,14 +317,14 @@ class ShardedES(ReplicaProperties, BaseSearch):
         self._warn(notices, stacklevel=4)
 
 
-def _copied(made, snapshot, seconds, kept, result, failures) -> ShardedES:
+def _copied(origin, snapshot, seconds, answers, result, failures) -> ShardedES:
     """The copy of a search that was pickled: its replicas start when they are needed."""
     es = ShardedES.__new__(ShardedES)
-    arguments, fun, *others = made
-    es._begin(arguments, unpacked(fun), *others)
+    arguments, fun, *placement = origin
+    es._begin(arguments, unpacked(fun), *placement)
     if snapshot is None:  # it is closed
         es._lockstep.close()
-        es._lockstep.result, es._kept = result, dict(kept)
+        es._lockstep.result, es._answers = result, dict(answers)
     else:
         es._go_on_from(snapshot, seconds)
     es.failures = list(failures)

@@ -32,13 +32,13 @@ def arrays(tree: Any) -> list:
     return leaves
 
 
-def settled(tree: Any, known: Sequence[Any] = ()) -> Any:
+def settled(tree: Any, shared: Sequence[Any] = ()) -> Any:
     """A tree whose arrays lie row after row in memory, as they do after a journey.
 
     Products may have other last bits where the same numbers lie otherwise. The arrays in `known`
     stay as they are.
     """
-    identities = {id(x) for x in known}
+    identities = {id(x) for x in shared}
 
     def settle(x):
         if not _is_array(x) or id(x) in identities:
@@ -49,21 +49,21 @@ def settled(tree: Any, known: Sequence[Any] = ()) -> Any:
     return mapped(settle, tree)
 
 
-def packed(tree: Any, known: Sequence[Any]) -> Any:
+def packed(tree: Any, shared: Sequence[Any]) -> Any:
     """A tree with NumPy's arrays.
 
     Those in `known` need not travel, because whoever unpacks the tree has them.
     """
-    marks = {id(x): _Known(i) for i, x in enumerate(known)}
+    marks = {id(x): _Known(i) for i, x in enumerate(shared)}
     return mapped(lambda x: marks.get(id(x), to_numpy(x)) if _is_array(x) else x, tree)
 
 
-def unpacked(tree: Any, known: Sequence[Any], xp: Any) -> Any:
+def unpacked(tree: Any, shared: Sequence[Any], xp: Any) -> Any:
     """The tree that was packed, with arrays of the library xp."""
 
     def unpack(x):
         if isinstance(x, _Known):
-            return known[x.number]
+            return shared[x.number]
         return xp.asarray(x) if isinstance(x, np.ndarray) and xp is not np else x
 
     return mapped(unpack, tree)
