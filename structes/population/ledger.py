@@ -320,7 +320,8 @@ class Ledger(NamedTuple):
 
         *late, open_ = entries(tree["generations"])
         former = entries(tree.get("former", ()))
-        point_sets = (points(name) for name in ("told", "forgotten", "own"))
-        ledger = cls(open_, tuple(late), former, *point_sets, EMPTY, (origin,))
+        told_points, forgotten_points, own_points = map(points, ("told", "forgotten", "own"))
+        known_points = told_points, forgotten_points, own_points
+        ledger = cls(open_, tuple(late), former, *known_points, EMPTY, (origin,))
         ledger.check()
         return ledger
