@@ -1,13 +1,17 @@
 """Functions to minimise: the classics of the field, and COCO's suites behind one adapter.
 
 A problem is added with one function and one line. The function is called with the words of the
-specification and returns a `structes.problem.Problem`:
+specification and returns a `structes.problem.Problem`, whose own function takes all points at
+once, (n, d) -> (n,):
 
-    def bowl(dim: int, power: float = 2.0) -> Problem:
-        return Problem(Bowl(power), dim, "bowl", minimum=0.0, start=np.ones(dim), scale=0.5)
+    def bowl(dim: int, rotate: int | None = None, shift: int | None = None, power: float = 2.0):
+        function = partial(_bowl, power=power)
+        return place("bowl", function, dim, rotate, shift, start=..., scale=..., minimum=0.0)
 
 and the line in `TABLE` says where it is: `"bowl": "structes.problems.bowl:bowl"`. From then on
-"bowl", "bowl:power4" and {"name": "bowl", "power": 4} work in every call, config and flag. What
+"bowl", "bowl:power4" and {"name": "bowl", "power": 4} work in every call, config and flag.
+`place` (place.py) gives it a rotation and a shifted optimum by seeds, which every classic has, and
+tests/test_problems.py wants its formula for one point, `def bowl(x)`, to compare with. What
 Problem.function holds must pickle, because workers receive it: a function of a module, a
 `functools.partial` of one, or an object of a small class.
 

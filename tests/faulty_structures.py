@@ -173,7 +173,26 @@ def groups(self):
     return (self.dof, self.dim)
 
 
+@dataclass(frozen=True)
+class Spirals(Structure):
+    """Rotations and scalings of pairs, of which rotations are none of the search's business."""
+
+    def identity(self, xp, dtype):
+        n = self.dim // 2
+        return (xp.ones(n + self.dim % 2, dtype=dtype), xp.zeros(n, dtype=dtype))
+
+    def to_dense(self, factor):
+        a, b = factor
+        B = np.zeros((self.dim, self.dim))
+        for k in range(self.dim // 2):
+            B[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = [[a[k], -b[k]], [b[k], a[k]]]
+        if self.dim % 2:
+            B[-1, -1] = a[-1]
+        return B
+
+
 FAULTS = [
+    ("numbers", lambda: Spirals, "of the factor are never moved.*only rotate"),
     ("description", lambda: without_dataclass(), "can be changed|made again"),
     ("description", local, "cannot be pickled.*at the top level of a module"),
     ("description", lambda: functools.partial(Forgetful, k=2), r"arguments\(\) make another"),

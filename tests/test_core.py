@@ -159,6 +159,32 @@ def test_a_search_draws_from_its_gaussian():
     )
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: Gaussian.standard("lower"), "structure must be a Structure.*got 'lower'"),
+        (lambda s: Gaussian.standard(s, [1, 2]), r"mean must have shape \(3,\); got \(2,\)"),
+        (lambda s: Gaussian.standard(s, [1, 2, np.nan]), "mean must be finite"),
+        (lambda s: Gaussian.standard(s, sigma=-1), "sigma must be a positive number"),
+        (lambda s: Gaussian.standard(s, scale=2.0), r"scale must have shape \(3,\); got \(\)"),
+        (lambda s: Gaussian.standard(s, scale=[1, -2, 1]), "scale must be positive"),
+        (lambda s: Gaussian.standard(s).at([[0, 0, 0]]), r"Z must be an array \(n, 3\); got list"),
+        (lambda s: Gaussian.standard(s).log_density(np.ones(3)), r"X must be an array \(n, 3\)"),
+        (
+            lambda s: step(s, tangent_of(s, None), -1.0),
+            "longest must be a positive number; got -1",
+        ),
+        (
+            lambda s: Gaussian.standard(s).moved(step(s, tangent_of(s, None)), np.ones(2)),
+            r"dz must be an array \(3,\)",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(build_structure("lower", 3))
+
+
 def test_the_standard_gaussian():
     gaussian = Gaussian.standard(build_structure("lower", 3))
     truth = multivariate_normal(np.zeros(3), np.eye(3))

@@ -23,6 +23,8 @@ def namespace(x):
         return np
     if hasattr(x, "__array_namespace__"):
         return x.__array_namespace__()
+    if not (hasattr(x, "dtype") and hasattr(x, "shape")):
+        raise TypeError(f"an array is wanted, of NumPy or CuPy; got {type(x).__name__}")
     import array_api_compat  # CuPy 14 has no __array_namespace__; comes with the gpu extras
 
     return array_api_compat.array_namespace(x)

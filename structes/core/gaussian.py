@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import checks
 from ..arrays import noise
 from ..arrays.libraries import namespace, to_numpy
+from ..naming.error_text import brief
 from ..structures.base import Array, Factor, Structure
 from .step import Step
 
@@ -69,11 +71,24 @@ class Gaussian(NamedTuple):
         sigma : float
         xp : module
             The array library.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where an argument is of another kind or size, or sigma or scale are not positive.
         """
+        if not isinstance(structure, Structure):
+            raise TypeError(
+                "structure must be a Structure, as structes.structures.build_structure(name, dim) "
+                f"makes one; got {brief(structure)}"
+            )
         d, dtype = structure.dim, xp.float64
-        mean = xp.zeros(d, dtype=dtype) if mean is None else xp.asarray(mean, dtype=dtype)
-        scale = xp.ones(d, dtype=dtype) if scale is None else xp.asarray(scale, dtype=dtype)
-        return cls(structure, mean, float(sigma), scale, structure.identity(xp, dtype))
+        sigma = checks.number("sigma", sigma, positive=True)
+        mean = _vector("mean", xp.zeros(d, dtype=dtype) if mean is None else mean, d, xp)
+        scale = _vector("scale", xp.ones(d, dtype=dtype) if scale is None else scale, d, xp)
+        if not bool(xp.all(scale > 0)):
+            raise ValueError("scale must be positive in every coordinate")
+        return cls(structure, mean, sigma, scale, structure.identity(xp, dtype))
 
     # -- samples ----------------------------------------------------------------------------------
 
@@ -91,6 +106,7 @@ class Gaussian(NamedTuple):
 
     def at(self, Z: Array) -> Array:
         """Return the points (n, d) whose local coordinates are the rows of Z (n, noise_dim)."""
+        _check_rows("Z", Z, self.structure.noise_dim)
         return self.placed(self.structure.unwhiten(self.factor, Z))
 
     def placed(self, Y: Array) -> Array:
@@ -100,11 +116,13 @@ class Gaussian(NamedTuple):
     def whiten(self, X: Array) -> Array:
         """Return the local coordinates (n, noise_dim) of the rows of X (n, d): of all z that lead
         to a point the shortest one."""
+        _check_rows("X", X, self.structure.dim)
         return self.structure.whiten(self.factor, (X - self.mean) / (self.sigma * self.scale))
 
     def whiten_gradient(self, G: Array) -> Array:
         """Return the gradients (n, d) with respect to z of functions whose gradients with respect
         to x are the rows of G (n, d): sigma B⁻¹ D₀ g."""
+        _check_rows("G", G, self.structure.dim)
         return self.structure.whiten_gradient(self.factor, (self.sigma * self.scale) * G)
 
     # -- densities --------------------------------------------------------------------------------
@@ -141,6 +159,8 @@ class Gaussian(NamedTuple):
         dz : array (noise_dim,), optional
             The step of the mean in the present local coordinates.
         """
+        if dz is not None and tuple(getattr(dz, "shape", ())) != (self.structure.noise_dim,):
+            raise ValueError(f"dz must be an array ({self.structure.noise_dim},); got {brief(dz)}")
         mean = self.mean if dz is None else self.at(dz[None, :])[0, :]
         factor = self.structure.retract(self.factor, step.shape)
         return self._replace(mean=mean, sigma=self.sigma * exp(-step.scale), factor=factor)
@@ -163,3 +183,21 @@ class Gaussian(NamedTuple):
         return Gaussian(
             structure, self.mean, self.sigma * sigma, self.scale * (scale / sigma), factor
         )
+
+
+def _vector(name: str, value: Any, dim: int, xp: Any) -> Any:
+    """Return `value` as an array (d,) of the library xp; ValueError where it is none."""
+    array = xp.asarray(value, dtype=xp.float64)
+    if tuple(array.shape) != (dim,):
+        raise ValueError(f"{name} must have shape ({dim},); got {tuple(array.shape)}")
+    if not bool(xp.all(xp.isfinite(array))):
+        raise ValueError(f"{name} must be finite")
+    return array
+
+
+def _check_rows(name: str, X: Any, width: int) -> None:
+    """Raise ValueError where X is no array of rows of so many numbers."""
+    shape = getattr(X, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] != width:
+        size = type(X).__name__ if shape is None else f"shape {tuple(shape)}"
+        raise ValueError(f"{name} must be an array (n, {width}); got {size}")

@@ -4,9 +4,9 @@ A tangent M changes all standard deviations together by its trace, and their sha
 
     M = s I + M₀,   s = tr M / d,   tr M₀ = 0,   ‖M‖² = ‖M₀‖² + d s²
 
-The scale s goes into sigma, which so is the geometric mean of the standard deviations up to D₀,
-and M₀ moves B by the retraction, so that |det B| stays 1. Both are shortened by the same number
-where ‖M‖ exceeds the trust region.
+The scale s goes into sigma and M₀ moves B by the retraction, so that |det B| stays 1 to second
+order in M₀, and sigma the geometric mean of the standard deviations up to D₀. Both are shortened
+by the same number where ‖M‖ exceeds the trust region.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Step(NamedTuple):
         ‖M‖ before the step was shortened.
     clipped : bool
         Whether it was shortened.
-    also : list of float
-        The numbers that were read in the same look at the device.
+    also : sequence of float
+        The numbers that were read together with those of the step.
     """
 
     shape: Tangent
@@ -65,15 +65,23 @@ def step(
     parts : tuple of float, optional
         A learning rate for each of the structure's parts, with which M is multiplied first.
     identity : float
-        How much of I there is in M that is not meant; it is taken off the scale.
+        A multiple of I that M has too much, where the caller could not leave it out: it is taken
+        off the scale. (`tangent` subtracts Σ w I; who wants to subtract less says by how much.)
     also : sequence of numbers
-        Numbers on the device that the caller wants to look at. To look is to wait for all that
-        was asked of the device before, so that one look serves for all.
+        Further numbers that the caller wants as floats. On a GPU reading a number means waiting
+        for all work before it, so that they are read together with those of the step.
 
     Returns
     -------
     Step
+
+    Raises
+    ------
+    ValueError
+        Where `longest` is not positive.
     """
+    if not longest > 0:
+        raise ValueError(f"longest must be a positive number; got {longest!r}")
     if parts is not None:
         M, identity = structure.scale(M, parts), identity * parts[-1]
     scale = structure.trace(M) / structure.dim

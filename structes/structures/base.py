@@ -132,8 +132,11 @@ class Structure(ABC):
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Degrees of freedom of the parameter groups: parts of the tangent space that learn at
-        rates of their own. `scale` takes one number for each. The last one holds the identity."""
+        """For each parameter group (a part of the tangent space that learns at a rate of its own)
+        the degrees of freedom that its rate follows from; those of the first may be of all.
+
+        `scale` takes one number for each. The last one holds the identity.
+        """
         return (self.dof,)
 
     @property

@@ -21,7 +21,17 @@ from ..naming.error_text import brief, place_of
 from ..structures.base import Structure
 from ..structures.fallbacks import SLOW
 from .case import Case, LawError
-from .group import description, determinant, gradients, identity, samples, sizes, spread, whitening
+from .group import (
+    description,
+    determinant,
+    gradients,
+    identity,
+    numbers,
+    samples,
+    sizes,
+    spread,
+    whitening,
+)
 from .steps import (
     capabilities,
     known_samples,
@@ -48,6 +58,7 @@ LAWS = (
     sizes,
     identity,
     samples,
+    numbers,
     whitening,
     gradients,
     determinant,
@@ -131,10 +142,16 @@ def check_structure(
     ValueError
         Where dims is empty, or the backend has no such name.
     """
-    xp, dims = load_namespace(backend), tuple(dims)
+    xp = load_namespace(backend)
+    dims = (dims,) if isinstance(dims, int) else tuple(dims)
     if not dims:
         raise ValueError("dims must hold at least one number of parameters; got none")
     broken, cases = {}, []
+    if not callable(structure):
+        raise TypeError(
+            "structure must be a subclass of Structure, or a function of dim that makes one; got "
+            f"{brief(structure)}"
+        )
     for dim in dims:
         try:
             cases.append(Case(structure(dim), xp, seed))

@@ -42,6 +42,7 @@ class Case:
         self.frozen = frozen and xp is np
         self.seed, self._drawn = seed, 0
         self.identity = self.freeze(structure.identity(xp, xp.float64))
+        _check_tree("identity(xp, dtype)", self.identity)
         self.factor = self.identity
         for _ in range(3):
             self.factor = self.freeze(structure.retract(self.factor, self.tangent()))
@@ -114,6 +115,17 @@ class Case:
         """(d, noise_dim): what makes y = A z, as `unwhiten` of unit vectors says it."""
         eye = self.array(np.eye(self.structure.noise_dim))
         return self.numpy(self.structure.unwhiten(self.factor, eye)).T
+
+
+def _check_tree(subject: str, tree: Any) -> None:
+    """Raise LawError where something is no tuple (of tuples) of arrays."""
+    if not isinstance(tree, tuple) or not tree:
+        raise LawError(f"{subject} must return a tuple of arrays; got {type(tree).__name__}")
+    for part in tree:
+        if isinstance(part, tuple):
+            _check_tree(subject, part)
+        elif not (hasattr(part, "dtype") and hasattr(part, "shape")):
+            raise LawError(f"{subject} must return arrays; there is a {type(part).__name__}")
 
 
 def close(

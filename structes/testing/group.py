@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays.libraries import mapped
 from ..naming.registry import brief
+from ..structures.base import Structure
 from ..structures.building import build_structure, spec_of
 from .case import Case, LawError, close, leaves, true
 
@@ -129,6 +130,35 @@ def gradients(case: Case) -> None:
     close("unwhiten_gradient(whiten_gradient(G)) against G", restored, case.numpy(G))
 
 
+def _is_invertible(case: Case, factor: tuple) -> bool:
+    try:
+        return bool(np.isfinite(np.linalg.slogdet(case.B(factor))[1]))
+    except np.linalg.LinAlgError:
+        return False
+
+
+def numbers(case: Case) -> None:
+    """Every number of the factor is moved by natural gradients.
+
+    They have no antisymmetric part (a rotation of z is the same distribution), so that numbers
+    which only rotate stay where they are. Nothing could be said of them here, and a search has no
+    use for them. This is looked at where B is linear in its numbers and `tangent` is left to d×d
+    matrices; others may keep zeros in their arrays.
+    """
+    kind = type(case.structure)
+    is_linear = kind.tangent is Structure.tangent and kind.support is Structure.support
+    if not (is_linear and case.structure.is_group):
+        return
+    pairs = zip(leaves(case.identity), leaves(case.factor), strict=True)
+    still = [case.numpy(a) == case.numpy(b) for a, b in pairs]
+    count, total = sum(int(part.sum()) for part in still), sum(part.size for part in still)
+    true(
+        f"{count} of the {total} numbers of the factor are never moved by a natural gradient: "
+        "they only rotate, or B does not depend on them. Leave them out of the factor",
+        count == 0,
+    )
+
+
 def determinant(case: Case) -> None:
     """logdet is log |det B|, and says whether B is invertible."""
     s = case.structure
@@ -138,7 +168,8 @@ def determinant(case: Case) -> None:
     true("is_element must hold for an element", s.is_element(case.factor))
     zeros = case.freeze(mapped(lambda a: 0 * a, case.factor))
     with np.errstate(all="ignore"):
-        true("is_element must not hold for a factor of zeros", not s.is_element(zeros))
+        is_wrong = s.is_element(zeros) and not _is_invertible(case, zeros)
+    true("is_element must not hold for a factor of zeros, where B is singular", not is_wrong)
 
 
 def spread(case: Case) -> None:
