@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from .naming.registry import Registry, brief
+from .naming.error_text import brief
+from .naming.registry import Registry
 from .naming.whose import description_of, home_of, is_library, is_standard
 from .problem import Problem
 from .problems import TABLE

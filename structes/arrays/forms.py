@@ -14,7 +14,7 @@ from math import inf, nan
 
 import numpy as np
 
-from ..naming.registry import brief, nearest
+from ..naming.error_text import brief, nearest
 from .libraries import is_array, load_namespace, to_numpy
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..naming.registry import brief
+from ..naming.error_text import brief
 
 BACKENDS = ("numpy", "cupy", "array_api_strict")
 

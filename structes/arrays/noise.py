@@ -36,7 +36,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .threads import blas_threads
 
 CANDIDATES, PROBLEM, STARTS = 0, 1, 2

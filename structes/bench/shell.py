@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..naming.registry import nearest
+from ..naming.error_text import nearest
 from ..terminal.interrupts import exit_code
 from ..terminal.output import visible
 from .solvers import split_names

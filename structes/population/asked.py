@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..strategy.strategy import Strategy
 from ..structures.base import Structure
 from .answers import Answers

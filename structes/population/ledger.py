@@ -320,8 +320,15 @@ class Ledger(NamedTuple):
 
         *late, open_ = entries(tree["generations"])
         former = entries(tree.get("former", ()))
-        told_points, forgotten_points, own_points = map(points, ("told", "forgotten", "own"))
-        known_points = told_points, forgotten_points, own_points
-        ledger = cls(open_, tuple(late), former, *known_points, EMPTY, (origin,))
+        ledger = cls(
+            open_,
+            tuple(late),
+            former,
+            told_points=points("told"),
+            forgotten_points=points("forgotten"),
+            own_points=points("own"),
+            told_masks=EMPTY,
+            family=(origin,),
+        )
         ledger.check()
         return ledger

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..checks import gigabytes
-from ..naming.registry import brief
+from ..naming.error_text import brief
 
 EACH = 3  # arrays of the candidates' size: Z, Y and the points
 WEIGHTS = 200  # bytes that go for each candidate into weights and their tables

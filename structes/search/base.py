@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .options import Criteria
 
 
-class BaseSearch:
+class BaseSearch(ABC):
     """A search: what it was given, how old it is, and the file that it is kept in."""
 
     KIND: ClassVar[str]  # what its files say that they hold
@@ -76,14 +77,15 @@ class BaseSearch:
 
     # -- what a subclass says ---------------------------------------------------------------------
 
+    @abstractmethod
     def check(self) -> None:
         """Raise ValueError where nobody could go on with the search."""
-        raise NotImplementedError
 
+    @abstractmethod
     def snapshot(self) -> dict[str, Any]:
         """All of the search in plain values and arrays, as a checkpoint holds it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def go_under(self, stopping: Stopping, reasons: Mapping[str, Any] | None = None) -> None:
         """Go on under these stopping criteria.
 
@@ -94,7 +96,6 @@ class BaseSearch:
         reasons : mapping, optional
             The reasons to stop that stay, of those that have fired.
         """
-        raise NotImplementedError
 
     # -- going on ---------------------------------------------------------------------------------
 

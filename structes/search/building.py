@@ -16,8 +16,8 @@ import numpy as np
 
 from .. import checks
 from ..arrays.noise import check_seed
+from ..naming.error_text import brief
 from ..naming.foreign import unknown
-from ..naming.registry import brief
 from ..space.bounds import bounds_of
 from ..space.space import Space, build_space
 from ..strategy.engine import build_engine

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .outcome import intermediate_result
 
 

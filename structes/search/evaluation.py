@@ -13,7 +13,7 @@ from .. import checks
 from ..arrays.libraries import to_numpy
 from ..evaluators import Evaluator, ParallelFunction, as_it_is, build_evaluator
 from ..evaluators.missing import Evaluation
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..rowwise import rowwise
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..naming.error_text import brief
 from ..naming.foreign import unknown
-from ..naming.registry import brief
 from ..strategy.restarts import RestartStrategy
 from ..terminal import output
 from ..terminal.interrupts import held

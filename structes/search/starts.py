@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..space.bounds import bounds_of, integers_of, logs_of
 from ..space.space import Space
 from .covariance import read_covariance, searched

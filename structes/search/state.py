@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import to_numpy
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..population.arrivals import Arrivals
 from ..population.ledger import Ledger
 from ..strategy.auto import Auto, Switch

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import forms
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..space.fixed import CLOSE
 from ..space.space import Space
 from ..terminal import output

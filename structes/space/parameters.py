@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..naming.error_text import brief, nearest
 from ..naming.foreign import OF_PARAMETERS, telling
-from ..naming.registry import Registry, brief, nearest
+from ..naming.registry import Registry
 from .number_parameters import Coordinate, Float, Int
 from .stored import equal, same
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .. import checks
-from ..naming.registry import Registry, brief
+from ..naming.error_text import brief
+from ..naming.registry import Registry
 from ..structures.base import Structure
 from .sampling import Sampling
 

@@ -18,7 +18,7 @@ from .. import checks
 from ..arrays.libraries import namespace, to_numpy
 from ..arrays.persistent import EMPTY, PersistentList
 from ..files.folders import plain
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .state import MOST
 from .stopping import REASONS, Stopping
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..naming.registry import Registry, brief
+from ..naming.error_text import brief
+from ..naming.registry import Registry
 from .state import MOST
 
 RESTARTS = Registry(

@@ -18,7 +18,6 @@ from math import inf
 
 from .. import checks
 from ..naming.foreign import NAMES, telling
-from ..naming.registry import nearest
 
 TOLERANCES = ("tolfun", "tolfunhist", "tolx", "tolxup", "condition")
 
@@ -116,15 +115,3 @@ class Stopping:
 
 
 REASONS = (*(f.name for f in fields(Stopping)), "noeffectcoord", "noeffectaxis")
-
-
-def stopping_from(criteria: dict) -> Stopping:
-    """Return Stopping(**criteria), with unknown names refused and the nearest known one named."""
-    names = [f.name for f in fields(Stopping)]
-    for name in criteria:
-        if name not in names:
-            raise TypeError(
-                f"unknown argument {name!r}{nearest(name, names)}; stopping criteria are: "
-                f"{', '.join(names)}"
-            )
-    return Stopping(**criteria)

@@ -45,7 +45,8 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import namespace, to_numpy
-from ..naming.registry import Registry, brief
+from ..naming.error_text import brief
+from ..naming.registry import Registry
 
 # of the moving averages (in measurements) of the ratio, and of the regression
 MEMORY, LONG_MEMORY = 20, 50

@@ -56,7 +56,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..arrays.libraries import namespace
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from . import fallbacks
 
 Array = Any  # of NumPy, CuPy, or another library of the standard

@@ -18,7 +18,7 @@ from ..arrays.libraries import compact, namespace
 from ..arrays.linalg import scale_parts
 from ..arrays.scalars import number
 from ..arrays.tiles import tiles
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .base import Structure
 from .fallbacks import zeros
 

@@ -6,7 +6,8 @@ which hold others (`kronecker`, `direct_sum`) can build them.
 
 from __future__ import annotations
 
-from ..naming.registry import Registry, brief
+from ..naming.error_text import brief
+from ..naming.registry import Registry
 from .base import Structure
 
 AUTO = "auto"  # found on the way (strategy/auto.py): `ES` takes this word before it looks here

@@ -42,7 +42,7 @@ from ..arrays.linalg import (
     weighted_squares,
 )
 from ..arrays.scalars import not_negative, number
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .base import Structure
 from .fallbacks import zeros
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .base import Structure
 from .building import build_part, implied_dim
 

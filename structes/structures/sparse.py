@@ -20,7 +20,7 @@ from ..arrays.libraries import namespace
 from ..arrays.linalg import weighted_squares
 from ..arrays.scalars import number
 from ..arrays.tiles import by_rows, tiles
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from .base import Structure
 from .fallbacks import zeros
 from .patterns import GIVEN, read_pattern, read_tree

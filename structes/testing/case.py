@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import noise
 from ..arrays.libraries import mapped, to_numpy
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..structures.base import Array, Structure
 
 TOLERANCE = 1e-10  # of what is exact but for rounding

@@ -9,7 +9,7 @@ from math import inf
 import numpy as np
 
 from ..arrays.libraries import mapped
-from ..naming.registry import brief
+from ..naming.error_text import brief
 from ..structures.base import Structure
 from ..structures.building import build_structure, spec_of
 from .case import Case, LawError, close, leaves, true
