@@ -170,8 +170,11 @@ def check_structure(
             stated_order_is_reached(cases)
         except LawError as error:
             broken["stated_order_is_reached"] = str(error)
-    name = type(cases[0].structure).__name__ if cases else brief(structure)
+    name = getattr(structure, "__name__", brief(structure))
+    name = type(cases[0].structure).__name__ if cases else name
     names = (*(law.__name__ for law in LAWS), "stated_order_is_reached")
+    if not cases:
+        raise LawError(f"{name} cannot be made: construction {broken['construction']}")
     if broken:
         lines = [f"\n  {law} {message}" for law, message in broken.items()]
         raise LawError(f"{name} breaks {len(broken)} of {len(names)} laws:" + "".join(lines))
