@@ -421,7 +421,9 @@ def test_a_run_that_is_ended_by_many_signals_finds_what_one_does_that_is_not(her
         if code == 0:
             break
         signals += 1
-        assert code in (130, 143, 129, -15, -1)  # TERM and HUP end it as long as it imports
+        # Where the command does not hold the signals, each has its own effect: TERM and HUP as it
+        # imports, all three as the interpreter ends, when the run is whole.
+        assert code in (130, 143, 129, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
         if found:
             command = ["resume", str(found[0])]
     assert signals > 1 and without_seconds(found[0]) == without_seconds(whole)
