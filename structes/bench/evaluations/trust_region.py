@@ -25,7 +25,7 @@ from ...search.es import ES
 from ...strategy.settings import default_popsize
 from ..measuring import geometric_mean, quiet
 from ..tables import markdown
-from ..tasks import run_tasks
+from ..tasks import read_rows, run_tasks
 
 COLUMNS = {"radius": float, "structure": str, "function": str, "d": int, "multiple": int}
 COLUMNS |= {"seed": int, "cap": int, "injected": int, "evaluations": int, "solved": int}
@@ -125,6 +125,11 @@ def tasks_of(
     ]
 
 
+def read(path: Path) -> list[dict]:
+    """Rows of a result file; [] where there is none."""
+    return read_rows(path, COLUMNS)
+
+
 def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all."""
     return run_tasks(tasks, solve, COLUMNS, path, jobs, report, popsize_of)
@@ -148,12 +153,11 @@ def lines(rows):
         if not selected:
             continue
         yield from [*title.format(target=TARGET, first=f"{radii[0]:g}").splitlines(), ""]
-        keys = sorted({(r["d"], r["multiple"]) for r in selected})
-        parts = [*((*key, _of(selected, *key)) for key in keys), ("all", "", selected)]
-        table = [["d", "λ/d", *(f"radius {radius:g}" for radius in radii)]]
-        for d, multiple, part in parts:
-            word = "default" if multiple == 0 else str(multiple)
-            table.append([str(d), word, *(cell(part, radius, radii[0]) for radius in radii)])
+        table = [["λ/d", *(f"radius {radius:g}" for radius in radii)]]
+        for multiple in [*sorted({row["multiple"] for row in selected}), None]:
+            part = [row for row in selected if multiple in (None, row["multiple"])]
+            cells = [cell(part, radius, radii[0]) for radius in radii]
+            table.append([{0: "default", None: "all"}.get(multiple, str(multiple)), *cells])
         yield from [*markdown(table), ""]
 
 
@@ -172,10 +176,6 @@ the step was shortened; the largest norm."""
 
 def _is_unimodal(row):
     return row["function"] in UNIMODAL
-
-
-def _of(rows, d, multiple):
-    return [row for row in rows if (row["d"], row["multiple"]) == (d, multiple)]
 
 
 def _with(rows, radius):
