@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from ..arrays.scalars import read
 from ..structures.base import Structure, Tangent
 
-
 SENSELESS = 100.0  # h(M) multiplies deviations by thousands; such a step comes of raw values alone
 
 
@@ -102,8 +101,8 @@ def step(
         M = structure.scale(M, shorter)
     elif not norm <= SENSELESS:
         raise ValueError(
-            f"engine: a step of norm {norm:.3g} is too long for any use (1 is a long one): the "
-            "rate is too large for values of this size; choose a smaller one, or a trust_region"
+            f"a step of norm {norm:.3g} is too long for any use (1 is a long one): the rate is "
+            "too large for values of this size; choose a smaller rate, or a trust_region"
         )
     return Step(M, scale, norm, norm > longest, also)
 
