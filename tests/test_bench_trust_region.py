@@ -1,6 +1,6 @@
-"""The bench of the trust region: what it counts is what the search did, and its report adds up."""
+"""The trust region: what it is for, when it acts, and the bench that measures it."""
 
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from structes.bench.cli import bench
 from structes.bench.evaluations import trust_region
 from structes.bench.evaluations.trust_region import Task, lines, solve, tasks_of, with_injected
 from structes.search.es import ES
+from structes.strategy.engine import Engine
 
 
 def task(radius=0.5, function="sphere", d=5, multiple=40, cap=12, injected=0):
@@ -22,6 +23,33 @@ def test_a_radius_acts_where_the_norm_is_longer_and_nowhere_else():
     assert 0 < often["acted"] < always["acted"] == 1
     assert solve(task(never["norm"] + 0.01)) == {**never, "radius": never["norm"] + 0.01}
     assert solve(task(often["radius"])) == often
+
+
+@pytest.mark.parametrize("function", ["sphere", "ellipsoid", "rastrigin"])
+@pytest.mark.parametrize("multiple", [0, 40])
+def test_no_step_of_drawn_candidates_is_as_long_as_the_default(function, multiple):
+    assert solve(task(Engine().trust_region, function, multiple=multiple, cap=25))["acted"] == 0
+
+
+def test_the_default_holds_a_search_that_is_told_points_far_away():
+    bounded, free = (
+        solve(task(radius, d=10, cap=12, injected=50)) for radius in (Engine().trust_region, inf)
+    )
+    assert bounded["acted"] > 0.5 and bounded["sigma"] < 100
+    assert free["norm"] == free["sigma"] == inf  # a step that is an error
+
+
+@pytest.mark.parametrize("structure, d, popsize", [("diagonal", 20, 40), ("dense", 10, 100)])
+def test_the_norm_of_noise_is_as_docs_update_has_it(structure, d, popsize):
+    es = ES(np.zeros(d), 1.0, structure, seed=1, popsize=popsize)
+    plan, norms = es.strategy.plan(popsize), []
+    for generation in range(40):
+        X = es.ask()
+        es.tell(X, np.random.default_rng(generation).random(popsize))
+        norms.append(es.info.norm)
+    weights = plan.tables[1] + plan.tables[2]  # times cmu
+    expected = sqrt(0.5 * es.strategy.structure.dof * (weights @ weights))
+    assert expected < 0.5 and np.mean(norms) == pytest.approx(expected, rel=0.15)
 
 
 def test_evaluations_end_at_the_first_hit_and_without_one_at_the_cap():

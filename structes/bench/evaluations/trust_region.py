@@ -13,7 +13,7 @@ What is recorded besides is how often steps were shortened, and the largest ‖M
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,21 +80,35 @@ def solve(task: Task) -> dict:
         engine=engine,
     )
     first, used, acted, norm, generations = es.sigma, 0, 0, 0.0, 0
-    solved = False
+    solved, growth = False, 1.0
     with quiet(), np.errstate(all="ignore"):
         while not (solved or es.stop() or generations == task.cap):
             X = with_injected(es, es.ask(), task)
             values = problem.function(X)
             hits = np.nonzero(values - problem.minimum <= TARGET)[0]
             solved, used = len(hits) > 0, used + (int(hits[0]) + 1 if len(hits) else len(X))
-            es.tell(X, values)
             generations += 1
+            if not told(es, X, values):
+                norm = growth = inf
+                break
             acted += es.info.clipped
-            norm = max(norm, es.info.norm)
-            if not (isfinite(es.sigma) and es.sigma < GROWN * first):
+            norm, growth = max(norm, es.info.norm), es.sigma / first
+            if not growth < GROWN:
                 break
     row = {"evaluations": used, "solved": int(solved), "acted": round(acted / generations, 4)}
-    return task._asdict() | row | {"norm": round(norm, 3), "sigma": es.sigma / first}
+    return task._asdict() | row | {"norm": round(norm, 3), "sigma": growth}
+
+
+def told(es: ES, X, values) -> bool:
+    """Tell the search the values: whether it goes on (a step that is too long for any use is an
+    error, core/step.py)."""
+    try:
+        es.tell(X, values)
+    except ValueError as error:
+        if "too long for any use" not in str(error):
+            raise
+        return False
+    return True
 
 
 def with_injected(es: ES, X, task: Task):
@@ -170,8 +184,8 @@ Multimodal functions: share of runs that found the minimum; geometric mean over 
 share of generations in which the step was shortened; the largest norm."""
 INJECTED_TITLE = """\
 With points of the user's own, far away on a line: share of runs that found the minimum, and of
-those that lost themselves (sigma a million times the first one); share of generations in which
-the step was shortened; the largest norm."""
+those that were lost (a step too long for any use, or sigma a million times the first one); share
+of generations in which the step was shortened; the largest norm."""
 
 
 def _is_unimodal(row):
