@@ -173,6 +173,13 @@ MIXED = {
 LOW_RANK = {"name": "low_rank", "long": 2, "short": 1}
 TREE = {"name": "sparse", "tree": [-1, 0, 0, 1, 1, 2]}
 HIERARCHICAL = {"name": "hierarchical_lower", "k1": 2, "k2": 1}
+LONG_ROWS = {
+    "name": "direct_sum",
+    "blocks": {
+        "a": {"name": "hierarchical_lower", "k1": 1, "k2": 1, "dim": 40},
+        "b": {"name": "dense", "dim": 5},
+    },
+}
 MIRRORED = {"name": "default", "sampling": "mirrored"}
 ORTHOGONAL = {"name": "default", "sampling": "orthogonal"}
 SLOW = {"name": "default", "speed": 0.3, "damping": 5.0, "mirror": 1.0}
@@ -292,8 +299,14 @@ def test_every_way_to_search(spec, d, popsize, engine, objective):
         ("dense", 60, 10, "default", 6),
         ("dense", 60, 11, "default", 6),
         ("dense", 61, None, "default", 6),
-        ("dense", 61, 12, ALIKE, 6),
-        ("lower", 61, None, "default", 6),
+        ("dense", 61, 9, ALIKE, 4),
+        # and triangular ones where 4 (n + 1) < d, and d is large
+        ("lower", 48, 9, "default", 4),
+        ("upper", 48, 9, ALIKE, 4),
+        # long rows of B⁻ᵀ slow the rates down
+        ({"name": "block_lower", "k": 1}, 40, None, "default", 4),
+        ({"name": "sparse", "tree": [-1, *(0,) * 39], "given": "descendants"}, 40, None, ALIKE, 4),
+        (LONG_ROWS, 45, None, "default", 4),
         (LOW_RANK, 61, None, "default", 8),
         ("low_rank", 60, None, MIRRORED, 6),
         pytest.param("dense", 170, None, "default", 12, marks=pytest.mark.slow),
@@ -306,7 +319,8 @@ def test_every_way_to_search(spec, d, popsize, engine, objective):
         pytest.param("dense", 170, None, "xnes", 3, marks=pytest.mark.slow),
     ],
 )
-def test_many_parameters(spec, d, popsize, engine, generations):
+def test_many_parameters(spec, d, popsize, engine, generations, monkeypatch):
+    monkeypatch.setattr("structes.structures.triangular._SMALL", 40)
     Pair(spec, d, popsize, engine).run(generations)
 
 
@@ -503,13 +517,13 @@ def test_the_order_of_arrival_changes_nothing():
 def test_candidates_are_waited_for_during_fifty_generations():
     pair = Late("diagonal", 40, 4, {**SLOW, "speed": 1e-6, "damping": 1e6})
     pair.hold(2)
-    for _ in range(49):
-        pair.run(1, chance)
+    pair.run(49, chance)  # the one that is open now is the fiftieth after theirs
+    assert pair.reference.generation == 50
     assert len(pair.es.pending) == 2
     pair.run(1, chance)
-    assert len(pair.es.pending) == 0 or pair.reference.generation == 50
-    pair.run(1, chance)
     assert len(pair.es.pending) == 0
+    pair.es.tell(pair.held[0][2][None, :], [1.0])
+    assert pair.es.gathered.counts.stale == 1
 
 
 @pytest.mark.parametrize(
