@@ -104,7 +104,7 @@ class Pair:
         gaussian = Gaussian.standard(self.es.structure)
         Z = gaussian.draw(*address, generation=self.reference.generation)[0]
         U = self.reference.place(Z)
-        np.testing.assert_allclose(X, self.space.decode(U), rtol=1e-9, atol=1e-11)
+        assert np.abs(X - self.space.decode(U)).max() <= 1e-10 * np.abs(X).max()
         return X, U
 
     def generation(self, objective):
@@ -126,7 +126,8 @@ class Pair:
 
         def same(actual, expected, unit=None):
             unit = np.abs(expected).max() if unit is None else unit
-            np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * unit)
+            if not np.abs(actual - expected).max() <= tolerance * unit:  # the faster one
+                np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * unit)
 
         assert state.generation == mine.generation
         same(state.sigma, mine.sigma)
@@ -144,7 +145,7 @@ class Pair:
             expected = mine.unwhiten(expected)
             same(paths, expected, 1 + np.abs(expected).max())
         if mine.is_updated:
-            assert self.es.info.norm == pytest.approx(mine.norm, rel=1e-8)
+            same(self.es.info.norm, mine.norm)
             assert self.es.info.clipped == mine.is_clipped
 
 
@@ -157,7 +158,7 @@ def test_every_structure(name, engine):
     cases = [*TRUTH[name].cases, *TRUTH[name].no_group]
     for spec, d in cases:
         sigma0 = 1.0 if d % 2 else np.linspace(0.5, 2, d)
-        Pair(spec, d, engine=engine, sigma0=sigma0).run(4)
+        Pair(spec, d, engine=engine, sigma0=sigma0).run(4 if engine == "default" else 2)
 
 
 KRONECKER = {"name": "kronecker", "rows": 4, "cols": 5, "right": "lower"}
