@@ -325,6 +325,28 @@ def test_many_parameters(spec, d, popsize, engine, generations, monkeypatch):
     Pair(spec, d, popsize, engine).run(generations)
 
 
+@pytest.mark.parametrize("form", ["tiles", "large"])
+@pytest.mark.parametrize(
+    ("spec", "d", "engine"),
+    [
+        ("dense", 4, INDEPENDENT),
+        ("lower", 5, "cma"),
+        ("diagonal", 6, {**RAW, "gamma": 1.0}),
+        (LOW_RANK, 7, INDEPENDENT),
+        (HIERARCHICAL, 9, INDEPENDENT),
+        (KRONECKER, 20, INDEPENDENT),
+        (MIXED, 31, INDEPENDENT),
+    ],
+)
+def test_large_generations(spec, d, engine, form, monkeypatch):
+    """Tile by tile, or without a copy of the candidates beside the path."""
+    if form == "tiles":
+        monkeypatch.setattr("structes.strategy.settings.rows_of_tile", lambda *_: 3)
+    else:
+        monkeypatch.setattr("structes.strategy.samples.COPIED", -1)
+    Pair(spec, d, 80 if form == "large" else 8, engine).run(4, rounded)
+
+
 @pytest.mark.parametrize(("axis", "generations"), [("long", 18), ("short", 18)])
 def test_an_axis_of_low_rank_that_becomes_one_coordinate(axis, generations):
     """One coordinate is far longer, or shorter, than all others: V, or W, would take all of its
