@@ -63,11 +63,11 @@ def linearity(case: Case) -> None:
     # few samples and many, of which all but those few weigh nothing: the tangent may be kept in
     # another form, and must do the same
     extra = case.samples(3 * case.dim)[0]
-    nothing = xp.zeros(3 * case.dim, dtype=w.dtype)
+    no_weights = xp.zeros(3 * case.dim, dtype=w.dtype)
     rates = tuple(0.1 / (1 + p) for p in range(len(s.parts)))
     for n in (2, 4):
         Z, w = case.samples(n)
-        padded, plain = tangent(xp.concat([Z, extra]), xp.concat([w, nothing])), tangent(Z, w)
+        padded, plain = tangent(xp.concat([Z, extra]), xp.concat([w, no_weights])), tangent(Z, w)
         close("tangent with samples of weight 0", case.M(padded), case.M(plain))
         for rate in (0.1, rates):
             actual, expected = (s.retract(case.factor, s.scale(M, rate)) for M in (padded, plain))
