@@ -578,7 +578,7 @@ PERMUTED = {
     "name": "direct_sum",
     "blocks": {"a": {"name": "lower", "at": [4, 0, 2]}, "b": {"name": "diagonal", "dim": 3}},
 }
-SIDES = [(0, 3), (None, 1.5), (-1, None), (1.4, 1.8), (None, None), (-5, 5)]
+SIDES = [(0, 3), (None, 1.5), (-1, None), (1.4, 1.5), (None, None), (-5, 5)]
 
 
 def coordinates(sides, sigma0, **kinds):
@@ -600,7 +600,7 @@ def test_bounds(spec, boundary):
     sigma0 = np.array([0.5, 1, 2, 1, 0.7, 1])
     rounded = range(6) if boundary == "transform" else ()
     space = ReferenceSpace(coordinates(SIDES, sigma0, rounded=rounded))
-    x0 = np.array([0.01, 1.49, -0.5, 1.5, 0, 1])
+    x0 = np.array([0.01, 1.49, -0.5, 1.46, 0, 1])
     options = {"bounds": SIDES, "boundary": boundary, "space": space}
     Pair(spec, 6, None, INDEPENDENT, sigma0, x0, **options).run(15)
     Pair(spec, 6, 20, "xnes", sigma0, x0, **options).run(5, slope)
@@ -706,6 +706,17 @@ def test_noise(spec, strength, generations):
         np.testing.assert_allclose(numbers, [mine.eta, mine.ratio, mine.slope()], rtol=1e-8)
     assert mine.eta < 1 or strength < 1
     assert (mine.ratio > 0) == (strength > 0)
+
+
+def test_the_share_of_its_step_that_the_mean_moves_has_a_floor():
+    """1e-6, from where on sigma falls in its place."""
+    pair = Pair("diagonal", 5, 20, INDEPENDENT, noise="auto")
+    pair.run(3, chance)
+    pair.reference.noise.eta = 1.001e-6
+    state = pair.es.state
+    pair.es.state = state._replace(noisy=state.noisy._replace(eta=1.001e-6))
+    pair.run(12, chance)
+    assert pair.reference.noise.eta == pytest.approx(1e-6, rel=1e-12)
 
 
 # -- float32 --------------------------------------------------------------------------------------
