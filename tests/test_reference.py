@@ -196,6 +196,7 @@ CMA_CASES = [
     ("dense", 5, None, "cma", failing),
     ("dense", 5, 5, "cma", slope),
     ("dense", 10, None, "cma", bowl),
+    ("dense", 3, None, {"name": "cma", "speed": 4.0}, bowl),
     ("dense", 20, 200, "cma", steps),
     ("dense", 61, None, "cma", slope),
     ("diagonal", 10, None, "cma", slope),
