@@ -432,7 +432,7 @@ class Late(Pair):
         self.es.tell(np.array([x]), [value])
         self.arrived.append((inf, len(self.arrived), self.reference.clipped(x), value, 1.0))
 
-    def finish(self, objective=bowl, one_by_one=True):
+    def finish(self, objective=bowl):
         """Fresh values, one by one, until the samples count as many as the generation takes: it
         closes with that very one."""
         X, U = self.ask()
