@@ -58,7 +58,7 @@ def test_every_integer_is_left_with_the_margin_on_both_sides(case, sigma):
         )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     down=st.floats(0, 1e6),
     up=st.floats(1e-6, 1e6),
