@@ -121,6 +121,7 @@ def with_another_structure(clock, patch):
     """It was found on the way; and of the last generation all values are missing."""
     es = ES([3.0] * 6, 2.0, "auto", 3, stagnation=7)
     while not es.switches:
+        assert es.generation < 99
         es.tell(X := es.ask(), X**2 @ np.geomspace(1, 1e6, 6))
     X = es.ask(lazy=True)
     with pytest.warns(RuntimeWarning, match="were NaN"):
@@ -139,6 +140,7 @@ def with_restarts(clock, patch):
         warnings.simplefilter("ignore", RuntimeWarning)
         while es.plan.regime != "small" or es.es.generation < 3:
             clock.now += 0.5
+            assert es.generation < 99
             told, is_new = es.ask(), es.es.generation == 0
             if is_new:
                 former, waiting = waiting, es.ask(2)
