@@ -105,8 +105,10 @@ def with_few_axes(clock, patch):
 
 
 def with_choices(clock, patch):
+    """Each of its steps is shortened."""
+    options = {"choices": [[2, 4, 5]], "engine": {"name": "default", "trust_region": 1e-3}}
     covariance = 0.3 * np.eye(6) + 0.1
-    return lived(ES(X0, 0.5, "auto", 4, 11, choices=[[2, 4, 5]], covariance=covariance), clock)
+    return lived(ES(X0, 0.5, "auto", 4, 11, covariance=covariance, **options), clock)
 
 
 def with_names(clock, patch):
