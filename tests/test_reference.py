@@ -251,7 +251,7 @@ NATURAL_CASES = [
         ("dense", 1, 30, "default", slope),
         ("dense", 1, None, "xnes", slope),
         ("diagonal", 1, 5, MIRRORED, failing),
-        ("dense", 1, 100, "default", bowl),  # cmu at its bound
+        ("dense", 1, 200, "default", bowl),  # cmu at its bound
         ("dense", 2, 40, "default", slope),
         ("lower", 2, 3, ORTHOGONAL, bowl),
         ("dense", 3, None, INDEPENDENT, steps),
@@ -311,6 +311,7 @@ def test_every_way_to_search(spec, d, popsize, engine, objective):
         ({"name": "block_lower", "k": 1}, 40, None, "default", 4),
         ({"name": "sparse", "tree": [-1, *(0,) * 39], "given": "descendants"}, 40, None, ALIKE, 4),
         (LONG_ROWS, 45, None, "default", 4),
+        ({"name": "kronecker", "rows": 4, "cols": 12}, 48, None, "default", 4),
         (LOW_RANK, 61, None, "default", 8),
         ("low_rank", 60, None, MIRRORED, 6),
         pytest.param("dense", 170, None, "default", 12, marks=pytest.mark.slow),
