@@ -13,6 +13,7 @@ import pytest
 import structes
 from structes.core.gaussian import Gaussian
 from structes.structures import build_structure
+from structes.testing import Case
 
 from .reference import Noise, Reference
 from .reference_space import Coordinate, ReferenceSpace
@@ -327,6 +328,19 @@ def test_every_way_to_search(spec, d, popsize, engine, objective):
 def test_many_parameters(spec, d, popsize, engine, generations, monkeypatch):
     monkeypatch.setattr("structes.structures.triangular._SMALL", 40)
     Pair(spec, d, popsize, engine).run(generations)
+
+
+@pytest.mark.parametrize(
+    "spec", ["dense", "diagonal", {"name": "block_diagonal", "sizes": [2, 3]}]
+)
+def test_a_straight_line_begins_anywhere(spec):
+    """Also where B is not the symmetric root that the engine "cma" keeps: C ← A (I − 2 M) Aᵀ."""
+    case = Case(build_structure(spec, 5))
+    A, M = case.A(), case.tangent(length=0.3)
+    expected = A @ (np.eye(5) - 2 * case.M(M)) @ A.T
+    B = case.B(case.structure.retract_straight(case.factor, M))
+    np.testing.assert_allclose(np.linalg.inv(B @ B.T), expected, atol=1e-12)
+    np.testing.assert_allclose(B, B.T, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", ["tiles", "large"])
