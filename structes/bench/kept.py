@@ -7,6 +7,8 @@ between two lines, and the first says what it shows:
     <!-- bench:NAME -->              for each structure and peer: a column for each dimension
     <!-- bench:NAME by=group -->     a table for each pair, a line for each group; or by=function
     <!-- bench:NAME by=ablation -->  a line for each switch of the update
+    <!-- bench:choices -->           a line for each kind of problem with choices (of the rows that
+                                     `structes bench choices -o` writes)
     <!-- bench:behaviour -->         what optimisers did in situations of a real tuning job (from
                                      behaviour.yaml alone: `structes bench behaviour -o` writes it)
     <!-- /bench -->
@@ -19,12 +21,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .evaluations import ablation, bbob
+from .evaluations import ablation, bbob, choices
 from .evaluations.compare import compare
 from .evaluations.report import cell, everything, rows_of_kind
 from .solvers import OURS
 from .tables import markdown
-from .tasks import write_rows
+from .tasks import read_rows, write_rows
 from .trust import behaviour
 
 MARK = re.compile(r"(<!-- bench:(\S+)(?: by=(\w+))? -->\n)(.*?)(<!-- /bench -->)", re.DOTALL)
@@ -55,6 +57,8 @@ def with_tables(text: str, results: Path) -> str:
         name, division = match[2], match[3] or "dimension"
         if name == "behaviour":
             return f"{match[1]}{behaviour_table(results / 'behaviour.yaml')}\n{match[5]}"
+        if name == "choices":
+            return f"{match[1]}{choices_table(results / 'choices.csv')}\n{match[5]}"
         rows = bbob.read(results / f"{name}.csv")
         if not rows:
             raise ValueError(f"{match[0].splitlines()[0]}: there is no {results / name}.csv")
@@ -94,6 +98,17 @@ def behaviour_table(path: Path) -> str:
     if not path.exists():
         raise ValueError(f"<!-- bench:behaviour -->: there is no {path}")
     return "\n".join(markdown(behaviour.table_of(behaviour.read(path)[0])))
+
+
+def choices_table(path: Path) -> str:
+    """Markdown of the table of `structes bench choices` from its kept rows.
+
+    Raises ValueError where there are none.
+    """
+    rows = read_rows(path, choices.COLUMNS)
+    if not rows:
+        raise ValueError(f"<!-- bench:choices -->: there is no {path}")
+    return "\n".join(choices.table(rows))
 
 
 def _cell(c):
