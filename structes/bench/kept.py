@@ -11,6 +11,7 @@ between two lines, and the first says what it shows:
                                      `structes bench choices -o` writes)
     <!-- bench:behaviour -->         what optimisers did in situations of a real tuning job (from
                                      behaviour.yaml alone: `structes bench behaviour -o` writes it)
+    <!-- bench:trust_region -->      evaluations with each radius of the trust region, by λ/d
     <!-- /bench -->
 
 `structes bench tables` writes them anew; a test asserts that nothing changes then.
@@ -21,12 +22,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .evaluations import ablation, bbob, choices
+from .evaluations import ablation, bbob, choices, trust_region
 from .evaluations.compare import compare
 from .evaluations.report import cell, everything, rows_of_kind
 from .solvers import OURS
 from .tables import markdown
-from .tasks import read_rows, write_rows
+from .tasks import write_rows
 from .trust import behaviour
 
 MARK = re.compile(r"(<!-- bench:(\S+)(?: by=(\w+))? -->\n)(.*?)(<!-- /bench -->)", re.DOTALL)
@@ -57,11 +58,14 @@ def with_tables(text: str, results: Path) -> str:
         name, division = match[2], match[3] or "dimension"
         if name == "behaviour":
             return f"{match[1]}{behaviour_table(results / 'behaviour.yaml')}\n{match[5]}"
-        if name == "choices":
-            return f"{match[1]}{choices_table(results / 'choices.csv')}\n{match[5]}"
-        rows = bbob.read(results / f"{name}.csv")
+        bench = {"trust_region": trust_region, "choices": choices}.get(name, bbob)
+        rows = bench.read(results / f"{name}.csv")
         if not rows:
             raise ValueError(f"{match[0].splitlines()[0]}: there is no {results / name}.csv")
+        if bench is trust_region:
+            return match[1] + "\n".join(trust_region.lines(rows)) + "\n" + match[5]
+        if bench is choices:
+            return match[1] + "\n".join(choices.table(rows)) + "\n" + match[5]
         return f"{match[1]}{table(rows, division)}\n{match[5]}"
 
     return MARK.sub(fill, text)
@@ -98,17 +102,6 @@ def behaviour_table(path: Path) -> str:
     if not path.exists():
         raise ValueError(f"<!-- bench:behaviour -->: there is no {path}")
     return "\n".join(markdown(behaviour.table_of(behaviour.read(path)[0])))
-
-
-def choices_table(path: Path) -> str:
-    """Markdown of the table of `structes bench choices` from its kept rows.
-
-    Raises ValueError where there are none.
-    """
-    rows = read_rows(path, choices.COLUMNS)
-    if not rows:
-        raise ValueError(f"<!-- bench:choices -->: there is no {path}")
-    return "\n".join(choices.table(rows))
 
 
 def _cell(c):

@@ -22,7 +22,7 @@ slow on bounds, and fails on ill-conditioned ones. A zone of 0.03 sigma0 is a co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
@@ -105,6 +105,13 @@ class Limited(Domain):
     def settling(self) -> np.ndarray | None:
         return ~self.integer if self.has_integers else None
 
+    @property
+    def zones(self) -> np.ndarray | None:
+        return self.zone
+
+    def with_zones(self, zones: np.ndarray) -> Domain:
+        return replace(self, zone=zones)
+
     def check_integers(self, X: Any, name: str) -> None:
         X = to_numpy(X)
         for row, i in np.argwhere(self.integer & (np.abs(X - np.round(X)) > WHOLE)):
@@ -170,9 +177,9 @@ class Limited(Domain):
     def rounded(self, X: Any, dtype: Any) -> Any:
         with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
             X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
-        low, high = self.low.astype(dtype), self.high.astype(dtype)
-        low = np.where(low < self.low, np.nextafter(low, inf), low)
-        high = np.where(high > self.high, np.nextafter(high, -inf), high)
+            low, high = self.low.astype(dtype), self.high.astype(dtype)
+            low = np.where(low < self.low, np.nextafter(low, inf), low)
+            high = np.where(high > self.high, np.nextafter(high, -inf), high)
         info = np.finfo(dtype)
         low = np.where(self.log, np.maximum(low, info.tiny), low)  # no zero, and none is infinite
         high = np.where(self.log, np.minimum(high, info.max), high)

@@ -30,7 +30,7 @@ from ...search.es import ES
 from ..measuring import geometric_mean, quiet
 from ..peers import load_package
 from ..tables import markdown
-from ..tasks import run_tasks
+from ..tasks import read_rows, run_tasks
 
 COLUMNS = {"solver": str, "case": str, "seed": int, "budget": int}
 COLUMNS |= {"evaluations": int, "solved": int, "first": int, "first_solved": int}
@@ -185,6 +185,11 @@ def tasks_of(cases, seeds, budget: int) -> list[Task]:
 def run(tasks, path: Path, jobs: int, report=lambda count, total: None) -> list[dict]:
     """Run the tasks that are not in the CSV file yet, appending a row for each: rows of all."""
     return run_tasks(tasks, solve, COLUMNS, path, jobs, report)
+
+
+def read(path: Path) -> list[dict]:
+    """Rows of a result file; [] where there is none."""
+    return read_rows(path, COLUMNS)
 
 
 def expected(rows) -> float:
