@@ -13,6 +13,7 @@ import structes
 from structes import Choice, Float, Int, Space
 from structes.shell.cli import cli
 from structes.space import choices, space
+from structes.space.domain import Domain
 from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
@@ -307,7 +308,7 @@ def test_a_lost_option_is_tried_with_the_probability_of_the_margin():
     structure, state, blocks = lost_state()
     kept = choices.keep_open(state, structure, blocks)
     alpha = choices.chance(structure.dim, 2)
-    assert alpha == pytest.approx(1 / ((4 + 3 * np.log(11)) * 2))
+    assert alpha == pytest.approx(1 / ((4 + 3 * np.log(11)) * 2) / 4)
     rng = np.random.Generator(np.random.Philox(1))
     U = kept.mean + kept.sigma * rng.normal(size=(200_000, structure.dim))
     for block in blocks:
@@ -337,6 +338,118 @@ def test_an_option_in_reach_is_left_alone():
     kept = choices.keep_open(near, structure, blocks)
     np.testing.assert_array_equal(kept.mean, near.mean)
     assert kept.sigma == 1.0 and kept.factor is near.factor
+
+
+@pytest.mark.parametrize("n, k, most", [(2, 4, 2 * 0.6), (2, 2, 2 * 0.4), (5, 3, 2.0)])
+def test_in_a_wide_generation_up_to_two_choices_take_another_option(n, k, most):
+    structure = build_structure("diagonal", 1 + n * k)
+    blocks = tuple(tuple(range(1 + i * k, 1 + (i + 1) * k)) for i in range(n))
+    start = Strategy(structure).init(np.zeros(structure.dim), 1e-6, np.ones(structure.dim), np)
+    mean = np.arange(structure.dim) % k * 1.0  # all options but one are out of reach
+    lost = start._replace(mean=mean, generation=choices.EVERY)
+    kept = choices.keep_open(lost, structure, blocks)
+    rng = np.random.Generator(np.random.Philox(3))
+    U = kept.mean + kept.sigma * kept.scale * rng.normal(size=(50_000, structure.dim))
+    others = sum((U[:, b].argmax(axis=1) != mean[list(b)].argmax()).mean() for b in blocks)
+    assert 0.6 * most < others < 1.05 * most  # several others may beat the top one at once
+    assert kept.scale[0] == 1.0
+
+
+def test_a_wide_generation_leaves_the_next_one_as_if_it_had_not_been():
+    structure, state, blocks = lost_state()
+    state = choices.keep_open(state, structure, blocks)
+    for generation in range(12):
+        kept = choices.keep_open(state._replace(generation=generation), structure, blocks)
+        is_wide = generation > 0 and generation % choices.EVERY == 0
+        assert (kept.scale[3:] > 1.5).all() == is_wide and (kept.scale[:3] == 1).all()
+        np.testing.assert_allclose(kept.mean, state.mean)  # the margin is that of all others
+        if not is_wide:
+            np.testing.assert_allclose(kept.scale, 1.0, rtol=1e-14)
+        state = kept
+
+
+def test_wide_generations_come_and_go_where_all_values_tie():
+    es = structes.ES(np.zeros(4), 1.0, choices=[[1, 2, 3]], seed=1, flat=None)
+    widths = []
+    for _ in range(11):
+        widths.append(es.deviations[1:].max() / es.deviations[0])
+        es.tell(es.ask(), np.zeros(es.popsize))
+    assert [i for i, width in enumerate(widths) if width > 1.5] == [5, 10]
+    np.testing.assert_allclose(np.delete(widths, [5, 10]), 1.0)
+
+
+def farther(row, mean, blocks):
+    """What `moved_over` makes of one row, written down once more."""
+    row = row.copy()
+    for block in blocks:
+        top, winner = max(block, key=lambda i: mean[i]), max(block, key=lambda i: row[i])
+        if winner != top:
+            gap = mean[top] - mean[winner]
+            row[winner] = max(row[winner], mean[top] + 0.3 * gap)
+            row[top] = min(row[top], mean[winner] - 0.3 * gap)
+    return row
+
+
+def test_an_option_that_beats_the_top_one_counts_as_if_by_far():
+    rng = np.random.Generator(np.random.Philox(5))
+    blocks = ((4, 0, 2), (1, 5, 6, 3))
+    mean, U = rng.normal(size=8), rng.normal(size=(40, 8)) * 2
+    moved = choices.moved_over(U, mean, blocks)
+    np.testing.assert_array_equal(moved, [farther(row, mean, blocks) for row in U])
+    for block in blocks:
+        at = list(block)
+        np.testing.assert_array_equal(moved[:, at].argmax(axis=1), U[:, at].argmax(axis=1))
+    assert (moved != U).any(axis=1).sum() > 10 and (moved == U).all(axis=1).any()
+    order = rng.permutation(8)  # neither the places nor the order of the options say anything
+    place = {int(old): new for new, old in enumerate(order)}
+    renamed = tuple(tuple(place[i] for i in block[::-1]) for block in blocks[::-1])
+    other = choices.moved_over(U[:, order], mean[order], renamed)
+    np.testing.assert_array_equal(other, moved[:, order])
+
+
+def test_the_mean_follows_an_option_that_won_as_far_as_its_gap():
+    """One candidate of a lost option is best: the gap closes by its weight times 2.6, about."""
+    structure, state, blocks = lost_state()
+    domain = choices.with_choices(Domain(structure.dim), blocks)
+    strategy = Strategy(structure, domain=domain)
+    state = choices.keep_open(state, structure, blocks)
+    Z, Y, X = strategy.draw(state, 1, 0, strategy.popsize)
+    at, top = list(blocks[0]), blocks[0][state.mean[list(blocks[0])].argmax()]
+    lost = next(i for i in at if i != top)
+    U = np.array(X)
+    U[0, lost] = U[0, at].max() + 1e-9
+    Y = (U - state.mean) / state.sigma
+    Z = structure.whiten(state.factor, Y)
+    after, _ = strategy.update(state, Z, Y, np.arange(float(strategy.popsize)))
+    gap = state.mean[top] - state.mean[lost]
+    w = strategy.plan(strategy.popsize).tables[0, 0]
+    closed = 1 - (after.mean[top] - after.mean[lost]) / gap
+    assert w > 0.3 and closed == pytest.approx(2.6 * w, abs=0.25)
+
+
+def test_pairs_of_choices_are_found_that_no_choice_shows_alone():
+    table = np.random.Generator(np.random.Philox(1)).uniform(0.1, 1, size=(2, 5, 5))
+    best = (3, 0), (2, 4)
+    for pair, at in zip(table, best, strict=True):
+        pair[at] = 0
+    blocks = [list(range(5 * i, 5 * i + 5)) for i in range(4)]
+
+    def f(X):
+        c = [X[:, block].argmax(axis=1) for block in blocks]
+        return table[0][c[0], c[1]] + table[1][c[2], c[3]]
+
+    for seed in range(2):
+        result = structes.minimize(f, np.zeros(20), 1.0, seed=seed, choices=blocks,
+                                   vectorized=True, target=0.0)  # fmt: skip
+        assert result.success, result
+
+
+def test_a_search_of_choices_alone_waits_as_one_of_integers_alone_does():
+    es = structes.ES(np.zeros(4), 1.0, choices=[[0, 1], [2, 3]], seed=1, flat=None)
+    while not es.stop():
+        X = es.ask()
+        es.tell(X, X[:, :2].argmax(axis=1) + X[:, 2:].argmax(axis=1))
+    assert 300 * 4 <= es.evaluations < 300 * 4 + 40 * es.popsize
 
 
 @pytest.mark.parametrize(

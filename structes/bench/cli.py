@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from . import PEERS
-from .evaluations.commands import noise, rounding, steady, structures, trust_region
+from .evaluations.commands import (
+    alarms,
+    choices,
+    noise,
+    rounding,
+    steady,
+    structures,
+    trust_region,
+)
 from .evaluations.suite_commands import ablation, bbob, keep, report, tables
 from .seconds.commands import overhead, scaling, throughput, workers
 from .seconds.gpu_commands import gpu
@@ -28,7 +36,9 @@ def list_():
     click.echo("               options of structes.ES: structes-X@popsize=20;tolx=1e-9")
 
 
-for _command in (bbob, report, ablation, keep, tables, structures, noise, steady, rounding):
+for _command in (bbob, report, ablation, keep, tables, structures):
+    bench.add_command(_command)
+for _command in (noise, choices, alarms, steady, rounding):
     bench.add_command(_command)
 for _command in (trust_region, overhead, scaling, throughput, workers, gpu, behaviour):
     bench.add_command(_command)

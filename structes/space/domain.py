@@ -126,11 +126,23 @@ class Domain:
         """Are there integers beside continuous coordinates?"""
         return self.has_integers and self.continuous > 0
 
+    @property
+    def alternates(self) -> bool:
+        """Does `adjust` depend on the generation, so that it must see each?"""
+        return False
+
+    @property
+    def centres(self) -> bool:
+        """Does `centred` move anything?"""
+        return self.is_mixed
+
     def centred(self, U: Any, mean: Any) -> Any:
-        """Return search coordinates in which integers lie in the middle of their cells.
+        """Return search coordinates with integers in the middle of their cells, and options well
+        ahead of the others.
 
         It does so for each integer of U (n, d) that is another one than that of the mean (d,) (see
-        integers.py). The coordinates decode to the same points.
+        integers.py), and for each option (see choices.py). The coordinates decode to points with
+        the same integers and options.
         """
         return U
 

@@ -95,6 +95,14 @@ class Fixed(Domain):
     def comes_again(self, X: Any) -> np.ndarray:
         return self.moving.comes_again(X[:, self.free])
 
+    @property
+    def alternates(self) -> bool:
+        return self.moving.alternates
+
+    @property
+    def centres(self) -> bool:
+        return self.moving.centres
+
     def centred(self, U: Any, mean: Any) -> Any:
         return self.moving.centred(U, mean)
 

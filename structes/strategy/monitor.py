@@ -50,8 +50,10 @@ class Rules:
         if half == "auto":
             half = int(100 + 100 * d**1.5 / self.popsize) if continuous else 0
         generations, flat, condition = 30, self.stopping.flat, self.stopping.condition
-        if self.domain.has_integers:
-            generations = 60 if continuous else 300
+        if not continuous:
+            generations = 300
+        elif self.domain.has_integers:
+            generations = 60
         if condition == "auto":
             condition = 1e14 if continuous == self.domain.dim else None
         if flat == "auto":

@@ -38,7 +38,7 @@ class Rows:
     def __init__(self, settings: Settings, state: State, Z, Y, weights):
         w_mean, good, bad = weights
         self.drawn = Z
-        if settings.domain.is_mixed:
+        if settings.domain.centres:
             Z, Y = settings.centred(state, Z, Y, w_mean)
         self.settings, self.factor, self.Z, self.Y = settings, state.factor, Z, Y
         self.w, self.identity = stretched(settings, Z, good, bad)
@@ -104,7 +104,7 @@ def sums_of(settings: Settings, state: State, tiles: Iterable, weights: tuple) -
             z, squares, weight, identity = Z.sums(w_mean, good, bad)
             part = Sums(z, settings.structure.tangent_of_squares(squares, weight), identity)
         else:
-            if settings.domain.is_mixed:
+            if settings.domain.centres:
                 Y = settings.structure.unwhiten(settings.lowered(state.factor), Z)
                 Z, _ = settings.centred(state, Z, Y, w_mean)
             w, identity = stretched(settings, Z, good, bad)

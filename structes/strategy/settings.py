@@ -90,7 +90,7 @@ class Settings:
     @cached_property
     def redraws(self) -> bool:
         """Whether noise is drawn again where it is wanted (redrawn.py)."""
-        suits = self.on_device and self._independent and not self.domain.is_mixed
+        suits = self.on_device and self._independent and not self.domain.centres
         return suits and is_redrawn(self.structure)
 
     @property
@@ -165,7 +165,7 @@ class Settings:
 
     def centred(self, state: State, Z, Y, weights) -> tuple[Any, Any]:
         """Return (Z, Y), both (n, ·), in which the integers of candidates with positive weights
-        (n,) lie in the middle of their cells where they are not the mean's."""
+        (n,) lie in the middle of their cells, and options ahead, where they are not the mean's."""
         xp, step = namespace(Y), state.sigma * state.scale
         U = self.coordinates(state, Y)
         shift = self.domain.centred(U, state.mean) - U

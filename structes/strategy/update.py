@@ -107,9 +107,9 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
 
 def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, Info]:
     """Return the next state where the values say nothing: only the generation has moved, and the
-    standard deviations of integers."""
+    standard deviations of integers and choices."""
     state = state._replace(generation=state.generation + 1)
-    if weighed.tied:
+    if weighed.tied or settings.domain.alternates:
         state = settings.domain.adjust(state, settings.structure, weighed.tied)
     return state, Info(*weighed.summary)
 

@@ -1,5 +1,5 @@
-"""`structes bench structures`, `noise`, `steady`, `rounding` and `trust-region`: evaluations on
-own objectives."""
+"""`structes bench structures`, `noise`, `choices`, `alarms`, `steady`, `rounding` and
+`trust-region`: evaluations on own objectives."""
 
 from __future__ import annotations
 
@@ -70,6 +70,46 @@ def noise(functions, dims, strengths, seeds, budget, jobs, output):
     check(functions, known("function", noise.FUNCTIONS))
     tasks = noise.tasks_of(functions, dims, strengths, seeds, budget)
     run_and_print("noise", noise, tasks, output, jobs)
+
+
+@click.command()
+@click.option("--cases", callback=names, default="", help="default: all")
+@click.option("--seeds", default="1-20", callback=numbers, show_default=True, help="of problems")
+@click.option("--budget", default=10_000, show_default=True, help="evaluations")
+@jobs_option
+@rows_option("runs/choices.csv")
+def choices(cases, seeds, budget, jobs, output):
+    """Choices among options, with and without numbers beside them: ours and cmaes.CatCMAwM.
+
+    Choices that are separable, that act together in pairs or in a chain, and whose options move
+    the optimum of the numbers. How many first runs find the best options and numbers, how many do
+    with restarts in the budget, and the expected running times.
+    """
+    from . import choices
+
+    check(cases, known("case", choices.CASES))
+    tasks = choices.tasks_of(cases or choices.CASES, seeds, budget)
+    run_and_print("choices", choices, tasks, output, jobs)
+
+
+@click.command()
+@click.option("--functions", default="", callback=names, help="default: all")
+@click.option("--dims", default="2,5,10,20", callback=numbers, show_default=True)
+@click.option("--seeds", default=20, type=click.IntRange(min=1), show_default=True)
+@click.option("--budget", default=500, show_default=True, help="evaluations / dimension")
+@jobs_option
+@rows_option("runs/alarms.csv")
+def alarms(functions, dims, seeds, budget, jobs, output):
+    """How often structure="auto" and noise="auto" raise an alarm where there is nothing.
+
+    Functions without noise, of which it is known whether they are separable, and values that are
+    random numbers.
+    """
+    from . import alarms
+
+    check(functions, known("function", alarms.FUNCTIONS))
+    tasks = alarms.tasks_of(functions or alarms.FUNCTIONS, dims, seeds, budget)
+    run_and_print("alarms", alarms, tasks, output, jobs)
 
 
 @click.command()
