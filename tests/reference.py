@@ -271,7 +271,7 @@ class Reference:
         has_entropy = self.is_natural and self.engine["gamma"] > 0
         if counted < 2 - 1e-9 or (is_flat and not is_raw and not has_entropy):
             self.generation, self.is_updated = self.generation + 1, False
-            if tied:
+            if tied or (self.space is not None and self.space.choices):
                 self.space.adjust(self, tied)
             return
         if is_raw:

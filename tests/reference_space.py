@@ -136,9 +136,17 @@ class ReferenceSpace:
         return np.array([c.encode(v) for c, v in zip(self.coordinates, x, strict=True)])
 
     def centred(self, search, U, v):
-        """Integers of good candidates, where they are not those of the mean, in the middle of
-        their cells; only beside numbers that are none."""
+        """Of good candidates: integers that are not those of the mean in the middle of their cells,
+        if there are numbers that are none, and options that are not the mean's 0.3 gaps ahead."""
         U = np.array(U)
+        for choice in self.choices:
+            top = max(choice, key=lambda i: search.mean[i])
+            for row in (U[k] for k in np.flatnonzero(v > 0)):
+                best = max(choice, key=lambda i, row=row: row[i])
+                if best != top:
+                    ahead = 0.3 * (search.mean[top] - search.mean[best])
+                    row[best] = max(row[best], search.mean[top] + ahead)
+                    row[top] = min(row[top], search.mean[best] - ahead)
         listed = {i for choice in self.choices for i in choice}
         others = [
             c for i, c in enumerate(self.coordinates) if not c.is_integer and i not in listed
@@ -172,9 +180,17 @@ class ReferenceSpace:
 
     def _keep_open(self, search):
         """The mean of an option is lifted to where it beats the top one in `chance`/(k − 1) of the
-        samples; and the paths do not see what choices do."""
-        d, std = search.d, self.deviations(search)
-        chance = 1 / ((4 + 3 * log(d)) * len(self.choices))
+        samples; the paths do not see what choices do; and every fifth generation is wide."""
+        d, n = search.d, len(self.choices)
+        chance = 1 / (4 * (4 + 3 * log(d)) * n)
+        wide = np.ones(d)  # so that two choices of a candidate change, or nearly all of one
+        for choice in self.choices:
+            k = len(choice)
+            often = min(2 / n, 0.8 * (k - 1) / k) / (k - 1)
+            wide[choice] = max(1, norm.isf(chance / (k - 1)) / norm.isf(often))
+        if search.generation > 1 and (search.generation - 1) % 5 == 0:
+            search.scale = search.scale / wide
+        std = self.deviations(search)
         for choice in self.choices:
             top = max(choice, key=lambda i: search.mean[i])
             for i in choice:
@@ -197,3 +213,5 @@ class ReferenceSpace:
             factors = sqrt(K) * level / lengths[0], min(1, sqrt(K) / lengths[1])
         search.path_sigma = numbers[0] + factors[0] * of_choices[0]
         search.path = numbers[1] + factors[1] * of_choices[1]
+        if search.generation > 0 and search.generation % 5 == 0:
+            search.scale = search.scale * wide
