@@ -136,8 +136,8 @@ class ReferenceSpace:
         return np.array([c.encode(v) for c, v in zip(self.coordinates, x, strict=True)])
 
     def centred(self, search, U, v):
-        """Of good candidates: integers that are not those of the mean in the middle of their cells,
-        if there are numbers that are none, and options that are not the mean's 0.3 gaps ahead."""
+        """Of good candidates: integers that are not the mean's in the middle of their cells, if
+        there are numbers that are none, and options that are not the mean's 0.3 gaps ahead."""
         U = np.array(U)
         for choice in self.choices:
             top = max(choice, key=lambda i: search.mean[i])
