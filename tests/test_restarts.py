@@ -251,6 +251,21 @@ def test_the_small_regime_stays_within_its_share():
         assert r.sigma0 <= 0.5 and r.sigma0 >= 0.5 * 0.01
 
 
+def test_a_value_of_the_run_before_is_the_searchs_and_not_this_runs():
+    es = RestartES(np.ones(4), 1.0, restarts="ipop", seed=2, flat=1, target=-3.0)
+    X = es.ask(2 * es.popsize)
+    es.tell(X[: es.popsize], np.ones(es.popsize))  # flat: the run ends
+    Y = es.ask()
+    assert es.restart == 1
+    es.tell(Y[:1], [0.5])
+    es.tell(X[-1:], [-2.0])
+    assert es.best.fun == -2.0 and es.es.best.fun == es.runs[-1].fun == 0.5
+    np.testing.assert_array_equal(es.best.x, X[-1])
+    assert not es.stop()
+    es.tell(X[-2:-1], [-3.0])
+    assert es.stop() == {"target": -3.0} and es.runs[-1].fun == 0.5
+
+
 def test_a_target_ends_the_search_in_whichever_run():
     result = minimize(trap, out_of_the_trap, 0.1, target=1e-8)
     assert result.success and result.fun <= 1e-8

@@ -39,7 +39,7 @@ def main(ids, is_list, jobs, timeout, allowed, log, unchecked):
         for fault in faults:
             click.echo(f"{fault.id:5} {fault.file}: {fault.what}")
         return
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # so that nothing is left behind
             signal.signal(getattr(signal, name), _interrupt)
     digest = tree_digest(ROOT)
