@@ -251,6 +251,11 @@ def test_log_stays_finite():
     domain = build_domain(1, transforms=["log"])
     X = domain.decode(np.array([[1e5], [-1e5], [0.0]]))
     assert np.isfinite(X).all() and (X > 0).all() and X[2, 0] == 1.0
+    X = domain.rounded(X, "float32")
+    assert X.dtype == np.float32 and np.isfinite(X).all() and (X > 0).all() and X[2, 0] == 1.0
+    half = build_domain(1, [(0.5, None)], transforms=["log"])
+    X = half.rounded(half.decode(np.array([[1e5], [0.0]])), "float32")
+    assert np.isfinite(X).all() and X[1, 0] == 1.0
 
 
 # -- what users say -------------------------------------------------------------------------------

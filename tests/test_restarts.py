@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.special import ndtr
 
 import structes
 from structes.arrays import noise
@@ -248,7 +249,34 @@ def test_the_small_regime_stays_within_its_share():
     for r in small:
         last = [x for x in rows[: r.number] if x.regime == "large"][-1]
         assert r.evaluations < last.evaluations // 2 + r.popsize
-        assert r.sigma0 <= 0.5 and r.sigma0 >= 0.5 * 0.01
+        u = noise.uniforms(r.seed, noise.STARTS, 0, 0, 1, 2)[0]
+        assert r.sigma0 == pytest.approx(0.5 * 10 ** (-2 * u[1]))
+        assert r.popsize == int(6 * (last.popsize / 12) ** (u[0] ** 2))
+
+
+def test_a_run_that_has_had_its_share_ends_with_it():
+    class Shares(IPOP):
+        def next(self, runs, u):
+            return Plan("small", 7, 1.0, 14)
+
+    es = RestartES(np.ones(3), 1.0, seed=1, restarts=Shares(), popsize=7, max_evaluations=2000)
+    while not es.stop():
+        X = es.ask()
+        es.tell(X, (X * X).sum(axis=1))
+    later = es.finished[1:]
+    assert len(later) > 3 and {(run.evaluations, run.generations) for run in later} == {(14, 2)}
+    assert all(run.stop == {"regime_budget": 14} for run in later)
+
+
+def test_the_start_of_a_run_says_nothing_of_its_size():
+    """The numbers that its plan was made of are others than those of its start."""
+    es = RestartES(np.zeros(2), 1.0, seed=3, flat=1, restarts=IPOP(factor=1, max_restarts=9))
+    while not es.stop():
+        X = es.ask()
+        if es.restart and not es.es.generation:
+            u = noise.uniforms(es.es.seed, noise.STARTS, 0, 0, 1, 2)[0]
+            assert np.abs(ndtr(es.mean) - u).max() > 1e-6
+        es.tell(X, np.ones(len(X)))
 
 
 def test_a_value_of_the_run_before_is_the_searchs_and_not_this_runs():
