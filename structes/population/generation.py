@@ -17,6 +17,7 @@ from .. import checks
 from ..arrays import noise
 from ..arrays.libraries import namespace, to_numpy
 from ..arrays.persistent import PersistentList
+from ..naming.error_text import brief
 from ..strategy.state import MOST, State, same_state
 from ..strategy.strategy import Strategy
 from ..structures.base import Structure
@@ -27,6 +28,7 @@ from .fingerprints import fingerprints, joined
 from .memory import check_population
 from .portion import NUMBERS, Portion, sampled, taken, within
 
+WIDEST = 1e151  # a zone at a bound (space/building.py)
 SHORT = 2**12  # numbers that are compared fastest as bytes
 _NONE: list[int] = []
 
@@ -231,6 +233,7 @@ class Generation(DrawnGeneration):
             "structure": None if is_same else spec_of(self.strategy.structure),
             "popsize": self.strategy.popsize,
             "seed": self.seed,
+            "zones": self.strategy.domain.zones,
             "state": self.state,
             "asked": self.asked,
             "lazy": lazy,
@@ -278,6 +281,7 @@ class Generation(DrawnGeneration):
             popsize = checks.count("popsize", tree["popsize"], 2, MOST)
             check_population(popsize)
             strategy = replace(strategy, popsize=popsize)
+        strategy = _with_zones(strategy, tree.get("zones"))  # not in older files
         sizes = [checks.count("asked", n, 1, MOST) for n in tree["asked"]]
         seed = noise.check_seed(checks.count("seed", tree["seed"], 0))
         state = strategy.restored(tree["state"], xp) if state is None else state
@@ -292,3 +296,15 @@ class Generation(DrawnGeneration):
         for portion, part in zip(drawn, np.split(prints, ends) if drawn else [], strict=True):
             portion.prints = part
         return generation
+
+
+def _with_zones(strategy, zones) -> Strategy:
+    """The Strategy of a generation whose domain had zones of these widths, or None, at its bounds:
+    in a search with restarts they are those of its run."""
+    present = strategy.domain.zones
+    if zones is None or present is None or np.array_equal(zones, present):
+        return strategy
+    fits = zones.shape == present.shape and zones.dtype == float
+    if not (fits and ((zones >= 0) & (zones < WIDEST)).all()):
+        raise ValueError(f"zones must be ({len(present)},) widths; got {brief(zones)}")
+    return replace(strategy, domain=strategy.domain.with_zones(zones))

@@ -250,6 +250,8 @@ class ShardedES(ReplicaProperties, BaseSearch):
             checks.count("popsize", arguments["popsize"], 2, MOST)
             es = cls(fun, x0, structure=structure, engine=engine, **arguments, **placement)
             es._go_on_from(tree["replica"], tree["seconds"])
+            warned = tree.get("warned", ())  # not in older files
+            es._warned = {checks.text("warned", name) for name in warned}
         es._beginning.path = Path(path).absolute()
         return es
 
@@ -258,10 +260,11 @@ class ShardedES(ReplicaProperties, BaseSearch):
         numbers = {"popsize": self.popsize, "seed": self.seed, "shards": self.shards}
         return {
             "arguments": {**self.arguments.plain(), **numbers},
-            "engine": asdict(self.strategy.engine),
+            "engine": asdict(self.arguments.engine),
             "structure": spec_of(self.structure),
             "replica": self._ask("snapshot"),
             "seconds": self.seconds,
+            "warned": sorted(self._warned),
         }
 
     def _replica_at(self, snapshot):

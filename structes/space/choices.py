@@ -25,7 +25,7 @@ evaluations of cmaes.CatCMAwM:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
 from typing import Any
 
@@ -132,6 +132,13 @@ class Choosing(Domain):
         settling = np.ones(self.dim, dtype=bool) if settling is None else settling.copy()
         settling[[i for choice in self.choices for i in choice]] = False
         return settling
+
+    @property
+    def zones(self) -> np.ndarray | None:
+        return self.numbers.zones
+
+    def with_zones(self, zones: np.ndarray) -> Domain:
+        return replace(self, numbers=self.numbers.with_zones(zones))
 
     def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
         units = np.array(self.numbers.in_units(X, std, columns))

@@ -62,6 +62,15 @@ class Domain:
         return None
 
     @property
+    def zones(self) -> np.ndarray | None:
+        """(d,) widths of the rounded zones at bounds, which sigma0 has said; None: no bounds."""
+        return None
+
+    def with_zones(self, zones: np.ndarray) -> Domain:
+        """Return the same with other widths (d,)."""
+        return self
+
+    @property
     def continuous(self) -> int:
         """How many of the coordinates are no integers and in no choice."""
         return self.dim if self.settling is None else int(self.settling.sum())

@@ -6,7 +6,7 @@ out; so a structure, its learning rates and its population are those of the para
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,13 @@ class Fixed(Domain):
     @property
     def settling(self) -> np.ndarray | None:
         return self.moving.settling
+
+    @property
+    def zones(self) -> np.ndarray | None:
+        return self.moving.zones
+
+    def with_zones(self, zones: np.ndarray) -> Domain:
+        return replace(self, moving=self.moving.with_zones(zones))
 
     def in_units(self, X: Any, std: Any, columns: np.ndarray | None = None) -> Any:
         if columns is None:

@@ -22,7 +22,7 @@ slow on bounds, and fails on ill-conditioned ones. A zone of 0.03 sigma0 is a co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
@@ -104,6 +104,13 @@ class Limited(Domain):
     @property
     def settling(self) -> np.ndarray | None:
         return ~self.integer if self.has_integers else None
+
+    @property
+    def zones(self) -> np.ndarray | None:
+        return self.zone
+
+    def with_zones(self, zones: np.ndarray) -> Domain:
+        return replace(self, zone=zones)
 
     def check_integers(self, X: Any, name: str) -> None:
         X = to_numpy(X)

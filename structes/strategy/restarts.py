@@ -193,7 +193,7 @@ class BIPOP(RestartStrategy):
             return self.grow(runs)
         first, last = runs[0].popsize, large[-1]
         popsize = int(first * (max(last.popsize / 2, first) / first) ** (u[0] ** 2))
-        return Plan("small", popsize, 10 ** (-2 * u[1]), max(1, last.evaluations // 2))
+        return Plan("small", popsize, float(10 ** (-2 * u[1])), max(1, last.evaluations // 2))
 
 
 def build_restarts(spec) -> RestartStrategy:
