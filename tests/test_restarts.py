@@ -249,9 +249,22 @@ def test_the_small_regime_stays_within_its_share():
     for r in small:
         last = [x for x in rows[: r.number] if x.regime == "large"][-1]
         assert r.evaluations < last.evaluations // 2 + r.popsize
-        u = noise.uniforms(r.seed, noise.STARTS, 0, 0, 1, 2)[0]
-        assert r.sigma0 == pytest.approx(0.5 * 10 ** (-2 * u[1]))
-        assert r.popsize == int(6 * (last.popsize / 12) ** (u[0] ** 2))
+        assert r.sigma0 <= 0.5 and r.sigma0 >= 0.5 * 0.01
+
+
+def test_a_small_run_has_the_population_and_the_steps_that_its_seed_says():
+    es = RestartES(np.ones(3), 0.5, seed=4, restarts="bipop", popsize=6, flat=1)
+    while es.restart < 12:
+        X = es.ask()
+        if es.runs[-1].regime == "small":
+            u = noise.uniforms(es.es.seed, noise.STARTS, 0, 0, 1, 2)[0]
+            large = [run.popsize for run in es.finished if run.regime == "large"][-1]
+            assert es.popsize == int(6 * (large / 12) ** (u[0] ** 2))
+            assert es.runs[-1].sigma0 == pytest.approx(0.5 * 10 ** (-2 * u[1]))
+            if not es.es.generation:
+                assert es.sigma == pytest.approx(es.runs[-1].sigma0)
+        es.tell(X, np.ones(len(X)))  # flat: the run ends
+    assert sum(run.regime == "small" for run in es.runs) > 3
 
 
 def test_a_run_that_has_had_its_share_ends_with_it():
