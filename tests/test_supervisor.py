@@ -214,6 +214,25 @@ def test_late_news_of_a_death_is_no_timeout(timeout, kinds, monkeypatch):
     assert not transport.script
 
 
+def test_a_failure_has_the_row_of_its_batch(monkeypatch):
+    """Also where the span that it was in does not begin with the batch."""
+
+    def fails(x):
+        if round(x[0]) in (1, 4, 5):
+            raise ArithmeticError(f"of row {x[0]:g}")
+        return float(x[0])
+
+    (batch,) = batches_of([7], [1])
+    answers = [lambda clerks, k=k: [answered(clerks[k])] for k in (1, 0, 1, 0)]
+    transport = Scripted([ready(0, 1), *answers])
+    function = Objective(_Made(fails, False, rowwise))
+    monkeypatch.setattr(supervisor, "rows_for", lambda *_: 2)
+    done = worked_off(Supervisor(transport, {"f0": function}), [batch])
+    failures = sorted((f.row, f.message) for d in done for f in d.failures)
+    assert failures == [(row, f"of row {row}") for row in (1, 4, 5)]
+    np.testing.assert_array_equal(batch.values, [0, np.nan, 2, 3, np.nan, np.nan, 6])
+
+
 def test_what_happened_beside_an_error_is_not_lost():
     """One worker says that the function is none, another one in the same moment that it is ready:
     the next search has both."""
