@@ -2,6 +2,7 @@
 what it exchanges with workers."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from structes.evaluators.serial import Serial
 from structes.evaluators.spans import Batch
 from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.worker import Objective, Outcome, Runner
+from structes.evaluators.worker_slots import StartBackoff, WorkerSlot
 from structes.rowwise import rowwise
 
 from . import crew
@@ -299,6 +301,27 @@ def test_no_worker_to_be_had(monkeypatch):
     with pytest.raises(EvaluationError, match="no worker could be had for 20 s"):
         crewed.wait()
     assert 20 <= clock.now - began < 22
+
+
+def test_a_worker_has_left_what_it_was_given_less_what_it_has_had_time_for():
+    slot = WorkerSlot("worker", 100.0)
+    assert slot.ahead(0.5, 103.0) == 0
+    spans = [SimpleNamespace(size=n) for n in (10, 4)]
+    slot.calls.extend((span, None) for span in spans)
+    assert slot.ahead(None, 103.0) == 14  # nobody knows what a row costs
+    assert slot.ahead(0.5, 103.0) == 14 - 6
+    assert slot.ahead(0.5, 150.0) == 4  # its first call may be late, and its second has not begun
+
+
+def test_the_pause_after_bad_starts_grows_from_a_fifth_of_a_second_to_five():
+    backoff = StartBackoff()
+    assert backoff.may_try(0.0)
+    for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
+        backoff.went_badly("no memory", 10.0, False, False)
+        assert not backoff.may_try(10.0 + pause - 1e-6) and backoff.may_try(10.0 + pause + 1e-6)
+    assert backoff.seconds(120.0, 2.0) == 120.0  # 2 s and twice as many after each bad start
+    backoff.went_well()
+    assert backoff.may_try(10.0) and backoff.seconds(120.0, 2.0) == 2.0
 
 
 def test_wait_returns_in_time_and_at_once_where_nothing_is_to_do(monkeypatch):

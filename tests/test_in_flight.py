@@ -1,0 +1,64 @@
+"""Points under way: values go to their rows, each is told once, and the head without a gap."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from structes.search.in_flight import InFlight
+
+
+class Told:
+    """A search that writes down what it is told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def tell(self, X, values):
+        self.calls.append((X[:, 0].tolist(), list(values)))
+
+
+def flight():
+    """Seven points in batches of 2, 4 and 1, whose values are ten times the first number."""
+    X = np.arange(7.0)[:, None] * [1, 1]
+    batches, start = [], 0
+    for size in (2, 4, 1):
+        values = 10 * X[start : start + size, 0]
+        batches.append(Batch(size=size, values=values))
+        start += size
+    return InFlight(X, batches), batches
+
+
+class Batch(SimpleNamespace):
+    __hash__ = object.__hash__
+
+
+def test_values_go_to_the_rows_of_their_batch_and_are_told_once():
+    points, (a, b, c) = flight()
+    es = Told()
+    assert points.out == 7 and not points.is_heard
+    points.take([(c, 0, 1, []), (b, 1, 3, [])])
+    assert points.out == 4 and points.is_heard
+    points.tell(es)
+    assert es.calls == [([3, 4, 6], [30, 40, 60])]
+    points.tell(es)
+    assert len(es.calls) == 1
+    points.take([(Batch(size=1, values=[5.0]), 0, 1, [])])  # of other points
+    assert points.out == 4
+    points.take([(a, 0, 2, []), (b, 3, 4, []), (b, 0, 1, [])])
+    assert points.out == 0
+    points.tell(es)
+    assert es.calls[1:] == [([0, 1, 2, 5], [0, 10, 20, 50])]
+
+
+def test_the_head_is_told_as_far_as_there_is_no_gap():
+    points, (a, b, c) = flight()
+    es = Told()
+    points.take([(b, 0, 2, []), (c, 0, 1, [])])
+    assert not points.tell_head(es) and es.calls == []
+    points.take([(a, 0, 1, [])])
+    assert points.tell_head(es) and es.calls == [([0], [0])]
+    points.take([(a, 1, 2, [])])
+    assert points.tell_head(es) and es.calls[1:] == [([1, 2, 3], [10, 20, 30])]
+    assert not points.tell_head(es)
+    points.take([(b, 2, 4, [])])
+    assert points.tell_head(es) and es.calls[2:] == [([4, 5, 6], [40, 50, 60])]
