@@ -293,6 +293,25 @@ def test_own_points_close_generations():
     assert es.evaluations == 5 * es.popsize
 
 
+@pytest.mark.parametrize("rows", [1, 2, 8])
+def test_what_was_told_long_ago_is_known_to_the_bit(rows):
+    """Twenty generations later, when nobody looks for rounded rows of it any more."""
+    es = ES(np.ones(4), 0.5, seed=1)
+    first = es.ask()
+    es.tell(first, sphere(first))
+    for _ in range(20):
+        X = es.ask()
+        es.tell(X, sphere(X))
+    evaluations, best = es.evaluations, es.best.fun
+    es.ask()
+    with pytest.warns(RuntimeWarning, match=f"told before are ignored: {rows}"):
+        es.tell(first[:rows], np.full(rows, -1.0))
+    assert (es.evaluations, es.best.fun) == (evaluations, best)
+    X = es.pending
+    es.tell(X, sphere(X))
+    assert (es.info.repeated, es.info.injected) == (rows, 0)
+
+
 def test_a_candidate_that_was_replaced_is_known_for_two_generations_more():
     """Its value, should it come after all, is that of a candidate; then it is of no use."""
     for age, (late, stale) in {1: (1, 0), 2: (1, 0), 3: (0, 1), 4: (0, 1)}.items():
