@@ -241,6 +241,24 @@ def test_a_candidate_is_forgotten_in_the_end_but_its_value_counts():
     assert es.best.fun == -1.0
 
 
+def test_a_candidate_in_whose_place_another_point_came_is_known_for_two_generations():
+    """Its own value may come as well, late; then it is forgotten."""
+    for age, (late_values, stale) in {1: (1, 0), 2: (1, 0), 3: (0, 1), 4: (0, 1)}.items():
+        es = moved("dense", 3, 2, popsize=8)
+        X = es.ask()
+        repaired = X[0] + 0.3 * es.deviations
+        es.tell(X[1:], sphere(X[1:]))
+        es.tell(repaired, [1.0])
+        assert es.info.injected == 1 and not len(es.pending)
+        for _ in range(age - 1):
+            new = es.ask()
+            es.tell(new, sphere(new))
+        es.tell(X[:1], sphere(X[:1]))
+        new = es.ask()
+        es.tell(new, sphere(new))
+        assert (es.info.late, es.info.stale) == (late_values, stale), age
+
+
 def test_what_is_never_told_does_not_pile_up():
     es = ES(np.ones(3), 0.5, seed=1, stagnation=None)
     sizes = []

@@ -185,6 +185,29 @@ def test_a_change_keeps_the_distribution_up_to_its_correlations():
     assert np.isfinite(es.state.path).all()
 
 
+@pytest.mark.parametrize("names", [("dense", "diagonal"), ("low_rank", "dense"),
+                                   ("low_rank", "diagonal"), ("diagonal", "dense")])  # fmt: skip
+def test_a_change_keeps_the_paths_where_they_point(names):
+    """In search coordinates, sigma D₀ B⁻ᵀ p, they are the same."""
+    start, other = (build_structure(name, 8) for name in names)
+    old, new = Strategy(start), Strategy(other)
+    state = old.init(np.zeros(8), 0.7, np.linspace(1, 2, 8))
+    for _ in range(12):
+        Z, Y, X = old.draw(state, 3, 0, 10)
+        state, _ = old.update(state, Z, Y, X**2 @ np.geomspace(1, 1e3, 8))
+    taken = new.adopt(state, start)
+
+    def directions(structure, state):
+        paths = np.stack([state.path, state.path_sigma])
+        return state.sigma * state.scale * structure.unwhiten(state.factor, paths)
+
+    before = directions(start, state)
+    assert np.linalg.norm(before, axis=1).min() > 1e-3
+    np.testing.assert_allclose(directions(other, taken), before, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(taken.mean, state.mean)
+    assert taken.generation == 12
+
+
 @pytest.mark.slow
 def test_low_rank_gives_way_to_dense_where_a_few_axes_do_not_do():
     dim, R = 64, rotation(64)

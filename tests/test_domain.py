@@ -120,6 +120,67 @@ def test_every_candidate_is_inside_whatever_the_bounds_and_sigma(pairs, sigma, b
     assert inside(es.mean, pairs)
 
 
+reals = st.floats(allow_nan=False, allow_infinity=False)
+SINGLE = [float(np.float32(v)) for v in (0.1, 1 / 3, 1e-40, 3e38)]
+BESIDE = [float(np.nextafter(v, end)) for v in SINGLE for end in (v, np.inf, -np.inf)]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    low=reals | st.sampled_from(BESIDE),
+    high=reals | st.sampled_from(BESIDE) | st.just(np.inf),
+    inside_share=st.floats(0, 1),
+)
+def test_float32_bounds_are_rounded_inward(low, high, inside_share):
+    """Numbers of float32 about a bound: the ones that are kept are inside, and the nearest."""
+    low, high = min(low, high), max(low, high)
+    with np.errstate(over="ignore"):
+        narrow = np.float32([low, high, low + inside_share * (min(high, 1e308) - low)])
+        outer = np.nextafter(narrow, np.float32(np.inf)), np.nextafter(narrow, np.float32(-np.inf))
+    numbers = np.concatenate([narrow, *outer, np.float32([-3e38, 0, 3e38])])
+    numbers = numbers[np.isfinite(numbers)]
+    fits = numbers[(low <= numbers.astype(float)) & (high >= numbers.astype(float))]
+    if not len(fits) or not low < high:
+        return  # no number of float32 is between them
+    domain = build_domain(1, [(low, high)], "reflect")
+    X = domain.rounded(numbers[:, None].astype(float), "float32")[:, 0]
+    assert X.dtype == np.float32
+    for number, x in zip(numbers.astype(float), X.astype(float), strict=True):
+        assert low <= x <= high
+        assert x == min(max(number, fits.min()), fits.max())
+
+
+@pytest.mark.parametrize("sigma", [1e-9, 1.0, 100.0])
+def test_candidates_in_float32_satisfy_bounds_in_float64(sigma):
+    """0.1, 0.3 and 1/3 are larger or smaller in float32."""
+    bounds = [(0.1, 0.7), (0.3, None), (None, 0.1), (1 / 3, 2 / 3), (1e-3, 0.1), (-0.1, 0.3)]
+    low = np.array([-np.inf if low is None else low for low, _ in bounds])
+    high = np.array([np.inf if high is None else high for _, high in bounds])
+    x0 = [0.4, 0.3, 0.1, 1 / 3, 0.1, 0.3]
+    options = dict(bounds=bounds, transforms={4: "log"}, dtype="float32", popsize=40)
+    for boundary in BOUNDARIES:
+        es, touched = structes.ES(x0, sigma, seed=3, boundary=boundary, **options), 0
+        for _ in range(4):
+            X = es.ask()
+            assert X.dtype == np.float32
+            assert ((low <= X.astype(float)) & (high >= X.astype(float))).all()
+            touched += int((np.float32(low) >= X).sum() + (np.float32(high) <= X).sum())
+            es.tell(X, X.astype(float) @ np.ones(6))
+        assert touched or sigma > 1e-9
+
+
+def test_bounds_between_which_float32_has_nothing_to_choose_are_refused():
+    def search(low, high, dtype):
+        return structes.ES([low], 1e-9, bounds=[(low, high)], dtype=dtype)
+
+    with pytest.raises(ValueError, match=r"bounds\[0\]: float32 cannot tell numbers between 1.0 "):
+        search(1.0, 1.0 + 1e-9, "float32")
+    with pytest.raises(ValueError, match=r"sigma0 must be so small .* a number of float32"):
+        search(1e39, 2e39, "float32")
+    X = search(1.0, 1.0 + 1e-9, "float64").ask(50)
+    assert ((X >= 1.0) & (X <= 1.0 + 1e-9)).all() and len(np.unique(X)) > 9
+
+
 def test_bounds_that_are_far_change_no_bit():
     def run(**options):
         es = structes.ES([3.0] * 5, 1.0, seed=4, max_generations=80, **options)

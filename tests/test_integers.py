@@ -302,6 +302,49 @@ def test_an_open_plateau_without_an_end_is_no_overflow():
     assert es.sigma == 1.0 and (es.state.scale == 2.0**53).all()
 
 
+# -- one cell -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "log", "value"),
+    [
+        ((0.6, 1.9), False, 1.0),
+        ((-0.4, 0.4), False, 0.0),
+        ((-3.0, -2.5), False, -3.0),
+        ((2.0, 2.9), True, 2.0),
+        ((0.3, 1.7), True, 1.0),
+        ((1e-9, 1.0), True, 1.0),  # 0 has no logarithm
+        ((0.0, 1.0), True, 1.0),
+        ((-9.0, 1.5), True, 1.0),
+        ((5.0, 5.0), False, 5.0),
+    ],
+)
+def test_an_integer_with_one_cell_does_not_move(bounds, log, value):
+    es = structes.ES(
+        [3.0, value, 0.5], 1.0, seed=1, integers=[0, 1], bounds=[(-9, 9), bounds, (0.0, 1.0)],
+        transforms={1: "log"} if log else None,
+    )  # fmt: skip
+    assert es.structure.dim == 2  # it is no part of the search
+    for _ in range(4):
+        X = es.ask()
+        assert (X[:, 1] == value).all() and len(np.unique(X[:, 0])) > 1
+        es.tell(X, (X**2).sum(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "log", "values"),
+    [((0.6, 2.0), False, {1, 2}), ((-0.4, 1.0), False, {0, 1}), ((0.3, 2.2), True, {1, 2})],
+)
+def test_an_integer_with_two_cells_moves(bounds, log, values):
+    transforms = {0: "log"} if log else None
+    es = structes.ES(
+        [1.0, 0.5], 1.0, seed=1, integers=[0], bounds=[bounds, (0, 1)], transforms=transforms
+    )
+    assert es.structure.dim == 2 and set(es.ask(50)[:, 0]) == values
+    with pytest.raises(ValueError, match="bounds\\[0\\] must hold an integer"):
+        structes.ES([0.5], 1.0, integers=True, bounds=[(0.4, 0.6)])
+
+
 # -- the middle of cells --------------------------------------------------------------------------
 
 

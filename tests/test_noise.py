@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
+import structes
 from structes.arrays import noise
 from structes.arrays.libraries import load_namespace
+from structes.structures.building import build_structure
+from structes.structures.random_elements import element
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -78,6 +81,33 @@ def test_noise_has_a_pinned_value_and_no_collisions():
         for start in (0, 1)
     }
     assert len(first) == 16
+
+
+def test_no_two_purposes_share_a_number():
+    """Whatever has the same seed: the streams keep candidates, problems and starts apart."""
+    streams = noise.CANDIDATES, noise.PROBLEM, noise.STARTS
+    found = [noise.uniforms(7, stream, t, 0, 20, 50) for stream in streams for t in range(3)]
+    assert len(np.unique(np.concatenate(found))) == 9 * 20 * 50
+
+
+def test_each_purpose_has_its_stream(monkeypatch):
+    streams, philox = [], noise._philox
+
+    def noted(seed, stream, generation, block):
+        streams.append(stream)
+        return philox(seed, stream, generation, block)
+
+    def taken(action):
+        streams.clear()
+        action()
+        return set(streams)
+
+    monkeypatch.setattr(noise, "_philox", noted)
+    es = structes.RestartES([1.0, 2.0], 1.0, seed=1, flat=1)
+    assert taken(lambda: es.tell(X := es.ask(), np.ones(len(X)))) == {noise.CANDIDATES}
+    assert taken(es.stop) == {noise.STARTS} and taken(es.ask) == {noise.CANDIDATES, noise.STARTS}
+    structure = build_structure("lower", 3)
+    assert taken(lambda: element(structure, 10.0)) == {noise.PROBLEM}
 
 
 def test_noise_is_philox_by_its_published_vector():

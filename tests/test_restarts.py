@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 import structes
 from structes.arrays import noise
@@ -444,6 +444,39 @@ def test_the_same_seed_gives_the_same_runs_and_another_one_others():
     assert {r.seed for r in c.restarts}.isdisjoint({r.seed for r in a.restarts})
     es = RestartES([1.0], 1.0)
     assert 0 <= es.seed < 2**64 and es.es.seed == es.seed
+
+
+def first_words(seed, stream, generation, n):
+    """Uniforms of the address of noise.py, by its formula."""
+    key = np.array([seed, stream], dtype=np.uint64)
+    philox = np.random.Philox(key=key, counter=(0, 0, generation, 0))
+    return (philox.random_raw(n) >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+
+
+def test_seeds_and_starts_of_runs_follow_from_seed_and_number():
+    """The seed of run k is the first word of the stream of starts, generation k; the start, in
+    search coordinates, is around x0 by normals of that seed."""
+    options = dict(bounds=[(-9, 9), (1e-3, 1e3)], transforms={1: "log"}, restarts={"spread": 0.7})
+    options["restarts"]["name"] = "ipop"
+    x0, sigma0 = np.array([1.0, 2.0]), np.array([0.5, 0.2])
+    everything = set()
+    for seed in (0, 1, 2**64 - 1):
+        es = RestartES(x0, sigma0, seed=seed, flat=1, max_evaluations=400, **options)
+        means = []
+        while not es.stop():
+            X = es.ask()
+            means.append(es.mean)
+            es.tell(X, np.ones(len(X)))
+        seeds = [run.seed for run in es.runs]
+        assert seeds[0] == seed and len(seeds) > 4
+        assert seeds[1:] == [
+            int(2**53 * first_words(seed, 2, k, 1)[0]) for k in range(1, len(seeds))
+        ]
+        for run_seed, mean in zip(seeds[1:], means[1:], strict=True):
+            step = 0.7 * sigma0 * ndtri(first_words(run_seed, 2, 1, 2))
+            np.testing.assert_allclose(mean, [1.0 + step[0], 2.0 * np.exp(step[1])], rtol=1e-12)
+        everything |= set(seeds)
+    assert len(everything) == 3 * len(seeds)
 
 
 # -- asking and telling

@@ -111,7 +111,7 @@ def check_range(
         moves: which coordinates do.
     """
     info, reach = np.finfo(dtype), np.where(log_, 0.0, 1e3 * sigma)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         far = np.minimum(np.abs(x0) + reach, np.maximum(np.abs(low), np.abs(high)))
         inner = np.subtract(*(np.asarray(v, dtype=dtype).astype(float) for v in (high, low)))
         largest = np.maximum(np.abs(low), np.abs(high))
@@ -124,6 +124,7 @@ def check_range(
     closed = np.isfinite(low) & np.isfinite(high)
     for i in np.flatnonzero(moves & closed & ~(inner >= min_gap)):
         raise ValueError(
-            f"bounds[{i}]: {dtype} cannot tell numbers between {low[i]!r} and {high[i]!r} "
+            f"bounds[{i}]: {dtype} cannot tell numbers between {float(low[i])!r} and "
+            f"{float(high[i])!r} "
             "apart" + (": use dtype='float64'" if dtype == "float32" else "")
         )

@@ -177,7 +177,7 @@ class Limited(Domain):
     def rounded(self, X: Any, dtype: Any) -> Any:
         with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
             X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
-        low, high = self.low.astype(dtype), self.high.astype(dtype)
+            low, high = self.low.astype(dtype), self.high.astype(dtype)
         low = np.where(low < self.low, np.nextafter(low, inf), low)
         high = np.where(high > self.high, np.nextafter(high, -inf), high)
         info = np.finfo(dtype)
