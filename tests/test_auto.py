@@ -225,27 +225,6 @@ def test_low_rank_gives_way_to_dense_where_a_few_axes_do_not_do():
     assert one.es.structure.noise_dim > dim  # low_rank
 
 
-@pytest.mark.parametrize(("former", "structure"), [("dense", "diagonal"), ("low_rank", "dense")])
-def test_paths_keep_their_search_coordinates(former, structure):
-    old, new = (Strategy(build_structure(name, 8)) for name in (former, structure))
-    state = old.init(np.zeros(8), 0.7, np.linspace(1, 2, 8))
-    for _ in range(30):
-        Z, Y, X = old.draw(state, 3, 0, 10)
-        state, _ = old.update(state, Z, Y, X**2 @ np.geomspace(1, 1e4, 8))
-    taken = new.adopt(state, old.structure)
-    for name in ("path", "path_sigma"):
-        before, after = (
-            s.sigma * s.scale * strategy.structure.unwhiten(s.factor, getattr(s, name)[None, :])
-            for strategy, s in ((old, state), (new, taken))
-        )
-        np.testing.assert_allclose(after, before, rtol=1e-7)
-    for strategy, s in ((old, state), (new, taken)):
-        spread = s.sigma * s.scale * strategy.structure.deviations(s.factor)
-        np.testing.assert_allclose(
-            spread, state.sigma * state.scale * old.structure.deviations(state.factor), rtol=1e-7
-        )
-
-
 def test_dense_takes_the_distribution_over_as_it_is():
     start, dense = build_structure("low_rank", 8), build_structure("dense", 8)
     old, new = Strategy(start), Strategy(dense)

@@ -312,23 +312,6 @@ def test_what_was_told_long_ago_is_known_to_the_bit(rows):
     assert (es.info.repeated, es.info.injected) == (rows, 0)
 
 
-def test_a_candidate_that_was_replaced_is_known_for_two_generations_more():
-    """Its value, should it come after all, is that of a candidate; then it is of no use."""
-    for age, (late, stale) in {1: (1, 0), 2: (1, 0), 3: (0, 1), 4: (0, 1)}.items():
-        es = ES(np.ones(4), 0.5, seed=1)
-        X = es.ask()
-        with pytest.warns(RuntimeWarning, match="none of the points"):
-            es.tell(X + 3, np.ones(len(X)))  # in their places; all equal: nothing moves
-        assert es.generation == 1 and not len(es.pending)
-        for _ in range(age - 1):
-            Y = es.ask()
-            es.tell(Y, np.ones(len(Y)))
-        es.tell(X[:1], [1.0])
-        Y = es.ask()
-        es.tell(Y, np.ones(len(Y)))
-        assert (es.info.late, es.info.stale, es.info.injected) == (late, stale, 0), age
-
-
 def test_many_own_points_at_once_are_as_many_generations():
     es = search()
     X = np.random.default_rng(2).normal(1.0, 1.0, (100, es.dim))
