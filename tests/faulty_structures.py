@@ -288,17 +288,15 @@ FAULTS = [
         lambda: override(with_samples=lambda s, M, Y: (M[0] * 1.01,)),
         "with_samples",
     ),
+    ("exponential", lambda: override(retract_exp=Toy.retract), "retract_exp"),
+    ("exponential", lambda: override(transport_exp=Toy.transport), "transport_exp"),
+    ("exponential", lambda: override(transport_exp=lambda s, M, q: (q, q)[0]), "transport_exp"),
     ("capabilities", lambda: override(is_diagonal=True), "TypeError"),
     ("capabilities", lambda: override(is_entrywise=True), "is_entrywise"),
     (
         "capabilities",
         lambda: override(has_any_matrix=True, factor_of=lambda s, B: (np.tril(B),)),
         "has_any_matrix",
-    ),
-    (
-        "capabilities",
-        lambda: override(with_exponential=lambda s: Toy(s.dim)),
-        "with_exponential: retract",
     ),
     ("precision", lambda: parts_of("unwhiten", lambda Y: Y.astype(float)), "array of float64"),
 ]

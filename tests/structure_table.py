@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import expm, toeplitz
 
 from structes.structures import STRUCTURES
-from structes.structures.dense import Dense, LowRank
+from structes.structures.dense import Dense
 from structes.structures.direct_sum import DirectSum
 from structes.structures.kronecker import Kronecker
 
@@ -288,6 +288,6 @@ def retraction(structure, M):
     dense = np.asarray(structure.tangent_to_dense(M))
     if isinstance(structure, Dense) and structure.retraction == "exp":
         return expm(dense)
-    if isinstance(M, LowRank) and M.x.ndim:  # in two steps: what has a low rank, the diagonal
-        return h((M.U.T * M.v) @ M.U) @ h(np.diag(M.x))
+    if isinstance(structure, Dense) and M.D is not None:  # in two steps: L, D
+        return h(dense - np.diag(M.D)) @ h(np.diag(M.D))
     return h(dense)

@@ -125,7 +125,8 @@ def test_cma_is_the_textbook_update():
 def test_the_pure_forms_are_reached_by_name_and_by_switches():
     f = quartic
     runs = {}
-    for spec in ("cma", {"name": "cma"}, Engine("independent", 0.0, 1.0, 1.0, False)):
+    switches = Engine("independent", 0.0, 1.0, 1.0, False, None, np.inf, True)
+    for spec in ("cma", {"name": "cma"}, switches):
         result = minimize(
             f, [1.0] * 4, 1.0, seed=2, engine=spec, max_evaluations=400, vectorized=True
         )

@@ -78,6 +78,21 @@ def load_fortran():
     )
 
 
+def symmetric_exponential(a):
+    """Return exp(a) of a symmetric matrix a (…, d, d), or a stack of them."""
+    xp = namespace(a)
+    values, vectors = xp.linalg.eigh(a)
+    return (vectors * xp.exp(values)[..., None, :]) @ xp.matrix_transpose(vectors)
+
+
+def symmetric_root(a):
+    """Return the symmetric root of a symmetric positive definite matrix a (…, d, d), or a
+    stack."""
+    xp = namespace(a)
+    values, vectors = xp.linalg.eigh(0.5 * (a + xp.matrix_transpose(a)))
+    return (vectors * xp.sqrt(values)[..., None, :]) @ xp.matrix_transpose(vectors)
+
+
 def weighted_squares(Z, w):
     """Return Σ_k w_k z_k² by coordinate: (d,) of Z (n, d), w (n,)."""
     total = None

@@ -47,6 +47,7 @@ def step(
     structure: Structure,
     M: Tangent,
     longest: float = inf,
+    whole: bool = False,
     *,
     parts: tuple[float, ...] | None = None,
     identity: Any = 0.0,
@@ -62,11 +63,13 @@ def step(
         A tangent of it.
     longest : float
         The radius of the trust region: the largest ‖M‖ of a step.
+    whole : bool
+        Whether the scale stays with the shape: then M₀ is all of M, and s is 0.
     parts : tuple of float, optional
         A learning rate for each of the structure's parts, with which M is multiplied first.
     identity : float
         A multiple of I that M has too much, where the caller could not leave it out: it is taken
-        off the scale. (`tangent` subtracts Σ w I; who wants to subtract less says by how much.)
+        off M. (`tangent` subtracts Σ w I; who wants to subtract less says by how much.)
     also : sequence of numbers
         Further numbers that the caller wants as floats. On a GPU reading a number means waiting
         for all work before it, so that they are read together with those of the step.
@@ -82,10 +85,13 @@ def step(
     """
     if not longest > 0:
         raise ValueError(f"longest must be a positive number; got {longest!r}")
-    if parts is not None:
-        M, identity = structure.scale(M, parts), identity * parts[-1]
-    scale = structure.trace(M) / structure.dim
-    M = structure.shift(M, -scale)
+    if parts is not None:  # the parts that the identity lies in may learn at different rates
+        M, identity = structure.scale(structure.shift(M, -identity), parts), 0.0
+    if whole:
+        M, scale, identity = structure.shift(M, -identity), 0.0, 0.0
+    else:
+        scale = structure.trace(M) / structure.dim
+        M = structure.shift(M, -scale)
     scale, shape, identity, *also = read(scale, structure.norm(M), identity, *also)
     scale, norm, shorter = shortened(structure.dim, scale - identity, shape, longest)
     if norm > longest:

@@ -276,7 +276,7 @@ class Generation(DrawnGeneration):
             state = None
         if tree["structure"] is not None:
             structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
-            strategy = replace(strategy, structure=strategy.engine.fit(structure))
+            strategy = replace(strategy, structure=structure)
         if tree["popsize"] != strategy.popsize:
             popsize = checks.count("popsize", tree["popsize"], 2, MOST)
             check_population(popsize)

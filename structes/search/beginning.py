@@ -10,7 +10,7 @@ from .. import checks
 from ..arrays.libraries import load_namespace
 from ..population.memory import check_population
 from ..strategy.auto import Auto
-from ..strategy.engine import Engine
+from ..strategy.engine import from_plain
 from ..strategy.monitor import Monitor, Rules
 from ..strategy.state import MOST, check_shapes
 from ..strategy.strategy import Strategy
@@ -39,7 +39,7 @@ def first_state(arguments: Arguments) -> SearchState:
         auto = Auto.begin(domain.dim)
         structure = auto.structure
     strategy = Strategy(
-        arguments.engine.fit(build_structure(structure, domain.dim)),
+        build_structure(structure, domain.dim),
         arguments.engine,
         popsize,
         domain=domain,
@@ -86,7 +86,7 @@ def restored_state(
         structure="auto" if is_auto else structure or known_spec(tree["structure"]),
         seed=tree["seed"],
         popsize=checks.count("popsize", tree["popsize"], 2, MOST),
-        engine=Engine(**tree["engine"]),
+        engine=from_plain(tree["engine"]),
         **read_arguments(tree["arguments"], space),
     )
     if arguments.popsize is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -285,7 +285,7 @@ class ES(StateProperties, BaseSearch):
         search = self._search
         return {
             "arguments": self.arguments.plain(search.strategy.noise),
-            "engine": asdict(self.engine),
+            "engine": self.engine.plain(),
             "seed": self.seed,
             "popsize": self.popsize,
             **search.snapshot(),

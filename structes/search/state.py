@@ -238,7 +238,6 @@ class SearchState(NamedTuple):
                 raise ValueError("its structure is said to be found on the way, and cannot be")
             auto = self.auto.restored(tree["auto"])
             structure = build_structure(known_spec(tree["structure"]), strategy.structure.dim)
-            structure = strategy.engine.fit(structure)
             strategy, monitor = replace(strategy, structure=structure), monitor.of(structure)
         state = strategy.restored(tree["state"], xp)
         evaluations = checks.count("evaluations", tree["evaluations"], 0, MOST)

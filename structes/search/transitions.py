@@ -211,7 +211,7 @@ def _watched(search: SearchState, auto: Auto, state, Z, Y, values, importance) -
     auto, statistic = auto.observed(Z, weights)
     if statistic is None:
         return auto, strategy, state, ()
-    choice = strategy.engine.fit(build_structure(auto.structure, structure.dim))
+    choice = build_structure(auto.structure, structure.dim)
     strategy = replace(strategy, structure=choice)
     switch = Switch(state.generation, search.evaluations, auto.structure, statistic)
     return auto, strategy, strategy.adopt(state, structure), (switch,)

@@ -39,7 +39,7 @@ def job_of(
     sigma, scale = checks.scale("sigma0", sigma0, domain.dim)
     engine = replace(arguments.engine, sampling="independent")
     strategy = Strategy(
-        engine.fit(build_structure(structure, domain.dim)),
+        build_structure(structure, domain.dim),
         engine,
         arguments.popsize_for(domain),
         domain=domain,

@@ -9,7 +9,7 @@ the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from math import inf, isnan
 from os import PathLike
@@ -25,7 +25,7 @@ from ..search.base import BaseSearch
 from ..search.building import arguments_from
 from ..search.functions import portable, unpacked
 from ..search.loop import ends
-from ..strategy.engine import Engine
+from ..strategy.engine import from_plain
 from ..strategy.state import MOST, Info
 from ..strategy.stopping import Stopping
 from ..structures.building import known_spec, spec_of
@@ -244,7 +244,7 @@ class ShardedES(ReplicaProperties, BaseSearch):
             raise TypeError(f"load takes no argument {name!r}: the search has its own")
         with cls._opened(path) as tree:
             arguments = read_arguments({"noise": None, **tree["arguments"]}, space)
-            x0, engine = arguments.pop("x0"), Engine(**tree["engine"])
+            x0, engine = arguments.pop("x0"), from_plain(tree["engine"])
             structure = structure or known_spec(tree["structure"])
             checks.count("shards", arguments["shards"], 1, 2**20)
             checks.count("popsize", arguments["popsize"], 2, MOST)
@@ -260,7 +260,7 @@ class ShardedES(ReplicaProperties, BaseSearch):
         numbers = {"popsize": self.popsize, "seed": self.seed, "shards": self.shards}
         return {
             "arguments": {**self.arguments.plain(), **numbers},
-            "engine": asdict(self.arguments.engine),
+            "engine": self.arguments.engine.plain(),
             "structure": spec_of(self.structure),
             "replica": self._ask("snapshot"),
             "seconds": self.seconds,

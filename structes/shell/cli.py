@@ -51,7 +51,7 @@ def cli() -> None:
 @click.option("--problem", multiple=True, help="Name, bbob:f10:i3 or module:function; repeatable.")
 @click.option("--dim", metavar="N", help="Number of parameters.")
 @click.option("--structure", help="Structure of the covariance: `structes list structures`.")
-@click.option("--engine", help="The update: default, cma or xnes.")
+@click.option("--engine", help="The update: default, cma, xnes or natural.")
 @click.option("--backend", metavar="NAME", help="cupy: the search is on the GPU.")
 @click.option("--dtype", metavar="NAME", help="Of candidates: float64, or float32.")
 @click.option("--seed", metavar="N", help="Same seed, same run; default: a random one.")

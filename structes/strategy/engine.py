@@ -1,9 +1,10 @@
 """The update rule by name, and every place where the default leaves CMA-ES.
 
     "default"   what is best on the benchmarks: all of the below
-    "cma"       none of it: the weights, rates, damping and sampling of CMA-ES (Hansen 2016)
-    "xnes"      the natural gradient alone: no paths, one rate (Glasmachers et al. 2010); with
-                `dense` it is xNES exactly, exponential included
+    "cma"       none of it: CMA-ES to the letter (Hansen 2016)
+    "xnes"      the natural gradient alone: no paths, one rate, B exp(M) (Glasmachers et al. 2010)
+    "natural"   the same with everything open: ranks or raw values, rates, entropy, retraction (Lin
+                et al. 2021, eq. 1)
 
 A mapping changes single switches: `engine={"name": "default", "sampling": "independent"}`. What
 each one gives is measured by `structes bench ablation`.
@@ -11,16 +12,85 @@ each one gives is measured by `structes bench ablation`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import inf, isfinite
+from typing import Any
 
 from .. import checks
 from ..naming.error_text import brief
 from ..naming.registry import Registry
-from ..structures.base import Structure
 from .sampling import Sampling
 
 SAMPLINGS = ("auto", "independent", "orthogonal", "mirrored")
 LONG = 1000  # rows longer than this are drawn independently
+VALUES = ("ranks", "raw")
+BASELINES = ("leave-one-out", "mean")
+RETRACTIONS = ("auto", "h", "exp")
+
+
+@dataclass(frozen=True)
+class Natural:
+    """The natural gradient alone (Lin et al. 2021, eq. 1), which minimises
+
+        E f(x) + gamma E log q(x)   over the search distributions q of the structure.
+
+    With weights w of samples, larger = better, and M of `Structure.tangent`,
+
+        mean ← mean + mean_rate sigma D₀ Σ w y,   B ← B h(rate (M − gamma/2 I))
+
+    where all that is a multiple of I goes into sigma.
+
+    Parameters
+    ----------
+    mean_rate : float
+        β₁, the step of the mean.
+    rate : float, optional
+        β₂, the step of B. None is that of xNES, 0.6 (3 + ln d) / d^1.5.
+    values : {"ranks", "raw"}
+        Where w comes from: "ranks" are the utilities of xNES, which do not see how values are
+        scaled. "raw" are the values themselves, w = −(f − baseline)/n, so that w and the rates
+        have the unit of 1/f; values that are missing or infinite are left out.
+    baseline : {"leave-one-out", "mean"} or float
+        With raw values: what is subtracted from a value. "leave-one-out" is the mean of all
+        others, with which the gradient is unbiased and does not change when a number is added to
+        f; "mean" is that of all. A number is itself: 0 is no baseline.
+    gamma : float
+        γ ≥ 0, in the unit of the weights' values: how much entropy counts. With raw values the
+        search distribution converges to the nearest one to exp(−f/γ) / Z in place of a point; with
+        ranks it is a drift of sigma.
+    retraction : {"h", "exp", "auto"}
+        B h(M), B exp(M), or "auto": exp where the structure has it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a value that does not fit; the message names the argument.
+    """
+
+    mean_rate: float = 1.0
+    rate: float | None = None
+    values: str = "ranks"
+    baseline: str | float = "leave-one-out"
+    gamma: float = 0.0
+    retraction: str = "h"
+
+    def __post_init__(self):
+        for name in ("mean_rate", "rate", "gamma"):
+            value = getattr(self, name)
+            if (name, value) != ("rate", None) and _finite(name, value) < 0:
+                raise ValueError(f"engine: {name} must be 0 or more; got {value}")
+        _one_of("values", self.values, VALUES)
+        _one_of("retraction", self.retraction, RETRACTIONS)
+        if isinstance(self.baseline, str):
+            _one_of("baseline", self.baseline, (*BASELINES, "a number"))
+        else:
+            _finite("baseline", self.baseline)
+        if self.values == "ranks" and self.baseline != "leave-one-out":
+            raise ValueError(
+                "engine: baseline is for values='raw', as ranks have none; "
+                f"got {brief(self.baseline)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -50,10 +120,17 @@ class Engine:
         Whether parameter groups, such as the entries of B on the diagonal, learn at rates of their
         own, because there are few of them: an ill-scaled problem need not wait for its
         correlations. CMA-ES has False.
-    natural : bool
-        Whether there is only the natural gradient of the expected utility, as in xNES: no paths;
-        mean and covariance with the utilities and the rate of xNES. The switches above do nothing
-        then.
+    natural : Natural, optional
+        The natural gradient alone, as in xNES: no paths, and the switches mirror, damping, speed,
+        parts and textbook do nothing. None: the update of CMA-ES.
+    trust_region : float
+        The largest Frobenius norm of a step M; CMA-ES has none, inf.
+    textbook : bool
+        Whether the update is Hansen's to the letter: his rates, his bound of the step-size path
+        and what c1 loses while it holds, his bound of the negative weights, no cap of the growth
+        of sigma, and a covariance that moves along a straight line, C ← C + ΔC, where the
+        structure can (`dense`, `diagonal`, `scalar`, `block_diagonal`). Elsewhere B moves by h,
+        which is the same to first order.
 
     Raises
     ------
@@ -66,14 +143,12 @@ class Engine:
     damping: float | None = None
     speed: float = 1.25
     parts: bool = True
-    natural: bool = False
+    natural: Natural | None = None
+    trust_region: float = 0.5
+    textbook: bool = False
 
     def __post_init__(self):
-        if self.sampling not in SAMPLINGS:
-            raise ValueError(
-                f"engine: sampling must be one of {', '.join(SAMPLINGS)}; "
-                f"got {brief(self.sampling)}"
-            )
+        _one_of("sampling", self.sampling, SAMPLINGS)
         checks.number("engine: mirror", self.mirror)
         if not 0 <= self.mirror <= 1:
             raise ValueError(f"engine: mirror must lie in [0, 1]; got {self.mirror}")
@@ -81,11 +156,26 @@ class Engine:
             raise ValueError(f"engine: speed must lie in [1e-6, 1e6]; got {self.speed}")
         if self.damping is not None:
             checks.number("engine: damping", self.damping, positive=True)
-        for name in ("parts", "natural"):
+        if self.trust_region != inf:
+            checks.number("engine: trust_region", self.trust_region, positive=True)
+        for name in ("parts", "textbook"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(
                     f"engine: {name} must be true or false; got {brief(getattr(self, name))}"
                 )
+        if not (self.natural is None or isinstance(self.natural, Natural)):
+            raise TypeError(
+                "engine: natural must be a Natural or None; got "
+                f"{brief(self.natural)} (engine='xnes' or engine={{'name': 'natural', …}})"
+            )
+
+    @property
+    def retraction(self) -> str:
+        """How a step moves B: "h", "exp", "straight", or "auto": "exp" where the structure has
+        it."""
+        if self.natural is not None:
+            return self.natural.retraction
+        return "straight" if self.textbook else "h"
 
     def sampling_of(self, popsize: int, dim: int) -> Sampling:
         """Return how rows of `dim` numbers are drawn for generations of `popsize`."""
@@ -98,21 +188,62 @@ class Engine:
         mirrored = kind == "mirrored"
         return Sampling(min(dim, -(-popsize // 2) if mirrored else popsize), mirrored)
 
-    def fit(self, structure: Structure) -> Structure:
-        """Return the structure as this engine uses it."""
-        return structure.with_exponential() if self.natural else structure
+    def plain(self) -> dict[str, Any]:
+        """Return plain values that make this engine again (`from_plain`)."""
+        return asdict(self)
 
 
-def cma(sampling="independent", mirror=0.0, damping=1.0, speed=1.0, parts=False) -> Engine:
-    """Return the engine of CMA-ES: its weights, rates, damping and sampling; single switches may
-    be set."""
-    return Engine(sampling, mirror, damping, speed, parts)
+def _finite(name: str, value: Any) -> float:
+    if not isfinite(checks.number(f"engine: {name}", value)):
+        raise ValueError(f"engine: {name} must be finite; got {value}")
+    return value
+
+
+def _one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
+    if not (isinstance(value, str) and value in names):
+        raise ValueError(f"engine: {name} must be one of {', '.join(names)}; got {brief(value)}")
+
+
+def cma(
+    sampling="independent", mirror=0.0, damping=1.0, speed=1.0, parts=False, trust_region=inf
+) -> Engine:
+    """Return the engine of CMA-ES, to the letter; single switches may be set."""
+    return Engine(sampling, mirror, damping, speed, parts, None, trust_region, True)
 
 
 def xnes() -> Engine:
-    """Return the engine of xNES: the natural gradient alone, no paths; with `dense` to the last
-    digit."""
-    return Engine(sampling="independent", natural=True)
+    """Return the engine of xNES: the natural gradient alone, no paths, B exp(M) where the
+    structure has it; with `dense` to the last digit, with `diagonal` it is SNES but for its
+    rate."""
+    return natural(retraction="auto")
+
+
+def natural(
+    mean_rate: float = 1.0,
+    rate: float | None = None,
+    values: str = "ranks",
+    baseline: str | float = "leave-one-out",
+    gamma: float = 0.0,
+    retraction: str = "h",
+    sampling: str = "independent",
+    trust_region: float = inf,
+) -> Engine:
+    """Return the engine of the natural gradient alone (`Natural`)."""
+    rule = Natural(mean_rate, rate, values, baseline, gamma, retraction)
+    return Engine(sampling, natural=rule, trust_region=trust_region)
+
+
+def from_plain(values: Mapping[str, Any]) -> Engine:
+    """Return the engine of plain values, as `Engine.plain` gives them, or as a checkpoint of
+    version 1 has them, where natural is true or false.
+
+    Raises ValueError, TypeError where a value does not fit.
+    """
+    rule = values.get("natural")
+    if isinstance(rule, bool):  # in version 1 the natural gradient had no trust region
+        old = {"natural": Natural(retraction="auto"), "trust_region": inf} if rule else {}
+        return Engine(**{**values, "natural": None, **old})
+    return Engine(**{**values, "natural": Natural(**rule) if isinstance(rule, dict) else rule})
 
 
 ENGINES = Registry(
@@ -121,6 +252,7 @@ ENGINES = Registry(
         "default": "structes.strategy.engine:Engine",
         "cma": "structes.strategy.engine:cma",
         "xnes": "structes.strategy.engine:xnes",
+        "natural": "structes.strategy.engine:natural",
     },
     base="structes.strategy.engine:Engine",
 )

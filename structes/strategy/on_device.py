@@ -6,7 +6,7 @@ several dozens of them. The kernel computes what `update` says, and is tested ag
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import sqrt
 
 from ..arrays.kernels import steps
 from ..arrays.scalars import read
@@ -27,15 +27,15 @@ def stride(
         return stand(settings, state, weighed)
     sums = sampled(weights_of(settings, weighed, state.mean)).sums
     dim, rates = settings.structure.dim, weighed.plan.rates
-    trust = inf if settings.engine.natural else settings.trust_region
+    trust = settings.engine.trust_region
     (mean, p, q, b), numbers = steps.stride(
         state,
         (sums.z, *sums.M, sums.identity),
         state.sigma,
-        cumulation(dim, weighed, 1.0, state.generation),
+        cumulation(settings, weighed, 1.0, state.generation)[:5],
         (rates.c1, 1.0 if rates.parts is None else rates.parts[-1], trust),
     )
     square, scale, shape, identity = read(numbers)
-    scale, norm, _ = shortened(dim, scale - identity, shape, trust)
+    scale, norm, _ = shortened(dim, scale - identity - 0.5 * rates.entropy, shape, trust)
     move, moved = Step(None, scale, norm, norm > trust), (mean, (b,), p, q)
     return conclude(settings, state, weighed, sqrt(square) / rates.chi, move, moved, None)

@@ -1,10 +1,11 @@
 """From the values of a generation to a weight for each of its samples.
 
-This is the only place where the objective's values enter the search. Only ranks count, so the
-search is invariant under any increasing transformation of the values. A missing value (NaN) ranks
+This is the only place where the objective's values enter the search. Only ranks count, unless the
+engine wants raw values, so the search is invariant under any increasing transformation of the
+values. A missing value (NaN) ranks
 last, together with +inf, and counts less than a value; equal values share the mean of the weights
 of their ranks, where no coordinate is an integer (space/integers.py); when all values are equal
-there is nothing to learn and no weights are given.
+there is nothing to learn and no weights are given, but where the entropy counts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..arrays.libraries import namespace
 from .settings import Settings
-from .weights_and_rates import LEAST, WeightsAndRates, weights_and_rates
+from .weights_and_rates import LEAST, WeightsAndRates, natural_weights, weights_and_rates
 
 MISSING = 0.25  # how much a missing value counts (0.1 to 0.25 are the best of 0, 0.1, ¼, ½, 1)
 
@@ -23,8 +24,8 @@ MISSING = 0.25  # how much a missing value counts (0.1 to 0.25 are the best of 0
 class Weighed(NamedTuple):
     """Weights of samples by the ranks of their values.
 
-    rows   (3, n): weights of the mean, and of the natural gradient those ≥ 0 and those < 0; None
-           where all values tie, or count as less than two
+    rows   (3, n): weights of the mean, and of the natural gradient those ≥ 0 and those < 0 (of a
+           Natural all in one row); None where all values tie, or count as less than two
     summary  best, median and worst value
     plan   WeightsAndRates by rank that they are of
     tied   share of the values that equal the best one, where some coordinates are integers, which
@@ -44,9 +45,13 @@ def weigh(settings: Settings, values, mass=None) -> Weighed:
     NaN ranks last and counts a quarter. `mass` (n,) are the importance weights of the samples;
     None: 1 for all.
     """
-    integers = settings.domain.has_integers
+    integers, rule = settings.domain.has_integers, settings.engine.natural
     order, ranked = ranking(values, integers)
     summary = float(ranked[0]), float(ranked[len(ranked) // 2]), float(ranked[-1])
+    tied = tied_with_best(ranked) if integers else 0.0
+    if rule is not None and rule.values == "raw":
+        rows, plan = weigh_raw(settings, values, mass)
+        return Weighed(rows, summary, plan, tied)
     if ranked[-1] != ranked[-1]:  # NaN sorts last
         mass = with_missing(values, mass)
     if (len(values) if mass is None else mass.sum()) < LEAST:
@@ -57,7 +62,32 @@ def weigh(settings: Settings, values, mass=None) -> Weighed:
         mass = mass[order]
         plan = weights_and_rates(settings.structure, settings.engine, mass, mirrored=False)
     rows = assign(order, ranked, plan.tables, mass, shared=not integers)
-    return Weighed(rows, summary, plan, tied_with_best(ranked) if integers else 0.0)
+    if rows is None and plan.rates.entropy:
+        rows = np.zeros((3, len(values)))
+    return Weighed(rows, summary, plan, tied)
+
+
+def weigh_raw(settings: Settings, values, mass=None) -> tuple:
+    """Return the rows (3, n) of raw weights, and the plan; None where fewer than two values are
+    known.
+
+    With importance weights m of the known values and their sum m̄ the weights are −m (f − b)/m̄,
+    where the baseline b that leaves a value out is (Σ m f − m_k f_k)/(m̄ − m_k).
+    """
+    rule, is_known = settings.engine.natural, np.isfinite(values)
+    mass = np.where(is_known, 1.0 if mass is None else mass, 0.0)
+    if mass.sum() < LEAST:
+        return None, None
+    f, total = np.where(is_known, values, 0.0), float(mass.sum())
+    if isinstance(rule.baseline, str):
+        f = np.where(is_known, f - float(mass @ f) / total, 0.0)  # now Σ m f is 0
+        share = 1.0 if rule.baseline == "mean" else total / (total - mass)
+    else:
+        f, share = f - rule.baseline, 1.0
+    plan = settings.plan(2)
+    weights = -mass * share * f / total
+    tables = natural_weights(rule, plan.rates, weights)
+    return tables, plan
 
 
 def weights_of(settings: Settings, weighed: Weighed, like) -> tuple:

@@ -138,6 +138,17 @@ def with_path(structure, M, q, c1: float, factor) -> tuple:
     return structure.add(M, path)
 
 
+def with_entropy(structure, M, weight: float, state: State) -> tuple:
+    """Return M and the natural gradient of weight · E log q, downwards.
+
+    log q(mean) is log |det B| up to a constant, and E log q, too: it is that of a sample at the
+    mean that weighs −weight; of a group −weight/2 I.
+    """
+    xp = namespace(state.mean)
+    mean, w = xp.zeros((1, structure.noise_dim), dtype=xp.float64), xp.asarray([-weight])
+    return structure.add(M, structure.tangent_at(state.factor, mean, w))
+
+
 def shape_weights(settings: Settings, Z, values, mass=None):
     """Return the weights (n,) with which samples enter the covariance; None where all tie."""
     weighed = weigh(settings, values, mass)

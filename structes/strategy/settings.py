@@ -35,8 +35,6 @@ class Settings:
     popsize : int, optional
         How many candidates one generation asks for; they are drawn in blocks that depend on it.
         None: 4 + ⌊3 ln d⌋.
-    trust_region : float
-        The largest Frobenius norm of a step M.
     domain : Domain, optional
         Where the points live (space/domain.py); None: all of R^d.
     noise : Noise, optional
@@ -52,7 +50,6 @@ class Settings:
     structure: Structure
     engine: Engine = field(default_factory=Engine)
     popsize: int = None  # type: ignore[assignment]  # __post_init__ sets it
-    trust_region: float = 0.5
     domain: Domain = None  # type: ignore[assignment]
     noise: Noise | None = None
     dtype: str = "float64"
@@ -63,6 +60,7 @@ class Settings:
             object.__setattr__(self, "domain", Domain(self.structure.dim))
         if self.popsize is None:
             object.__setattr__(self, "popsize", default_popsize(self.structure.dim))
+        check_retraction(self.engine, self.structure)
 
     def __getstate__(self):
         """Return what is pickled: neither the settings nor the structure take along what they have
@@ -103,7 +101,31 @@ class Settings:
     @property
     def is_short(self) -> bool:
         """Whether there are kernels for the step, as vectors are short (kernels/steps.py)."""
-        return self.on_device and self.noise is None and self.structure.dim <= LONGEST
+        suits = self.on_device and self.noise is None and not self.engine.textbook
+        return suits and self.structure.dim <= LONGEST
+
+    # -- how a step moves B -----------------------------------------------------------------------
+
+    @cached_property
+    def retraction(self) -> str:
+        """What the engine asks for, where the structure has it: "h", "exp" or "straight"."""
+        kind, structure = self.engine.retraction, self.structure
+        if kind == "straight":
+            return kind if structure.moves_straight else "h"
+        if kind == "auto":
+            return "exp" if structure.has_exponential else "h"
+        return kind
+
+    def move(self, factor, M, q) -> tuple[tuple, Any]:
+        """Return the factor after the step M, and the local coordinates there of the path q."""
+        structure = self.structure
+        if self.retraction == "exp":
+            return structure.retract_exp(factor, M), structure.transport_exp(M, q)
+        if self.retraction == "straight":
+            rows = structure.unwhiten(factor, q[None, :])
+            factor = structure.retract_straight(factor, M)
+            return factor, structure.whiten(factor, rows)[0, :]
+        return structure.move(factor, M, q)
 
     def lowered(self, arrays):
         """Return arrays, or a tuple of them, in the precision of the candidates."""
@@ -181,6 +203,23 @@ class Settings:
             factor=adopted.factor,
             path_sigma=paths[0, :],
             path=paths[1, :],
+        )
+
+
+def check_retraction(engine: Engine, structure: Structure) -> None:
+    """Raise ValueError where the structure has not the retraction that the engine is told."""
+    kind = None if engine.natural is None else engine.natural.retraction
+    fixed = getattr(structure, "retraction", "h")
+    name = type(structure).__name__
+    if kind == "exp" and not structure.has_exponential:
+        raise ValueError(
+            f"engine: retraction 'exp' needs a structure that has B exp(M); {name} has a "
+            "retraction of its own ('auto' takes exp where there is one)"
+        )
+    if kind == "h" and fixed != "h":
+        raise ValueError(
+            f"engine: retraction is 'h', but that of the structure {name} is {fixed!r}: say it "
+            "once"
         )
 
 

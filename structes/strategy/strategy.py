@@ -161,5 +161,6 @@ class Strategy(Settings):
         self, state: State, values, sampled: Sampled, mass=None
     ) -> tuple[State, Info]:
         """Return the same from samples that are summed elsewhere (samples.py: `Summed`)."""
-        rule = stride if self.is_short and self.structure.is_entrywise else update
+        is_stride = self.is_short and self.structure.is_entrywise and self.retraction == "h"
+        rule = stride if is_stride else update
         return single_threaded(rule, self.structure.dim, self, state, values, sampled, mass)

@@ -23,7 +23,7 @@ from ..arrays.libraries import cast
 from ..arrays.scalars import number, where
 from ..core.step import step
 from .ranking import Weighed, weigh, weights_of
-from .samples import Sampled
+from .samples import Sampled, with_entropy
 from .settings import Settings
 from .state import Info, State
 from .uncertainty import measure, share
@@ -45,6 +45,7 @@ def update(
         return stand(settings, state, weighed)
     structure, rates = settings.structure, weighed.plan.rates
     samples = sampled(weights_of(settings, weighed, state.mean))
+    identity = samples.identity
 
     # how noisy the values are; eta is the share of its step that the mean moves
     noisy = state.noisy
@@ -55,9 +56,9 @@ def update(
 
     # mean ← mean + eta sigma D₀ Σ w y (H eq. 42); the path of the step size (H eq. 43), and that
     # of the rank-one update (H eq. 45), which waits while the step size still grows fast
-    c = cumulation(structure.dim, weighed, eta, state.generation)
+    c = cumulation(settings, weighed, eta, state.generation)
     if settings.is_short:
-        mean, p, q, square = steps.paths(state, samples.dz, samples.dy, eta * state.sigma, c)
+        mean, p, q, square = steps.paths(state, samples.dz, samples.dy, eta * state.sigma, c[:5])
     else:
         mean = state.mean + (eta * state.sigma * state.scale) * samples.dy
         p = (1 - c.cs) * state.path_sigma + c.pull_sigma * samples.dz
@@ -65,17 +66,22 @@ def update(
         waits = square >= c.wait
         if waits is not True:
             q += where(waits, 0.0 * square, c.pull) * samples.dz
+        if settings.engine.textbook:  # δ(hσ) of H eq. 47
+            identity = identity + where(waits, 0.0 * square + c.delta, 0.0)
 
     # natural gradient M of G = cmu Σ (w° z zᵀ − w I) + c1 (q qᵀ − I), w° as in H eq. 46 and G that
-    # of H eq. 47: sym M = −½ Proj G (L sec. 3)
+    # of H eq. 47: sym M = −½ Proj G (L sec. 3); and that of the entropy (L eq. 1)
     M = samples.gradient(q[None, :], rates.c1)
     M = M if settings.dtype == "float64" else cast(M, "float64")
-    trust = inf if settings.engine.natural else settings.trust_region
-    move = step(structure, M, trust, parts=rates.parts, identity=samples.identity, also=[square])
+    if rates.entropy:
+        M = with_entropy(structure, M, rates.entropy, state)
+    longest, whole = settings.engine.trust_region, settings.retraction == "straight"
+    move = step(structure, M, longest, whole, parts=rates.parts, identity=identity, also=[square])
 
-    # B ← B h(M₀), h(M) = I + M + M²/2 (L sec. 3; G has exp M), and the path goes along
+    # B ← B h(M₀), h(M) = I + M + M²/2 (L sec. 3; G has exp M, H a straight line), and the path
+    # goes along
     shape = move.shape if samples.Y is None else structure.with_samples(move.shape, samples.Y)
-    factor, q = structure.move(state.factor, shape, q)
+    factor, q = settings.move(state.factor, shape, q)
     length = sqrt(move.also[0]) / rates.chi
     moved = mean, factor, p, exp(move.scale) * q
     return conclude(settings, state, weighed, length, move, moved, noisy)
@@ -89,7 +95,8 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
     """
     (mean, factor, p, q), rates = moved, weighed.plan.rates
     eta = 1.0 if noisy is None else noisy.eta
-    change = min(eta * rates.cs / rates.ds * (length - 1), 1.0) - eta * move.scale
+    largest = inf if settings.engine.textbook else 1.0
+    change = min(eta * rates.cs / rates.ds * (length - 1), largest) - eta * move.scale
     if noisy is not None:
         change, noisy = share(settings.noise, noisy, change)
     sigma, generation = state.sigma * exp(change), state.generation + 1
@@ -108,20 +115,26 @@ def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, In
 
 
 class Cumulation(NamedTuple):
-    """How fast paths forget (cs, cc), how hard Σ w z pulls at each, and ‖p‖² from which on that of
-    the rank-one update waits."""
+    """How fast paths forget (cs, cc), how hard Σ w z pulls at each, ‖p‖² from which on that of the
+    rank-one update waits, and how much of I M loses while it does (only in the textbook)."""
 
     cs: float
     pull_sigma: float
     cc: float
     pull: float
     wait: float
+    delta: float
 
 
-def cumulation(dim: int, weighed: Weighed, eta: float, generation: int) -> Cumulation:
+def cumulation(settings: Settings, weighed: Weighed, eta: float, generation: int) -> Cumulation:
     """Return the numbers of the paths: the pulls keep a path of random ranks standard normal (H
-    eq. 43, 45); the bound of the length is that of H's h_σ."""
-    rates, mueff = weighed.plan.rates, weighed.plan.mueff
+    eq. 43, 45). The bound of the length is that of H's h_σ, (1.4 + 2/(d + 1)) χ, or, but for the
+    textbook, pycma's √((2 + 4/(d + 1)) d), which is nearly the same."""
+    dim, rates, mueff = settings.structure.dim, weighed.plan.rates, weighed.plan.mueff
     cs, cc = eta * rates.cs, rates.cc
-    wait = (2 + 4 / (dim + 1)) * dim * (1 - (1 - cs) ** (2 * (generation + 1)))
-    return Cumulation(cs, sqrt(cs * (2 - cs) * mueff), cc, sqrt(cc * (2 - cc) * mueff), wait)
+    bound = (2 + 4 / (dim + 1)) * dim
+    if settings.engine.textbook:
+        bound = ((1.4 + 2 / (dim + 1)) * rates.chi) ** 2
+    wait = bound * (1 - (1 - cs) ** (2 * (generation + 1)))
+    pulls = [sqrt(c * (2 - c) * mueff) for c in (cs, cc)]
+    return Cumulation(cs, pulls[0], cc, pulls[1], wait, 0.5 * rates.c1 * cc * (2 - cc))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..structures.base import Structure
-from .engine import Engine
+from .engine import Engine, Natural
 
 LEAST = 2 - 1e-9  # what the values of a generation count together, but for rounding
 
@@ -28,6 +28,7 @@ class Rates(NamedTuple):
     cc        of the path; cs, ds: of the step-size path, and its damping (inf: sigma moves by the
               natural gradient alone)
     chi       expected length of a standard normal vector in d dimensions
+    entropy   gamma times cmu: the weight of E log q
     """
 
     c1: float
@@ -37,6 +38,7 @@ class Rates(NamedTuple):
     cs: float
     ds: float
     chi: float
+    entropy: float = 0.0
 
 
 class WeightsAndRates(NamedTuple):
@@ -112,10 +114,11 @@ def weights_and_rates(
     sample stands beside its mirror image.
     """
     n = float(mass.sum())
-    if engine.natural:
+    if engine.natural is not None:
         u = xnes_utilities(mass)
         rates = learning_rates(structure, engine, n, mueff=n / 4, mueff_mean=n / 4)
-        return WeightsAndRates(np.stack([u, rates.cmu * u, 0 * u]), 1 / float(u @ u), rates)
+        tables = natural_weights(engine.natural, rates, u)
+        return WeightsAndRates(tables, 1 / float(u @ u), rates)
     good, reversed_, bad, mueff, mueff_bad = recombination_weights(mass)
     mean = good - engine.mirror / (1 + 0.6 * n / structure.dim) * reversed_
     square = float(mean @ mean)
@@ -123,12 +126,20 @@ def weights_and_rates(
         square = (n * square - float(mean.sum()) ** 2) / (n - 1)
     mueff_mean = 1 / square
     rates = learning_rates(structure, engine, n, mueff, mueff_mean)
-    # Hansen 2016 eq. 49–52, without the bound that keeps C positive: h(M) is never singular
+    # Hansen 2016 eq. 49–53; h(M) is never singular, and needs no bound that keeps C positive
     alpha = 1 + 2 * mueff_bad / (mueff + 2)
     if rates.cmu > 0:
         alpha = min(alpha, 1 + rates.c1 / rates.cmu)
+        if engine.textbook:
+            alpha = min(alpha, (1 - rates.c1 - rates.cmu) / (structure.dim * rates.cmu))
     tables = np.stack([mean, rates.cmu * good, rates.cmu * alpha * bad])
     return WeightsAndRates(tables, mueff_mean, rates)
+
+
+def natural_weights(rule: Natural, rates: Rates, w: np.ndarray) -> np.ndarray:
+    """Return the table (3, n) of the weights w (n,) of samples of either sign, larger = better:
+    those of the natural gradient are not stretched."""
+    return np.stack([rule.mean_rate * w, rates.cmu * w, 0 * w])
 
 
 def learning_rates(
@@ -151,15 +162,25 @@ def learning_rates(
     couplings that the structure has: 2 when it is all there is, 0.6 beside a dense matrix (there a
     faster one goes astray on multimodal functions). Measured on BBOB, flat to a factor of two.
     With very few values the rank-one part must slow down or it runs away (n/6: pycma).
+
+    The textbook (Hansen 2016, eq. 57–58, α = 2 s, with `engine.speed` for s) has for a dense C
+
+        c1 = α / ((d + 1.3)² + mueff),  cmu = α (mueff − 7/4 + 1/mueff) / ((d + 2)² + α mueff/2)
+
+    and here, for any structure, 2 dof − d in place of d². Its cc knows no √c1.
     """
     d = structure.dim
     chi = sqrt(d) * (1 - 1 / (4 * d) + 1 / (21 * d * d))
-    if engine.natural:
-        return Rates(0.0, 0.6 * (3 + log(d)) / (d * sqrt(d)), None, 1.0, 1.0, inf, chi)
+    if engine.natural is not None:
+        rate = engine.natural.rate
+        rate = 0.6 * (3 + log(d)) / (d * sqrt(d)) if rate is None else rate
+        return Rates(0.0, rate, None, 1.0, 1.0, inf, chi, rate * engine.natural.gamma)
     sizes = structure.parts if engine.parts else (structure.dof,)
     c1, cmu = zip(*(_part(dof, structure, engine, n, mueff) for dof in sizes), strict=True)
     parts = tuple(rate / cmu[0] for rate in cmu)
-    cc = min(1.0, max((4 + mueff / d) / (d + 4 + 2 * mueff / d), sqrt(c1[0])))
+    cc = (4 + mueff / d) / (d + 4 + 2 * mueff / d)
+    if not engine.textbook:
+        cc = min(1.0, max(cc, sqrt(c1[0])))
     cs = (mueff_mean + 2) / (d + mueff_mean + 5)
     d0 = 0.3 + 2 / d if engine.damping is None else engine.damping
     ds = d0 + cs + 2 * max(0.0, sqrt(max(0.0, mueff_mean - 1) / (d + 1)) - 1)
@@ -169,6 +190,10 @@ def learning_rates(
 def _part(dof, structure, engine, n, mueff) -> tuple:
     """Return c1 and cmu of a part with dof degrees of freedom."""
     d, m = structure.dim, max(dof, structure.dim)
+    if engine.textbook:
+        s, size = engine.speed, 2 * m - d
+        c1 = 2 * s / (size + 2.6 * d + 1.69 + mueff)
+        return c1, min(1 - c1, 2 * s * (mueff + 1 / mueff - 1.75) / (size + 4 * d + 4 + s * mueff))
     if dof <= d < structure.dof:
         s = 2 - 1.4 * (structure.dof - d) / (d * (d - 1) / 2)
     else:

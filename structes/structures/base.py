@@ -57,7 +57,7 @@ import numpy as np
 
 from ..arrays.libraries import namespace
 from ..naming.error_text import brief
-from . import fallbacks
+from . import exponential, fallbacks
 
 Array = Any  # of NumPy, CuPy, or another library of the standard
 Factor = tuple[Any, ...]  # of arrays, nested where a structure has parts that are structures
@@ -85,6 +85,8 @@ class Structure(ABC):
         Every covariance is diagonal, and `tangent_of_squares` exists.
     is_entrywise : bool
         Factor and tangent are one vector (d,) each, with which everything is done entry by entry.
+    moves_straight : bool
+        There is `retract_straight`.
     has_any_matrix : bool
         B may be any invertible matrix, and `factor_of` takes it.
     retraction_order : float
@@ -104,6 +106,7 @@ class Structure(ABC):
     is_group: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = False
     is_entrywise: ClassVar[bool] = False
+    moves_straight: ClassVar[bool] = False
     has_any_matrix: ClassVar[bool] = False
 
     def __post_init__(self):
@@ -135,7 +138,7 @@ class Structure(ABC):
         """For each parameter group (a part of the tangent space that learns at a rate of its own)
         the degrees of freedom that its rate follows from; those of the first may be of all.
 
-        `scale` takes one number for each. The last one holds the identity.
+        `scale` takes one number for each. The last one holds the identity, or a share of it.
         """
         return (self.dof,)
 
@@ -152,19 +155,23 @@ class Structure(ABC):
 
     @property
     def retraction_order(self) -> float:
-        """The order of the terms in which `retract` differs from B h(M): inf where it does not."""
+        """The order of the terms in which `retract` differs from B h(M): inf where in none."""
         return inf
 
+    @property
+    def has_exponential(self) -> bool:
+        """Whether there is B exp(M): of a group that defines it, or whose `retract` is exact."""
+        is_defined = type(self).retract_exp is not Structure.retract_exp
+        return self.is_group and (is_defined or self.retraction_order == inf)
+
     def arguments(self) -> dict[str, Any]:
-        """Return {name: value} of the arguments, `dim` left out, that make this structure
-        again."""
+        """Return {name: value} of the arguments, but dim, that make this structure again."""
         names = (f.name for f in fields(self) if f.init and f.name != "dim")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
     def implied_dim(cls, **arguments: Any) -> int | None:
-        """Return the `dim` that follows from the other arguments (rows and cols, say); None:
-        open."""
+        """Return the `dim` that follows from the other arguments (rows, cols); None: open."""
         return None
 
     # -- the group --------------------------------------------------------------------------------
@@ -212,10 +219,8 @@ class Structure(ABC):
         return Y @ self.to_dense(factor)
 
     def whiten_gradient(self, factor: Factor, G: Array) -> Array:
-        """Return the rows B⁻¹ g of the rows g of G (n, d): gradients in local coordinates.
-
-        With x = mean + B⁻ᵀ z and g = ∇f(x), the gradient of f as a function of z is B⁻¹ g.
-        """
+        """Return the rows B⁻¹ g of the rows g of G (n, d): gradients in local coordinates. With
+        x = mean + B⁻ᵀ z and g = ∇f(x), that of f as a function of z is B⁻¹ g."""
         return fallbacks.whiten_gradient(self.to_dense(factor), G)
 
     def unwhiten_gradient(self, factor: Factor, G: Array) -> Array:
@@ -243,10 +248,8 @@ class Structure(ABC):
         return self._algebra.tangent(fallbacks.moments(Z, w))
 
     def tangent_at(self, factor: Factor, Z: Array, w: Array) -> Tangent:
-        """Return the natural gradient at the factor, for callers who hold any structure.
-
-        The tangent space of a group is the same everywhere, and this is `tangent(Z, w)`.
-        """
+        """Return the natural gradient at the factor, for callers who hold any structure; of a
+        group, whose tangent space is the same everywhere, `tangent(Z, w)`."""
         return self.tangent(Z, w)
 
     def tangent_of_squares(self, squares: Array, weight: Number) -> Tangent:
@@ -260,17 +263,10 @@ class Structure(ABC):
             sym M = −½ Proj_{sym V} Σ w sym(z uᵀ),   sym(z uᵀ) = ½ (z uᵀ + u zᵀ)
 
         By polarisation, sym(z uᵀ) = ¼ [(z + u)(z + u)ᵀ − (z − u)(z − u)ᵀ], so it is the tangent of
-        2 n samples with weights ± w/4; their sum is 0, and the identity in z zᵀ − I cancels.
-
-        Parameters
-        ----------
-        factor : tuple
-            Where the natural gradient is taken; of a group it makes no difference.
-        Z, U : arrays (n, noise_dim)
-            The pairs, row by row, in local coordinates: z of `whiten`, and u of `whiten_gradient`
-            where u is a gradient (Stein: E[∇²f] = E[sym(z gᵀ)] in local coordinates).
-        w : array (n,)
-            Their weights, of any sign.
+        2 n samples with weights ± w/4; their sum is 0, and the identity in z zᵀ − I cancels. Z, U
+        (n, noise_dim) are the pairs, row by row, in local coordinates: z of `whiten`, and u of
+        `whiten_gradient` where u is a gradient (Stein: E[∇²f] = E[sym(z gᵀ)] there); w (n,) are
+        their weights, of any sign.
         """
         xp = namespace(Z)
         w = 0.25 * w
@@ -278,16 +274,8 @@ class Structure(ABC):
 
     def with_samples(self, M: Tangent, Y: Array) -> Tangent:
         """Return M, knowing that `unwhiten(factor, Z)` is Y for the first rows of the Z that made
-        it.
-
-        It saves `retract` a product where M is kept as low rank; other structures return M.
-        """
+        it: it saves `retract` a product where M is kept as low rank; others return M."""
         return M
-
-    def with_exponential(self) -> Structure:
-        """Return the structure with B exp(M) for its retraction, where it has that; else
-        itself."""
-        return self
 
     def retract(self, factor: Factor, M: Tangent) -> Factor:
         """Return the factor of B h(M). h is never singular on V, so B stays invertible."""
@@ -301,6 +289,20 @@ class Structure(ABC):
     def move(self, factor: Factor, M: Tangent, q: Array) -> tuple[Factor, Array]:
         """Return (retract(factor, M), transport(M, q)), for structures where they share work."""
         return self.retract(factor, M), self.transport(M, q)
+
+    def retract_exp(self, factor: Factor, M: Tangent) -> Factor:
+        """Return the factor of B exp(M), where it `has_exponential`: of a dozen retractions unless
+        a structure knows better (exponential.py)."""
+        return exponential.retract(self, factor, M)
+
+    def transport_exp(self, M: Tangent, q: Array) -> Array:
+        """Return exp(M)ᵀ q of a vector q (d,), or of the rows of q (n, d), as `transport`."""
+        return exponential.transport(self, M, q)
+
+    def retract_straight(self, factor: Factor, M: Tangent) -> Factor:
+        """Return the symmetric factor of the covariance (B Bᵀ)⁻¹ − 2 B⁻ᵀ M B⁻¹, on a straight line
+        as in CMA-ES (Hansen 2016, eq. 47); only where it `moves_straight`, and I − 2 M > 0."""
+        raise TypeError(f"{type(self).__name__}: its covariances hold no straight line")
 
     def norm(self, M: Tangent) -> Number:
         """Return the Frobenius norm of M: a float, or an array () of a device's."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import checks
 from ..arrays.libraries import compact, namespace
-from ..arrays.linalg import scale_parts
+from ..arrays.linalg import scale_parts, symmetric_exponential, symmetric_root
 from ..arrays.scalars import number
 from ..arrays.tiles import tiles
 from ..naming.error_text import brief
@@ -50,6 +50,8 @@ class BlockDiagonal(Structure):
     """
 
     sizes: tuple | int = 1
+
+    moves_straight = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -205,6 +207,18 @@ class BlockDiagonal(Structure):
 
     def transport(self, M, q):
         return self._apply(q, M, lambda z, m: z + (z + 0.5 * (z @ m)) @ m)
+
+    def retract_exp(self, factor, M):
+        pairs = zip(factor, M, strict=True)
+        return tuple(compact(A @ symmetric_exponential(-m)) for A, m in pairs)
+
+    def transport_exp(self, M, q):
+        return self._apply(q, M, lambda z, m: z @ symmetric_exponential(m))
+
+    def retract_straight(self, factor, M):
+        pairs = zip(factor, M, strict=True)
+        C = (A @ (_transposed(A) - 2 * (m @ _transposed(A))) for A, m in pairs)
+        return tuple(compact(symmetric_root(c)) for c in C)
 
     def norm(self, M):
         return sum(number(namespace(m).sum(m * m)) for m in M) ** 0.5

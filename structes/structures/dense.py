@@ -2,41 +2,40 @@
 
     M = −½ Σ w (z zᵀ − I), symmetric,   B ← B h(M)
 
-Kept is A = B⁻ᵀ, because y = A z is what sampling needs. With r samples U = [z_1 … z_r] (d×r) and
-weights w the tangent never becomes a d×d matrix while r is small:
+Kept is A = B⁻ᵀ, because y = A z is what sampling needs. Once the diagonal of M was given a rate of
+its own, s beside c for all else, the step is taken in two,
 
-    M = D + U V Uᵀ,   V = −½ diag w,   D diagonal,   g = UᵀU                       (r×r)
-
-As it comes from the samples D = x I, and with Y = A U, which sampling knows, all is of rank r:
-
-    h(M) = c I + U K Uᵀ,   c = 1 + x + ½ x²,   K = (1+x) V + ½ V g V
-    A h(M)⁻¹ = (A − Y T Uᵀ)/c,   T = K (c I + g K)⁻¹                           (Woodbury)
-
-Once the diagonal of M was given a rate of its own, h(D + L), L = U V Uᵀ, has a part of rank 2 r.
-Then the step is taken in two, B ← B h(L) h(D), and the rank is r again:
-
-    A ← (A − Y T Uᵀ) h(D)⁻¹,   T = K (I + g K)⁻¹,   K = V + ½ V g V
+    B ← B h(L) h(D),   L = c M,   D = (s − c) diag M
 
 It is as exact: the distribution knows B Bᵀ only, and h(L) h(D)² h(L), being the same forwards and
-backwards, is exp(2 M) up to terms of third order, as h(M)² is (Strang 1968). The rotation [L, D]/2
-by which h(L) h(D) itself differs from h(M) turns z, and the path is transported with it.
+backwards, is exp(2 (L + D)) up to terms of third order, as h(L + D)² is (Strang 1968). The
+rotation [L, D]/2 by which h(L) h(D) itself differs from h(L + D) turns z, and the path is
+transported with it. It is so for any number of samples.
 
-One inverse of size r and products of size r d²: no eigendecomposition, no d³. When r approaches d
-the plain form M (d×d) is the cheaper one.
+With r samples U = [z_1 … z_r] (d×r) and weights w the tangent never becomes a d×d matrix while r
+is small:
+
+    L = x I + U V Uᵀ,   V = −½ diag w,   x = ½ Σ w,   g = UᵀU                      (r×r)
+    h(L) = e I + U K Uᵀ,   e = h(x),   K = (1+x) V + ½ V g V
+    A h(L)⁻¹ = (A − Y T Uᵀ)/e,   T = K (e I + g K)⁻¹,   Y = A U                  (Woodbury)
+
+where sampling knows Y. One inverse of size r and
+products of size r d²: no eigendecomposition, no d³. When r approaches d the plain form of L (d×d)
+is the cheaper one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import inf
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..arrays.libraries import flat, namespace
 from ..arrays.linalg import (
     add_to_diagonal,
-    scale_parts,
     scaled_rank_update,
     solve_positive,
+    symmetric_exponential,
+    symmetric_root,
     total,
     trace,
     weighted_squares,
@@ -50,7 +49,7 @@ _RANK = 5  # the plain form is the faster one for d ≤ 5 r (measured)
 
 
 class LowRank(NamedTuple):
-    """M = diag(x) + Uᵀ diag(v) U.
+    """M = L + diag(D), L = x I + Uᵀ diag(v) U.
 
     The Gram matrix g = U Uᵀ is kept because every operation needs it, and so is Y, what
     `unwhiten` makes of the first rows of U, where the caller has it (`Dense.with_samples`).
@@ -58,15 +57,17 @@ class LowRank(NamedTuple):
 
     U: Any  # (r, d): rows are samples
     v: Any  # (r,)
-    x: Any  # a number, or (d,)
+    x: Any  # a number
     g: Any  # (r, r)
     Y: Any = None  # (n, d), n ≤ r
+    D: Any = None  # (d,), once the diagonal had a rate of its own
 
 
 class Plain(NamedTuple):
-    """M itself (d, d)."""
+    """M = L + diag(D)."""
 
-    M: Any
+    L: Any  # (d, d)
+    D: Any = None  # (d,), once the diagonal had a rate of its own
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Dense(Structure):
     retraction: str = "h"
 
     has_any_matrix = True
+    moves_straight = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -120,9 +122,8 @@ class Dense(Structure):
 
     @property
     def retraction_order(self):
-        """B exp(M) differs from B h(M) in terms of third order, and so does the step in two, which
-        takes at least 5 parameters a sample."""
-        return inf if self.retraction == "h" and self.dim <= _RANK else 3
+        """B exp(M) differs from B h(M) in terms of third order, and so does the step in two."""
+        return 3
 
     def identity(self, xp, dtype):
         return (xp.eye(self.dim, dtype=dtype),)
@@ -154,89 +155,94 @@ class Dense(Structure):
 
     def tangent(self, Z, w):
         v, x = -0.5 * w, 0.5 * total(w)
-        if _RANK * Z.shape[0] < self.dim and self.retraction == "h":
+        if _RANK * Z.shape[0] < self.dim:
             return LowRank(Z, v, x, Z @ Z.T)
         return Plain(add_to_diagonal((Z.T * v) @ Z, x))
 
     def with_samples(self, M, Y):
         return M._replace(Y=Y) if isinstance(M, LowRank) else M
 
-    def with_exponential(self):
-        return replace(self, retraction="exp")
-
     def retract(self, factor, M):
+        if self.retraction == "exp":
+            return self.retract_exp(factor, M)
         (A,) = factor
         xp = namespace(A)
-        if self.retraction == "exp":
-            return (A @ _exp(-M.M),)
         if isinstance(M, Plain):
-            h = add_to_diagonal(M.M + 0.5 * (M.M @ M.M), 1.0)
-            return (solve_positive(h, A.T).T,)
+            h = add_to_diagonal(M.L + 0.5 * (M.L @ M.L), 1.0)
+            A = solve_positive(h, A.T).T
+            return (A if M.D is None else A / _h(M.D),)
         Y, count = M.Y, 0 if M.Y is None else M.Y.shape[0]
         if count < M.U.shape[0]:
             missing_rows = self.unwhiten(factor, M.U[count:, :])
             Y = xp.concat([Y, missing_rows]) if count else missing_rows
-        x, last = _steps(M)
-        c, K = _h(x), (1 + x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
-        T = xp.linalg.solve(add_to_diagonal(K @ M.g, c), K)  # K (c I + g K)⁻¹
-        c = c * last
-        return (scaled_rank_update(A, 1 / c, Y, (T @ M.U) / -c),)
+        e, K = _h(M.x), (1 + M.x) * _diagonal(M.v) + 0.5 * (M.v[:, None] * M.g) * M.v
+        T = xp.linalg.solve(add_to_diagonal(K @ M.g, e), K)  # K (e I + g K)⁻¹
+        e = e if M.D is None else e * _h(M.D)
+        return (scaled_rank_update(A, 1 / e, Y, (T @ M.U) / -e),)
 
     def transport(self, M, q):
         if self.retraction == "exp":
-            return q @ _exp(M.M)
-        if isinstance(M, Plain):
-            return q + (q + 0.5 * (q @ M.M)) @ M.M
-        x, last = _steps(M)
-        t = _rows_times(q, M, x)
-        return (q + t + 0.5 * _rows_times(t, M, x)) * last
+            return self.transport_exp(M, q)
+        t = _rows_times(q, M)
+        q = q + t + 0.5 * _rows_times(t, M)
+        return q if M.D is None else q * _h(M.D)
+
+    def retract_exp(self, factor, M):
+        return (factor[0] @ symmetric_exponential(-self.tangent_to_dense(M)),)
+
+    def transport_exp(self, M, q):
+        return q @ symmetric_exponential(self.tangent_to_dense(M))
+
+    def retract_straight(self, factor, M):
+        (A,), dense = factor, self.tangent_to_dense(M)
+        return (symmetric_root(A @ (A.T - 2 * (dense @ A.T))),)
 
     def norm(self, M):
         if isinstance(M, Plain):
-            m = flat(M.M)
+            m = flat(self.tangent_to_dense(M))
             return number(m @ m) ** 0.5
         xp = namespace(M[0])
         # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
-        diagonal = total((M.x if M.x.ndim else M.x + xp.zeros_like(M.U[0, :])) ** 2)
-        cross = total(M.x * weighted_squares(M.U, M.v))
+        D = M.x + (xp.zeros_like(M.U[0, :]) if M.D is None else M.D)
+        cross = total(D * weighted_squares(M.U, M.v))
         vg = M.v[:, None] * M.g
-        return not_negative(number(diagonal + 2 * cross + xp.sum(vg * vg.T))) ** 0.5
+        return not_negative(number(total(D**2) + 2 * cross + xp.sum(vg * vg.T))) ** 0.5
 
     def add(self, M, N):
+        D = N.D if M.D is None else M.D if N.D is None else M.D + N.D
         if isinstance(M, LowRank) and isinstance(N, LowRank):
             xp = namespace(M.U)
             U, v = xp.concat([M.U, N.U]), xp.concat([M.v, N.v])
             if _RANK * U.shape[0] < self.dim:
-                return LowRank(U, v, M.x + N.x, U @ U.T)
-        return Plain(self.tangent_to_dense(M) + self.tangent_to_dense(N))
+                return LowRank(U, v, M.x + N.x, U @ U.T, D=D)
+        return Plain(_whole(M) + _whole(N), D)
 
     def shift(self, M, value):
         if isinstance(M, LowRank):
             return M._replace(x=M.x + value)
-        return Plain(add_to_diagonal(1.0 * M.M, value))
+        return M._replace(L=add_to_diagonal(1.0 * M.L, value))
 
     def scale(self, M, rates):
+        coupling, stretch = rates if isinstance(rates, tuple) else (rates, rates)
+        D = M.D if M.D is None else stretch * M.D
         if isinstance(rates, tuple):
-            coupling, stretch = rates
-            if isinstance(M, Plain):
-                return Plain(scale_parts(M.M, coupling, stretch))
-            diagonal = weighted_squares(M.U, M.v)
-            return M._replace(v=coupling * M.v, x=stretch * M.x + (stretch - coupling) * diagonal)
+            share = (stretch - coupling) * _diagonal_of(M)
+            D = share if D is None else D + share
         if isinstance(M, Plain):
-            return Plain(rates * M.M)
-        return M._replace(v=rates * M.v, x=rates * M.x)
+            return Plain(coupling * M.L, D)
+        return M._replace(v=coupling * M.v, x=coupling * M.x, D=D)
 
     def trace(self, M):
         if isinstance(M, Plain):
-            return trace(M.M)
-        xp = namespace(M[0])
-        diagonal = total(M.x) if M.x.ndim else self.dim * M.x
-        return number(diagonal + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+            of_L = trace(M.L)
+        else:
+            xp = namespace(M.v)
+            of_L = number(self.dim * M.x + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+        return of_L if M.D is None else of_L + number(total(M.D))
 
     def tangent_to_dense(self, M):
-        if isinstance(M, Plain):
-            return M.M
-        return add_to_diagonal((M.U.T * M.v) @ M.U, M.x)
+        L = _whole(M)
+        return L if M.D is None else add_to_diagonal(1.0 * L, M.D)
 
     def deviations(self, factor):
         xp = namespace(factor[0])
@@ -252,22 +258,22 @@ def _h(x):
     return 1 + x + 0.5 * x * x
 
 
-def _steps(M):
-    """Return the numbers x and h(D) of B h(x I + L) h(D): D is 0 where one step does all, and x is
-    0 where the diagonal has a step of its own."""
-    return (0.0, _h(M.x)) if M.x.ndim else (M.x, 1.0)
+def _rows_times(q, M):
+    """Return the rows q L."""
+    return q @ M.L if isinstance(M, Plain) else q * M.x + ((q @ M.U.T) * M.v) @ M.U
 
 
-def _rows_times(q, M, x):
-    """Return the rows q (x I + L)."""
-    return q * x + ((q @ M.U.T) * M.v) @ M.U
+def _whole(M):
+    """Return L (d, d)."""
+    return M.L if isinstance(M, Plain) else add_to_diagonal((M.U.T * M.v) @ M.U, M.x)
+
+
+def _diagonal_of(M):
+    """Return the diagonal (d,) of L."""
+    if isinstance(M, Plain):
+        return namespace(M.L).linalg.diagonal(M.L)
+    return M.x + weighted_squares(M.U, M.v)
 
 
 def _diagonal(v):
     return v[:, None] * namespace(v).eye(v.shape[0], dtype=v.dtype)
-
-
-def _exp(M):
-    """Return the exponential of a symmetric matrix."""
-    values, vectors = namespace(M).linalg.eigh(M)
-    return (vectors * namespace(M).exp(values)) @ vectors.T

@@ -86,7 +86,8 @@ class DirectSum(Structure):
     @property
     def parts(self):
         """The parameter groups of the blocks, one block after the other. The identity has a share
-        in the last one of every block; they learn alike, so the last of all stands for them."""
+        in the last one of every block, and they may learn at different rates: a `kronecker` has
+        one group only, which learns slower than the diagonal of a `dense`."""
         return tuple(p for b in self.blocks for p in b.structure.parts)
 
     @property
@@ -99,6 +100,10 @@ class DirectSum(Structure):
     @property
     def retraction_order(self):
         return min(b.structure.retraction_order for b in self.blocks)
+
+    @property
+    def has_exponential(self):
+        return all(b.structure.has_exponential for b in self.blocks)
 
     # -- where the blocks are ---------------------------------------------------------------------
 
@@ -222,6 +227,13 @@ class DirectSum(Structure):
 
     def transport(self, M, q):
         return self._apply("transport", M, q)
+
+    def retract_exp(self, factor, M):
+        parts = zip(self._parts(factor), M, strict=True)
+        return tuple(s.retract_exp(f, m) for (s, f), m in parts)
+
+    def transport_exp(self, M, q):
+        return self._apply("transport_exp", M, q)
 
     def norm(self, M):
         return sum(s.norm(m) ** 2 for s, m in self._parts(M)) ** 0.5

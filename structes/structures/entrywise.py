@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from ..arrays.libraries import namespace
 from ..arrays.linalg import total, weighted_squares
 from .base import Structure
 
@@ -12,6 +13,7 @@ class Entrywise(Structure):
     """factor = (b,) and M = (m,): vectors of d numbers, or of one that stands for all."""
 
     is_diagonal = True
+    moves_straight = True
 
     @abstractmethod
     def tangent_of_squares(self, squares, weight) -> tuple:
@@ -39,6 +41,15 @@ class Entrywise(Structure):
     def transport(self, M, q):
         (m,) = M
         return q * (1 + m + 0.5 * m * m)
+
+    def retract_exp(self, factor, M):
+        return (factor[0] * namespace(M[0]).exp(M[0]),)
+
+    def transport_exp(self, M, q):
+        return q * namespace(M[0]).exp(M[0])
+
+    def retract_straight(self, factor, M):
+        return (factor[0] / namespace(M[0]).sqrt(1 - 2 * M[0]),)
 
     def shift(self, M, value):
         return (M[0] + value,)

@@ -96,6 +96,10 @@ class Kronecker(Structure):
         """h(M₁) ⊗ h(M₂) differs from h(M) in terms of third order."""
         return min(3, self.left.retraction_order, self.right.retraction_order)
 
+    @property
+    def has_exponential(self):
+        return self.left.has_exponential and self.right.has_exponential
+
     # -- a row of d numbers as a matrix -----------------------------------------------------------
 
     def _rows(self, Z):
@@ -167,6 +171,13 @@ class Kronecker(Structure):
 
     def transport(self, M, q):
         return self._apply("transport", M, q)
+
+    def retract_exp(self, factor, M):
+        """exp(M₁ ⊗ I + I ⊗ M₂) = exp(M₁) ⊗ exp(M₂)."""
+        return self.left.retract_exp(factor[0], M[0]), self.right.retract_exp(factor[1], M[1])
+
+    def transport_exp(self, M, q):
+        return self._apply("transport_exp", M, q)
 
     def norm(self, M):
         traces = self.left.trace(M[0]) * self.right.trace(M[1])

@@ -34,6 +34,7 @@ from .group import (
 )
 from .steps import (
     capabilities,
+    exponential,
     known_samples,
     precision,
     retraction,
@@ -73,6 +74,7 @@ LAWS = (
     fisher_metric,
     retraction,
     transport,
+    exponential,
     known_samples,
     capabilities,
     precision,

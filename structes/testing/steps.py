@@ -121,20 +121,34 @@ def capabilities(case: Case) -> None:
     if s.has_any_matrix:
         B = np.eye(case.dim) + 0.3 * case.numpy(case.normals(case.dim))
         close("has_any_matrix: to_dense(factor_of(B))", case.B(s.factor_of(case.array(B))), B)
-    exponential = s.with_exponential()
-    if exponential != s:
-        M = case.tangent()
-        exact = case.B() @ _exp(case.M(M))
-        close("with_exponential: retract", case.B(exponential.retract(case.factor, M)), exact)
+
+
+def exponential(case: Case) -> None:
+    """dense(retract_exp(B, M)) = B exp(M), and transport_exp(M, q) there is the y of q at B."""
+    s = case.structure
+    if not s.has_exponential:
+        return
+    for M in case.tangents():
+        Q, _ = case.samples(3)
+        next_factor = case.freeze(s.retract_exp(case.factor, M))
+        B = case.B(next_factor)
+        close("dense(retract_exp(B, M)) against B exp(M)", B, case.B() @ _exp(case.M(M)))
+        moved = s.transport_exp(M, Q)
+        expected = case.numpy(s.unwhiten(case.factor, Q))
+        actual = case.numpy(s.unwhiten(next_factor, case.freeze(moved)))
+        close("unwhiten(retract_exp(B, M), transport_exp(M, q))", actual, expected)
+        alone = case.numpy(s.transport_exp(M, Q[0, :]))
+        close("transport_exp of a vector (d,)", alone, case.numpy(moved)[0])
 
 
 def _exp(M):
-    """Exponential of a NumPy matrix with a norm below 1."""
-    term = total = np.eye(len(M))
-    for n in range(1, 20):
+    """Exponential of a NumPy matrix with a norm below 4."""
+    M, term = M / 16, np.eye(len(M))
+    total = term
+    for n in range(1, 16):
         term = term @ M / n
         total = total + term
-    return total
+    return np.linalg.matrix_power(total, 16)
 
 
 def precision(case: Case) -> None:

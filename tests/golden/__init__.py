@@ -59,7 +59,10 @@ def searches() -> dict:
     found = {}
     for (spec, dim), engine, noise, dtype in product(specs, ENGINES, NOISES, DTYPES):
         name = spec if isinstance(spec, str) else spec["name"]
-        options = {"engine": engine, "noise": noise, "dtype": dtype}
+        rule = engine
+        if engine == "natural" and name == "dense" and isinstance(spec, dict):
+            rule = {"name": engine, "retraction": spec.get("retraction", "h")}
+        options = {"engine": rule, "noise": noise, "dtype": dtype}
         found[f"{name} {dim} {engine} {noise} {dtype}"] = spec, dim, options
     limits = {"bounds": [(0.1, 3)] * 6, "transforms": {1: "log"}, "integers": [2, 4]}
     found["dense 6 with bounds, a logarithm and integers"] = "dense", 6, limits
