@@ -308,6 +308,19 @@ def test_log_with_bounds_is_exactly_inside_and_converges_over_decades():
     assert "target" in es.stop()
 
 
+def test_two_points_are_compared_in_standard_deviations_of_the_search():
+    """Of the logarithm where the search moves that; integers differ by their difference, and what
+    is no point by NaN."""
+    domain = build_domain(4, integers=[2, 3], transforms={1: "log", 3: "log"})
+    std = np.array([0.5, 0.25, 0.125, 0.01])
+    X = np.array([[1.0, 2.0, 3.0, 4.0], [2.0, 2.0 * np.exp(0.5), 7.0, 5.0], [1.0, -1.0, 3.0, 4.0]])
+    units = domain.in_units(X, std)
+    np.testing.assert_allclose(units[1] - units[0], [2, 2, 4, 1], rtol=1e-12)
+    assert np.isnan(units[2]).tolist() == [False, True, False, False]
+    columns = np.array([1, 3])
+    np.testing.assert_array_equal(domain.in_units(X[:, columns], std, columns), units[:, columns])
+
+
 def test_log_stays_finite():
     domain = build_domain(1, transforms=["log"])
     X = domain.decode(np.array([[1e5], [-1e5], [0.0]]))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from structes.search.in_flight import InFlight
+from structes.search.loop import _within_budget
 
 
 class Told:
@@ -62,3 +63,16 @@ def test_the_head_is_told_as_far_as_there_is_no_gap():
     assert not points.tell_head(es)
     points.take([(b, 2, 4, [])])
     assert points.tell_head(es) and es.calls[2:] == [([4, 5, 6], [40, 50, 60])]
+
+
+def test_what_is_under_way_is_within_the_budget():
+    def allowed(limit, evaluations, n, out):
+        es = SimpleNamespace(
+            stopping=SimpleNamespace(max_evaluations=limit), evaluations=evaluations
+        )
+        return _within_budget(es, n, out)
+
+    assert allowed(None, 10, 7, 99) == 7
+    assert allowed(100, 90, 7, 0) == allowed(100, 90, 7, 3) == 7
+    assert allowed(100, 90, 7, 5) == 5 and allowed(100, 90, 7, 10) == 0
+    assert allowed(100, 99, 7, 5) == 0

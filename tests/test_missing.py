@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from structes.evaluators import missing
+from structes.evaluators.failures import Counted, Failure
 from structes.evaluators.missing import NoValue, evaluated
 from structes.rowwise import rowwise
 
@@ -88,3 +89,20 @@ def test_no_call_is_made_after_the_deadline_but_the_first(unit, monkeypatch):
         n = min(7, calls * (unit or 1))
         np.testing.assert_array_equal(values, X[:n, 0])
         assert sink == values.tolist()
+
+
+def test_the_latest_failures_are_kept_and_the_points_of_the_first_of_each_kind():
+    counted = Counted()
+    for row in range(7):
+        for k in range(50):
+            counted.count(Failure(row, f"kind {k}", str((row, k))), X)
+    assert counted.errors == 350 and set(counted.kinds.values()) == {7}
+    counted.count(Failure(3, "kind 50", ""), X)
+    assert counted.kinds["other"] == 1 and "kind 50" not in counted.kinds
+    latest = [str((row, k)) for row in (5, 6) for k in range(50)]
+    assert [f.message for f in counted.failures] == [*latest[1:], ""]
+    assert all(f.point == [f.row, 10 * f.row] for f in counted.failures)
+    for _ in range(40):
+        counted.count(Failure(1, "kind 0", ""), X)
+    with_point = [f.point is not None for f in counted.failures[-40:]]
+    assert with_point == [True] * 13 + [False] * 27  # twenty of them

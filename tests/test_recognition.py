@@ -312,6 +312,20 @@ def test_what_was_told_long_ago_is_known_to_the_bit(rows):
     assert (es.info.repeated, es.info.injected) == (rows, 0)
 
 
+@pytest.mark.parametrize(("share", "is_taken"), [(0.3, True), (0.36, False), (0.45, False)])
+def test_a_point_comes_in_the_place_of_a_candidate_that_is_much_nearer_than_all_others(
+    share, is_taken
+):
+    """Half as far, at most, as the next one."""
+    es = search(dim=30, popsize=4)
+    X = es.ask()
+    x = X[:1] + share * (X[1:2] - X[:1])
+    (place,) = es.ledger.find(x)
+    assert place.kind == OWN and (place.index if place.key else None) == (0 if is_taken else None)
+    es.tell(x, [1.0])
+    assert len(es.pending) == (3 if is_taken else 4)
+
+
 def test_many_own_points_at_once_are_as_many_generations():
     es = search()
     X = np.random.default_rng(2).normal(1.0, 1.0, (100, es.dim))
