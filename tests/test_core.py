@@ -111,6 +111,37 @@ def test_rates_of_the_parts_come_before_the_trust_region():
     assert found.norm == pytest.approx(norm, rel=1e-12)
 
 
+def test_what_m_has_too_much_of_i_is_taken_off_before_the_blocks_have_their_rates():
+    """A `kronecker` has one group, which learns slower than the diagonal of a `dense`."""
+    kronecker = {"name": "kronecker", "rows": 2, "cols": 2, "at": range(3, 7)}
+    blocks = {"a": {"name": "dense", "at": range(3)}, "b": kronecker}
+    structure = build_structure({"name": "direct_sum", "blocks": blocks}, 7)
+    rng = np.random.default_rng(3)
+    M = structure.tangent(rng.normal(size=(3, 7)), np.array([0.2, 0.1, -0.1]))
+    off, on, joint = rates = (0.5, 2.0, 0.25)
+    meant = np.array(structure.tangent_to_dense(M)) - 0.125 * np.eye(7)
+    a, b = meant[:3, :3], meant[3:, 3:]
+    wanted = np.zeros((7, 7))
+    wanted[:3, :3] = off * a + (on - off) * np.diag(np.diag(a))
+    wanted[3:, 3:] = joint * b
+    found = step(structure, M, parts=rates, identity=0.125)
+    shape = np.array(structure.tangent_to_dense(found.shape))
+    np.testing.assert_allclose(shape + found.scale * np.eye(7), wanted, atol=1e-13)
+    assert found.scale == pytest.approx(np.trace(wanted) / 7, rel=1e-12)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_scale_may_stay_with_the_shape(whole):
+    structure = build_structure("dense", D)
+    M = tangent_of(structure, None)
+    found = step(structure, M, whole=whole, identity=0.125)
+    assert (found.scale == 0) == whole
+    wanted = np.array(structure.tangent_to_dense(M)) - 0.125 * np.eye(D)
+    moved = np.array(structure.tangent_to_dense(found.shape)) + found.scale * np.eye(D)
+    np.testing.assert_allclose(moved, wanted, atol=1e-13)
+    assert found.norm == pytest.approx(np.linalg.norm(wanted), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_moved_gaussian_keeps_the_determinant_of_b(name):
     gaussian = gaussian_of(name)

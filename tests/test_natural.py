@@ -226,6 +226,17 @@ def test_wrong_arguments_are_named(arguments, message):
         ES(np.ones(DIM), 0.5, structure, engine=natural(**arguments))
 
 
+def test_a_rate_that_is_too_large_for_the_values_is_said_so_and_nothing_is_lost():
+    es = ES(np.linspace(1, 2, DIM), 0.5, engine=natural(values="raw"), seed=1)
+    X = es.ask()
+    values, before = 1e6 * quartic(X), (es.mean.tobytes(), es.sigma, es.generation)
+    with pytest.raises(ValueError, match="rate is too large for values of this size"):
+        es.tell(X, values)
+    assert (es.mean.tobytes(), es.sigma, es.generation) == before
+    es.tell(X, 1e-7 * values)  # the same candidates, in another unit
+    assert es.generation == 1
+
+
 def test_a_retraction_is_said_once():
     with pytest.raises(ValueError, match="retraction is 'h', but that of the structure Dense"):
         ES(np.ones(DIM), 0.5, Dense(DIM, retraction="exp"), engine=natural(retraction="h"))

@@ -19,9 +19,9 @@ def covariance(es):
     return es.sigma**2 * (A @ A.T) * np.outer(es.state.scale, es.state.scale)
 
 
-def together(dim, peer_tells, peer_state, structure="dense", **options):
+def together(dim, peer_tells, peer_state, x0=1.0, sigma0=0.5, **options):
     """30 generations of ours, of which a peer is told every sample; compare after each."""
-    es = ES(np.linspace(1, 2, dim), 0.5, structure, seed=4, engine="cma", **options)
+    es = ES(x0 * np.linspace(1, 2, dim), sigma0, "dense", seed=4, engine="cma", **options)
     for _ in range(GENERATIONS):
         X = es.ask()
         values = quartic(X)
@@ -35,7 +35,6 @@ def together(dim, peer_tells, peer_state, structure="dense", **options):
         np.testing.assert_allclose(covariance(es), C, rtol=1e-8, atol=close)
         ours = es.structure.unwhiten(es.state.factor, es.state.path[None, :])[0]
         np.testing.assert_allclose(ours, path, rtol=1e-7, atol=1e-8)
-    return es
 
 
 @pytest.mark.parametrize("dim", [5, 10, 20])
@@ -71,13 +70,24 @@ def textbook_rate(peer):
     peer._cmu, peer._weights[peer._mu :] = cmu, alpha * bad / -bad.sum()
 
 
+@pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("dim", [5, 10, 20])
-def test_cmaes(dim):
+def test_cmaes(dim, far):
+    """Also from so far that paths grow long and c1 waits, with so many samples that the negative
+    weights are bounded by what keeps C positive."""
     cmaes = pytest.importorskip("cmaes")
-    peer = cmaes.CMA(mean=np.linspace(1, 2, dim), sigma=0.5, seed=1)
+    x0, sigma0, popsize = (100.0, 0.1, 8 * dim) if far else (1.0, 0.5, None)
+    start = x0 * np.linspace(1, 2, dim)
+    peer = cmaes.CMA(mean=start, sigma=sigma0, seed=1, population_size=popsize)
     textbook_rate(peer)
-    together(
-        dim,
-        lambda X, values: peer.tell(list(zip(X, values, strict=True))),
-        lambda: (peer._mean, peer._sigma, peer._C, peer._pc),
-    )
+    lengths = []
+
+    def state():
+        lengths.append(np.linalg.norm(peer._p_sigma) / peer._chi_n)
+        return peer._mean, peer._sigma, peer._C, peer._pc
+
+    def tells(X, values):
+        peer.tell(list(zip(X, values, strict=True)))
+
+    together(dim, tells, state, x0, sigma0, popsize=popsize)
+    assert (max(lengths) > 1.4 + 2 / (dim + 1)) == far

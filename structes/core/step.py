@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 from ..arrays.scalars import read
 from ..structures.base import Structure, Tangent
 
+SENSELESS = 100.0  # h(M) multiplies deviations by thousands; such a step comes of raw values alone
+
 
 class Step(NamedTuple):
     """A step that may be taken.
@@ -81,7 +83,8 @@ def step(
     Raises
     ------
     ValueError
-        Where `longest` is not positive.
+        Where `longest` is not positive; where M is so long, and not to be shortened, that no step
+        along it makes sense.
     """
     if not longest > 0:
         raise ValueError(f"longest must be a positive number; got {longest!r}")
@@ -96,6 +99,11 @@ def step(
     scale, norm, shorter = shortened(structure.dim, scale - identity, shape, longest)
     if norm > longest:
         M = structure.scale(M, shorter)
+    elif not norm <= SENSELESS:
+        raise ValueError(
+            f"a step of norm {norm:.3g} is too long for any use (1 is a long one): the rate is "
+            "too large for values of this size; choose a smaller rate, or a trust_region"
+        )
     return Step(M, scale, norm, norm > longest, also)
 
 

@@ -127,10 +127,9 @@ class Engine:
         The largest Frobenius norm of a step M; CMA-ES has none, inf.
     textbook : bool
         Whether the update is Hansen's to the letter: his rates, his bound of the step-size path
-        and what c1 loses while it holds, his bound of the negative weights, no cap of the growth
-        of sigma, and a covariance that moves along a straight line, C ← C + ΔC, where the
-        structure can (`dense`, `diagonal`, `scalar`, `block_diagonal`). Elsewhere B moves by h,
-        which is the same to first order.
+        and what c1 loses while it holds, his bound of the negative weights, and a covariance that
+        moves along a straight line, C ← C + ΔC, where the structure can (`dense`, `diagonal`,
+        `scalar`, `block_diagonal`). Elsewhere B moves by h, which is the same to first order.
 
     Raises
     ------
