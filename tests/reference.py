@@ -94,7 +94,7 @@ def shared_among_ties(weights, ranked, mass, is_shared):
     have together. NaN is as bad as +inf; with integers only these two share."""
     values = np.where(np.isnan(ranked), inf, ranked)
     shared = weights.copy()
-    for value in set(values):
+    for value in set(values[1:][values[1:] == values[:-1]]):
         tied = values == value
         if is_shared or value == inf:
             shared[tied] = mass[tied] * weights[tied].sum() / mass[tied].sum()

@@ -180,7 +180,10 @@ class DirectSum(Matrices):
 def reference_structure(spec, dim):
     """The structure that a specification names."""
     spec = {"name": spec} if isinstance(spec, str) else dict(spec)
-    return _KINDS[spec.pop("name")](dim, **spec)
+    build = _KINDS[spec.pop("name")]
+    if "k" in spec:  # two blocks
+        spec["k1"] = spec.pop("k")
+    return build(dim, **spec)
 
 
 def _triangle(which):
@@ -230,8 +233,7 @@ def _block_diagonal(d, sizes):
 def _blocks(*edges):
     """Blocks a and e, dense, and m, diagonal, with full blocks at (row, column)."""
 
-    def build(d, k=None, k1=0, k2=0, lead=None, tail=None):
-        k1 = k1 if k is None else k
+    def build(d, k1, k2=0, lead=None, tail=None):
         lead = list(range(k1)) if lead is None else list(lead)
         tail = list(range(d - k2, d)) if tail is None else list(tail)
         block = {"a": lead, "m": [i for i in range(d) if i not in lead + tail], "e": tail}

@@ -35,6 +35,14 @@ def test_law(name, law, backend):
             raise AssertionError(f"{case.structure}: {error}") from error
 
 
+@pytest.mark.parametrize("name", ["dense"])
+def test_a_tangent_of_few_samples_is_kept_in_another_form_than_one_of_many(name, backend):
+    """So the law of linearity, which compares two of them, compares two forms."""
+    case = next(c for c in each(name, backend) if c.dim == 13)
+    kinds = {type(case.structure.tangent(*case.samples(n))) for n in (2, 2 + 3 * case.dim)}
+    assert len(kinds) == 2
+
+
 @pytest.mark.parametrize("name", TRUTH)
 def test_the_order_of_the_retraction_is_stated_as_it_is(name, backend):
     stated_order_is_reached(list(each(name, backend)))

@@ -3,10 +3,11 @@
 A candidate of an earlier generation, whose value comes *late*, was drawn from another density q₀.
 Under the present one, q, its importance weight is
 
-    w = min(1, q(u) / q₀(u))^p,    p = min(½, 0.6 mueff / d) · (1 + k) / 2, k generations late
+    w = min(1, q(u) / q₀(u))^p,    p = min(1, min(½, 0.6 mueff / d) · (1 + k) / 2)
 
-in samples: the ratio of importance sampling (the densities are cheap for every structure),
-clipped, so that no sample outweighs a fresh one, and tempered. The full ratio, which is unbiased,
+in samples, k ≥ 1 generations late; mueff is that of the mean's weights in a whole generation. It
+is the ratio of importance sampling (the densities are cheap for every structure), clipped, so that
+no sample outweighs a fresh one, and tempered. The full ratio, which is unbiased,
 throws more away than it corrects: a generation moves the mean by √(d / mueff) standard deviations,
 so the logarithm of the ratio falls by d / (2 mueff) each, and with many parameters nothing late
 would be used; with p a value that is one generation late counts about three quarters. Measured

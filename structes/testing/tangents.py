@@ -60,12 +60,18 @@ def linearity(case: Case) -> None:
 
     whole = case.M(tangent(xp.concat([Z, X]), xp.concat([w, v])))
     close("tangent of all samples against add", case.M(s.add(tangent(Z, w), tangent(X, v))), whole)
-    extra = case.samples(3 * case.dim)[0]  # so many that the tangent may be kept in another form
-    padded = tangent(xp.concat([Z, extra]), xp.concat([w, xp.zeros(3 * case.dim, dtype=w.dtype)]))
-    plain = tangent(Z, w)
-    close("tangent with samples of weight 0", case.M(padded), case.M(plain))
-    actual, expected = (s.retract(case.factor, s.scale(M, 0.1)) for M in (padded, plain))
-    close("retract along it", case.B(actual), case.B(expected))
+    # few samples and many, of which all but those few weigh nothing: the tangent may be kept in
+    # another form, and must do the same
+    extra = case.samples(3 * case.dim)[0]
+    no_weights = xp.zeros(3 * case.dim, dtype=w.dtype)
+    rates = tuple(0.1 / (1 + p) for p in range(len(s.parts)))
+    for n in (2, 4):
+        Z, w = case.samples(n)
+        padded, plain = tangent(xp.concat([Z, extra]), xp.concat([w, no_weights])), tangent(Z, w)
+        close("tangent with samples of weight 0", case.M(padded), case.M(plain))
+        for rate in (0.1, rates):
+            actual, expected = (s.retract(case.factor, s.scale(M, rate)) for M in (padded, plain))
+            close("retract along it", case.B(actual), case.B(expected))
 
 
 def natural_gradient(case: Case) -> None:
