@@ -144,6 +144,7 @@ def facts(folder):
 def main(place: str, mode: str, first: str = "1", step: str = "1") -> int:
     """The number of outcomes that differ."""
     os.chdir(place)
+    os.fsync = os.fstat  # no power is cut here: nothing need reach the disk
     cli(["run", "--problem", "sphere", "--dim", "2", "-q"], standalone_mode=False)  # imports
     with open("c.yaml", "w", encoding="utf-8") as file:
         json.dump(CONFIG, file)

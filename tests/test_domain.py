@@ -101,7 +101,7 @@ def test_a_zone_is_at_most_a_quarter_of_the_width_and_plain_mirrors_have_none():
 bound = st.floats(-1e6, 1e6) | st.sampled_from([0.0, -1e-300, 1e300, -1e308, 1e308, 5e-324])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     pairs=st.lists(st.tuples(bound | st.none(), bound | st.none()), min_size=1, max_size=4),
     sigma=st.floats(1e-9, 1e9),
@@ -125,7 +125,7 @@ SINGLE = [float(np.float32(v)) for v in (0.1, 1 / 3, 1e-40, 3e38)]
 BESIDE = [float(np.nextafter(v, end)) for v in SINGLE for end in (v, np.inf, -np.inf)]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     low=reals | st.sampled_from(BESIDE),
     high=reals | st.sampled_from(BESIDE) | st.just(np.inf),

@@ -76,7 +76,7 @@ def test_the_side_that_has_too_little_is_given_it_by_the_others_in_proportion(do
     assert (kept - least) / (inside - least) == pytest.approx((q - least) / (above - least))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     down=st.floats(0, 1e6),
     up=st.floats(1e-6, 1e6),

@@ -173,7 +173,5 @@ TestConversation.pytestmark = pytest.mark.slow
 TestConversation.settings = settings(
     max_examples=120,
     stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

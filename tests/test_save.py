@@ -233,7 +233,7 @@ def test_a_forged_file_is_one_clear_error(make, message, saved, tmp_path, monkey
     assert not (tmp_path / "harm-was-done").exists() and "spy" not in sys.modules
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_damaged_file_is_a_clear_error_or_none(saved, tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "damaged"

@@ -36,8 +36,9 @@ while not es.stop():
     n = 1 + es.evaluations % 3  # tells a part, and saves in the middle of a generation
     es.tell(X[:n], rastrigin(X[:n]))
     log.write(f"{es.evaluations} {hashlib.sha256(X.tobytes()).hexdigest()}\\n")
-    es.save(path)
-    time.sleep(pause)
+    if pause:  # it is to be killed
+        es.save(path)
+        time.sleep(pause)
 state = b"".join(np.asarray(a).tobytes() for a in (es.mean, es.sigma, es.best.x, es.best.fun))
 print(es.restart, es.evaluations, hashlib.sha256(state).hexdigest(), es.stop())
 """

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import structes
@@ -82,7 +82,6 @@ values = st.fixed_dictionaries(
 
 
 @given(params=values)
-@settings(max_examples=100, deadline=None, derandomize=True)
 def test_dicts_come_back_from_vectors_as_they_were(params):
     x = MIXED.from_dict(params)
     found = MIXED.to_dict(x)
@@ -91,7 +90,6 @@ def test_dicts_come_back_from_vectors_as_they_were(params):
 
 
 @given(low=st.floats(1e-9, 1e9), factor=st.floats(1.01, 1e9), whole=st.integers(1, 10**6), log=...)
-@settings(max_examples=100, deadline=None, derandomize=True)
 def test_starts_lie_in_the_range_and_deviations_are_positive(low, factor, whole, log: bool):
     for p in (Float(low, low * factor, log=log), Int(whole, whole + int(factor), log=log)):
         assert p.low <= p.start <= p.high and 0 < p.sigma < np.inf

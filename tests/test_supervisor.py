@@ -55,7 +55,7 @@ def worked_off(crewed, batches):
 
 
 @pytest.mark.filterwarnings("ignore:a worker could not be started")
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     moods=st.integers(0, 2**32),
     sizes=st.tuples(st.integers(1, 70), st.integers(1, 30)),

@@ -571,7 +571,8 @@ def f(x):
 """
 
 
-def test_failures_are_counted_and_the_first_are_kept_with_their_parameters(here):
+def test_failures_are_counted_and_the_first_are_kept_with_their_parameters(here, monkeypatch):
+    monkeypatch.setattr(record, "_EVERY", 9.0)  # not every generation needs a checkpoint here
     (here / "its.py").write_text(FAILS)
     config = {**CONFIG, "problems": ["its:f"], "dim": 2, "max_evaluations": 1500, "tolfun": None}
     run = run_experiment(experiment_from(config), "runs")

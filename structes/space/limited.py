@@ -178,8 +178,8 @@ class Limited(Domain):
         with np.errstate(over="ignore"):  # what is beyond a dtype is clipped
             X, inf = cast(X, dtype), np.dtype(dtype).type(np.inf)
             low, high = self.low.astype(dtype), self.high.astype(dtype)
-        low = np.where(low < self.low, np.nextafter(low, inf), low)
-        high = np.where(high > self.high, np.nextafter(high, -inf), high)
+            low = np.where(low < self.low, np.nextafter(low, inf), low)
+            high = np.where(high > self.high, np.nextafter(high, -inf), high)
         info = np.finfo(dtype)
         low = np.where(self.log, np.maximum(low, info.tiny), low)  # no zero, and none is infinite
         high = np.where(self.log, np.minimum(high, info.max), high)
