@@ -5,6 +5,7 @@ import pytest
 
 from structes import ES, minimize
 from structes.strategy.auto import SURE, Agreement, Auto
+from structes.strategy.samples import shape_weights
 from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
@@ -70,6 +71,26 @@ def test_the_statistics_are_those_that_it_says():
         for agreement, k in ((auto.couplings, 0), (auto.scales, 1)):
             wanted = sums[k] / np.sqrt(squares[k]) if t else 0.0
             assert agreement.statistic == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+def test_low_rank_is_watched_in_coordinates_in_which_samples_are_standard_normal():
+    """Its own have more numbers than there are parameters."""
+    dim = 61
+    es = ES(np.full(dim, 3.0), 2.0, "auto", seed=1)
+    strategy, state = es.strategy, es.state
+    Z, Y, X = strategy.draw(state, 1, 0, es.popsize)
+    values = X**2 @ np.geomspace(1, 1e6, dim)
+    w = shape_weights(strategy, Z, values)
+    s, V, W = state.factor  # C = s (D + VᵀV) s, D⁻¹ = I + WᵀW
+    D = np.linalg.inv(np.eye(dim) + W.T @ W)
+    root = np.linalg.cholesky(np.linalg.inv(s[:, None] * (D + V.T @ V) * s))
+    z = Y @ root
+    es.tell(es.ask(), values)
+    auto = es._search.auto
+    S = (z.T * w) @ z
+    np.testing.assert_allclose(
+        auto.couplings.average, (S - np.diag(np.diag(S))) / (10 * dim), rtol=1e-6, atol=1e-10
+    )
 
 
 def seen(auto, generation, couplings=0.0, scales=0.0):

@@ -283,6 +283,25 @@ def test_missing_values_and_exceptions():
         assert bits(es) == told
 
 
+def test_of_equal_values_the_first_is_the_best():
+    with ShardedES(lambda X: 0 * X[:, 0], np.ones(4), 1.0, popsize=12, seed=3) as es:
+        for _ in range(3):
+            es.step()
+        assert (es.best.fun, es.best.evaluations, es.evaluations) == (0, 12, 36)
+
+
+def test_it_waits_as_long_as_an_es_before_it_stops():
+    options = {"popsize": 20, "seed": 3, "integers": [0]}
+    given = np.ones(5), 0.5, "diagonal"
+    with ShardedES(ellipsoid, *given, shards=6, **options) as es:
+        es.step()
+        rules = es._replica_at(es._ask("snapshot")).monitor.rules
+        known = ES(*given, **options).monitor.rules
+        for name in ("window", "flat", "half", "condition", "popsize", "sigma0"):
+            assert getattr(rules, name) == getattr(known, name), name
+        np.testing.assert_array_equal(rules.scale0, known.scale0)
+
+
 def test_larger_values_are_better_where_that_is_said():
     """The search is that of the function times −1, and its values are the function's."""
     with ShardedES(ellipsoid, np.ones(4), 1.0, popsize=12, seed=3) as es:

@@ -1,11 +1,14 @@
-"""Points under way: values go to their rows, each is told once, and the head without a gap."""
+"""The loop: points under way, whose values go to their rows and are told once; and its budgets."""
 
+from math import inf
 from types import SimpleNamespace
 
 import numpy as np
 
+from structes import minimize
+from structes.search import loop
 from structes.search.in_flight import InFlight
-from structes.search.loop import _within_budget
+from structes.search.loop import _deadline, _within_budget
 
 
 class Told:
@@ -76,3 +79,17 @@ def test_what_is_under_way_is_within_the_budget():
     assert allowed(100, 90, 7, 0) == allowed(100, 90, 7, 3) == 7
     assert allowed(100, 90, 7, 5) == 5 and allowed(100, 90, 7, 10) == 0
     assert allowed(100, 99, 7, 5) == 0
+
+
+def test_the_deadline_is_as_far_as_the_seconds_that_are_left(monkeypatch):
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    es = SimpleNamespace(stopping=SimpleNamespace(max_seconds=9.0), seconds=6.5)
+    assert _deadline(es) == 1002.5
+    es.stopping.max_seconds = None
+    assert _deadline(es) == inf
+
+
+def test_something_is_evaluated_however_short_the_time():
+    result = minimize(lambda x: float(x @ x), np.ones(3), 0.5, seed=1, max_seconds=1e-9)
+    assert result.nfev > 0 and list(result.es.stop()) == ["max_seconds"]
+    assert result.fun < np.inf
