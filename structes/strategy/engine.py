@@ -124,7 +124,9 @@ class Engine:
         The natural gradient alone, as in xNES: no paths, and the switches mirror, damping, speed,
         parts and textbook do nothing. None: the update of CMA-ES.
     trust_region : float
-        The largest Frobenius norm of a step M; CMA-ES has none, inf.
+        The largest Frobenius norm of a step M, for points that no distribution has drawn: beyond
+        1 the retraction turns back, while candidates that were drawn hardly ask for as much. CMA-ES
+        has none, inf.
     textbook : bool
         Whether the update is Hansen's to the letter: his rates, his bound of the step-size path
         and what c1 loses while it holds, his bound of the negative weights, and a covariance that
@@ -143,7 +145,7 @@ class Engine:
     speed: float = 1.25
     parts: bool = True
     natural: Natural | None = None
-    trust_region: float = 0.5
+    trust_region: float = 1.0
     textbook: bool = False
 
     def __post_init__(self):
