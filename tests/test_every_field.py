@@ -5,13 +5,14 @@ has the value with which a search begins. What a file left out would then not be
 """
 
 import functools
+import time
 import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from structes import ES, Bool, Choice, Constant, Float, Int, RestartES, ShardedES, Space
+from structes import ES, Bool, Choice, Constant, Float, Int, RestartES, ShardedES, Space, minimize
 from structes.search import base
 from structes.strategy import auto
 
@@ -356,6 +357,22 @@ def test_seconds_count_on_after_a_load(clock, tmp_path):
         assert not go_on()
         clock.now += 1.0
         assert go_on() and twin.stop()["max_seconds"] == 100.0
+
+
+@pytest.mark.parametrize("restarts", [None, "ipop"])
+def test_seconds_between_minimize_and_save_do_not_count(restarts, tmp_path, monkeypatch):
+    """As they do not where `minimize` goes on with the search itself."""
+    monotonic, skipped = time.monotonic, 0.0
+    monkeypatch.setattr("time.monotonic", lambda: monotonic() + skipped)
+    given = dict(seed=1, max_evaluations=900, max_seconds=1000.0, restarts=restarts, tolfun=5.0)
+    es = minimize(lambda x: float(x @ x), [3.0] * 3, 1.0, **given).es
+    skipped = 5000.0
+    es.save(tmp_path / "a")
+    twin = type(es).load(tmp_path / "a")
+    assert 0 < twin.seconds < 100
+    for search in (twin, es):
+        more = minimize(lambda x: float(x @ x), es=search, max_evaluations=1000)
+        assert "max_seconds" not in more.stop and search.seconds < 100
 
 
 def test_a_forgotten_row_is_stale_after_a_load(tmp_path):

@@ -67,6 +67,10 @@ class BaseSearch(ABC):
         """The age of the search in seconds; a loaded one goes on from that of its file."""
         return time.monotonic() - self._start
 
+    def _idle(self) -> float:
+        """The seconds since `minimize` has ended, in which nothing was searched."""
+        return 0.0 if self.ended_at is None else self.seconds - self.ended_at
+
     def rest(self, seconds: float) -> None:
         """Let so many seconds not count, in which nothing was searched."""
         self._start += seconds

@@ -289,7 +289,7 @@ class ES(StateProperties, BaseSearch):
             "seed": self.seed,
             "popsize": self.popsize,
             **search.snapshot(),
-            "seconds": self.seconds,
+            "seconds": self.seconds - self._idle(),
             "warned": sorted(self._warned),
         }
 

@@ -214,10 +214,10 @@ class RestartES(StateProperties, BaseSearch):
 
     def snapshot(self) -> dict[str, Any]:
         """All of the search in plain values and arrays, as a checkpoint holds it."""
-        earlier, arguments = self._earlier, self.arguments
+        earlier, arguments, idle = self._earlier, self.arguments, self._idle()
         options = arguments.plain(self.strategy.noise)
         return {
-            "es": self.es.snapshot(),
+            "es": {**self.es.snapshot(), "seconds": self.es.seconds - idle},
             "seed": arguments.seed,
             "x0": options.pop("x0"),
             "sigma0": options.pop("sigma0"),
@@ -228,7 +228,7 @@ class RestartES(StateProperties, BaseSearch):
             "first_popsize": self.runs[0].popsize,
             **earlier.snapshot(),
             "former": None,  # of version 1, where it was no part of the ES
-            "seconds": self.seconds,
+            "seconds": self.seconds - idle,
         }
 
     @classmethod
