@@ -22,7 +22,7 @@ ENGINES = {
         "damping": None,
         "speed": 1.25,
         "parts": True,
-        "trust_region": 0.5,
+        "trust_region": 1.0,
     },
     "cma": {
         "sampling": "independent",
