@@ -350,11 +350,8 @@ class Reference:
             q = structure.move(shape, q)
         self.path = exp(scale) * q
 
-        # sigma, H eq. 44
-        change = eta * r["cs"] / r["ds"] * (length / r["chi"] - 1)
-        if not self.is_textbook:
-            change = min(change, 1)
-        change -= eta * scale
+        # sigma, H eq. 44, which grows by e at most
+        change = min(eta * r["cs"] / r["ds"] * (length / r["chi"] - 1), 1) - eta * scale
         if self.noise is not None:
             change = self.noise.shared(change)
         self.sigma *= exp(change)
