@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 from structes import ES
 from structes.population.asked import KEPT
 from structes.population.fingerprints import fingerprints
+from structes.population.generation import Generation
 from structes.population.late import NEGLIGIBLE, late, own, temper
 from structes.population.ledger import OVER
 from structes.strategy.engine import Engine
@@ -201,6 +202,36 @@ def test_the_order_of_late_values_does_not_matter():
         other = search(random.permutation(8))
         assert other.sigma == first.sigma
         np.testing.assert_array_equal(other.mean, first.mean)
+
+
+def test_a_late_value_whose_density_cannot_be_worked_out_counts_nothing():
+    es = moved("dense", 3, 1)
+    x, X = es.ask(), es.ask()
+    es.tell(X, sphere(X))
+    (place,) = es.ledger.find(x[:1])
+    generation = es.ledger.generation(place.key)[1].generation
+    singular = es.state._replace(factor=(np.diag([1.0, 1.0, 0.0]),))
+    present = Generation(es.strategy, singular, 4, 0)
+    assert late(present, generation, place.index, 1.0).importance == 0
+
+
+def test_points_of_ones_own_sort_behind_late_values():
+    """So that the order in which they come does not matter."""
+
+    def search(order):
+        es = ES(np.linspace(1, 2, 5), 0.7, seed=4)
+        out, X = es.ask(4), es.ask()
+        es.tell(X, sphere(X))
+        es.ask()
+        for k in order:
+            x = out[k : k + 1] if k >= 0 else np.full((1, 5), 0.5 + 0.1 * k)
+            es.tell(x, sphere(x))
+        assert es.info.late == 0 and len(es._search.arrivals.samples) == len(order)
+        X = es.pending[-es.popsize :]
+        es.tell(X, sphere(X))
+        return es.mean.tobytes()
+
+    assert len({search(order) for order in ([0, 1, -1, -2], [-1, 0, -2, 1], [-1, -2, 1, 0])}) == 1
 
 
 def test_info_counts_what_came():

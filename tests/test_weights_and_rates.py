@@ -26,6 +26,7 @@ def check_rates(structure, engine, popsize):
     for part in rates.parts or (1.0,):
         c1, cmu = part * rates.c1, part * rates.cmu
         assert 0 < c1 < 1 and 0 <= cmu <= 1 and c1 + cmu <= 1
+        assert cmu <= 0.9 or engine.textbook  # something of what was learned stays
     assert 0 < rates.cc <= 1 and 0 < rates.cs < 1 and rates.ds >= 0.3 + rates.cs
 
 
