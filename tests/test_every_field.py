@@ -105,8 +105,10 @@ def with_few_axes(clock, patch):
 
 
 def with_choices(clock, patch):
+    """Each of its steps is shortened."""
+    options = {"choices": [[2, 4, 5]], "engine": {"name": "default", "trust_region": 1e-3}}
     covariance = 0.3 * np.eye(6) + 0.1
-    return lived(ES(X0, 0.5, "auto", 4, 11, choices=[[2, 4, 5]], covariance=covariance), clock)
+    return lived(ES(X0, 0.5, "auto", 4, 11, covariance=covariance, **options), clock)
 
 
 def with_names(clock, patch):
@@ -121,6 +123,7 @@ def with_another_structure(clock, patch):
     """It was found on the way; and of the last generation all values are missing."""
     es = ES([3.0] * 6, 2.0, "auto", 3, stagnation=7)
     while not es.switches:
+        assert es.generation < 99
         es.tell(X := es.ask(), X**2 @ np.geomspace(1, 1e6, 6))
     X = es.ask(lazy=True)
     with pytest.warns(RuntimeWarning, match="were NaN"):
@@ -139,6 +142,7 @@ def with_restarts(clock, patch):
         warnings.simplefilter("ignore", RuntimeWarning)
         while es.plan.regime != "small" or es.es.generation < 3:
             clock.now += 0.5
+            assert es.generation < 99
             told, is_new = es.ask(), es.es.generation == 0
             if is_new:
                 former, waiting = waiting, es.ask(2)
