@@ -196,6 +196,7 @@ CMA_CASES = [
     ("dense", 5, None, "cma", failing),
     ("dense", 5, 5, "cma", slope),
     ("dense", 10, None, "cma", bowl),
+    ("dense", 3, None, {"name": "cma", "speed": 4.0}, bowl),
     ("dense", 20, 200, "cma", steps),
     ("dense", 61, None, "cma", slope),
     ("diagonal", 10, None, "cma", slope),
@@ -431,7 +432,7 @@ class Late(Pair):
         self.es.tell(np.array([x]), [value])
         self.arrived.append((inf, len(self.arrived), self.reference.clipped(x), value, 1.0))
 
-    def finish(self, objective=bowl, one_by_one=True):
+    def finish(self, objective=bowl):
         """Fresh values, one by one, until the samples count as many as the generation takes: it
         closes with that very one."""
         X, U = self.ask()
