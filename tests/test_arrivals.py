@@ -213,6 +213,7 @@ def test_a_late_value_whose_density_cannot_be_worked_out_counts_nothing():
     singular = es.state._replace(factor=(np.diag([1.0, 1.0, 0.0]),))
     present = Generation(es.strategy, singular, 4, 0)
     assert late(present, generation, place.index, 1.0).importance == 0
+    assert own(es.strategy, singular, x[:1], 1.0, 0, "X[0]").importance == 0
 
 
 def test_points_of_ones_own_sort_behind_late_values():

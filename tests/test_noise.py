@@ -62,6 +62,14 @@ def test_rows_drawn_one_by_one_are_the_block():
             np.testing.assert_array_equal(noise.normals(5, 0, 9, 2 + i, 1, dim), block[i : i + 1])
 
 
+def test_uniforms_drawn_row_by_row_are_the_block():
+    for dim in (1, 4, 7, 50):
+        block = noise.uniforms(5, 0, 9, 2, 4, dim)
+        for i in range(4):
+            row = noise.uniforms(5, 0, 9, 2 + i, 1, dim)
+            np.testing.assert_array_equal(row, block[i : i + 1])
+
+
 def test_noise_has_a_pinned_value_and_no_collisions():
     # integers and exact arithmetic up to the uniforms: the same bits on every machine
     golden = noise.uniforms(2026, 0, 3, 0, 100, 1000)

@@ -289,6 +289,8 @@ def test_the_start_of_a_run_says_nothing_of_its_size():
         if es.restart and not es.es.generation:
             u = noise.uniforms(es.es.seed, noise.STARTS, 0, 0, 1, 2)[0]
             assert np.abs(ndtr(es.mean) - u).max() > 1e-6
+            normal = noise.normals(es.es.seed, noise.STARTS, 1, 0, 1, 2)[0]
+            np.testing.assert_allclose(es.mean, normal)  # as far as sigma0 says, unless told
         es.tell(X, np.ones(len(X)))
 
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structes import EvaluationError, Evaluator
-from structes.evaluators import as_it_is, supervisor
+from structes.evaluators import as_it_is, spans, supervisor
 from structes.evaluators.channel import Event
 from structes.evaluators.evaluator import _Made
 from structes.evaluators.serial import Serial
-from structes.evaluators.spans import Batch
+from structes.evaluators.spans import Batch, Span
 from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.worker import Objective, Outcome, Runner
 from structes.evaluators.worker_slots import StartBackoff, WorkerSlot
@@ -187,6 +187,35 @@ def test_work_queued_behind_a_death_costs_no_attempt(monkeypatch):
     assert [f.row for d in done for f in d.failures] == [0]
     assert batch.values[1] == crew.of_point(batch.points[1])
     assert not transport.script
+
+
+def test_after_a_death_nothing_is_shared_for_ten_seconds(monkeypatch):
+    """Unless a row is so cheap that its call would cost more: which of them was it?"""
+    clock, seen = crew.Clock(), []
+    monkeypatch.setattr(supervisor, "time", clock)
+
+    def rows_for(span, cost, latency, share, is_calm):
+        seen.append(is_calm)
+        return 1
+
+    def later(seconds):
+        def act(clerks):
+            clock.now += seconds
+            return [answered(clerks[0])]
+
+        return act
+
+    (batch,) = batches_of([4], [1])
+    transport = Scripted([], count=1)
+    die = lambda clerks: [gone(transport, clerks[0])]  # noqa: E731
+    transport.script = [ready(0), die, ready(0), later(6), later(3), later(2), later(1)]
+    crewed = Supervisor(transport, {"f0": objective(1)})
+    monkeypatch.setattr(supervisor, "rows_for", rows_for)
+    worked_off(crewed, [batch])
+    assert seen == [True, False, False, False, True]
+    span = Span(batch, 0, 4)
+    assert spans.rows_for(span, 1.0, 1e-3, 4, False) == 1
+    assert spans.rows_for(span, 1e-4, 1e-3, 4, False) == spans.rows_for(span, 1e-4, 1e-3, 4, True)
 
 
 @pytest.mark.parametrize("timeout, kinds", [(0.5, []), (60, ["Timeout"])])
