@@ -190,7 +190,7 @@ def test_a_larger_budget_gives_the_bits_of_one_from_the_start(here, restarts, bu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("restarts", ["ipop", "bipop"])
-@pytest.mark.parametrize("budget", [800, 1234, 2000])
+@pytest.mark.parametrize("budget", [1000, 1234, 2000])
 def test_a_larger_budget_in_the_middle_of_restarts(here, restarts, budget):
     whole = run_with(here, "whole", restarts=restarts, max_evaluations=3000)
     part = run_with(here, "part", restarts=restarts, max_evaluations=budget)
@@ -311,13 +311,13 @@ def test_what_does_not_help_is_refused_and_changes_nothing(here):
 
 def test_one_of_several_goes_on_where_the_other_has_converged(here):
     more = {"problems": ["rosenbrock", "sphere"], "restarts": None}
-    part = run_with(here, "part", **more, max_evaluations=500)
+    part = run_with(here, "part", **more, max_evaluations=460)
     one, two = read_run(part).result["problems"]
     assert "max_evaluations" in one["stop"] and list(two["stop"]) == ["tolfun"]
     before = state(part, two["state"])
-    resume_experiment(part, changes={"max_evaluations": 550})
+    resume_experiment(part, changes={"max_evaluations": 500})
     again = read_run(part).result["problems"]
-    assert again[0]["evaluations"] == 550 and again[1]["evaluations"] == two["evaluations"]
+    assert again[0]["evaluations"] == 500 and again[1]["evaluations"] == two["evaluations"]
     assert state(part, two["state"]) == before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from . import PEERS
-from .evaluations.commands import noise, rounding, steady, structures
+from .evaluations.commands import noise, rounding, steady, structures, trust_region
 from .evaluations.suite_commands import ablation, bbob, keep, report, tables
 from .seconds.commands import overhead, scaling, throughput, workers
 from .seconds.gpu_commands import gpu
@@ -30,5 +30,5 @@ def list_():
 
 for _command in (bbob, report, ablation, keep, tables, structures, noise, steady, rounding):
     bench.add_command(_command)
-for _command in (overhead, scaling, throughput, workers, gpu, behaviour):
+for _command in (trust_region, overhead, scaling, throughput, workers, gpu, behaviour):
     bench.add_command(_command)

@@ -9,6 +9,7 @@ between two lines, and the first says what it shows:
     <!-- bench:NAME by=ablation -->  a line for each switch of the update
     <!-- bench:behaviour -->         what optimisers did in situations of a real tuning job (from
                                      behaviour.yaml alone: `structes bench behaviour -o` writes it)
+    <!-- bench:trust_region -->      evaluations with each radius of the trust region, by λ/d
     <!-- /bench -->
 
 `structes bench tables` writes them anew; a test asserts that nothing changes then.
@@ -19,7 +20,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .evaluations import ablation, bbob
+from .evaluations import ablation, bbob, trust_region
 from .evaluations.compare import compare
 from .evaluations.report import cell, everything, rows_of_kind
 from .solvers import OURS
@@ -55,9 +56,12 @@ def with_tables(text: str, results: Path) -> str:
         name, division = match[2], match[3] or "dimension"
         if name == "behaviour":
             return f"{match[1]}{behaviour_table(results / 'behaviour.yaml')}\n{match[5]}"
-        rows = bbob.read(results / f"{name}.csv")
+        bench = trust_region if name == "trust_region" else bbob
+        rows = bench.read(results / f"{name}.csv")
         if not rows:
             raise ValueError(f"{match[0].splitlines()[0]}: there is no {results / name}.csv")
+        if bench is trust_region:
+            return match[1] + "\n".join(trust_region.lines(rows)) + "\n" + match[5]
         return f"{match[1]}{table(rows, division)}\n{match[5]}"
 
     return MARK.sub(fill, text)

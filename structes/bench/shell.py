@@ -47,6 +47,18 @@ def not_negative(ctx, param, text):
     return list(dict.fromkeys(values))
 
 
+def radii(ctx, param, text):
+    """ "0.5,1,inf" as [0.5, 1.0, inf]."""
+    try:
+        values = [float(part) for part in text.split(",")]
+        if not all(value > 0 for value in values):
+            raise ValueError
+    except ValueError:
+        expected = "must be positive numbers or inf, as in 0.5,1,inf"
+        raise click.BadParameter(f"{expected}; got {text!r}") from None
+    return list(dict.fromkeys(values))
+
+
 jobs_option = click.option("--jobs", default=2, show_default=True, help="processes")
 
 

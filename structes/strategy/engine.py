@@ -125,8 +125,8 @@ class Engine:
         parts and textbook do nothing. None: the update of CMA-ES.
     trust_region : float
         The largest Frobenius norm of a step M, for points that no distribution has drawn: beyond
-        1 the retraction turns back, while candidates that were drawn hardly ask for as much. CMA-ES
-        has none, inf.
+        1 the retraction turns back, while candidates that were drawn hardly ask for as much.
+        CMA-ES has none, inf.
     textbook : bool
         Whether the update is Hansen's to the letter: his rates, his bound of the step-size path
         and what c1 loses while it holds, his bound of the negative weights, and a covariance that

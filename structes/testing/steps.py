@@ -128,8 +128,8 @@ def exponential(case: Case) -> None:
     s = case.structure
     if not s.has_exponential:
         return
-    few, *_, many = case.tangents()
-    for M in (few, many):
+    first, *_, last = case.tangents()
+    for M in (first, last):
         Q, _ = case.samples(3)
         next_factor = case.freeze(s.retract_exp(case.factor, M))
         B = case.B(next_factor)

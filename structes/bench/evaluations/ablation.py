@@ -8,6 +8,7 @@ default is better for having it.
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
 
 from ..solvers import name_of
@@ -40,6 +41,8 @@ SWITCHES = (
     _without("speed", 1.0, "c1 and cmu as in CMA-ES."),
     _without("speed", 2.0, "c1 and cmu 1.6 times as large."),
     _without("parts", False, "The diagonal learns as slowly as the rest."),
+    _without("trust_region", 0.5, "Steps are shortened from half the norm on."),
+    _without("trust_region", inf, "No step is shortened."),
 )
 
 

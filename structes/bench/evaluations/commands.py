@@ -1,4 +1,5 @@
-"""`structes bench structures`, `noise`, `steady` and `rounding`: evaluations on own objectives."""
+"""`structes bench structures`, `noise`, `steady`, `rounding` and `trust-region`: evaluations on
+own objectives."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from ..shell import (
     names,
     not_negative,
     numbers,
+    radii,
     rows_option,
     run_and_print,
 )
@@ -113,3 +115,37 @@ def rounding(dims, repeats):
             f"{row.dim:4d} {row.rounding:8g} {row.recognised:11.4f} {row.mistaken:9.4f} "
             f"{row.strangers:10.4f}"
         )
+
+
+@click.command("trust-region")
+@click.option("--radii", default="0.5,1,2,inf", callback=radii, show_default=True)
+@click.option("--structure", default="dense", show_default=True)
+@click.option("--dims", default="5,10,20", callback=numbers, show_default=True)
+@click.option(
+    "--multiples",
+    default="0,2,6,10,20,40",
+    callback=not_negative,
+    show_default=True,
+    help="popsize / dimension; 0: the default popsize",
+)
+@click.option("--functions", default="", callback=names, help="default: all")
+@click.option("--seeds", default="1-3", callback=numbers, show_default=True)
+@click.option("--cap", default=3000, show_default=True, help="generations")
+@click.option("--injected", default=0, show_default=True, help="percent of the user's own points")
+@jobs_option
+@rows_option("runs/trust-region.csv")
+def trust_region(radii, structure, dims, multiples, functions, seeds, cap, injected, jobs, output):
+    """How far a step may go: evaluations with one radius of the trust region beside another.
+
+    Without restarts, with the default popsize and with many candidates a generation, on unimodal
+    and on multimodal functions; ratios are a radius / the first one. How often steps were
+    shortened stands beside. With --injected some candidates are replaced by points far away.
+    """
+    from . import trust_region
+
+    functions = functions or trust_region.FUNCTIONS
+    check(functions, known("function", trust_region.FUNCTIONS))
+    tasks = trust_region.tasks_of(
+        radii, structure, functions, dims, list(map(int, multiples)), seeds, cap, injected
+    )
+    run_and_print("trust-region", trust_region, tasks, output, jobs)
