@@ -321,6 +321,26 @@ def test_two_points_are_compared_in_standard_deviations_of_the_search():
     np.testing.assert_array_equal(domain.in_units(X[:, columns], std, columns), units[:, columns])
 
 
+def test_points_that_many_candidates_can_be_are_corners_of_integers_and_bounds():
+    domain = build_domain(3, [(0, 9), (0.0, 1.0), (None, 2.0)], integers=[0])
+    X = np.array([[3.0, 0.0, 2.0], [3.0, 1.0, 2.0], [3.0, 0.5, 2.0], [0.0, 0.0, 1.0]])
+    assert domain.comes_again(X).tolist() == [True, True, False, False]
+    assert not Domain(2).comes_again(np.zeros((3, 2))).any()
+
+
+def test_a_coordinate_that_is_fixed_may_be_off_by_a_few_digits():
+    """As after a file: by 10⁻⁵ of its value, or of 1."""
+    es = structes.ES([1.0, 2.0, 300.0], 0.5, seed=1, fixed={1: 2.0, 2: 300.0})
+    encode = es.strategy.domain.encode
+    for off, is_taken in ((0, True), (0.9, True), (1.1, False), (-1.1, False)):
+        for x in ([1.5, 2 * (1 + 1e-5 * off), 300.0], [1.5, 2.0, 300 * (1 + 1e-5 * off)]):
+            if is_taken:
+                np.testing.assert_array_equal(encode(np.array([x])), [[1.5]])
+            else:
+                with pytest.raises(ValueError, match="is fixed at"):
+                    encode(np.array([x]))
+
+
 def test_log_stays_finite():
     domain = build_domain(1, transforms=["log"])
     X = domain.decode(np.array([[1e5], [-1e5], [0.0]]))
