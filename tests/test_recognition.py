@@ -326,6 +326,20 @@ def test_a_point_comes_in_the_place_of_a_candidate_that_is_much_nearer_than_all_
     assert len(es.pending) == (3 if is_taken else 4)
 
 
+def test_own_points_of_any_call_since_the_last_ask_are_told_again():
+    es = search(popsize=20)
+    es.ask()
+    calls = [es.mean + 5.0 * k + np.arange(12.0).reshape(2, 6) for k in (1, 2, 3)]
+    for X in calls:
+        es.tell(X, sphere(X))
+    assert es.evaluations == 6
+    for X in calls:
+        with pytest.warns(RuntimeWarning, match="told before are ignored: 2"):
+            es._warned = set()
+            es.tell(X, sphere(X))
+    assert es.evaluations == 6
+
+
 def test_many_own_points_at_once_are_as_many_generations():
     es = search()
     X = np.random.default_rng(2).normal(1.0, 1.0, (100, es.dim))
