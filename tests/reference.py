@@ -350,8 +350,9 @@ class Reference:
             q = structure.move(shape, q)
         self.path = exp(scale) * q
 
-        # sigma, H eq. 44, which grows by e at most
-        change = min(eta * r["cs"] / r["ds"] * (length / r["chi"] - 1), 1) - eta * scale
+        # sigma, H eq. 44; but for the textbook it grows by e at most
+        largest = inf if self.is_textbook else 1
+        change = min(eta * r["cs"] / r["ds"] * (length / r["chi"] - 1), largest) - eta * scale
         if self.noise is not None:
             change = self.noise.shared(change)
         self.sigma *= exp(change)

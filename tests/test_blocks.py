@@ -74,7 +74,7 @@ def test_the_mixed_orientations_are_block_triangular_families(name, power):
 
 @pytest.mark.parametrize("name", ["block_upper", "block_lower"])
 def test_the_ends_are_diagonal_and_dense(name):
-    """Where all numbers learn alike: dense takes a diagonal that does not in a step of its own."""
+    """With one rate for all: else dense takes its step in two."""
     engine = {"name": "default", "parts": False}
 
     def run(structure):

@@ -13,6 +13,7 @@ import pytest
 import structes
 from structes.core.gaussian import Gaussian
 from structes.structures import build_structure
+from structes.testing import Case
 
 from .reference import Noise, Reference
 from .reference_space import Coordinate, ReferenceSpace
@@ -251,7 +252,7 @@ NATURAL_CASES = [
         ("dense", 1, 30, "default", slope),
         ("dense", 1, None, "xnes", slope),
         ("diagonal", 1, 5, MIRRORED, failing),
-        ("dense", 1, 100, "default", bowl),  # cmu at its bound
+        ("dense", 1, 200, "default", bowl),  # cmu at its bound
         ("dense", 2, 40, "default", slope),
         ("lower", 2, 3, ORTHOGONAL, bowl),
         ("dense", 3, None, INDEPENDENT, steps),
@@ -311,6 +312,7 @@ def test_every_way_to_search(spec, d, popsize, engine, objective):
         ({"name": "block_lower", "k": 1}, 40, None, "default", 4),
         ({"name": "sparse", "tree": [-1, *(0,) * 39], "given": "descendants"}, 40, None, ALIKE, 4),
         (LONG_ROWS, 45, None, "default", 4),
+        ({"name": "kronecker", "rows": 4, "cols": 12}, 48, None, "default", 4),
         (LOW_RANK, 61, None, "default", 8),
         ("low_rank", 60, None, MIRRORED, 6),
         pytest.param("dense", 170, None, "default", 12, marks=pytest.mark.slow),
@@ -326,6 +328,19 @@ def test_every_way_to_search(spec, d, popsize, engine, objective):
 def test_many_parameters(spec, d, popsize, engine, generations, monkeypatch):
     monkeypatch.setattr("structes.structures.triangular._SMALL", 40)
     Pair(spec, d, popsize, engine).run(generations)
+
+
+@pytest.mark.parametrize(
+    "spec", ["dense", "diagonal", {"name": "block_diagonal", "sizes": [2, 3]}]
+)
+def test_a_straight_line_begins_anywhere(spec):
+    """Also where B is not the symmetric root that the engine "cma" keeps: C ← A (I − 2 M) Aᵀ."""
+    case = Case(build_structure(spec, 5))
+    A, M = case.A(), case.tangent(length=0.3)
+    expected = A @ (np.eye(5) - 2 * case.M(M)) @ A.T
+    B = case.B(case.structure.retract_straight(case.factor, M))
+    np.testing.assert_allclose(np.linalg.inv(B @ B.T), expected, atol=1e-12)
+    np.testing.assert_allclose(B, B.T, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", ["tiles", "large"])

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ..arrays.scalars import read
 from ..structures.base import Structure, Tangent
 
-SENSELESS = 100.0  # h(M) multiplies deviations by thousands; such a step comes of raw values alone
+SENSELESS = 100.0  # h(M) multiplies deviations by thousands: of raw values, or far points
 
 
 class Step(NamedTuple):

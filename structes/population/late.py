@@ -158,10 +158,11 @@ def own(strategy: Strategy, state: State, x: Any, value: float, number: int, nam
     """
     strategy.domain.check_integers(x, name)
     U, far = strategy.domain.encode(x, name), FARTHEST * state.sigma * state.scale
+    U = namespace(U).clip(U, state.mean - far, state.mean + far)
     key = state.generation + 1, number
     try:
-        Z = strategy.locate(state, namespace(U).clip(U, state.mean - far, state.mean + far))
-    except np.linalg.LinAlgError:  # singular in floating point
+        Z = strategy.locate(state, U)
+    except (ArithmeticError, np.linalg.LinAlgError):  # singular in floating point
         return Arrival(U, U[:, :0], value, 0.0, key)
     if not bool(namespace(Z).all(namespace(Z).isfinite(Z))):  # B is nearly singular
         return Arrival(Z, Z[:, :0], value, 0.0, key)

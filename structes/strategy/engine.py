@@ -129,9 +129,10 @@ class Engine:
         CMA-ES has none, inf.
     textbook : bool
         Whether the update is Hansen's to the letter: his rates, his bound of the step-size path
-        and what c1 loses while it holds, his bound of the negative weights, and a covariance that
-        moves along a straight line, C ← C + ΔC, where the structure can (`dense`, `diagonal`,
-        `scalar`, `block_diagonal`). Elsewhere B moves by h, which is the same to first order.
+        and what c1 loses while it holds, his bound of the negative weights, a sigma that may grow
+        by more than e in a generation, and a covariance that moves along a straight line,
+        C ← C + ΔC, where the structure can (`dense`, `diagonal`, `scalar`, `block_diagonal`).
+        Elsewhere B moves by h, which is the same to first order.
 
     Raises
     ------

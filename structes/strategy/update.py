@@ -15,7 +15,7 @@ some of this at once on a GPU are tested against it.
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, inf, sqrt
 from typing import NamedTuple
 
 from ..arrays.kernels import steps
@@ -95,7 +95,8 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
     """
     (mean, factor, p, q), rates = moved, weighed.plan.rates
     eta = 1.0 if noisy is None else noisy.eta
-    change = min(eta * rates.cs / rates.ds * (length - 1), 1.0) - eta * move.scale
+    largest = inf if settings.engine.textbook else 1.0
+    change = min(eta * rates.cs / rates.ds * (length - 1), largest) - eta * move.scale
     if noisy is not None:
         change, noisy = share(settings.noise, noisy, change)
     sigma, generation = state.sigma * exp(change), state.generation + 1
