@@ -332,6 +332,7 @@ def test_a_coordinate_that_is_fixed_may_be_off_by_a_few_digits():
     """As after a file: by 10⁻⁵ of its value, or of 1."""
     es = structes.ES([1.0, 2.0, 300.0], 0.5, seed=1, fixed={1: 2.0, 2: 300.0})
     encode = es.strategy.domain.encode
+    np.testing.assert_array_equal(es.deviations, [0.5, 0, 0])  # and it does not move
     for off, is_taken in ((0, True), (0.9, True), (1.1, False), (-1.1, False)):
         for x in ([1.5, 2 * (1 + 1e-5 * off), 300.0], [1.5, 2.0, 300 * (1 + 1e-5 * off)]):
             if is_taken:

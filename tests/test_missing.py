@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from structes.evaluators import missing
-from structes.evaluators.failures import Counted, Failure
+from structes.evaluators.failures import Counted, Failure, cut
 from structes.evaluators.missing import NoValue, evaluated
 from structes.rowwise import rowwise
 
@@ -106,3 +106,11 @@ def test_the_latest_failures_are_kept_and_the_points_of_the_first_of_each_kind()
         counted.count(Failure(1, "kind 0", ""), X)
     with_point = [f.point is not None for f in counted.failures[-40:]]
     assert with_point == [True] * 13 + [False] * 27  # twenty of them
+
+
+def test_long_words_of_a_failure_lose_their_middle():
+    text = "".join(chr(33 + k % 90) for k in range(5000))
+    assert cut(text, 5000) == text
+    short = cut(text, 2000)
+    assert short == f"{text[:1000]} … [3000 characters] … {text[-1000:]}"
+    assert len(Failure.of(ValueError(text), 0).message) < 2100
