@@ -10,7 +10,8 @@ from scipy.stats import multivariate_normal
 from structes import ES
 from structes.population.asked import KEPT
 from structes.population.fingerprints import fingerprints
-from structes.population.late import NEGLIGIBLE, late, temper
+from structes.population.generation import Generation
+from structes.population.late import NEGLIGIBLE, late, own, temper
 from structes.population.ledger import OVER
 from structes.strategy.engine import Engine
 from structes.strategy.strategy import Strategy
@@ -99,6 +100,76 @@ def test_a_late_value_counts_by_the_ratio_of_the_densities():
     assert min(masses) < 0.9 and max(masses) <= 1
 
 
+def log_density(state, structure, X):
+    """That of the search distribution at the points X (n, d), from its covariance."""
+    step = state.sigma * state.scale
+    B = structure.to_dense(state.factor)
+    covariance = np.linalg.inv(B @ B.T) * step * step[:, None]
+    return multivariate_normal(state.mean, covariance).logpdf(X)
+
+
+def counted(es, state, X, age):
+    """What late points X count that were drawn from a state so many generations ago:
+    min(1, q / q₀)^p, p = min(½, 0.6 mueff / d) (1 + age) / 2."""
+    structure = es.strategy.structure
+    ratio = log_density(es.state, structure, X) - log_density(state, structure, X)
+    p = min(0.5, 0.6 * es.strategy.plan(es.popsize).mueff / es.dim) * (1 + age) / 2
+    return np.exp(min(1.0, p) * np.minimum(0, ratio))
+
+
+@pytest.mark.parametrize("age", [1, 2, 5])
+@pytest.mark.parametrize(("structure", "dim"), [("dense", 3), ("upper", 30), ("diagonal", 40)])
+def test_what_a_late_value_counts_and_which_value_closes_a_generation(structure, dim, age):
+    """Those that count less than a tenth are stale; a generation is closed by the value with which
+    its samples count as many as it takes."""
+    es = ES(np.linspace(0.5, 1, dim), 0.5, structure, seed=age, popsize=10)
+    state, out = es.state, es.ask(30)
+    es.tell(out[:10], sphere(out[:10]))
+    for _ in range(age - 1):
+        X = es.ask()
+        es.tell(X, sphere(X))
+    assert es.generation == age
+    out, X = out[10:], es.ask(30)
+    importance = counted(es, state, out, age)
+    generation = es.ledger.generation(es.ledger.find(out[:1])[0].key)[1].generation
+    for x, weight in zip(out, importance, strict=True):
+        (place,) = es.ledger.find(x[None, :])
+        arrival = late(es.ledger.open.generation, generation, place.index, 1.0)
+        assert arrival.importance == pytest.approx(weight, rel=1e-6)
+    order = np.argsort(importance)
+    some = [*order[:3], order[len(order) // 2], *order[-3:]]
+    counts = importance[some][importance[some] >= 0.1]
+    es.tell(out[some], sphere(out[some]))
+    told = 0
+    while es.generation == age:
+        es.tell(X[told : told + 1], sphere(X[told : told + 1]))
+        told += 1
+    assert told == np.ceil(es.popsize - counts.sum() - 1e-9)
+    assert (es.info.late, es.info.stale) == (len(counts), len(some) - len(counts))
+
+
+@pytest.mark.parametrize(("structure", "dim"), [("dense", 3), ("upper", 12)])
+def test_a_point_of_ones_own_is_as_long_as_samples_may_be(structure, dim):
+    """In its Mahalanobis length: √d + 2 d / (d + 2) at most, a thousandth of √d at least, and in
+    between as it is."""
+    es = moved(structure, dim, 6)
+    step, B = es.state.sigma * es.state.scale, es.structure.to_dense(es.state.factor)
+    direction = np.random.default_rng(dim).normal(size=dim)
+    direction /= np.linalg.norm((direction / step) @ B)  # of length 1
+    longest = np.sqrt(dim) + 2 * dim / (dim + 2)
+    cases = [(0.5, 0.5), (longest - 0.01, longest - 0.01), (1.5 * longest, longest)]
+    cases += [(1e6, longest), (1e-9, 1e-3 * np.sqrt(dim)), (0, 1e-3 * np.sqrt(dim))]
+    for length, clipped in cases:
+        x = (es.state.mean + length * direction)[None, :]
+        arrival = own(es.strategy, es.state, x, 1.0, 0, "X[0]")
+        assert np.linalg.norm(arrival.Z) == pytest.approx(clipped, rel=1e-5)
+        assert np.linalg.norm(arrival.Y[0] @ B) == pytest.approx(clipped, rel=1e-5)
+        assert arrival.importance == 1
+        if length > 1e-3:
+            moved_to = es.strategy.coordinates(es.state, arrival.Y)
+            np.testing.assert_allclose(moved_to, es.state.mean + clipped * direction[None, :])
+
+
 def test_late_values_are_samples_like_others_where_nothing_has_moved():
     es, twin = (ES(np.ones(5), 0.5, seed=1) for _ in range(2))
     X, rest = es.ask(), es.ask(4)
@@ -131,6 +202,37 @@ def test_the_order_of_late_values_does_not_matter():
         other = search(random.permutation(8))
         assert other.sigma == first.sigma
         np.testing.assert_array_equal(other.mean, first.mean)
+
+
+def test_a_late_value_whose_density_cannot_be_worked_out_counts_nothing():
+    es = moved("dense", 3, 1)
+    x, X = es.ask(), es.ask()
+    es.tell(X, sphere(X))
+    (place,) = es.ledger.find(x[:1])
+    generation = es.ledger.generation(place.key)[1].generation
+    singular = es.state._replace(factor=(np.diag([1.0, 1.0, 0.0]),))
+    present = Generation(es.strategy, singular, 4, 0)
+    assert late(present, generation, place.index, 1.0).importance == 0
+    assert own(es.strategy, singular, x[:1], 1.0, 0, "X[0]").importance == 0
+
+
+def test_points_of_ones_own_sort_behind_late_values():
+    """So that the order in which they come does not matter."""
+
+    def search(order):
+        es = ES(np.linspace(1, 2, 5), 0.7, seed=4)
+        out, X = es.ask(4), es.ask()
+        es.tell(X, sphere(X))
+        es.ask()
+        for k in order:
+            x = out[k : k + 1] if k >= 0 else np.full((1, 5), 0.5 + 0.1 * k)
+            es.tell(x, sphere(x))
+        assert es.info.late == 0 and len(es._search.arrivals.samples) == len(order)
+        X = es.pending[-es.popsize :]
+        es.tell(X, sphere(X))
+        return es.mean.tobytes()
+
+    assert len({search(order) for order in ([0, 1, -1, -2], [-1, 0, -2, 1], [-1, -2, 1, 0])}) == 1
 
 
 def test_info_counts_what_came():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from structes import ES, minimize
-from structes.strategy.auto import SURE, Agreement
+from structes.strategy.auto import SURE, Agreement, Auto
+from structes.strategy.samples import shape_weights
 from structes.strategy.strategy import Strategy
 from structes.structures.building import build_structure
 
@@ -48,6 +49,106 @@ def test_the_statistic_grows_with_what_stays():
     for _ in range(200):
         agreement = agreement.add(random.normal(size=(4, 4)) + constant)
     assert agreement.statistic > 6
+
+
+def test_the_statistics_are_those_that_it_says():
+    """Of what is off the diagonal of Σ w z zᵀ, and of what is on it less its mean: with averages
+    of 10 d generations."""
+    dim, n = 5, 8
+    random, auto, keep = np.random.default_rng(3), Auto.begin(5), 1 - 1 / (10 * dim)
+    average, sums, squares = [np.zeros((dim, dim)), np.zeros(dim)], [0.0, 0.0], [0.0, 0.0]
+    for t in range(15):
+        Z, w = random.normal(size=(n, dim)), random.normal(size=n)
+        auto, statistic = auto.observed(Z, w)
+        assert statistic is None and auto.generations == t + 1
+        S = sum(w[k] * np.outer(Z[k], Z[k]) for k in range(n))
+        diagonal = np.array([S[i, i] - np.mean(np.diag(S)) for i in range(dim)])
+        for k, part in enumerate((S - np.diag(np.diag(S)), diagonal)):
+            if t:
+                u = np.sum(part * average[k]) / np.sqrt(np.sum(average[k] ** 2))
+                sums[k], squares[k] = keep * sums[k] + u, keep**2 * squares[k] + u**2
+            average[k] = keep * average[k] + (1 - keep) * part
+        for agreement, k in ((auto.couplings, 0), (auto.scales, 1)):
+            wanted = sums[k] / np.sqrt(squares[k]) if t else 0.0
+            assert agreement.statistic == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+def test_low_rank_is_watched_in_coordinates_in_which_samples_are_standard_normal():
+    """Its own have more numbers than there are parameters."""
+    dim = 61
+    es = ES(np.full(dim, 3.0), 2.0, "auto", seed=1)
+    strategy, state = es.strategy, es.state
+    Z, Y, X = strategy.draw(state, 1, 0, es.popsize)
+    values = X**2 @ np.geomspace(1, 1e6, dim)
+    w = shape_weights(strategy, Z, values)
+    s, V, W = state.factor  # C = s (D + VᵀV) s, D⁻¹ = I + WᵀW
+    D = np.linalg.inv(np.eye(dim) + W.T @ W)
+    root = np.linalg.cholesky(np.linalg.inv(s[:, None] * (D + V.T @ V) * s))
+    z = Y @ root
+    es.tell(es.ask(), values)
+    auto = es._search.auto
+    S = (z.T * w) @ z
+    np.testing.assert_allclose(
+        auto.couplings.average, (S - np.diag(np.diag(S))) / (10 * dim), rtol=1e-6, atol=1e-10
+    )
+
+
+def seen(auto, generation, couplings=0.0, scales=0.0):
+    """What follows from a generation that says nothing new, where the statistics are these."""
+    numbers = {"couplings": couplings, "scales": scales}
+    changes = {
+        name: getattr(auto, name)._replace(total=float(value), squares=1.0)
+        for name, value in numbers.items()
+    }
+    auto = auto._replace(**changes, generations=generation - 1)
+    return auto.observed(np.ones((3, auto.dim)), np.zeros(3))
+
+
+def test_when_it_decides_that_a_function_is_separable_or_not():
+    """From generation 20 on: couplings beyond 4 say that it is not, scales beyond 3 without
+    couplings beyond 1 that it may be; by generation 40 scales must have shown."""
+    auto = Auto.begin(10)
+    assert auto.structure == auto.full == "dense"
+    for generation, couplings, scales in [
+        (19, 9, 0), (19, 0, 9), (39, 3.9, 0), (39, 0, 2.9), (39, 1.1, 9), (39, 3.9, 9),
+    ]:  # fmt: skip
+        found, statistic = seen(auto, generation, couplings, scales)
+        assert (found.structure, found.decided, found.stays, statistic) == (
+            "dense", False, False, None,
+        ), (generation, couplings, scales)  # fmt: skip
+    for generation, couplings, scales in [(20, 4.1, 0), (20, 4.1, 9), (40, 0, 2.9), (40, 3, 9)]:
+        found, statistic = seen(auto, generation, couplings, scales)
+        assert (found.structure, found.decided, statistic) == ("dense", True, None)
+    found, statistic = seen(auto, 20, 0.9, 3.1)
+    assert (found.structure, found.decided, statistic) == ("diagonal", False, pytest.approx(3.1))
+    for generation in (21, 39, 40, 1000):
+        still, statistic = seen(found, generation, 3.9, 9)
+        assert (still.structure, still.decided, statistic) == ("diagonal", False, None)
+        back, statistic = seen(found, generation, 4.1, 9)
+        assert (back.structure, back.decided, statistic) == ("dense", True, pytest.approx(4.1))
+
+
+def test_when_low_rank_gives_way_to_dense():
+    """Where two periods of 5 d generations in a row have couplings; where two in a row have none,
+    it stays. Beyond 200 parameters it stays in any case, and beyond 300 nothing is watched."""
+    assert Auto.begin(60).full == "dense" and Auto.begin(61).full == "low_rank"
+    assert Auto.begin(1).decided and Auto.begin(301).decided and not Auto.begin(300).decided
+    assert Auto.begin(201).not_separable().decided and not Auto.begin(200).not_separable().decided
+    start = Auto.begin(61).not_separable()
+    for periods, structure in [
+        ((True, True), "dense"),
+        ((False, False), "low_rank"),
+        ((True, False, True, True), "dense"),
+        ((False, True, False, False), "low_rank"),
+    ]:
+        auto = start
+        for k, has_couplings in enumerate(periods):
+            waits, statistic = seen(auto, 5 * 61 - 1, 9)
+            assert statistic is None and waits.periods == auto.periods
+            auto, statistic = seen(auto, 5 * 61, 4.1 if has_couplings else 3.9)
+            assert auto.decided == (k == len(periods) - 1) and auto.generations == 0
+        assert auto.structure == structure and auto.periods == periods
+        assert statistic == (pytest.approx(4.1) if structure == "dense" else None)
 
 
 @pytest.mark.slow

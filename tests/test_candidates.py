@@ -12,7 +12,7 @@ import pytest
 
 from structes import ES, Float, RestartES, Space
 from structes.arrays.libraries import load_namespace, to_numpy
-from structes.population import candidates
+from structes.population import candidates, memory
 from structes.population.asked import KEPT
 from structes.population.candidates import Candidates
 from structes.strategy import tiling
@@ -448,6 +448,18 @@ def test_restarts_take_handles_of_the_former_run():
 
 
 # -- memory ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("is_lazy", "numbers"), [(False, 3 * 10), (True, 2)])
+def test_no_more_is_asked_than_memory_holds(is_lazy, numbers, monkeypatch):
+    """Three arrays of candidates, eight bytes a number; by address, little more than values."""
+    for free, fits in ((8 * 1000 * numbers, True), (8 * 1000 * numbers - 1, False)):
+        monkeypatch.setattr(memory, "available", lambda free=free: free)
+        if fits:
+            memory.check_memory(1000, 10, is_lazy)
+        else:
+            with pytest.raises(ValueError, match="n=1000 candidates of 10 numbers take"):
+                memory.check_memory(1000, 10, is_lazy)
 
 
 @pytest.mark.slow

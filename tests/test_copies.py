@@ -69,6 +69,17 @@ def test_both_know_what_is_out():
     assert es.evaluations == twin.evaluations == len(X) + 3
 
 
+def test_candidates_by_handle_that_were_told_before_the_copy_are_known_to_it():
+    es = ES(np.ones(4), 0.5, seed=1)
+    C = es.ask(lazy=True)
+    es.tell(C, [sphere(x) for x in C.points()])
+    twin = copy.copy(es)
+    for its in (es, twin, copy.copy(twin)):
+        with pytest.warns(RuntimeWarning, match="told before are ignored: 2"):
+            its.tell(C[:2], [-1.0, -1.0])
+        assert its.evaluations == len(C) and its.best.fun == es.best.fun > 0
+
+
 def test_candidates_by_handle_that_the_other_has_asked_are_strangers():
     es = ES(np.ones(4), 0.5, seed=1)
     twin = copy.copy(es)

@@ -308,10 +308,49 @@ def test_log_with_bounds_is_exactly_inside_and_converges_over_decades():
     assert "target" in es.stop()
 
 
+def test_two_points_are_compared_in_standard_deviations_of_the_search():
+    """Of the logarithm where the search moves that; integers differ by their difference, and what
+    is no point by NaN."""
+    domain = build_domain(4, integers=[2, 3], transforms={1: "log", 3: "log"})
+    std = np.array([0.5, 0.25, 0.125, 0.01])
+    X = np.array([[1.0, 2.0, 3.0, 4.0], [2.0, 2.0 * np.exp(0.5), 7.0, 5.0], [1.0, -1.0, 3.0, 4.0]])
+    units = domain.in_units(X, std)
+    np.testing.assert_allclose(units[1] - units[0], [2, 2, 4, 1], rtol=1e-12)
+    assert np.isnan(units[2]).tolist() == [False, True, False, False]
+    columns = np.array([1, 3])
+    np.testing.assert_array_equal(domain.in_units(X[:, columns], std, columns), units[:, columns])
+
+
+def test_points_that_many_candidates_can_be_are_corners_of_integers_and_bounds():
+    domain = build_domain(3, [(0, 9), (0.0, 1.0), (None, 2.0)], integers=[0])
+    X = np.array([[3.0, 0.0, 2.0], [3.0, 1.0, 2.0], [3.0, 0.5, 2.0], [0.0, 0.0, 1.0]])
+    assert domain.comes_again(X).tolist() == [True, True, False, False]
+    assert not Domain(2).comes_again(np.zeros((3, 2))).any()
+
+
+def test_a_coordinate_that_is_fixed_may_be_off_by_a_few_digits():
+    """As after a file: by 10⁻⁵ of its value, or of 1."""
+    es = structes.ES([1.0, 2.0, 300.0], 0.5, seed=1, fixed={1: 2.0, 2: 300.0})
+    encode = es.strategy.domain.encode
+    np.testing.assert_array_equal(es.deviations, [0.5, 0, 0])  # and it does not move
+    for off, is_taken in ((0, True), (0.9, True), (1.1, False), (-1.1, False)):
+        for x in ([1.5, 2 * (1 + 1e-5 * off), 300.0], [1.5, 2.0, 300 * (1 + 1e-5 * off)]):
+            if is_taken:
+                np.testing.assert_array_equal(encode(np.array([x])), [[1.5]])
+            else:
+                with pytest.raises(ValueError, match="is fixed at"):
+                    encode(np.array([x]))
+
+
 def test_log_stays_finite():
     domain = build_domain(1, transforms=["log"])
     X = domain.decode(np.array([[1e5], [-1e5], [0.0]]))
     assert np.isfinite(X).all() and (X > 0).all() and X[2, 0] == 1.0
+    X = domain.rounded(X, "float32")
+    assert X.dtype == np.float32 and np.isfinite(X).all() and (X > 0).all() and X[2, 0] == 1.0
+    half = build_domain(1, [(0.5, None)], transforms=["log"])
+    X = half.rounded(half.decode(np.array([[1e5], [0.0]])), "float32")
+    assert np.isfinite(X).all() and X[1, 0] == 1.0
 
 
 # -- what users say -------------------------------------------------------------------------------

@@ -213,6 +213,15 @@ def test_logarithms_and_integers_start_in_their_middle():
     x = es.arguments.start()
     assert x[0] == pytest.approx(1e-2) and x[1] in (3.0, 4.0)
     assert es.arguments.sigma0[0] == pytest.approx(np.log(1e4) / 5)
+    for bounds, log, start in (
+        ((-0.4, 5.6), False, 3.0),  # 2.6, rounded
+        ((-6.9, -0.2), False, -4.0),
+        ((1.5, 40.2), True, 8.0),
+        ((0.6, 2.4), False, 2.0),  # 1.5, to the even one
+    ):
+        transforms = ["log" if log else None, None]
+        es = ES(bounds=[bounds, (0, 1)], integers=[0], transforms=transforms, seed=1)
+        assert es.arguments.start()[0] == start
 
 
 def test_open_bounds_do_not():

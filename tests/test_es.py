@@ -76,6 +76,17 @@ def test_asking_again_gives_further_candidates_of_the_same_generation():
     assert es.generation == 1 and es.evaluations == 16
 
 
+def test_of_equal_values_the_first_is_the_best():
+    es = make()
+    X = es.ask()
+    es.tell(X, np.ones(len(X)))
+    first = es.best
+    Y = es.ask()
+    es.tell(Y, np.ones(len(Y)))
+    assert es.best.evaluations == first.evaluations == len(X)
+    np.testing.assert_array_equal(es.best.x, X[0])
+
+
 def test_a_value_told_twice_counts_once():
     es, twin = make(), make()
     X = es.ask()

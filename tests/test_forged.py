@@ -201,6 +201,13 @@ def test_a_file_costs_little_more_than_it_is_long(make, becomes, tmp_path):
     assert said == becomes and memory < 400 and seconds < 5, f"{memory} MB, {seconds:.1f} s"
 
 
+def test_members_in_the_same_bytes_are_refused_before_one_is_read(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(overlapping(path))
+    with pytest.raises(ValueError, match=r"its member '\d+\.npy' overlaps with another"):
+        ES.load(path)
+
+
 def test_a_pipe_and_a_device_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "a")
     for path in (tmp_path / "a", "/dev/zero"):

@@ -181,6 +181,8 @@ def test_a_missing_value_of_pandas_is_missing():
     es, pd = ES(np.full(3, 0.5), 0.5, seed=3, popsize=6), pandas()
     es.tell(es.ask(), pd.Series([1, 2, pd.NA, 4, 5, 6], dtype="Int64"))
     assert es.info.missing == 1 and es.evaluations == 6
+    es.tell(es.ask(), [1, 2, pd.NA, 4.5, pd.NA, 6])
+    assert es.info.missing == 2 and es.info.worst != es.info.worst
 
 
 SPACE = Space({"a": Float(0, 1), "n": Int(1, 9), "c": Choice("x", "y", "z")})

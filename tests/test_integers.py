@@ -58,6 +58,24 @@ def test_every_integer_is_left_with_the_margin_on_both_sides(case, sigma):
         )
 
 
+@pytest.mark.parametrize("dim", [1, 3, 40])
+@pytest.mark.parametrize(
+    "down, up, std", [(0.9, 0.1, 0.2), (1, 0, 0.3), (4, 0.1, 0.9), (9, 0.2, 0.5)]
+)
+def test_the_side_that_has_too_little_is_given_it_by_the_others_in_proportion(down, up, std, dim):
+    """What the other side, and the integer itself, have beyond α/2 falls by the same share."""
+    least = margin(dim) / 2
+    below, above = ndtr(-down / std), ndtr(-up / std)
+    assert below < least < above
+    arrays = (np.array([float(v)]) for v in (down, up, std))
+    step, new = (float(a[0]) for a in with_margin(*arrays, dim))
+    p, q = ndtr(-(down + step) / new), ndtr(-(up - step) / new)
+    assert p == pytest.approx(least)
+    inside, kept = 1 - below - above, 1 - p - q
+    assert q < above
+    assert (kept - least) / (inside - least) == pytest.approx((q - least) / (above - least))
+
+
 @settings(max_examples=200)
 @given(
     down=st.floats(0, 1e6),

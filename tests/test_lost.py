@@ -343,8 +343,10 @@ def test_integers_of_ones_own_are_integers():
     with pytest.raises(ValueError, match=r"X\[0\]: coordinate 0 must be an integer; got 2\.5"):
         es.tell([[2.5, 2.5]], [0.0])
     assert es.evaluations == 0
-    es.tell([[2.0 + 1e-9, 2.5]], [0.0])  # after a file with few digits
+    es.tell([[2.0 + 9e-7, 2.5]], [0.0])  # after a file with few digits
     assert es.evaluations == 1
+    with pytest.raises(ValueError, match=r"coordinate 0 must be an integer; got 2\.0000011"):
+        es.tell([[2.0 + 1.1e-6, 2.5]], [0.0])
 
 
 def test_a_sharded_function_that_only_raises_ends_after_a_generation():

@@ -7,10 +7,11 @@ B, do not fit as they stand; here are the ones that it obeys instead.
 import numpy as np
 import pytest
 
+from structes.strategy.samples import with_path
 from structes.structures.block_triangular import BlockLower, BlockUpper
 from structes.structures.building import build_structure
 from structes.structures.diagonal import Diagonal
-from structes.structures.low_rank import LONGEST, OWN, LowRank
+from structes.structures.low_rank import OWN, LowRank
 
 SIZES = [  # dim, long, short
     (1, 0, 0),
@@ -230,6 +231,29 @@ def test_parts_have_rates_of_their_own(case):
     close(np.diag(got)[a:b], rates[-1])
 
 
+def test_an_axis_is_graded_by_the_numbers_that_are_learned_up_to_it(case):
+    """Those of the scales, of the axes of its kind before it, and its own: the numbers of a
+    structure with these axes and no others."""
+    s, d = case.structure, case.structure.dim
+    long = [d + (k + 1) * d for k in range(s.long)]
+    short = [d + (k + 1) * d for k in range(s.short)]
+    assert s.parts == (*long, *short, d)
+
+
+def test_the_path_leaves_short_axes_alone(case):
+    """It enters the long axes and the scales as a sample does."""
+    s = case.structure
+    q = s.whiten(case.factor, case.normals(1, s.dim))
+    none = s.scale(s.tangent_at(case.factor, *case.samples()), 0.0)
+    sample = s.tangent_at(case.factor, q, case.backend.array([0.3])).M
+    path = with_path(s, none, q, 0.3, case.factor).M
+    for name in ("aa", "au", "uu"):
+        close(case.numpy(getattr(path, name)), case.numpy(getattr(sample, name)))
+    assert not case.numpy(path.bu).any() and not case.numpy(path.bb).any()
+    if s.short and s.dim > 1:
+        assert case.numpy(sample.bu).any() and case.numpy(sample.bb).any()
+
+
 def test_path_stays_the_same_vector(case):
     s, M = case.structure, case.tangent()
     Z, _ = case.samples()
@@ -376,9 +400,9 @@ def test_axes_are_bounded_and_every_coordinate_keeps_a_share_of_its_own(numpy_ca
     V, W = 1e8 * V, W + 1e3 * np.eye(2, 6)  # long beyond what numbers hold; short ones that have
     still = st.scale(case.tangent(), 0.0)  #  become coordinates 0 and 1
     after = st.retract((s, V, W), still)
-    assert np.sum(after[1] ** 2, axis=1) == pytest.approx(LONGEST)
+    assert np.sum(after[1] ** 2, axis=1) == pytest.approx(1e12)
     precision = np.eye(6) + after[2].T @ after[2]
-    assert np.diag(np.linalg.inv(precision)).min() == pytest.approx(OWN, rel=0.1)
+    assert np.diag(np.linalg.inv(precision)).min() == pytest.approx(0.1, rel=0.1)
     close(after[2] / after[0], W / s)  # what the axes add to the precision stays
     again = st.retract((s, 0 * V, W), still)
     close(np.diag(covariance(again)), np.diag(covariance((s, 0 * V, W))), 0.11)

@@ -62,6 +62,14 @@ def test_rows_drawn_one_by_one_are_the_block():
             np.testing.assert_array_equal(noise.normals(5, 0, 9, 2 + i, 1, dim), block[i : i + 1])
 
 
+def test_uniforms_drawn_row_by_row_are_the_block():
+    for dim in (1, 4, 7, 50):
+        block = noise.uniforms(5, 0, 9, 2, 4, dim)
+        for i in range(4):
+            row = noise.uniforms(5, 0, 9, 2 + i, 1, dim)
+            np.testing.assert_array_equal(row, block[i : i + 1])
+
+
 def test_noise_has_a_pinned_value_and_no_collisions():
     # integers and exact arithmetic up to the uniforms: the same bits on every machine
     golden = noise.uniforms(2026, 0, 3, 0, 100, 1000)
@@ -119,8 +127,38 @@ def test_noise_is_philox_by_its_published_vector():
     np.testing.assert_array_equal(noise.normals(7, 2, 5, 12, 1, 4)[0], wanted)
 
 
-def test_noise_is_standard_normal():
-    z = np.sort(noise.normals(1, 0, 0, 0, 200, 1000).ravel())
+def test_single_precision_is_that_of_box_and_muller():
+    """Two normals a word: its low half says how far, its high half in which direction."""
+    words = np.random.Philox(key=(7, 2), counter=(12, 0, 5, 0)).random_raw(4)
+    low = (words & np.uint64(2**32 - 1)).astype(float)
+    high = (words >> np.uint64(32)).astype(np.uint32).view(np.int32).astype(float)
+    r, angle = np.sqrt(-2 * np.log((low + 0.5) / 2**32)), np.pi * high / 2**31
+    wanted = np.stack([r * np.cos(angle), r * np.sin(angle)], axis=1).ravel()
+    z = noise.normals(7, 2, 5, 12, 1, 8, dtype="float32")[0]
+    np.testing.assert_allclose(z, wanted, rtol=0, atol=4e-6)
+
+
+def test_single_precision_holds_the_words_at_the_ends():
+    words = np.array([[0, 2**32 - 1, 2**63, 2**64 - 1]], dtype=np.uint64)
+    z = np.empty((1, 8), dtype=np.float32)
+    noise._box_muller(words, z)
+    longest = np.sqrt(-2 * np.log(0.5 / 2**32))  # of a word whose low half is 0
+    wanted = [longest, 0, 0, 0, -longest, 0, 0, 0]
+    np.testing.assert_allclose(z[0], wanted, rtol=1e-6, atol=2e-3)
+    assert np.isfinite(z).all()
+
+
+def test_uniforms_are_neither_0_nor_1():
+    words = np.array([0, 2**11 - 1, 2**63, 2**64 - 2**11, 2**64 - 1], dtype=np.uint64)
+    ends = 2.0**-54, 1 - 2.0**-53
+    np.testing.assert_array_equal(
+        noise._unit(words), [ends[0], ends[0], 0.5 + 2.0**-54, ends[1], ends[1]]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_noise_is_standard_normal(dtype):
+    z = np.sort(noise.normals(1, 0, 0, 0, 200, 1000, dtype=dtype).ravel())
     n = z.size
     distance = np.abs(ndtr(z) - (np.arange(n) + 0.5) / n).max()  # Kolmogorov–Smirnov
     assert distance < 1.95 / np.sqrt(n)  # p = 0.001

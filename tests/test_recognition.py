@@ -293,6 +293,53 @@ def test_own_points_close_generations():
     assert es.evaluations == 5 * es.popsize
 
 
+@pytest.mark.parametrize("rows", [1, 2, 8])
+def test_what_was_told_long_ago_is_known_to_the_bit(rows):
+    """Twenty generations later, when nobody looks for rounded rows of it any more."""
+    es = ES(np.ones(4), 0.5, seed=1)
+    first = es.ask()
+    es.tell(first, sphere(first))
+    for _ in range(20):
+        X = es.ask()
+        es.tell(X, sphere(X))
+    evaluations, best = es.evaluations, es.best.fun
+    es.ask()
+    with pytest.warns(RuntimeWarning, match=f"told before are ignored: {rows}"):
+        es.tell(first[:rows], np.full(rows, -1.0))
+    assert (es.evaluations, es.best.fun) == (evaluations, best)
+    X = es.pending
+    es.tell(X, sphere(X))
+    assert (es.info.repeated, es.info.injected) == (rows, 0)
+
+
+@pytest.mark.parametrize(("share", "is_taken"), [(0.3, True), (0.36, False), (0.45, False)])
+def test_a_point_comes_in_the_place_of_a_candidate_that_is_much_nearer_than_all_others(
+    share, is_taken
+):
+    """Half as far, at most, as the next one."""
+    es = search(dim=30, popsize=4)
+    X = es.ask()
+    x = X[:1] + share * (X[1:2] - X[:1])
+    (place,) = es.ledger.find(x)
+    assert place.kind == OWN and (place.index if place.key else None) == (0 if is_taken else None)
+    es.tell(x, [1.0])
+    assert len(es.pending) == (3 if is_taken else 4)
+
+
+def test_own_points_of_any_call_since_the_last_ask_are_told_again():
+    es = search(popsize=20)
+    es.ask()
+    calls = [es.mean + 5.0 * k + np.arange(12.0).reshape(2, 6) for k in (1, 2, 3)]
+    for X in calls:
+        es.tell(X, sphere(X))
+    assert es.evaluations == 6
+    for X in calls:
+        with pytest.warns(RuntimeWarning, match="told before are ignored: 2"):
+            es._warned = set()
+            es.tell(X, sphere(X))
+    assert es.evaluations == 6
+
+
 def test_many_own_points_at_once_are_as_many_generations():
     es = search()
     X = np.random.default_rng(2).normal(1.0, 1.0, (100, es.dim))

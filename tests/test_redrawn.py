@@ -187,7 +187,7 @@ def test_few_launches(structure, dim, most, compiled, monkeypatch):
     assert len(launches.calls) + len(compiled.calls) + len(compiled.steps.calls) <= most
 
 
-@pytest.mark.parametrize("engine", ["default", "natural"])
+@pytest.mark.parametrize("engine", ["default", "natural", {"name": "natural", "gamma": 0.3}])
 @pytest.mark.parametrize("drift", [0.0, 30.0])
 @pytest.mark.parametrize("trust", [1e-3, 1e3])
 def test_a_stride_is_a_step(trust, drift, engine, compiled):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 import structes
 from structes.arrays import noise
@@ -250,6 +250,63 @@ def test_the_small_regime_stays_within_its_share():
         last = [x for x in rows[: r.number] if x.regime == "large"][-1]
         assert r.evaluations < last.evaluations // 2 + r.popsize
         assert r.sigma0 <= 0.5 and r.sigma0 >= 0.5 * 0.01
+
+
+def test_a_small_run_has_the_population_and_the_steps_that_its_seed_says():
+    es = RestartES(np.ones(3), 0.5, seed=4, restarts="bipop", popsize=6, flat=1)
+    while es.restart < 12:
+        X = es.ask()
+        if es.runs[-1].regime == "small":
+            u = noise.uniforms(es.es.seed, noise.STARTS, 0, 0, 1, 2)[0]
+            large = [run.popsize for run in es.finished if run.regime == "large"][-1]
+            assert es.popsize == int(6 * (large / 12) ** (u[0] ** 2))
+            assert es.runs[-1].sigma0 == pytest.approx(0.5 * 10 ** (-2 * u[1]))
+            if not es.es.generation:
+                assert es.sigma == pytest.approx(es.runs[-1].sigma0)
+        es.tell(X, np.ones(len(X)))  # flat: the run ends
+    assert sum(run.regime == "small" for run in es.runs) > 3
+
+
+def test_a_run_that_has_had_its_share_ends_with_it():
+    class Shares(IPOP):
+        def next(self, runs, u):
+            return Plan("small", 7, 1.0, 14)
+
+    es = RestartES(np.ones(3), 1.0, seed=1, restarts=Shares(), popsize=7, max_evaluations=2000)
+    while not es.stop():
+        X = es.ask()
+        es.tell(X, (X * X).sum(axis=1))
+    later = es.finished[1:]
+    assert len(later) > 3 and {(run.evaluations, run.generations) for run in later} == {(14, 2)}
+    assert all(run.stop == {"regime_budget": 14} for run in later)
+
+
+def test_the_start_of_a_run_says_nothing_of_its_size():
+    """The numbers that its plan was made of are others than those of its start."""
+    es = RestartES(np.zeros(2), 1.0, seed=3, flat=1, restarts=IPOP(factor=1, max_restarts=9))
+    while not es.stop():
+        X = es.ask()
+        if es.restart and not es.es.generation:
+            u = noise.uniforms(es.es.seed, noise.STARTS, 0, 0, 1, 2)[0]
+            assert np.abs(ndtr(es.mean) - u).max() > 1e-6
+            normal = noise.normals(es.es.seed, noise.STARTS, 1, 0, 1, 2)[0]
+            np.testing.assert_allclose(es.mean, normal)  # as far as sigma0 says, unless told
+        es.tell(X, np.ones(len(X)))
+
+
+def test_a_value_of_the_run_before_is_the_searchs_and_not_this_runs():
+    es = RestartES(np.ones(4), 1.0, restarts="ipop", seed=2, flat=1, target=-3.0)
+    X = es.ask(2 * es.popsize)
+    es.tell(X[: es.popsize], np.ones(es.popsize))  # flat: the run ends
+    Y = es.ask()
+    assert es.restart == 1
+    es.tell(Y[:1], [0.5])
+    es.tell(X[-1:], [-2.0])
+    assert es.best.fun == -2.0 and es.es.best.fun == es.runs[-1].fun == 0.5
+    np.testing.assert_array_equal(es.best.x, X[-1])
+    assert not es.stop()
+    es.tell(X[-2:-1], [-3.0])
+    assert es.stop() == {"target": -3.0} and es.runs[-1].fun == 0.5
 
 
 def test_a_target_ends_the_search_in_whichever_run():

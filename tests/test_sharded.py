@@ -270,7 +270,9 @@ def test_missing_values_and_exceptions():
         with pytest.warns(RuntimeWarning, match=r"(?s)ValueError: too far.*in raises"):
             es.step()
         assert 0 < es.info.missing == len(es.failures) < 12
-        assert {failure.row for failure in es.failures} <= set(range(12))
+        X = ES(np.ones(4), 1.0, "diagonal", popsize=12, seed=3, engine=INDEPENDENT).ask()
+        rows = np.flatnonzero(X[:, 0] > 1).tolist()
+        assert sorted(failure.row for failure in es.failures) == rows
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # it is said once
             es.step()
@@ -279,6 +281,40 @@ def test_missing_values_and_exceptions():
         es.step()
         es.step()
         assert bits(es) == told
+
+
+def test_of_equal_values_the_first_is_the_best():
+    with ShardedES(lambda X: 0 * X[:, 0], np.ones(4), 1.0, popsize=12, seed=3) as es:
+        for _ in range(3):
+            es.step()
+        assert (es.best.fun, es.best.evaluations, es.evaluations) == (0, 12, 36)
+
+
+def test_it_waits_as_long_as_an_es_before_it_stops():
+    options = {"popsize": 20, "seed": 3, "integers": [0]}
+    given = np.ones(5), 0.5, "diagonal"
+    with ShardedES(ellipsoid, *given, shards=6, **options) as es:
+        es.step()
+        rules = es._replica_at(es._ask("snapshot")).monitor.rules
+        known = ES(*given, **options).monitor.rules
+        for name in ("window", "flat", "half", "condition", "popsize", "sigma0"):
+            assert getattr(rules, name) == getattr(known, name), name
+        np.testing.assert_array_equal(rules.scale0, known.scale0)
+
+
+def test_larger_values_are_better_where_that_is_said():
+    """The search is that of the function times −1, and its values are the function's."""
+    with ShardedES(ellipsoid, np.ones(4), 1.0, popsize=12, seed=3) as es:
+        for _ in range(4):
+            es.step()
+        least, told = es.best.fun, es.mean.tobytes()
+    options = {"popsize": 12, "seed": 3, "maximize": True, "target": -least}
+    with ShardedES(lambda X: -ellipsoid(X), np.ones(4), 1.0, **options) as es:
+        for _ in range(4):
+            es.step()
+        assert es.mean.tobytes() == told and es.best.fun == -least
+        assert -ellipsoid(es.best.x[None, :])[0] == es.best.fun >= es.info.best
+        assert es.stop() == {"target": -least}
 
 
 def test_nothing_but_missing_values():

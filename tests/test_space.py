@@ -118,6 +118,28 @@ def test_a_mapping_is_the_same_space():
     assert again.parameters == made and again.choices == Space(made).choices
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "step", "values"),
+    [
+        (0.0, 1.0, 0.25, [0, 0.25, 0.5, 0.75, 1]),
+        (0.0, 0.3, 0.1, [0, 0.1, 0.2, 0.3]),  # 0.3 / 0.1 is a little less than 3
+        (-1.5, 1.0, 1.0, [-1.5, -0.5, 0.5]),
+        (2.0, 2.9, 0.5, [2.0, 2.5]),
+    ],
+)
+def test_a_float_with_a_step_is_on_its_grid(low, high, step, values):
+    """From low on, to the last point that is not above high."""
+    p = Float(low, high, step=step)
+    (coordinate,) = p.coordinates()
+    assert (coordinate.low, coordinate.high, coordinate.integer) == (0, len(values) - 1, True)
+    assert [p.read([k]) for k in range(len(values))] == pytest.approx(values)
+    assert p.high == pytest.approx(values[-1]) and coordinate.start in range(len(values))
+    for k, value in enumerate(values):
+        assert p.write("x", value) == [k]
+    with pytest.raises(ValueError, match="x must be one of"):
+        p.write("x", low + 0.4 * step)
+
+
 def test_open_ranges_need_a_start_and_a_deviation():
     scale = Float(high=10.0, start=3.0, sigma=0.5, log=True)
     p = Space({"x": Float(-np.inf, start=1.0, sigma=2.0), "y": scale})

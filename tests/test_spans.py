@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from structes.evaluators.channel import Channel, Event
-from structes.evaluators.spans import LONGEST, SHORTEST, SPAN, Batch, Span, cut, span_length
+from structes.evaluators.spans import (
+    LONGEST,
+    SHORTEST,
+    SPAN,
+    Batch,
+    Span,
+    cut,
+    span_length,
+    time_limit,
+)
 from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.worker import Outcome
 
@@ -135,3 +144,30 @@ def test_spans_are_cut_in_units():
     queue = deque([Span(batch, 0, 10, unit=4)])
     assert cut(queue, 5.9)[1:3] == (0, 4) and cut(queue, 0.1)[1:3] == (4, 8)
     assert cut(queue, 100)[1:3] == (8, 10) and not queue
+
+
+def test_the_time_of_a_call_is_that_of_its_evaluations():
+    """Where a function of many rows raises they are evaluated once more, one by one; where a call
+    has many units the slow one ends it, and the others take as long as they did of late."""
+    batch = Batch("f", np.zeros((40, 2)), 4)
+    assert time_limit(Span(batch, 0, 8, unit=4), None, 1.0) is None
+    assert time_limit(Span(batch, 0, 1, unit=1), 3.0, 0.1) == 3.0
+    assert time_limit(Span(batch, 0, 10, unit=1), 3.0, 0.1) == pytest.approx(3.0 + 5 * 10 * 0.1)
+    assert time_limit(Span(batch, 0, 4, unit=4), 3.0, 0.1) == pytest.approx(2 * 4 * 3.0)
+    assert time_limit(Span(batch, 0, 8, unit=4), 3.0, 0.1) == pytest.approx(24.0 + 5 * 8 * 0.1)
+
+
+def test_what_a_row_costs_is_an_average_of_late():
+    """A call that took long by chance does not change how many rows are handed out at once."""
+    channel = Simulated(1, None)
+    channel.send = lambda worker, call: channel.due.append(
+        (0.0, 0, Event(worker, Outcome(np.zeros(len(call.points)), seconds, [])))
+    )
+    supervisor = Supervisor(channel, {"f": None})
+    wanted = None
+    for seconds in (2.0, 7.0, 1.0):
+        supervisor.submit(Batch("f", np.zeros((1, 2)), 1))
+        while supervisor.busy:
+            supervisor.wait()
+        wanted = seconds if wanted is None else 0.7 * wanted + 0.3 * seconds
+        assert supervisor.costs["f"] == pytest.approx(wanted)

@@ -2,6 +2,7 @@
 what it exchanges with workers."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structes import EvaluationError, Evaluator
-from structes.evaluators import as_it_is, supervisor
+from structes.evaluators import as_it_is, spans, supervisor
 from structes.evaluators.channel import Event
 from structes.evaluators.evaluator import _Made
 from structes.evaluators.serial import Serial
-from structes.evaluators.spans import Batch
+from structes.evaluators.spans import Batch, Span
 from structes.evaluators.supervisor import Supervisor
 from structes.evaluators.worker import Objective, Outcome, Runner
+from structes.evaluators.worker_slots import StartBackoff, WorkerSlot
 from structes.rowwise import rowwise
 
 from . import crew
@@ -187,6 +189,35 @@ def test_work_queued_behind_a_death_costs_no_attempt(monkeypatch):
     assert not transport.script
 
 
+def test_after_a_death_nothing_is_shared_for_ten_seconds(monkeypatch):
+    """Unless a row is so cheap that its call would cost more: which of them was it?"""
+    clock, seen = crew.Clock(), []
+    monkeypatch.setattr(supervisor, "time", clock)
+
+    def rows_for(span, cost, latency, share, is_calm):
+        seen.append(is_calm)
+        return 1
+
+    def later(seconds):
+        def act(clerks):
+            clock.now += seconds
+            return [answered(clerks[0])]
+
+        return act
+
+    (batch,) = batches_of([4], [1])
+    transport = Scripted([], count=1)
+    die = lambda clerks: [gone(transport, clerks[0])]  # noqa: E731
+    transport.script = [ready(0), die, ready(0), later(6), later(3), later(2), later(1)]
+    crewed = Supervisor(transport, {"f0": objective(1)})
+    monkeypatch.setattr(supervisor, "rows_for", rows_for)
+    worked_off(crewed, [batch])
+    assert seen == [True, False, False, False, True]
+    span = Span(batch, 0, 4)
+    assert spans.rows_for(span, 1.0, 1e-3, 4, False) == 1
+    assert spans.rows_for(span, 1e-4, 1e-3, 4, False) == spans.rows_for(span, 1e-4, 1e-3, 4, True)
+
+
 @pytest.mark.parametrize("timeout, kinds", [(0.5, []), (60, ["Timeout"])])
 def test_late_news_of_a_death_is_no_timeout(timeout, kinds, monkeypatch):
     """Nobody says whether the alarm ended the worker, and it was heard of late: with a short
@@ -212,6 +243,25 @@ def test_late_news_of_a_death_is_no_timeout(timeout, kinds, monkeypatch):
     done = worked_off(crewed, [batch])
     assert [f.kind for d in done for f in d.failures] == kinds
     assert not transport.script
+
+
+def test_a_failure_has_the_row_of_its_batch(monkeypatch):
+    """Also where the span that it was in does not begin with the batch."""
+
+    def fails(x):
+        if round(x[0]) in (1, 4, 5):
+            raise ArithmeticError(f"of row {x[0]:g}")
+        return float(x[0])
+
+    (batch,) = batches_of([7], [1])
+    answers = [lambda clerks, k=k: [answered(clerks[k])] for k in (1, 0, 1, 0)]
+    transport = Scripted([ready(0, 1), *answers])
+    function = Objective(_Made(fails, False, rowwise))
+    monkeypatch.setattr(supervisor, "rows_for", lambda *_: 2)
+    done = worked_off(Supervisor(transport, {"f0": function}), [batch])
+    failures = sorted((f.row, f.message) for d in done for f in d.failures)
+    assert failures == [(row, f"of row {row}") for row in (1, 4, 5)]
+    np.testing.assert_array_equal(batch.values, [0, np.nan, 2, 3, np.nan, np.nan, 6])
 
 
 def test_what_happened_beside_an_error_is_not_lost():
@@ -280,6 +330,27 @@ def test_no_worker_to_be_had(monkeypatch):
     with pytest.raises(EvaluationError, match="no worker could be had for 20 s"):
         crewed.wait()
     assert 20 <= clock.now - began < 22
+
+
+def test_a_worker_has_left_what_it_was_given_less_what_it_has_had_time_for():
+    slot = WorkerSlot("worker", 100.0)
+    assert slot.ahead(0.5, 103.0) == 0
+    spans = [SimpleNamespace(size=n) for n in (10, 4)]
+    slot.calls.extend((span, None) for span in spans)
+    assert slot.ahead(None, 103.0) == 14  # nobody knows what a row costs
+    assert slot.ahead(0.5, 103.0) == 14 - 6
+    assert slot.ahead(0.5, 150.0) == 4  # its first call may be late, and its second has not begun
+
+
+def test_the_pause_after_bad_starts_grows_from_a_fifth_of_a_second_to_five():
+    backoff = StartBackoff()
+    assert backoff.may_try(0.0)
+    for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0):
+        backoff.went_badly("no memory", 10.0, False, False)
+        assert not backoff.may_try(10.0 + pause - 1e-6) and backoff.may_try(10.0 + pause + 1e-6)
+    assert backoff.seconds(120.0, 2.0) == 120.0  # 2 s and twice as many after each bad start
+    backoff.went_well()
+    assert backoff.may_try(10.0) and backoff.seconds(120.0, 2.0) == 2.0
 
 
 def test_wait_returns_in_time_and_at_once_where_nothing_is_to_do(monkeypatch):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from structes.arrays.linalg import solve_triangular
 from structes.structures.triangular import Factored, Lower, Plain, Upper
@@ -82,3 +83,17 @@ def test_triangular_systems_are_solved_in_any_layout(lower, n, dtype):
             assert x.dtype == dtype and x.shape == b.shape
             np.testing.assert_allclose(matrix @ x, b, atol=1e-5 if dtype == np.float32 else 1e-13)
         assert np.array_equal(its[1], b)
+
+
+@pytest.mark.parametrize("kind", [Lower, Upper])
+@pytest.mark.parametrize("size", [0.3, 0.99, 1.7, 3.0, 9.0])
+def test_the_exponential_of_any_norm(kind, size):
+    """It is made of retractions (exponential.py), which are taken the more of the longer M is."""
+    structure, random = kind(5), np.random.default_rng(3)
+    M = (np.tril if kind is Lower else np.triu)(random.normal(size=(5, 5)))
+    M *= size / np.linalg.norm(M)
+    B, q = np.eye(5) + 0.3 * M / size, random.normal(size=(2, 5))
+    (moved,) = structure.retract_exp((B,), Plain(M))
+    np.testing.assert_allclose(moved, B @ expm(M), rtol=0, atol=1e-12 * np.exp(size))
+    rows = structure.transport_exp(Plain(M), q)
+    np.testing.assert_allclose(rows, q @ expm(M), rtol=0, atol=1e-12 * np.exp(size))

@@ -202,6 +202,24 @@ def test_the_ratio_is_1_for_noise_alone_and_0_without():
     assert measure(Noise(), Noisy(), 1.0, np.zeros((n, 2)), values, n).ratio == 0
 
 
+def test_ranks_of_the_pair_are_among_the_others_and_a_tie_counts_half():
+    """6 K² / (m (m + 1)) of the difference K of the ranks of two values of one point among the m
+    others: 1 on average where values are noise alone."""
+    values = np.array([1.0, 0, 1, 1, 2, 3, 5, 3])  # a pair 1, 3 among 0 1 1 2 3 5
+    first = 1 + 2 / 2  # one is less, and two tie
+    last = 4 + 1 / 2
+    noisy = measure(Noise(), Noisy(), 0.5, np.zeros((8, 2)), values, 8)
+    assert noisy.rank == pytest.approx(6 * (last - first) ** 2 / (6 * 7))
+    assert noisy.ratio == pytest.approx(noisy.rank / 2)  # no noise at all is believed once
+    assert noisy.log_sigma == pytest.approx(np.log(0.5)) and noisy.measured == 1
+
+
+def test_eta_does_not_vanish():
+    change, after = share(Noise(), Noisy(eta=1e-6, ratio=1.0), -5.0)
+    assert (change, after.eta) == (pytest.approx(-5.0), pytest.approx(1e-6))
+    assert Noise().target == 0.5  # where ranks say as much as they hide
+
+
 @pytest.mark.parametrize("at", [0, 7])
 def test_a_pair_with_a_missing_value_measures_nothing(at):
     values = np.arange(8.0)

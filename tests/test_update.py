@@ -172,3 +172,19 @@ def test_the_trust_region_bounds_the_step():
     assert info.clipped and info.norm > 0.05
     B = strategy.structure.to_dense(after.factor)
     assert np.linalg.norm(B - np.eye(3), 2) < 0.06
+
+
+@pytest.mark.parametrize(("spec", "dim"), [("diagonal", 2000), ("dense", 60), ("circulant", 500)])
+def test_steps_are_not_rounded_to_the_precision_of_candidates(spec, dim):
+    """A generation of float32 moves B as the same samples do in float64: 1 + m in float32 would
+    lose the more of a step m the smaller it is."""
+    structure = build_structure(spec, dim)
+    low, high = (Strategy(structure, dtype=dtype) for dtype in ("float32", "float64"))
+    state = low.init(np.zeros(dim), 1.0, np.ones(dim))
+    Z, Y, X = low.draw(state, 3, 0, low.popsize)
+    values = (X.astype(float) - 1) ** 2 @ np.arange(1.0, dim + 1)
+    moved = low.update(state, Z, Y, values)[0].factor[0]
+    wanted = high.update(state, Z.astype(float), Y.astype(float), values)[0].factor[0]
+    assert X.dtype == np.float32 and moved.dtype == np.float64
+    step = np.linalg.norm(wanted - state.factor[0])
+    assert np.linalg.norm(moved - wanted) < 1e-6 * step

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structes import ES
 from structes.arrays.persistent import PersistentList
 from structes.population import known_points
 from structes.population.answers import Answers
@@ -85,6 +86,22 @@ def test_a_memory_holds_the_points_that_came_last(steps):
         for memory_ in (its, pickle.loads(pickle.dumps(its)), copy.copy(its)):
             assert [memory_.holds(p) for p in prints] == [k in held for k in range(40)]
             assert set(memory_.prints().tolist()) == {prints[k] for k in held}
+
+
+def test_a_run_takes_over_what_the_run_before_remembers_and_waits_for():
+    """As it is in files of version 1, where that was no part of the ledger."""
+    es, next_run = (ES(np.ones(3), 0.5, seed=seed) for seed in (1, 2))
+    X = es.ask(es.popsize + 2)
+    es.tell(X[: es.popsize], np.ones(es.popsize))
+    forgotten = KnownPoints().add(np.arange(3.0)[None, :])
+    former = es.ledger._replace(forgotten_points=forgotten)
+    ledger = next_run.ledger.after(former)
+    prints = fingerprints(X).tolist()
+    assert all(map(ledger.told_points.holds, prints[: es.popsize]))
+    assert not any(map(ledger.told_points.holds, prints[es.popsize :]))
+    assert set(ledger.forgotten_points.prints()) == set(fingerprints(np.arange(3.0)[None, :]))
+    ((generation, waiting),) = ledger.waiting()[:1]
+    assert generation.seed == 1 and waiting.tolist() == [es.popsize, es.popsize + 1]
 
 
 def test_a_memory_forgets_what_came_long_ago(monkeypatch):

@@ -26,6 +26,7 @@ def check_rates(structure, engine, popsize):
     for part in rates.parts or (1.0,):
         c1, cmu = part * rates.c1, part * rates.cmu
         assert 0 < c1 < 1 and 0 <= cmu <= 1 and c1 + cmu <= 1
+        assert cmu <= 0.9 or engine.textbook  # something of what was learned stays
     assert 0 < rates.cc <= 1 and 0 < rates.cs < 1 and rates.ds >= 0.3 + rates.cs
 
 
@@ -37,3 +38,19 @@ def test_fewer_degrees_of_freedom_learn_faster():
     }
     assert rates["diagonal"].cmu > 5 * rates["dense"].cmu
     assert rates["lower"] == rates["upper"] == rates["dense"]
+
+
+def test_a_long_row_is_learned_as_slowly_as_many_numbers_are():
+    """A row of r numbers counts as r d/8 of them, of which the rate is 2 s / (2 m + d + 4 + 2 s
+    mueff): `block_lower` with one lead has few numbers and a column of d; `block_upper`, which has
+    as many, has columns of 2."""
+    d, n = 60, 12
+    mueff = recombination_weights(np.ones(n)).mueff
+    for name, size in (("block_lower", d * d / 8), ("block_upper", 1 + 2 * (d - 1))):
+        s = 1.25 + 0.75 * d / size
+        rate = 2 * s / (2 * size + d + 4 + 2 * s * mueff)
+        rates = learning_rates(
+            build_structure({"name": name, "k": 1}, d), Engine(), n, mueff, mueff
+        )
+        assert rates.c1 == pytest.approx(rate)
+        assert rates.cmu == pytest.approx(rate * (mueff - 1.75 + 1 / mueff))

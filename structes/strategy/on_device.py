@@ -27,15 +27,17 @@ def stride(
         return stand(settings, state, weighed)
     sums = sampled(weights_of(settings, weighed, state.mean)).sums
     dim, rates = settings.structure.dim, weighed.plan.rates
-    trust = settings.engine.trust_region
+    trust, identity = settings.engine.trust_region, sums.identity
+    if rates.entropy:  # of which M gains −½ I
+        identity = identity + 0.5 * rates.entropy
     (mean, p, q, b), numbers = steps.stride(
         state,
-        (sums.z, *sums.M, sums.identity),
+        (sums.z, *sums.M, identity),
         state.sigma,
         cumulation(settings, weighed, 1.0, state.generation)[:5],
         (rates.c1, 1.0 if rates.parts is None else rates.parts[-1], trust),
     )
     square, scale, shape, identity = read(numbers)
-    scale, norm, _ = shortened(dim, scale - identity - 0.5 * rates.entropy, shape, trust)
+    scale, norm, _ = shortened(dim, scale - identity, shape, trust)
     move, moved = Step(None, scale, norm, norm > trust), (mean, (b,), p, q)
     return conclude(settings, state, weighed, sqrt(square) / rates.chi, move, moved, None)
