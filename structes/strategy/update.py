@@ -4,8 +4,8 @@ A candidate is x = mean + sigma D₀ y with y = B⁻ᵀ z and z ~ N(0, I), and a
 local coordinates z, where the search distribution is the standard one. The letters and equations
 are those of Hansen, "The CMA evolution strategy: a tutorial" (2016; H), of Glasmachers et al.,
 "Exponential natural evolution strategies" (2010; G) and of Lin et al., "Tractable structured
-natural-gradient descent using local parameterizations" (2021; L). CMA-ES is this update with the
-engine `cma` and a dense B, to first order; xNES is it with the engine `xnes`, exactly.
+natural-gradient descent using local parameterizations" (2021; L). With a dense B it is CMA-ES with
+the engine `cma` and xNES with the engine `xnes`, both to the last digit; `natural` is L eq. 1.
 
 What is not here: how candidates are drawn (sampling.py), how ranks become weights (ranking.py,
 weights_and_rates.py), how samples are summed (samples.py), how far a step may go (core/step.py),

@@ -80,7 +80,7 @@ class Dense(Structure):
 
     Choose it for up to some hundred parameters about which nothing is known. dof d(d+1)/2; a
     generation costs O(λ d²), memory O(d²). With exp in place of h it is xNES (Glasmachers et al.
-    2010), with the paths of strategy/update.py it is CMA-ES in first order. (Lin et al. 2021.)
+    2010), with the engine `cma` and C on a straight line it is CMA-ES. (Lin et al. 2021.)
 
     Parameters
     ----------
