@@ -29,6 +29,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..arrays.libraries import flat, namespace
 from ..arrays.linalg import (
     add_to_diagonal,
@@ -64,9 +66,10 @@ class LowRank(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """M = L + diag(D)."""
+    """M = L + diag(D), L = x I + S."""
 
-    L: Any  # (d, d)
+    S: Any  # (d, d), of the samples
+    x: Any  # a number
     D: Any = None  # (d,), once the diagonal had a rate of its own
 
 
@@ -157,7 +160,7 @@ class Dense(Structure):
         v, x = -0.5 * w, 0.5 * total(w)
         if _RANK * Z.shape[0] < self.dim:
             return LowRank(Z, v, x, Z @ Z.T)
-        return Plain(add_to_diagonal((Z.T * v) @ Z, x))
+        return Plain((Z.T * v) @ Z, x)
 
     def with_samples(self, M, Y):
         return M._replace(Y=Y) if isinstance(M, LowRank) else M
@@ -168,7 +171,7 @@ class Dense(Structure):
         (A,) = factor
         xp = namespace(A)
         if isinstance(M, Plain):
-            h = add_to_diagonal(M.L + 0.5 * (M.L @ M.L), 1.0)
+            h = add_to_diagonal((1 + M.x) * M.S + 0.5 * (M.S @ M.S), _h(M.x))
             A = solve_positive(h, A.T).T
             return (A if M.D is None else A / _h(M.D),)
         Y, count = M.Y, 0 if M.Y is None else M.Y.shape[0]
@@ -198,15 +201,16 @@ class Dense(Structure):
         return (symmetric_root(A @ (A.T - 2 * (dense @ A.T))),)
 
     def norm(self, M):
+        # ‖D + S‖² = Σ D² + 2 D · diag S + ‖S‖², with x in D; ‖U V Uᵀ‖² = tr(V g V g)
+        diagonal = _diagonal_of_samples(M)
+        D = M.x + (namespace(diagonal).zeros_like(diagonal) if M.D is None else M.D)
         if isinstance(M, Plain):
-            m = flat(self.tangent_to_dense(M))
-            return number(m @ m) ** 0.5
-        xp = namespace(M[0])
-        # ‖D + U V Uᵀ‖² = Σ D² + 2 D · diag(U V Uᵀ) + tr(V g V g)
-        D = M.x + (xp.zeros_like(M.U[0, :]) if M.D is None else M.D)
-        cross = total(D * weighted_squares(M.U, M.v))
-        vg = M.v[:, None] * M.g
-        return not_negative(number(total(D**2) + 2 * cross + xp.sum(vg * vg.T))) ** 0.5
+            S = flat(M.S)
+            square = S @ S
+        else:
+            vg = M.v[:, None] * M.g
+            square = namespace(vg).sum(vg * vg.T)
+        return not_negative(number(D @ (D + 2 * diagonal) + square)) ** 0.5
 
     def add(self, M, N):
         D = N.D if M.D is None else M.D if N.D is None else M.D + N.D
@@ -215,34 +219,32 @@ class Dense(Structure):
             U, v = xp.concat([M.U, N.U]), xp.concat([M.v, N.v])
             if _RANK * U.shape[0] < self.dim:
                 return LowRank(U, v, M.x + N.x, U @ U.T, D=D)
-        return Plain(_whole(M) + _whole(N), D)
+        return Plain(_of_samples(M) + _of_samples(N), M.x + N.x, D)
 
     def shift(self, M, value):
-        if isinstance(M, LowRank):
-            return M._replace(x=M.x + value)
-        return M._replace(L=add_to_diagonal(1.0 * M.L, value))
+        return M._replace(x=M.x + value)
 
     def scale(self, M, rates):
         coupling, stretch = rates if isinstance(rates, tuple) else (rates, rates)
         D = M.D if M.D is None else stretch * M.D
         if isinstance(rates, tuple):
-            share = (stretch - coupling) * _diagonal_of(M)
+            share = (stretch - coupling) * (M.x + _diagonal_of_samples(M))
             D = share if D is None else D + share
         if isinstance(M, Plain):
-            return Plain(coupling * M.L, D)
+            return Plain(coupling * M.S, coupling * M.x, D)
         return M._replace(v=coupling * M.v, x=coupling * M.x, D=D)
 
     def trace(self, M):
         if isinstance(M, Plain):
-            of_L = trace(M.L)
+            of_samples = trace(M.S)
         else:
             xp = namespace(M.v)
-            of_L = number(self.dim * M.x + xp.sum(M.v * xp.linalg.diagonal(M.g)))
+            of_samples = xp.sum(M.v * xp.linalg.diagonal(M.g))
+        of_L = number(self.dim * M.x + of_samples)
         return of_L if M.D is None else of_L + number(total(M.D))
 
     def tangent_to_dense(self, M):
-        L = _whole(M)
-        return L if M.D is None else add_to_diagonal(1.0 * L, M.D)
+        return add_to_diagonal(1.0 * _of_samples(M), M.x if M.D is None else M.x + M.D)
 
     def deviations(self, factor):
         xp = namespace(factor[0])
@@ -260,19 +262,20 @@ def _h(x):
 
 def _rows_times(q, M):
     """Return the rows q L."""
-    return q @ M.L if isinstance(M, Plain) else q * M.x + ((q @ M.U.T) * M.v) @ M.U
+    return q * M.x + (q @ M.S if isinstance(M, Plain) else ((q @ M.U.T) * M.v) @ M.U)
 
 
-def _whole(M):
-    """Return L (d, d)."""
-    return M.L if isinstance(M, Plain) else add_to_diagonal((M.U.T * M.v) @ M.U, M.x)
+def _of_samples(M):
+    """Return S = L − x I (d, d)."""
+    return M.S if isinstance(M, Plain) else (M.U.T * M.v) @ M.U
 
 
-def _diagonal_of(M):
-    """Return the diagonal (d,) of L."""
-    if isinstance(M, Plain):
-        return namespace(M.L).linalg.diagonal(M.L)
-    return M.x + weighted_squares(M.U, M.v)
+def _diagonal_of_samples(M):
+    """Return the diagonal (d,) of S."""
+    if not isinstance(M, Plain):
+        return weighted_squares(M.U, M.v)
+    S = M.S
+    return S.diagonal() if isinstance(S, np.ndarray) else namespace(S).linalg.diagonal(S)
 
 
 def _diagonal(v):
