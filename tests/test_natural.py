@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from structes import ES, RestartES
+from structes import ES, RestartES, minimize
 from structes.structures import STRUCTURES
 from structes.structures.building import build_structure
 from structes.structures.dense import Dense
@@ -230,11 +230,18 @@ def test_a_rate_that_is_too_large_for_the_values_is_said_so_and_nothing_is_lost(
     es = ES(np.linspace(1, 2, DIM), 0.5, engine=natural(values="raw"), seed=1)
     X = es.ask()
     values, before = 1e6 * quartic(X), (es.mean.tobytes(), es.sigma, es.generation)
-    with pytest.raises(ValueError, match="rate is too large for values of this size"):
+    with pytest.raises(ValueError, match="a smaller rate"):
         es.tell(X, values)
     assert (es.mean.tobytes(), es.sigma, es.generation) == before
     es.tell(X, 1e-7 * values)  # the same candidates, in another unit
     assert es.generation == 1
+
+
+def test_a_mean_that_flies_away_is_no_success():
+    engine = natural(values="raw", mean_rate=10.0, rate=10.0, trust_region=1.0)
+    with pytest.raises(ValueError, match="a smaller mean_rate") as caught:
+        minimize(lambda x: 1e3 * x @ x, [1.0] * 4, 0.5, engine=engine, seed=1)
+    assert not caught.value.result.success
 
 
 def test_a_retraction_is_said_once():

@@ -101,8 +101,8 @@ def step(
         M = structure.scale(M, shorter)
     elif not norm <= SENSELESS:
         raise ValueError(
-            f"a step of norm {norm:.3g} is too long for any use (1 is a long one): the rate is "
-            "too large for values of this size; choose a smaller rate, or a trust_region"
+            f"a step of norm {norm:.3g} is too long for any use (1 is a long one): choose a "
+            "smaller rate (and gamma) for values of this size, or a trust_region"
         )
     return Step(M, scale, norm, norm > longest, also)
 

@@ -53,8 +53,9 @@ class Natural:
         have the unit of 1/f; values that are missing or infinite are left out.
     baseline : {"leave-one-out", "mean"} or float
         With raw values: what is subtracted from a value. "leave-one-out" is the mean of all
-        others, with which the gradient is unbiased and does not change when a number is added to
-        f; "mean" is that of all. A number is itself: 0 is no baseline.
+        others, with which the gradient is unbiased, where candidates are drawn independently, and
+        does not change when a number is added to f; "mean" is that of all. A number is itself: 0
+        is no baseline.
     gamma : float
         γ ≥ 0, in the unit of the weights' values: how much entropy counts. With raw values the
         search distribution converges to the nearest one to exp(−f/γ) / Z in place of a point; with

@@ -213,8 +213,9 @@ def check_retraction(engine: Engine, structure: Structure) -> None:
     name = type(structure).__name__
     if kind == "exp" and not structure.has_exponential:
         raise ValueError(
-            f"engine: retraction 'exp' needs a structure that has B exp(M); {name} has a "
-            "retraction of its own ('auto' takes exp where there is one)"
+            f"engine: retraction 'exp' needs a structure that has B exp(M), and {name} has a "
+            "retraction of its own: name another structure (of 61 parameters and more 'auto' "
+            "begins with low_rank), or retraction 'auto', which is exp where there is one"
         )
     if kind == "h" and fixed != "h":
         raise ValueError(

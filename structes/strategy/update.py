@@ -28,6 +28,8 @@ from .settings import Settings
 from .state import Info, State
 from .uncertainty import measure, share
 
+FAR = 100.0  # standard deviations of a coordinate; a mean that moves farther comes of raw values
+
 
 def update(
     settings: Settings, state: State, values, sampled: Sampled, mass=None
@@ -94,6 +96,8 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
     moved   mean, factor, path of the step size and path, as they are after the step
     """
     (mean, factor, p, q), rates = moved, weighed.plan.rates
+    if settings.engine.natural and not length <= FAR * sqrt(weighed.plan.mueff):
+        raise ValueError(too_far(length / sqrt(weighed.plan.mueff)))
     eta = 1.0 if noisy is None else noisy.eta
     largest = inf if settings.engine.textbook else 1.0
     change = min(eta * rates.cs / rates.ds * (length - 1), largest) - eta * move.scale
@@ -103,6 +107,14 @@ def conclude(settings: Settings, state, weighed, length, move, moved, noisy) -> 
     state = State(mean, sigma, state.scale, factor, p, q, generation, noisy)
     state = settings.domain.adjust(state, settings.structure, weighed.tied)
     return state, Info(*weighed.summary, True, move.norm, move.clipped, length)
+
+
+def too_far(length: float) -> str:
+    """Return what is said of a step of the mean of so many standard deviations a coordinate."""
+    return (
+        f"a step of the mean of {length:.3g} standard deviations is too long for any use: choose "
+        "a smaller mean_rate, or values of a smaller size"
+    )
 
 
 def stand(settings: Settings, state: State, weighed: Weighed) -> tuple[State, Info]:

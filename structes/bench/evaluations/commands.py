@@ -171,7 +171,13 @@ def rounding(dims, repeats):
 @click.option("--functions", default="", callback=names, help="default: all")
 @click.option("--seeds", default="1-3", callback=numbers, show_default=True)
 @click.option("--cap", default=3000, show_default=True, help="generations")
-@click.option("--injected", default=0, show_default=True, help="percent of the user's own points")
+@click.option(
+    "--injected",
+    type=click.IntRange(0, 90),
+    default=0,
+    show_default=True,
+    help="percent of the user's own points",
+)
 @jobs_option
 @rows_option("runs/trust-region.csv")
 def trust_region(radii, structure, dims, multiples, functions, seeds, cap, injected, jobs, output):
