@@ -601,3 +601,9 @@ def test_no_progress_is_silent(capsys):
     structes.minimize(lambda x: x @ x, [1.0], 1.0, seed=1, max_evaluations=50, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "50 evaluations" in err
+
+
+def test_a_key_that_is_none_is_named_before_what_it_should_have_said(here):
+    (here / "one.yaml").write_text("problem: sphere\ndim: 3\n")
+    result = call("run one.yaml")
+    assert result.exit_code == 2 and "'problem' (did you mean 'problems'?)" in result.stderr

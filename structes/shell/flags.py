@@ -54,7 +54,7 @@ def experiment_of(
         mapping["problems"] = problems
         if config is None:
             mapping.setdefault("name", label_of(problems[0]))
-    if "problems" not in mapping:
+    if "problems" not in mapping and config is None:
         raise ValueError("nothing to run: give a CONFIG (structes list configs) or --problem")
     flags["workers"] = workers_of(flags["workers"], flags.pop("address"), mapping.get("workers"))
     mapping |= given_flags(flags)
