@@ -388,7 +388,7 @@ def test_resume_with_flags(here):
 
 
 FAILING = SLOW.replace("time.sleep(0.0004)", "time.sleep(0.002)").replace(
-    "    return", "    if x[0] > 2.4: raise ValueError('no')\n    return"
+    "    return", "    if x[0] > 2.6: raise ValueError('no')\n    return"
 )
 
 
@@ -406,7 +406,8 @@ def without_seconds(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [None, 2])
 def test_a_run_that_is_ended_by_many_signals_finds_what_one_does_that_is_not(here, workers):
-    """Each is saved as it is; nothing is evaluated twice, or counted twice."""
+    """Each is saved as it is; nothing is evaluated twice, or counted twice. (There are fewer
+    failures than are kept: of more it depends on the order of arrival which ones are.)"""
     (here / "slow.py").write_text(FAILING)
     config = {**CONFIG, "max_evaluations": 800, "seed": 5, "workers": workers}
     whole = run_experiment(experiment_from(config), here / "whole").folder
@@ -427,3 +428,4 @@ def test_a_run_that_is_ended_by_many_signals_finds_what_one_does_that_is_not(her
         if found:
             command = ["resume", str(found[0])]
     assert signals > 1 and without_seconds(found[0]) == without_seconds(whole)
+    assert 0 < len((whole / "failures.jsonl").read_text().splitlines()) < 20

@@ -101,7 +101,7 @@ def step(
         M = structure.scale(M, shorter)
     elif not norm <= SENSELESS:
         raise ValueError(
-            f"a step of norm {norm:.3g} is too long for any use (1 is a long one): choose a "
+            f"a step of norm {norm:.3g} (1 is a long one) is too long for any use: choose a "
             "smaller rate (and gamma) for values of this size, or a trust_region"
         )
     return Step(M, scale, norm, norm > longest, also)
