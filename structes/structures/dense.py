@@ -171,7 +171,8 @@ class Dense(Structure):
         (A,) = factor
         xp = namespace(A)
         if isinstance(M, Plain):
-            h = add_to_diagonal((1 + M.x) * M.S + 0.5 * (M.S @ M.S), _h(M.x))
+            L = _whole(M)
+            h = add_to_diagonal(L + 0.5 * (L @ L), 1.0)
             A = solve_positive(h, A.T).T
             return (A if M.D is None else A / _h(M.D),)
         Y, count = M.Y, 0 if M.Y is None else M.Y.shape[0]
@@ -186,8 +187,12 @@ class Dense(Structure):
     def transport(self, M, q):
         if self.retraction == "exp":
             return self.transport_exp(M, q)
-        t = _rows_times(q, M)
-        q = q + t + 0.5 * _rows_times(t, M)
+        if isinstance(M, Plain):
+            L = _whole(M)
+            q = q + (q + 0.5 * (q @ L)) @ L
+        else:
+            t = _rows_times(q, M)
+            q = q + t + 0.5 * _rows_times(t, M)
         return q if M.D is None else q * _h(M.D)
 
     def retract_exp(self, factor, M):
@@ -201,16 +206,14 @@ class Dense(Structure):
         return (symmetric_root(A @ (A.T - 2 * (dense @ A.T))),)
 
     def norm(self, M):
+        if isinstance(M, Plain):
+            m = flat(self.tangent_to_dense(M))
+            return number(m @ m) ** 0.5
         # ‖D + S‖² = Σ D² + 2 D · diag S + ‖S‖², with x in D; ‖U V Uᵀ‖² = tr(V g V g)
         diagonal = _diagonal_of_samples(M)
-        D = M.x + (namespace(diagonal).zeros_like(diagonal) if M.D is None else M.D)
-        if isinstance(M, Plain):
-            S = flat(M.S)
-            square = S @ S
-        else:
-            vg = M.v[:, None] * M.g
-            square = namespace(vg).sum(vg * vg.T)
-        return not_negative(number(D @ (D + 2 * diagonal) + square)) ** 0.5
+        xp, vg = namespace(diagonal), M.v[:, None] * M.g
+        D = M.x + (xp.zeros_like(diagonal) if M.D is None else M.D)
+        return not_negative(number(D @ (D + 2 * diagonal) + xp.sum(vg * vg.T))) ** 0.5
 
     def add(self, M, N):
         D = N.D if M.D is None else M.D if N.D is None else M.D + N.D
@@ -261,8 +264,13 @@ def _h(x):
 
 
 def _rows_times(q, M):
-    """Return the rows q L."""
-    return q * M.x + (q @ M.S if isinstance(M, Plain) else ((q @ M.U.T) * M.v) @ M.U)
+    """Return the rows q L of low rank."""
+    return q * M.x + ((q @ M.U.T) * M.v) @ M.U
+
+
+def _whole(M):
+    """Return the plain L (d, d)."""
+    return add_to_diagonal(1.0 * M.S, M.x)
 
 
 def _of_samples(M):
