@@ -171,10 +171,7 @@ class Dense(Structure):
         (A,) = factor
         xp = namespace(A)
         if isinstance(M, Plain):
-            L = _whole(M)
-            h = add_to_diagonal(L + 0.5 * (L @ L), 1.0)
-            A = solve_positive(h, A.T).T
-            return (A if M.D is None else A / _h(M.D),)
+            return _plain_step(A, _whole(M), None if M.D is None else _h(M.D))
         Y, count = M.Y, 0 if M.Y is None else M.Y.shape[0]
         if count < M.U.shape[0]:
             missing_rows = self.unwhiten(factor, M.U[count:, :])
@@ -187,13 +184,18 @@ class Dense(Structure):
     def transport(self, M, q):
         if self.retraction == "exp":
             return self.transport_exp(M, q)
+        last = None if M.D is None else _h(M.D)
         if isinstance(M, Plain):
-            L = _whole(M)
-            q = q + (q + 0.5 * (q @ L)) @ L
-        else:
-            t = _rows_times(q, M)
-            q = q + t + 0.5 * _rows_times(t, M)
-        return q if M.D is None else q * _h(M.D)
+            return _plain_path(q, _whole(M), last)
+        t = _rows_times(q, M)
+        q = q + t + 0.5 * _rows_times(t, M)
+        return q if last is None else q * last
+
+    def move(self, factor, M, q):
+        if self.retraction == "exp" or isinstance(M, LowRank):
+            return super().move(factor, M, q)
+        L, last = _whole(M), None if M.D is None else _h(M.D)
+        return _plain_step(factor[0], L, last), _plain_path(q, L, last)
 
     def retract_exp(self, factor, M):
         return (factor[0] @ symmetric_exponential(-self.tangent_to_dense(M)),)
@@ -225,6 +227,8 @@ class Dense(Structure):
         return Plain(_of_samples(M) + _of_samples(N), M.x + N.x, D)
 
     def shift(self, M, value):
+        if isinstance(M, Plain):
+            return Plain(M.S, M.x + value, M.D)
         return M._replace(x=M.x + value)
 
     def scale(self, M, rates):
@@ -261,6 +265,19 @@ class Dense(Structure):
 def _h(x):
     """Return the retraction h of numbers."""
     return 1 + x + 0.5 * x * x
+
+
+def _plain_step(A, L, last):
+    """Return the factor A h(L)⁻¹ h(D)⁻¹, where last is h(D), or None."""
+    h = add_to_diagonal(L + 0.5 * (L @ L), 1.0)
+    A = solve_positive(h, A.T).T
+    return (A if last is None else A / last,)
+
+
+def _plain_path(q, L, last):
+    """Return the rows q h(L) h(D)."""
+    q = q + (q + 0.5 * (q @ L)) @ L
+    return q if last is None else q * last
 
 
 def _rows_times(q, M):
