@@ -97,3 +97,33 @@ def test_a_reached_target_stops_inside_a_generation():
     X = es.ask()
     es.tell(X[:1], [9.0])
     assert es.stop() == {"target": 9.0} and es.generation == 0
+
+
+@pytest.mark.parametrize(("budget", "ends"), [(4, True), (5, True), (6, False)])
+def test_a_budget_of_generations_that_is_spent_ends_the_next_part_at_once(budget, ends):
+    es = ES([1.0, 2.0], 0.5, seed=1)
+    for _ in range(5):
+        X = es.ask()
+        es.tell(X, (X**2).sum(axis=1))
+    es.extend(max_generations=budget)
+    assert (es.stop() == {"max_generations": 5}) == ends == bool(es.stop())
+
+
+def test_a_loaded_search_stagnates_when_the_saved_one_does(tmp_path):
+    """It needs the medians of both halves, which are more than the window of tolfun."""
+    values = np.random.default_rng(2).normal(size=(1000, 40))
+    options = {"tolfun": None, "tolfunhist": None, "stagnation": 60, "popsize": 40}
+    es = ES([1.0, 2.0], 0.5, seed=1, **options)
+    ends = []
+    for generation in range(1000):
+        if generation == 119:
+            es.save(tmp_path / "es.ckpt")
+        es.tell(es.ask(), values[generation])
+        if es.stop():
+            break
+    ends.append((es.generation, es.stop()))
+    es = ES.load(tmp_path / "es.ckpt")
+    while not es.stop():
+        es.tell(es.ask(), values[es.generation])
+    ends.append((es.generation, es.stop()))
+    assert "stagnation" in ends[0][1] and ends[0] == ends[1]
