@@ -295,6 +295,11 @@ FAULTS = [
     ("capabilities", lambda: override(is_entrywise=True), "is_entrywise"),
     (
         "capabilities",
+        lambda: override(moves_straight=True, retract_straight=Toy.retract),
+        "retract_straight: covariance",
+    ),
+    (
+        "capabilities",
         lambda: override(has_any_matrix=True, factor_of=lambda s, B: (np.tril(B),)),
         "has_any_matrix",
     ),

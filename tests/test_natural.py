@@ -212,7 +212,11 @@ def test_it_is_kept_in_a_checkpoint(tmp_path):
         ({"mean_rate": float("nan")}, "mean_rate"),
         ({"values": "scores"}, "values must be one of ranks, raw; got 'scores'"),
         ({"baseline": "mean"}, "baseline is for values='raw'"),
-        ({"values": "raw", "baseline": "median"}, "baseline must be one of leave-one-out, mean"),
+        (
+            {"values": "raw", "baseline": "median"},
+            "baseline, if no number, must be one of leave-one-out",
+        ),
+        ({"values": "raw", "baseline": "a number"}, "must be one of leave-one-out, mean; got"),
         ({"values": "raw", "baseline": float("inf")}, "baseline"),
         ({"retraction": "cayley"}, "retraction must be one of auto, h, exp"),
         ({"retraction": "exp"}, "has B exp"),

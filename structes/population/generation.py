@@ -18,6 +18,7 @@ from ..arrays import noise
 from ..arrays.libraries import namespace, to_numpy
 from ..arrays.persistent import PersistentList
 from ..naming.error_text import brief
+from ..space.building import WIDEST
 from ..strategy.state import MOST, State, same_state
 from ..strategy.strategy import Strategy
 from ..structures.base import Structure
@@ -28,7 +29,6 @@ from .fingerprints import fingerprints, joined
 from .memory import check_population
 from .portion import NUMBERS, Portion, sampled, taken, within
 
-WIDEST = 1e151  # a zone at a bound (space/building.py)
 SHORT = 2**12  # numbers that are compared fastest as bytes
 _NONE: list[int] = []
 
@@ -305,6 +305,6 @@ def _with_zones(strategy, zones) -> Strategy:
     if zones is None or present is None or np.array_equal(zones, present):
         return strategy
     fits = zones.shape == present.shape and zones.dtype == float
-    if not (fits and ((zones >= 0) & (zones < WIDEST)).all()):
+    if not (fits and ((zones >= 0) & (zones <= WIDEST)).all()):
         raise ValueError(f"zones must be ({len(present)},) widths; got {brief(zones)}")
     return replace(strategy, domain=strategy.domain.with_zones(zones))

@@ -15,6 +15,7 @@ from .bounds import bounds_of, integers_of, logs_of, whole
 from .domain import Domain
 from .limited import Limited, logarithm
 
+WIDEST = 1e150  # a rounded zone at most, whose square is a number
 BOUNDARIES = {"transform": 0.03, "reflect": 0.0}  # width of the rounded zone, in sigma0
 
 
@@ -86,7 +87,7 @@ def domain_of(
     with np.errstate(over="ignore"):
         width = logarithm(high, log_) - logarithm(low, log_)
     zone = np.minimum(BOUNDARIES[boundary] * np.broadcast_to(sigma0, dim), width / 4)
-    zone = np.minimum(zone, 1e150)  # its square is a number
+    zone = np.minimum(zone, WIDEST)
     bounded = np.isfinite(low) | np.isfinite(high)
     zone = np.where(bounded & ~integer, zone, 0.0)
     return Limited(dim, low, high, log_, integer, zone)

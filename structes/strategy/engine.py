@@ -81,10 +81,10 @@ class Natural:
             value = getattr(self, name)
             if (name, value) != ("rate", None) and _finite(name, value) < 0:
                 raise ValueError(f"engine: {name} must be 0 or more; got {value}")
-        _one_of("values", self.values, VALUES)
-        _one_of("retraction", self.retraction, RETRACTIONS)
+        checks.choice("engine: values", self.values, VALUES)
+        checks.choice("engine: retraction", self.retraction, RETRACTIONS)
         if isinstance(self.baseline, str):
-            _one_of("baseline", self.baseline, (*BASELINES, "a number"))
+            checks.choice("engine: baseline, if no number,", self.baseline, BASELINES)
         else:
             _finite("baseline", self.baseline)
         if self.values == "ranks" and self.baseline != "leave-one-out":
@@ -151,7 +151,7 @@ class Engine:
     textbook: bool = False
 
     def __post_init__(self):
-        _one_of("sampling", self.sampling, SAMPLINGS)
+        checks.choice("engine: sampling", self.sampling, SAMPLINGS)
         checks.number("engine: mirror", self.mirror)
         if not 0 <= self.mirror <= 1:
             raise ValueError(f"engine: mirror must lie in [0, 1]; got {self.mirror}")
@@ -200,11 +200,6 @@ def _finite(name: str, value: Any) -> float:
     if not isfinite(checks.number(f"engine: {name}", value)):
         raise ValueError(f"engine: {name} must be finite; got {value}")
     return value
-
-
-def _one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
-    if not (isinstance(value, str) and value in names):
-        raise ValueError(f"engine: {name} must be one of {', '.join(names)}; got {brief(value)}")
 
 
 def cma(

@@ -84,7 +84,7 @@ def weigh_raw(settings: Settings, values, mass=None) -> tuple:
         share = 1.0 if rule.baseline == "mean" else total / (total - mass)
     else:
         f, share = f - rule.baseline, 1.0
-    plan = settings.plan(2)
+    plan = settings.plan(2)  # of any number: the rates of the natural gradient are the same
     weights = -mass * share * f / total
     tables = natural_weights(rule, plan.rates, weights)
     return tables, plan

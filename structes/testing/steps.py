@@ -118,6 +118,12 @@ def capabilities(case: Case) -> None:
         (b,), (m,) = case.factor, case.tangent()
         close("is_entrywise: B", case.B(), np.diag(case.numpy(b)))
         close("is_entrywise: M", case.M((m,)), np.diag(case.numpy(m)))
+    if s.moves_straight:
+        M = case.tangent()
+        A, B = np.linalg.inv(case.B()).T, case.B(s.retract_straight(case.factor, M))
+        covariance = np.linalg.inv(B @ B.T)
+        close("retract_straight: covariance", covariance, A @ (A.T - 2 * case.M(M) @ A.T))
+        close("retract_straight: B is symmetric", B, B.T)
     if s.has_any_matrix:
         B = np.eye(case.dim) + 0.3 * case.numpy(case.normals(case.dim))
         close("has_any_matrix: to_dense(factor_of(B))", case.B(s.factor_of(case.array(B))), B)
